@@ -1,0 +1,145 @@
+"""The closed vocabulary of what can cost energy."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+COUNTS = (
+    "mac",
+    "ac",
+    "add",
+    "multiply",
+    "update",
+    "spike",
+    "event_read",
+    "weight_read",
+    "state_read",
+    "state_write",
+    "output_write",
+    "address",
+    "pool",
+    "bias",
+    "second",
+)
+
+# Stands for "this layer does nothing of the kind"; told from a measured zero by identity, because
+# looking at a value would make a training step wait for the device.
+_ABSENT = torch.zeros((), dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The constant sizes of a layer, which memory prices depend on.
+
+    Attributes:
+        weights: Words of its weight array.
+        bias: Words of its bias array.
+        inputs: Elements of one step's input.
+        potentials: Elements of one step's output, one potential each.
+        neuron: The type of its neurons, empty for a layer of synapses.
+        events: Whether its inputs (or a neuron's outputs) are events in a queue.
+        bits: Bits of a word of the network as it ran.
+    """
+
+    weights: int = 0
+    bias: int = 0
+    inputs: int = 0
+    potentials: int = 0
+    neuron: str = ""
+    events: bool = True
+    bits: int = 32
+
+
+@dataclass(frozen=True, eq=False)
+class OpCounts:
+    """What one layer did: 0-d float64 tensors, per sample and summed over time.
+
+    Attributes:
+        mac: Multiply-accumulates by analog values.
+        ac: Accumulates, one for each pair of an arriving event and an existing synapse.
+        add: Additions outside accumulates: neuron updates, residual additions, unfolded norms.
+        multiply: Multiplications outside MACs: neuron updates, unfolded norms, event coordinates.
+        update: Neuron updates (neurons x steps).
+        spike: Spikes put out; a level of n is n.
+        event_read: Inputs read.
+        weight_read: Weights read.
+        state_read: Potentials and other state words read.
+        state_write: Potentials and other state words written.
+        output_write: Outputs written.
+        address: Integer additions to find addresses.
+        pool: Pairs of a value and a pooling window it lies in.
+        bias: Biases added.
+        second: Neurons times the seconds they are switched on.
+        hidden: The part of all this that hidden spikes caused, which training can change.
+        sizes: The layer's constant sizes.
+    """
+
+    mac: Tensor = _ABSENT
+    ac: Tensor = _ABSENT
+    add: Tensor = _ABSENT
+    multiply: Tensor = _ABSENT
+    update: Tensor = _ABSENT
+    spike: Tensor = _ABSENT
+    event_read: Tensor = _ABSENT
+    weight_read: Tensor = _ABSENT
+    state_read: Tensor = _ABSENT
+    state_write: Tensor = _ABSENT
+    output_write: Tensor = _ABSENT
+    address: Tensor = _ABSENT
+    pool: Tensor = _ABSENT
+    bias: Tensor = _ABSENT
+    second: Tensor = _ABSENT
+    hidden: "OpCounts | None" = None
+    sizes: Sizes = Sizes()
+
+    @classmethod
+    def of(
+        cls,
+        counts: dict[str, Tensor],
+        hidden: dict[str, Tensor] | None = None,
+        sizes: Sizes = Sizes(),  # noqa: B008, frozen
+    ) -> "OpCounts":
+        """Counts by name; ``hidden`` names those that hidden spikes caused."""
+        part = cls(**cast(Any, hidden)) if hidden else None
+        return cls(**cast(Any, counts), hidden=part, sizes=sizes)
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """The counts that this layer has, by name."""
+        for name in COUNTS:
+            value = getattr(self, name)
+            if value is not _ABSENT:
+                yield name, value
+
+    def __add__(self, other: "OpCounts") -> "OpCounts":
+        """The sum; sizes are those of the larger of both."""
+        sums = dict(self.items())
+        for name, value in other.items():
+            sums[name] = sums[name] + value if name in sums else value
+        parts = [part for part in (self.hidden, other.hidden) if part is not None]
+        hidden = parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
+        sizes = _larger(self.sizes, other.sizes)
+        return replace(OpCounts.of(sums, sizes=sizes), hidden=hidden)
+
+    def __mul__(self, factor: float | Tensor) -> "OpCounts":
+        """Every count times ``factor``."""
+        return self.map(lambda value: value * factor)
+
+    def detach(self) -> "OpCounts":
+        """The same counts cut from the graph."""
+        return self.map(Tensor.detach)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "OpCounts":
+        """The counts after ``change`` of each."""
+        changed = {name: change(value) for name, value in self.items()}
+        hidden = None if self.hidden is None else self.hidden.map(change)
+        return replace(OpCounts.of(changed, sizes=self.sizes), hidden=hidden)
+
+
+def _larger(first: Sizes, second: Sizes) -> Sizes:
+    if first == second:
+        return first
+    pairs = {f.name: (getattr(first, f.name), getattr(second, f.name)) for f in fields(Sizes)}
+    return Sizes(**{name: max(pair) for name, pair in pairs.items()})

@@ -1,0 +1,36 @@
+"""Energy: what a network's counts cost on a chip."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Energy:
+    """Energy per sample in pJ, 0-d float64 tensors with the graph of the spikes that cause it.
+
+    Attributes:
+        total: The sum of all that the chip prices.
+        floor: The part that no hidden spike can change: analog layers, input events, updates.
+        low: The total at the low end of every price's range.
+        high: The total at the high end.
+        by_layer: The total by layer.
+        by_kind: The total by count.
+        excluded: Counts that the chip file says it leaves out.
+        unpriced: Counts that the chip has no price for; never taken as zero in silence.
+    """
+
+    total: Tensor
+    floor: Tensor
+    low: Tensor
+    high: Tensor
+    by_layer: dict[str, Tensor] = field(default_factory=dict)
+    by_kind: dict[str, Tensor] = field(default_factory=dict)
+    excluded: dict[str, Tensor] = field(default_factory=dict)
+    unpriced: dict[str, Tensor] = field(default_factory=dict)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Energy":
+        """The same record with ``total``, ``floor``, ``low`` and ``high`` changed."""
+        names = ("total", "floor", "low", "high")
+        return replace(self, **{name: change(getattr(self, name)) for name in names})

@@ -1,0 +1,99 @@
+"""Kinds: what a tensor carries, known from where it comes from and never read off its values."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+KINDS = ("events", "levels", "graded", "analog")
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """What a tensor carries.
+
+    Attributes:
+        name: ``"events"`` (0 or 1), ``"levels"`` (whole numbers of events), ``"graded"`` (an analog
+            value at each event, else 0) or ``"analog"``.
+        scale: What one event or level is worth in the tensor; per position where it varies.
+        signed: Whether events count by magnitude.
+        hidden: Whether neurons of the network put the events out.
+        steps: Steps that the tensor spans, None where that is not known.
+    """
+
+    name: str
+    scale: float | Tensor = 1.0
+    signed: bool = False
+    hidden: bool = False
+    steps: int | None = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether zeros cost nothing."""
+        return self.name != "analog"
+
+    @property
+    def counted(self) -> bool:
+        """Whether values over scale are numbers of events."""
+        return self.name in ("events", "levels")
+
+    def analog(self) -> "Kind":
+        """The analog kind over the same steps."""
+        return Kind("analog", steps=self.steps)
+
+    def scaled(self, factor: float | Tensor) -> "Kind":
+        """The kind after a multiplication by a constant."""
+        if not self.counted:
+            return self
+        if isinstance(factor, (int, float)) and not (math.isfinite(factor) and factor):
+            return self.analog()
+        return replace(self, scale=self.scale * factor)
+
+    def levels(self, scale: float | Tensor | None = None) -> "Kind":
+        """Sums of what this kind carries, each worth ``scale`` (the same where left out)."""
+        if not self.counted:
+            return self.analog()
+        return replace(self, name="levels", scale=self.scale if scale is None else scale)
+
+
+def joined(kinds: Sequence[Kind]) -> Kind:
+    """The kind of tensors put side by side: theirs when all are equal, else what covers all."""
+    first = kinds[0]
+    hidden = any(kind.hidden for kind in kinds)
+    if not all(_same_scale(first, kind) for kind in kinds):
+        return first.analog()
+    names = {kind.name for kind in kinds}
+    if len(names) > 1 and not names <= {"events", "levels"}:
+        return first.analog()
+    name = first.name if len(names) == 1 else "levels"
+    return replace(first, name=name, hidden=hidden, signed=any(kind.signed for kind in kinds))
+
+
+def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
+    """The kind of a sum or difference of two tensors."""
+    if not (first.counted and second.counted):
+        return first.analog()
+    hidden = first.hidden or second.hidden
+    if not _same_scale(first, second):
+        return Kind("graded", hidden=hidden, steps=first.steps)
+    signed = minus or first.signed or second.signed
+    return replace(first, name="levels", hidden=hidden, signed=signed)
+
+
+def product(first: Kind, second: Kind) -> Kind:
+    """The kind of an element-wise product of two tensors."""
+    if not (first.sparse or second.sparse):
+        return first.analog()
+    hidden = first.hidden or second.hidden
+    if first.counted and second.counted:
+        name = "levels" if "levels" in (first.name, second.name) else "events"
+        signed = first.signed or second.signed
+        return Kind(name, first.scale * second.scale, signed, hidden, first.steps)
+    return Kind("graded", hidden=hidden, steps=first.steps)
+
+
+def _same_scale(first: Kind, second: Kind) -> bool:
+    if isinstance(first.scale, Tensor) or isinstance(second.scale, Tensor):
+        return first.scale is second.scale
+    return math.isclose(first.scale, second.scale)

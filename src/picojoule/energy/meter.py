@@ -1,0 +1,281 @@
+"""The meter: what happened in a network, without a change to it."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from picojoule._names import unknown
+from picojoule.energy.counts import OpCounts, Sizes
+from picojoule.energy.kinds import KINDS, Kind
+from picojoule.energy.ledger import Ledger
+from picojoule.energy.rules import Synapses
+from picojoule.energy.tally import Traffic, count_dense, count_synapses, event_map
+from picojoule.neurons.base import NeuronCost
+
+_PREFIXES = ("module.", "_forward_module.", "_orig_mod.")
+
+
+class Meter:
+    """Counts what a network does inside a ``with`` block.
+
+    Layers are named by forward hooks; a ``TorchFunctionMode`` sees every torch function that runs
+    between them, so that functions count as modules do and the graph is kept. Which values are
+    events is known from where they come from. See "How a picojoule is counted" in the docs.
+
+    Args:
+        net: The network, ours or anyone's. It is not changed.
+        samples: Samples run inside the block in all; may be left out where the network holds a
+            picojoule neuron (then it is the sum of ``x.shape[1]``).
+        inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
+            ``"events"`` or ``"levels"``.
+        neurons: Foreign neuron types and the cost of one update of each.
+        dt: Seconds per step, for neurons that have no ``dt``.
+
+    Raises:
+        ValueError: An unknown kind, or ``samples`` missing or not positive.
+        RuntimeError: Entered twice, or the network did not run inside the block.
+
+    Example:
+        >>> net = nn.Linear(3, 2)
+        >>> with Meter(net, samples=4) as meter:
+        ...     _ = net(torch.rand(4, 3))
+        >>> meter.counts["network"].mac
+        tensor(6., dtype=torch.float64)
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        samples: int | None = None,
+        inputs: str | Mapping[str, str] = "analog",
+        neurons: Mapping[type[nn.Module], NeuronCost] | None = None,
+        dt: float | None = None,
+    ) -> None:
+        for kind in [inputs] if isinstance(inputs, str) else inputs.values():
+            if kind not in KINDS:
+                raise ValueError(unknown("kind of input", kind, KINDS))
+        self._net, self._inputs, self._dt = net, inputs, dt
+        self._costs = dict(neurons or {})
+        self._names = {module: _plain(name) or "network" for name, module in net.named_modules()}
+        self._neurons = {m: cost for m in self._names if (cost := self._cost(m)) is not None}
+        ours = any(hasattr(module, "dt") for module in self._neurons)
+        if samples is None and not ours:
+            raise ValueError(
+                "samples is needed: this network holds no picojoule neuron, and which of its axes "
+                "is the batch is not guessed. Pass samples=, the number of samples run inside"
+            )
+        if samples is not None and samples < 1:
+            raise ValueError(f"samples must be at least 1, got {samples}")
+        self._declared, self._seen, self._steps = samples, 0, 1
+        self._ledger = Ledger(net)
+        self._mode: _Watch | None = None
+        self._handles: list[Any] = []
+        self._ran: set[nn.Module] = set()
+        self._within: Tensor | None = None
+        self._stack: list[nn.Module] = []
+        self._depth = 0
+
+    def __enter__(self) -> "Meter":
+        if self._mode is not None:
+            raise RuntimeError("this Meter was entered before: make a new one for each block")
+        start = self._net.register_forward_pre_hook(self._start, with_kwargs=True)
+        self._handles.append(start)
+        for module in self._names:
+            self._handles.append(module.register_forward_pre_hook(self._enter))
+            leave = module.register_forward_hook(self._leave, with_kwargs=True, always_call=True)
+            self._handles.append(leave)
+        self._mode = _Watch(self)
+        self._mode.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        assert self._mode is not None
+        self._mode.__exit__(kind, error, trace)
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        if error is None and self._net not in self._ran:
+            raise RuntimeError(
+                "the network given to Meter was not called inside the block: call that very "
+                "module (not one of its parts, a copy or another wrapper), or meter what you call"
+            )
+
+    @property
+    def samples(self) -> int:
+        """Samples run inside the block."""
+        return self._declared if self._declared is not None else self._seen
+
+    @property
+    def traffic(self) -> list[Traffic]:
+        """One record for each call with synapses: what arrived, with its graph."""
+        return self._ledger.traffic
+
+    @property
+    def counts(self) -> dict[str, OpCounts]:
+        """Counts per sample, by the dotted name of the layer that consumed or fired."""
+        counted = [(call.layer, count_synapses(call)) for call in self.traffic]
+        return self._per_sample(counted + self._ledger.others)
+
+    def dense(self, steps: int | None = None) -> dict[str, OpCounts]:
+        """Counts per sample of the same architecture as a dense ANN.
+
+        Args:
+            steps: How often the ANN runs: 1 where the input is static; as many times as the input
+                has steps where left out.
+        """
+        times = self._steps if steps is None else steps
+        return self._per_sample([(call.layer, count_dense(call, times)) for call in self.traffic])
+
+    @property
+    def uncounted(self) -> dict[str, int]:
+        """What ran and was not counted, by name, with its elements; weights that met no rule."""
+        missed = {
+            f"{self._names[module]}.{name}": parameter.numel()
+            for module in self._ran
+            for name, parameter in module.named_parameters(recurse=False)
+            if parameter.dim() > 1 and id(parameter) not in self._ledger.reached
+        }
+        return self._ledger.missed | missed
+
+    @property
+    def unreached(self) -> list[str]:
+        """Layers with weights that did not run at all."""
+        return [
+            name
+            for module, name in self._names.items()
+            if module not in self._ran
+            and any(p.dim() > 1 for p in module.parameters(recurse=False))
+        ]
+
+    def _per_sample(self, counted: list[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
+        totals: dict[str, OpCounts] = {}
+        for layer, counts in counted:
+            totals[layer] = totals[layer] + counts if layer in totals else counts
+        return {layer: counts * (1 / self.samples) for layer, counts in totals.items()}
+
+    def _cost(self, module: nn.Module) -> NeuronCost | None:
+        cost = self._costs.get(type(module), getattr(module, "cost", None))
+        return cost if isinstance(cost, NeuronCost) else None
+
+    def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
+        named = _named(net, args, kwargs)
+        first = next((v for v in named.values() if _floating(v)), None)
+        if first is None:
+            raise ValueError("the network was called without a floating-point tensor")
+        if self._declared is None:
+            self._seen += first.shape[1]
+            self._steps = first.shape[0]
+        steps = self._steps if self._declared is None else None
+        for name, value in named.items():
+            if _floating(value):
+                declared = self._inputs
+                kind = declared if isinstance(declared, str) else declared.get(name, "analog")
+                self._ledger.declare(value, Kind(kind, steps=steps))
+        lengths = named.get("lengths")
+        self._within, self._ledger.valid = None, 1.0
+        if isinstance(lengths, Tensor):
+            lengths = lengths.to(first.device)
+            self._within = torch.arange(first.shape[0], device=first.device)[:, None] < lengths
+            self._ledger.valid = self._within.double().mean()
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self._stack.append(module)
+        self._ran.add(module)
+        self._depth += module in self._neurons
+
+    def _leave(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        self._stack.pop()
+        if module not in self._neurons:
+            return
+        if self._depth == 1 and result is not None:
+            self._ran.update(module.modules())
+            out = result if isinstance(result, Tensor) else result[0]
+            state = args[1] if len(args) > 1 else kwargs.get("state")
+            self._count_neuron(module, out, state)
+        self._depth -= 1
+
+    def _count_neuron(self, module: nn.Module, out: Tensor, state: Any) -> None:
+        """Updates, spikes and inner synapses of a neuron layer that has just run."""
+        ours, output = hasattr(module, "dt"), getattr(module, "output", "events")
+        name, cost, dt = self._names[module], self._neurons[module], getattr(module, "dt", self._dt)
+        kind = Kind(output, hidden=output != "analog", steps=out.shape[0] if ours else None)
+        self._ledger.declare(out, kind)
+        within = self._within
+        if within is not None:
+            out = out * within.view(*within.shape, *[1] * (out.dim() - 2))
+        updates = torch.as_tensor(out.numel() * self._ledger.valid, dtype=torch.float64)
+        times = {
+            "add": cost.adds,
+            "multiply": cost.multiplies,
+            "state_read": cost.states,
+            "state_write": cost.states,
+            "second": dt or 0,
+        }
+        fixed = {count: updates * number for count, number in times.items() if number}
+        sizes = Sizes(
+            potentials=out[0, 0].numel() if ours else out[0].numel(),
+            neuron=getattr(module, "species", type(module).__name__),
+            bits=out.element_size() * 8,
+        )
+        fired = {}
+        if output != "analog":
+            spikes = event_map(out, kind, 1).sum()
+            fired = {"spike": spikes, "output_write": spikes}
+        counts = OpCounts.of({"update": updates} | fixed | fired, fired, sizes)
+        self._ledger.others.append((name, counts))
+        for part, values, weight in getattr(module, "arrivals", _no_arrivals)(out, state):
+            call = Synapses(values, weight.shape[0], weight, None, values.numel())
+            self._ledger.record(f"{name}.{part}", call, kind)
+
+
+class _Watch(TorchFunctionMode):
+    """Lets a meter see the functions that run inside its network, but not inside its neurons."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        meter = self._meter
+        if not meter._stack or meter._depth:
+            return func(*args, **(kwargs or {}))
+        return meter._ledger.see(meter._names[meter._stack[-1]], func, args, kwargs or {})
+
+
+def _no_arrivals(out: Tensor, state: Any) -> Iterable[Any]:
+    return ()
+
+
+def _plain(name: str) -> str:
+    while name.startswith(_PREFIXES):
+        name = name.split(".", 1)[1]
+    return "" if f"{name}." in _PREFIXES else name
+
+
+def _floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _named(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a call by the names that the network's ``forward`` gives them."""
+    inner: Any = net
+    while hasattr(inner, "module") or hasattr(inner, "_forward_module"):
+        inner = getattr(inner, "_forward_module", None) or inner.module
+    names = [
+        name
+        for name, parameter in inspect.signature(inner.forward).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+    ]
+    positional = {
+        names[i] if i < len(names) else f"argument {i}": value for i, value in enumerate(args)
+    }
+    return positional | kwargs

@@ -1,0 +1,140 @@
+"""What every neuron is: a state, a step, and a cost."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from picojoule._names import unknown
+from picojoule.neurons.scan import scan
+
+
+@dataclass(frozen=True)
+class NeuronCost:
+    """What one update of one neuron takes, by which chips price it.
+
+    Attributes:
+        adds: Additions and subtractions per neuron and step, the input included.
+        multiplies: Multiplications per neuron and step.
+        states: Words of state read and written per neuron and step.
+    """
+
+    adds: int = 0
+    multiplies: int = 0
+    states: int = 0
+
+
+class Arrivals(NamedTuple):
+    """What the synapses inside a neuron layer received.
+
+    Attributes:
+        name: Under which name, below the neuron's own, they are counted.
+        values: Events that arrived, [T, B, N].
+        weight: Their weights, [out, N].
+    """
+
+    name: str
+    values: Tensor
+    weight: Tensor
+
+
+class Neuron(nn.Module, ABC):
+    """A population of neurons: currents in, spikes out, over all steps.
+
+    State never lives on the module: it is given back and may be passed on.
+
+    Attributes:
+        output: The kind of what comes out: ``"events"`` (0 or 1), ``"levels"`` (0, 1, 2, ...) or
+            ``"analog"``.
+        cost: Operations and state of one update.
+        dt: Seconds per step.
+    """
+
+    output: str = "events"
+    cost: NeuronCost
+    dt: float
+
+    @property
+    def species(self) -> str:
+        """The type of neuron by which chips price spikes and static power."""
+        return type(self).__name__
+
+    @abstractmethod
+    def init_state(self, current: Tensor) -> Any:
+        """The state before the first step, for one step's current [B, ...]."""
+
+    @abstractmethod
+    def step(self, current: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """One step: current [B, ...] and state to output [B, ...] and the next state."""
+
+    def forward(self, currents: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """All steps: currents [T, B, ...] to output [T, B, ...] and the last state."""
+        if currents.dim() < 2:
+            raise ValueError(
+                f"{type(self).__name__} expects currents [T, B, ...], got a tensor of shape "
+                f"{list(currents.shape)}: add the time and batch axes"
+            )
+        return scan(self, currents, state)
+
+    def arrivals(self, out: Tensor, state: Any) -> Iterable[Arrivals]:
+        """What this layer's own synapses received while it put out ``out`` from ``state`` on."""
+        del out, state
+        return ()
+
+
+def detach(state: Any) -> Any:
+    """The same state cut from the graph, for streaming or truncated backpropagation."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, tuple) and hasattr(state, "_fields"):
+        return type(state)(*(detach(part) for part in state))
+    if isinstance(state, (tuple, list)):
+        return type(state)(detach(part) for part in state)
+    if isinstance(state, dict):
+        return {name: detach(part) for name, part in state.items()}
+    return state
+
+
+def per_neuron(value: float | Tensor, size: int | None) -> nn.Parameter:
+    """A parameter shared by all neurons (0-d) or one per neuron [size]; fixed until asked to learn."""
+    tensor = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    shape = () if size is None else (size,)
+    if tensor.dim() and tensor.shape != shape:
+        raise ValueError(
+            f"expected one value or {list(shape)}, got shape {list(tensor.shape)}: give size= the "
+            "number of neurons (or channels)"
+        )
+    return nn.Parameter(tensor.expand(shape).clone(), requires_grad=False)
+
+
+def along(parameter: Tensor, current: Tensor) -> Tensor:
+    """``parameter`` ([] or [N]) shaped to meet a current [B, N, ...]."""
+    return parameter.view(-1, *[1] * (current.dim() - 2)) if parameter.dim() else parameter
+
+
+def positive(name: str, value: float | Tensor) -> float | Tensor:
+    """``value`` when it is finite and above zero.
+
+    Raises:
+        ValueError: It is not.
+    """
+    tensor = torch.as_tensor(value)
+    if not bool(((tensor > 0) & torch.isfinite(tensor)).all()):
+        raise ValueError(f"{name} must be positive and finite, got {value}")
+    return value
+
+
+def neuron(name: str) -> type[Neuron]:
+    """The neuron class of that name, whatever its case; a user's own are found too.
+
+    Raises:
+        ValueError: There is none; the message names the nearest.
+    """
+    kinds = {kind.__name__: kind for kind in Neuron.__subclasses__()}
+    for known, kind in kinds.items():
+        if known.lower() == name.lower():
+            return kind
+    raise ValueError(unknown("neuron", name, kinds))

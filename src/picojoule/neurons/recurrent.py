@@ -1,0 +1,74 @@
+"""Recurrent layers: the last spikes come back through one weight."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from picojoule.neurons.base import Arrivals, Neuron, NeuronCost
+
+
+class RecurrentState(NamedTuple):
+    """State of a recurrent layer: its last spikes [B, N] and its neurons' own state."""
+
+    spikes: Tensor
+    inner: Any
+
+
+class Recurrent(Neuron):
+    """Neurons that also receive their own last spikes.
+
+    Equation::
+
+        s[t] = neuron(I[t] + W s[t-1])
+
+    Args:
+        neuron: The neurons.
+        size: How many, N. The weight [N, N] starts uniform in +-1/sqrt(N).
+
+    Shape:
+        currents [T, B, N] to spikes [T, B, N].
+
+    Raises:
+        ValueError: Currents whose last axis is not ``size``.
+    """
+
+    def __init__(self, neuron: Neuron, size: int) -> None:
+        super().__init__()
+        self.neuron = neuron
+        self.size = size
+        self.weight = nn.Parameter(torch.empty(size, size))
+        nn.init.uniform_(self.weight, -1 / math.sqrt(size), 1 / math.sqrt(size))
+        self.output, self.dt = neuron.output, neuron.dt
+
+    @property
+    def cost(self) -> NeuronCost:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the neurons inside."""
+        return self.neuron.cost
+
+    @property
+    def species(self) -> str:
+        """That of the neurons inside."""
+        return self.neuron.species
+
+    def init_state(self, current: Tensor) -> RecurrentState:
+        """No spikes yet, and the neurons at rest."""
+        if current.dim() != 2 or current.shape[-1] != self.size:
+            raise ValueError(
+                f"Recurrent(size={self.size}) expects currents [T, B, {self.size}], got one step "
+                f"of shape {list(current.shape)}"
+            )
+        return RecurrentState(torch.zeros_like(current), self.neuron.init_state(current))
+
+    def step(self, current: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        """One step: current [B, N] to spikes [B, N]."""
+        current = torch.addmm(current, state.spikes, self.weight.t())
+        spikes, inner = self.neuron.step(current, state.inner)
+        return spikes, RecurrentState(spikes, inner)
+
+    def arrivals(self, out: Tensor, state: RecurrentState | None) -> Iterable[Arrivals]:
+        """The spikes of each step's predecessor."""
+        first = torch.zeros_like(out[0]) if state is None else state.spikes
+        yield Arrivals("recurrent", torch.cat([first.unsqueeze(0), out[:-1]]), self.weight)

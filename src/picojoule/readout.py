@@ -1,0 +1,67 @@
+"""From what the last layer put out over time to one score per class."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from picojoule._names import unknown
+
+Readout = Callable[[Tensor, Tensor | None], Tensor]
+
+
+def mean(out: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """The mean over time.
+
+    Args:
+        out: [T, B, K].
+        lengths: Steps of each sequence [B]; None where all have T.
+
+    Returns:
+        Scores [B, K].
+    """
+    if lengths is None:
+        return out.mean(0)
+    return (out * _valid(out, lengths)).sum(0) / lengths.to(out.dtype).unsqueeze(-1)
+
+
+def max(out: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """The largest value over time; arguments and result as for ``mean``."""
+    if lengths is None:
+        return out.amax(0)
+    return out.masked_fill(~_valid(out, lengths), -torch.inf).amax(0)
+
+
+def last(out: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """The value at each sequence's last step; arguments and result as for ``mean``."""
+    if lengths is None:
+        return out[-1]
+    index = (lengths.to(out.device) - 1).view(1, -1, 1).expand(1, -1, out.shape[-1])
+    return out.gather(0, index).squeeze(0)
+
+
+def count(out: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """The sum over time (of spikes: their number); arguments and result as for ``mean``."""
+    if lengths is None:
+        return out.sum(0)
+    return (out * _valid(out, lengths)).sum(0)
+
+
+READOUTS: dict[str, Readout] = {"mean": mean, "max": max, "last": last, "count": count}
+
+
+def readout(name: str) -> Readout:
+    """The readout of that name.
+
+    Raises:
+        ValueError: There is none; the message names the nearest.
+    """
+    if name not in READOUTS:
+        raise ValueError(unknown("readout", name, READOUTS))
+    return READOUTS[name]
+
+
+def _valid(out: Tensor, lengths: Tensor) -> Tensor:
+    """Which steps [T, B, 1] lie within each sequence."""
+    steps = torch.arange(out.shape[0], device=out.device).unsqueeze(1)
+    return (steps < lengths.to(out.device)).unsqueeze(-1)

@@ -1,0 +1,200 @@
+"""Spike functions: a Heaviside step forward, a named derivative backward.
+
+Every surrogate spikes where ``v >= 0`` (``v`` is the membrane minus its threshold) and differs only
+in ``derivative``, which stands in for the Dirac delta in the backward pass.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from picojoule._names import unknown
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, shape: "Surrogate") -> Tensor:
+        ctx.save_for_backward(v)
+        ctx.shape = shape
+        return (v >= 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (v,) = ctx.saved_tensors
+        return gradients[0] * ctx.shape.derivative(v), None
+
+
+@dataclass(frozen=True)
+class Surrogate(ABC):
+    """A spike function; ``alpha`` sets how narrow its derivative is.
+
+    Example:
+        >>> ATan()(torch.tensor([-0.1, 0.0, 0.2]))
+        tensor([0., 1., 1.])
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alpha) and self.alpha > 0):
+            raise ValueError(f"alpha must be a positive number, not {self.alpha}")
+
+    def __call__(self, v: Tensor) -> Tensor:
+        """Spikes (0 or 1, the dtype of ``v``) where ``v >= 0``."""
+        return _Spike.apply(v, self)  # pyright: ignore[reportReturnType]
+
+    @abstractmethod
+    def derivative(self, v: Tensor) -> Tensor:
+        """What the backward pass takes for the derivative of the step at ``v``."""
+
+
+@dataclass(frozen=True)
+class ATan(Surrogate):
+    """alpha / 2 / (1 + (pi / 2 * alpha * v)^2); Fang et al., ICCV 2021."""
+
+    alpha: float = 2.0
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return self.alpha / 2 / (1 + (math.pi / 2 * self.alpha * v).square())
+
+
+@dataclass(frozen=True)
+class Sigmoid(Surrogate):
+    """alpha * s * (1 - s) with s = sigmoid(alpha * v)."""
+
+    alpha: float = 4.0
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        s = torch.sigmoid(self.alpha * v)
+        return self.alpha * s * (1 - s)
+
+
+@dataclass(frozen=True)
+class FastSigmoid(Surrogate):
+    """1 / (1 + alpha |v|)^2, the slope of v / (1 + alpha |v|)."""
+
+    alpha: float = 25.0
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return (1 + self.alpha * v.abs()).square().reciprocal()
+
+
+@dataclass(frozen=True)
+class SuperSpike(Surrogate):
+    """alpha / (1 + alpha |v|)^2: the fast sigmoid with a slope of alpha at the threshold.
+
+    Reference:
+        Zenke and Ganguli, Neural Computation 30(6), 2018 (there without the leading alpha).
+    """
+
+    alpha: float = 10.0
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return self.alpha * (1 + self.alpha * v.abs()).square().reciprocal()
+
+
+@dataclass(frozen=True)
+class Triangle(Surrogate):
+    """alpha * max(0, 1 - alpha |v|); unit area."""
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return self.alpha * (1 - self.alpha * v.abs()).clamp(min=0)
+
+
+@dataclass(frozen=True)
+class Rectangle(Surrogate):
+    """alpha where |v| <= 1 / (2 alpha), else 0; unit area."""
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return self.alpha * (v.abs() <= 0.5 / self.alpha).to(v.dtype)
+
+
+@dataclass(frozen=True)
+class Gaussian(Surrogate):
+    """The normal density of standard deviation 1 / alpha."""
+
+    alpha: float = 2.0
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return _normal(self.alpha * v, 1.0) * self.alpha
+
+
+@dataclass(frozen=True)
+class DoubleGaussian(Surrogate):
+    """alpha / 2 * (1.15 N(alpha v; 0.5) - 0.30 N(alpha v; 3)), N(x; s) the normal density.
+
+    Reference:
+        Yin et al., Nature Machine Intelligence 3, 2021; scaled by 1/2 as for the balanced
+        resonate-and-fire neuron (Higuchi et al., ICML 2024).
+    """
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        x = self.alpha * v
+        return self.alpha / 2 * (1.15 * _normal(x, 0.5) - 0.30 * _normal(x, 3.0))
+
+
+@dataclass(frozen=True)
+class Slayer(Surrogate):
+    """scale * alpha / 2 * exp(-alpha |v|); Shrestha and Orchard, NeurIPS 2018.
+
+    ``scale`` is 0.4 as for the adaptive neurons of Baronig et al., Nature Communications 16, 2025.
+    """
+
+    alpha: float = 5.0
+    scale: float = 0.4
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return self.scale * self.alpha / 2 * torch.exp(-self.alpha * v.abs())
+
+
+@dataclass(frozen=True)
+class STE(Surrogate):
+    """alpha everywhere: the straight-through estimator."""
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """The derivative at ``v``."""
+        return torch.full_like(v, self.alpha)
+
+
+def _normal(x: Tensor, std: float) -> Tensor:
+    return torch.exp(-(x / std).square() / 2) / (std * math.sqrt(2 * math.pi))
+
+
+SURROGATES: dict[str, type[Surrogate]] = {
+    "atan": ATan,
+    "sigmoid": Sigmoid,
+    "fast_sigmoid": FastSigmoid,
+    "superspike": SuperSpike,
+    "triangle": Triangle,
+    "rectangle": Rectangle,
+    "gaussian": Gaussian,
+    "double_gaussian": DoubleGaussian,
+    "slayer": Slayer,
+    "ste": STE,
+}
+
+
+def spike_function(shape: str | Surrogate) -> Surrogate:
+    """The surrogate of that lower-case name with its default ``alpha``; a surrogate is itself.
+
+    Raises:
+        ValueError: No surrogate has that name; the message names the nearest.
+    """
+    if isinstance(shape, Surrogate):
+        return shape
+    if shape not in SURROGATES:
+        raise ValueError(unknown("surrogate", shape, SURROGATES))
+    return SURROGATES[shape]()
