@@ -60,7 +60,8 @@ class ATan(Surrogate):
 
     def derivative(self, v: Tensor) -> Tensor:
         """The derivative at ``v``."""
-        return self.alpha / 2 / (1 + (math.pi / 2 * self.alpha * v).square())
+        x = v * (math.pi / 2 * self.alpha)
+        return x.square_().add_(1).reciprocal_().mul_(self.alpha / 2)
 
 
 @dataclass(frozen=True)

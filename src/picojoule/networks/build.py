@@ -27,7 +27,7 @@ def mlp(
     size = math.prod(inputs)
     parts: list[nn.Module] = [nn.Flatten()]
     for _ in range(layers):
-        parts += [nn.Linear(size, width), neuron(width)]
+        parts += [_linear(size, width), neuron(width)]
         parts += [nn.Dropout(dropout)] if dropout else []
         size = width
     return Sequential(*parts, nn.Linear(size, classes), _readout(parts))
@@ -46,7 +46,7 @@ def keyword(
     size = math.prod(inputs)
     parts: list[nn.Module] = []
     for _ in range(layers):
-        parts += [nn.Linear(size, width), Recurrent(neuron(width), width)]
+        parts += [_linear(size, width), Recurrent(neuron(width), width)]
         parts += [nn.Dropout(dropout)] if dropout else []
         size = width
     return Sequential(*parts, nn.Linear(size, classes), _readout(parts))
@@ -60,31 +60,27 @@ def cnn(
     width: int = 32,
     steps: int = 4,
 ) -> Sequential:
-    """Four convolutions and one linear layer for small static images.
+    """Three convolutions with batch norm and one linear layer, for small static images.
 
-    The image passes the first convolution once (stride 2, ``width / 2`` channels); the spikes of
-    ``steps`` steps pass the others (``width``, ``2 width``, ``2 width`` channels, batch norm,
-    max pooling of spikes).
+    The image passes the first convolution (``width / 2`` channels, stride 2) once; spikes of
+    ``steps`` steps pass the others (``width`` and ``2 width`` channels, their currents max-pooled).
     """
-    channels, height, breadth = inputs
-    stem = width // 2
+    channels, rows, columns = inputs
     parts: list[nn.Module] = [
-        nn.Conv2d(channels, stem, 5, stride=2, padding=2, bias=False),
-        nn.BatchNorm2d(stem),
+        nn.Conv2d(channels, width // 2, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(width // 2),
         Repeat(steps),
-        neuron(stem),
+        neuron(width // 2),
     ]
-    for before, after, pool in (
-        (stem, width, False),
-        (width, 2 * width, True),
-        (2 * width, 2 * width, True),
-    ):
-        parts += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
-        parts += [neuron(after)]
-        parts += [nn.MaxPool2d(2)] if pool else []
-    rows, columns = ((side + 1) // 2 // 4 for side in (height, breadth))
-    parts += [nn.Flatten(), nn.Linear(2 * width * rows * columns, classes)]
-    return Sequential(*parts, _readout(parts))
+    for before, after in ((width // 2, width), (width, 2 * width)):
+        parts += [
+            nn.Conv2d(before, after, 3, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.MaxPool2d(2),
+            neuron(after),
+        ]
+    features = 2 * width * ((rows + 1) // 8) * ((columns + 1) // 8)
+    return Sequential(*parts, nn.Flatten(), nn.Linear(features, classes), _readout(parts))
 
 
 NETWORKS: dict[str, Callable[..., Sequential]] = {"mlp": mlp, "keyword": keyword, "cnn": cnn}
@@ -125,6 +121,13 @@ def network(
         if option not in known:
             raise ValueError(unknown(f"option of network '{name}'", option, known))
     return builder(inputs=inputs, classes=classes, neuron=neuron, **options)
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """A layer for sparse spikes: torch's own start, made for dense inputs, would leave it silent."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    return layer
 
 
 def _readout(parts: list[nn.Module]) -> LI:

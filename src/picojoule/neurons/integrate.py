@@ -76,10 +76,16 @@ class LIF(Neuron):
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
         threshold = along(self.threshold, current)
-        v = along(torch.exp(-self.dt / self.tau), current) * state.membrane + current
+        alpha = along(torch.exp(-self.dt / self.tau), current)
+        v = torch.addcmul(current, alpha, state.membrane)
         spikes = self.surrogate(v - threshold)
-        gate = spikes.detach() if self.detach_reset else spikes
-        v = v * (1 - gate) if self.reset == "zero" else v - threshold * gate
+        if self.reset == "subtract":
+            v = v - threshold * (spikes.detach() if self.detach_reset else spikes)
+        elif self.detach_reset:
+            # not v * (1 - s): an infinite membrane would become NaN
+            v = torch.where(v.detach() >= threshold, 0.0, v)
+        else:
+            v = v * (1 - spikes)
         return spikes, LIFState(v)
 
     def extra_repr(self) -> str:
@@ -123,7 +129,8 @@ class LI(Neuron):
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to membrane [B, ...]."""
-        v = along(torch.exp(-self.dt / self.tau), current) * state.membrane + current
+        alpha = along(torch.exp(-self.dt / self.tau), current)
+        v = torch.addcmul(current, alpha, state.membrane)
         return v, LIFState(v)
 
     def extra_repr(self) -> str:

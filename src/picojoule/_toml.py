@@ -1,0 +1,52 @@
+"""TOML out: the few kinds of value a recipe holds, always written the same way."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+def dumps(tables: Mapping[str, Any]) -> str:
+    """A document of plain values first, then one table per mapping; deeper mappings are inline.
+
+    Raises:
+        TypeError: A value TOML has no word for.
+
+    Example:
+        >>> print(dumps({"seed": 0, "data": {"name": "digits", "encoder": {"steps": 16}}}), end="")
+        seed = 0
+        <BLANKLINE>
+        [data]
+        name = "digits"
+        encoder = { steps = 16 }
+    """
+    plain = {key: value for key, value in tables.items() if not isinstance(value, Mapping)}
+    parts = [_lines(plain)] if plain else []
+    for name, table in tables.items():
+        if isinstance(table, Mapping):
+            parts.append(f"[{_key(name)}]\n" + _lines(table))
+    return "\n".join(parts)
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in table.items())
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        # A JSON string is a TOML string, but for one control character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    raise TypeError(f"TOML has no word for {type(value).__name__} {value!r}")

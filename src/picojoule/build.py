@@ -1,0 +1,124 @@
+"""From a recipe to what it describes: data, network, optimizer, budget."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.utils.data import DataLoader
+
+from picojoule.data import Augment, Encoder, Split, Splits, dataset, encoder, loader
+from picojoule.networks import network
+from picojoule.neurons import Neuron, neuron
+from picojoule.recipe import Recipe, surrogate
+from picojoule.training import EnergyBudget
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+@dataclass(frozen=True)
+class NeuronFactory:
+    """Makes the neurons of a layer from their number, as a recipe describes them."""
+
+    kind: type[Neuron]
+    params: dict[str, Any]
+
+    def __call__(self, size: int) -> Neuron:
+        """A layer of that many."""
+        return self.kind(size, **self.params)
+
+
+def build_encoder(recipe: Recipe) -> Encoder:
+    """The encoder of a recipe."""
+    return encoder(recipe.data.encoder.name, **recipe.data.encoder.params)
+
+
+def build_network(recipe: Recipe) -> nn.Module:
+    """The network of a recipe, its weights drawn from torch's random state.
+
+    Raises:
+        ValueError: A value its neurons or its architecture refuse.
+    """
+    data = dataset(recipe.data.name)
+    params = recipe.network.neuron.params
+    if "surrogate" in params:
+        params["surrogate"] = surrogate(params["surrogate"])
+    return network(
+        recipe.network.name,
+        inputs=build_encoder(recipe).inputs(data.inputs),
+        classes=data.classes,
+        neuron=NeuronFactory(neuron(recipe.network.neuron.name), params),
+        **recipe.network.params,
+    )
+
+
+def build_optimizer(recipe: Recipe, net: nn.Module) -> Optimizer:
+    """The optimizer of a recipe, of every parameter that learns."""
+    learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    table = recipe.train
+    kind = OPTIMIZERS[table.optimizer]
+    if kind is torch.optim.SGD:
+        return kind(learning, lr=table.lr, weight_decay=table.weight_decay, momentum=0.9)
+    return kind(learning, lr=table.lr, weight_decay=table.weight_decay)
+
+
+def build_schedule(recipe: Recipe, optimizer: Optimizer, steps: int) -> LRScheduler | None:
+    """The learning rate's way over ``steps`` in all; None where it stays."""
+    if recipe.train.schedule == "constant":
+        return None
+    return CosineAnnealingLR(optimizer, T_max=steps)
+
+
+def ann_steps(recipe: Recipe) -> int | None:
+    """How often a dense ANN would look: at a picture once, at a sound at each of its steps."""
+    return 1 if dataset(recipe.data.name).modality == "image" else None
+
+
+def build_budget(recipe: Recipe, limit_pj: float | None) -> EnergyBudget | None:
+    """The budget of a recipe at a limit in pJ per sample; None without one."""
+    if limit_pj is None:
+        return None
+    table = recipe.budget
+    return EnergyBudget(limit_pj, margin=table.margin, rho=table.rho, step=table.step)
+
+
+def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoader:
+    """Shuffled, augmented batches; ``batch_size`` is that of all processes together.
+
+    Raises:
+        ValueError: The batch size cannot be dealt evenly to the processes.
+    """
+    augment = recipe.data.augment
+    moved = Augment(shift=augment.shift, flip=augment.flip)
+    return loader(
+        splits.train,
+        build_encoder(recipe),
+        batch_size=_per_process(recipe, processes),
+        shuffle=True,
+        augment=moved if moved != Augment() else None,
+        generator=torch.Generator().manual_seed(recipe.seed),
+    )
+
+
+def evaluation_loader(recipe: Recipe, split: Split) -> DataLoader:
+    """Batches in order, as they are."""
+    return loader(split, build_encoder(recipe), batch_size=recipe.train.batch_size)
+
+
+def steps_per_epoch(recipe: Recipe, splits: Splits, processes: int) -> int:
+    """Steps of the optimizer in one pass over the training set."""
+    samples = math.ceil(len(splits.train.y) / processes)
+    return math.ceil(samples / _per_process(recipe, processes))
+
+
+def _per_process(recipe: Recipe, processes: int) -> int:
+    size, rest = divmod(recipe.train.batch_size, processes)
+    if rest:
+        raise ValueError(
+            f"train.batch_size = {recipe.train.batch_size} cannot be dealt to {processes} "
+            f"processes: give a multiple of {processes}"
+        )
+    return size

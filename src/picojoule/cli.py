@@ -1,0 +1,254 @@
+"""The commands ``pj`` and ``picojoule``."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.text import Text
+
+from picojoule import __version__
+
+# What needs torch is imported where it is used: help and completion are to be quick.
+if TYPE_CHECKING:
+    from picojoule.folder import Machine
+    from picojoule.run import Run
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Trains the most accurate spiking network that fits a joule budget.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, get one.")
+chips_app = typer.Typer(invoke_without_command=True, help="Chips: list them, show one's prices.")
+app.add_typer(data_app, name="data")
+app.add_typer(chips_app, name="chips")
+
+DataDir = Annotated[
+    str | None,
+    typer.Option(help="Folder of the data sets; PICOJOULE_DATA where left out.", metavar="DIR"),
+]
+
+
+def main() -> None:
+    """Runs a command; what a user can mend is a message on stderr and exit code 2."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, ArithmeticError) as error:
+        logging.getLogger("picojoule").debug("traceback", exc_info=True)
+        ERR.print(Text(f"error: {error}", style="red"), soft_wrap=True)
+        sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        OUT.print(f"picojoule {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more; errors with their traceback.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+    handler = RichHandler(console=ERR, show_time=False, show_path=False)
+    logging.basicConfig(format="%(message)s", handlers=[handler])
+    logging.getLogger("picojoule").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Name or path of a recipe; digits where left out.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field of the recipe: train.epochs=5", metavar="KEY=VALUE"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A new folder; runs/NAME-xxxx where left out.")
+    ] = None,
+    data_dir: DataDir = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder.", metavar="RUN")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    devices: Annotated[str, typer.Option(help="Number of devices, or which.")] = "1",
+    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
+    strategy: Annotated[str, typer.Option(help="How devices work together.")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
+) -> None:
+    """Train a recipe to its joule budget, or go on with a run that was interrupted."""
+    from picojoule.folder import Machine
+
+    data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
+    machine = Machine(
+        data_dir=data_dir,
+        accelerator=accelerator,
+        devices=int(devices) if devices.lstrip("-").isdigit() else devices,
+        nodes=nodes,
+        strategy=strategy,
+        precision=precision,
+    )
+    overrides = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
+    if resume is None:
+        _report(_start(recipe or "digits", overrides, out, machine))
+        return
+    if recipe or overrides or out or machine != Machine(data_dir=data_dir):
+        raise ValueError(
+            "a run goes on as it was started: --resume takes no recipe, and no option but "
+            f"--data-dir: pj train --resume {resume}"
+        )
+    _report(_resumed(resume, data_dir))
+
+
+def _start(recipe: str, overrides: list[str], out: Path | None, machine: "Machine") -> "Run":
+    from picojoule.recipe import load_recipe
+    from picojoule.run import start
+
+    return start(load_recipe(recipe, overrides), out=out, machine=machine)
+
+
+def _resumed(folder: Path, data_dir: str | None) -> "Run":
+    from picojoule.run import resume
+
+    return resume(folder, data_dir=data_dir)
+
+
+def _report(run: "Run") -> None:
+    """Trains a run and says what came of it, on one process for all."""
+    from picojoule import show
+
+    path = run.folder.path
+    if not run.fabric.is_global_zero:
+        for _ in run.train():
+            pass
+        return
+    if run.folder.finished:
+        OUT.print(f"{path} is finished already: nothing to do", soft_wrap=True, highlight=False)
+    else:
+        _follow(run)
+    report = run.folder.report
+    OUT.print(show.energies(report))
+    for line in (show.floor(report), show.summary(report, path)):
+        OUT.print(line, soft_wrap=True, highlight=False)
+
+
+def _follow(run: "Run") -> None:
+    from picojoule.follow import follow
+
+    try:
+        follow(run.train(), OUT)
+    except KeyboardInterrupt:
+        ERR.print(Text(f"interrupted; pj train --resume {run.folder.path} goes on"), soft_wrap=True)
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def measure(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    chip: Annotated[
+        list[str] | None, typer.Option(help="Name or path of a chip; the run's where left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Price a trained run again on its test set, for one or more chips."""
+    from picojoule import show
+    from picojoule.energy import load_chip
+    from picojoule.trained import load
+
+    trained = load(run)
+    chips = [load_chip(name) for name in chip or [trained.recipe.budget.chip]]
+    report = trained.measure(chips, data_dir=data_dir)
+    if as_json:
+        OUT.out(report.to_json(), end="", highlight=False)
+        return
+    OUT.print(show.energies(report))
+    OUT.print(show.summary(report, run), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures or sounds.", metavar="FILE...")],
+) -> None:
+    """Say what each file shows, how surely, and what knowing it cost."""
+    from picojoule import show
+    from picojoule.trained import load
+
+    trained = load(run)
+    found = trained.predict(files)
+    OUT.print(show.predictions(files, found, trained.recipe.budget.chip))
+
+
+@chips_app.callback()
+def chips(context: typer.Context) -> None:
+    """List the chips, or show one's prices."""
+    if context.invoked_subcommand is None:
+        from picojoule import show
+        from picojoule.energy import chip_names
+
+        OUT.print(show.chips(chip_names()))
+
+
+@chips_app.command("show")
+def chips_show(name: Annotated[str, typer.Argument(help="Name or path of a chip.")]) -> None:
+    """Show one chip with every price and its source."""
+    from picojoule import show
+    from picojoule.energy import load_chip
+
+    OUT.print(show.chip(load_chip(name)))
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets, with licence and citation."""
+    from picojoule import show
+
+    OUT.print(show.data_sets())
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="Name of a data set.")],
+    data_dir: Annotated[str, typer.Option(help="Where to put it.", metavar="DIR")],
+) -> None:
+    """Download a data set once, and check it."""
+    from picojoule.data import get
+
+    OUT.print(f"{name} is in {get(name, data_dir)}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes that come with picojoule."""
+    from picojoule import show
+    from picojoule.recipe import load_recipe, recipe_names
+
+    rows = [(name, load_recipe(name).description) for name in recipe_names()]
+    OUT.print(show.listing("recipes", ("name", "description"), rows))
+
+
+@app.command()
+def networks() -> None:
+    """List the networks and the options of each."""
+    from picojoule import show
+
+    OUT.print(show.networks())
+
+
+if __name__ == "__main__":
+    main()

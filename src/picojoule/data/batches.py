@@ -1,0 +1,87 @@
+"""Batches of a split, encoded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from picojoule.data.augment import Augment
+from picojoule.data.encode import Encoder
+from picojoule.data.split import Split
+
+Batch = tuple[Tensor, Tensor, Tensor | None]
+
+
+def loader(
+    split: Split,
+    encoder: Encoder,
+    *,
+    batch_size: int,
+    shuffle: bool = False,
+    augment: Augment | None = None,
+    generator: Generator | None = None,
+) -> DataLoader[Any]:
+    """Encoded batches of a split, the last one as short as it comes.
+
+    Each is `(x [T, B, ...] float32, y [B] int64, lengths [B] int64 or None)`.
+
+    Args:
+        split: what `encoder.prepare` gave.
+        encoder: what turns a batch into steps.
+        batch_size: number of items in a batch.
+        shuffle: in a new order each time, drawn from torch's global random state (so that a run
+            goes on where it was once that state is restored) unless there is a `generator`.
+        augment: changes the raw items before they are encoded; for training only.
+        generator: what the order is drawn from.
+
+    Raises:
+        ValueError: for an empty split or a batch size below one.
+
+    Example:
+        >>> from picojoule.data import Latency, load
+        >>> batches = loader(load("digits").test, Latency(steps=16), batch_size=64)
+        >>> x, y, lengths = next(iter(batches))
+        >>> x.shape
+        torch.Size([16, 64, 1, 8, 8])
+    """
+    if not len(split):
+        raise ValueError("expected a split with items in it, got an empty one")
+    if batch_size < 1:
+        raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
+    return DataLoader(
+        _Items(split),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        generator=generator,
+        collate_fn=_Collate(encoder, augment),
+    )
+
+
+class _Items(Dataset[Split]):
+    """A split as torch's loader wants it: a whole batch is one indexing operation."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> Split:
+        return self.split.at(torch.tensor([index]))
+
+    def __getitems__(self, indices: Sequence[int]) -> Split:
+        return self.split.at(torch.as_tensor(indices))
+
+
+@dataclass(frozen=True)
+class _Collate:
+    encoder: Encoder
+    augment: Augment | None
+
+    def __call__(self, batch: Any) -> Batch:
+        x = batch.x if self.augment is None else self.augment(batch.x)
+        steps, lengths = self.encoder(x, batch.lengths)
+        return steps, batch.y, lengths

@@ -1,0 +1,100 @@
+"""Items with their labels, and how some of them are held out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Items, their labels and, where they differ, their lengths.
+
+    Args:
+        x: the items `[N, ...]`; images are uint8 0..255 or float 0..1, waveforms float in -1..1,
+            zero after their end.
+        y: the class of each, `[N]` int64.
+        lengths: how much of each item counts, `[N]` int64: in samples of a waveform, in steps once
+            an encoder has prepared it. None where all of every item counts.
+
+    Raises:
+        ValueError: where the three do not hold the same number of items.
+    """
+
+    x: Tensor
+    y: Tensor
+    lengths: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, other in (("labels", self.y), ("lengths", self.lengths)):
+            if other is not None and other.shape != (len(self.x),):
+                raise ValueError(
+                    f"expected {name} [{len(self.x)}], one for each item, got {list(other.shape)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def at(self, index: Tensor) -> "Split":
+        """The items at `index`, `[M]` int64, in that order."""
+        return Split(
+            self.x[index], self.y[index], None if self.lengths is None else self.lengths[index]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What is trained on, what is chosen on, and what the result is read off.
+
+    No item is in two of them.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+
+    def map(self, function: Callable[[Split], Split]) -> "Splits":
+        """The function's result for each split, as in `load("fsdd").map(encoder.prepare)`."""
+        return Splits(function(self.train), function(self.validation), function(self.test))
+
+
+def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Divides items in two, so that both parts have the classes in the proportion of the whole.
+
+    The division depends on nothing but the arguments: not on the seed of a run, nor on the release
+    of torch (numpy keeps the stream of its `RandomState` unchanged for good).
+
+    Args:
+        labels: class of each item, `[N]`.
+        count: how many to hold out, 0..N.
+        seed: another seed is another division.
+
+    Returns:
+        The indices that stay, `[N - count]`, and those held out, `[count]`; int64, each ascending.
+
+    Raises:
+        ValueError: where `count` is not in 0..N.
+    """
+    if not 0 <= count <= len(labels):
+        raise ValueError(f"expected to hold out 0 to {len(labels)} items, got {count}")
+    classes = labels.numpy()
+    order = np.random.RandomState(seed).permutation(len(classes))
+    held = [
+        order[classes[order] == label][:share]
+        for label, share in zip(*_shares(classes, count), strict=True)
+    ]
+    index = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
+    rest = np.setdiff1d(np.arange(len(classes)), index, assume_unique=True)
+    return torch.from_numpy(rest.astype(np.int64)), torch.from_numpy(index.astype(np.int64))
+
+
+def _shares(classes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The classes, and how many of each: in proportion, the largest remainders rounded up."""
+    labels, sizes = np.unique(classes, return_counts=True)
+    exact = sizes * (count / max(len(classes), 1))
+    shares = np.floor(exact).astype(np.int64)
+    largest_first = np.argsort(shares - exact, kind="stable")
+    shares[largest_first[: count - shares.sum()]] += 1
+    return labels, shares

@@ -1,0 +1,83 @@
+"""Inputs from files: a picture or a sound each."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from picojoule.data import Dataset
+from picojoule.data.fsdd import read_wav
+
+
+def read_inputs(paths: Sequence[str | Path], dataset: Dataset) -> tuple[Tensor, Tensor | None]:
+    """Reads files as inputs of a data set.
+
+    Args:
+        paths: Pictures (``.npy``, ``.pgm``) or sounds (``.wav``), one input each.
+        dataset: Says which, of what shape, or at which rate.
+
+    Returns:
+        Pictures [N, C, H, W] in 0..1 and None, or sounds [N, S] and their lengths in samples [N].
+
+    Raises:
+        ValueError: No file given, or one that does not fit; the message names it.
+        FileNotFoundError: A file that is not there.
+    """
+    if not paths:
+        raise ValueError("no file to predict: give one or more")
+    files = [Path(path) for path in paths]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file '{file}'")
+    if dataset.modality == "image":
+        return torch.stack([_picture(file, dataset) for file in files]), None
+    sounds = [_sound(file, dataset) for file in files]
+    return pad_sequence(sounds, batch_first=True), torch.tensor([len(one) for one in sounds])
+
+
+def _picture(file: Path, dataset: Dataset) -> Tensor:
+    """A picture [C, H, W] in 0..1."""
+    if file.suffix not in (".npy", ".pgm"):
+        raise ValueError(f"'{file}': pictures are read from .npy and binary .pgm files")
+    pixels = _npy(file) if file.suffix == ".npy" else _pgm(file)
+    values = torch.from_numpy(pixels.astype(np.float32))
+    values = values / 255 if pixels.dtype == np.uint8 else values
+    if values.dim() == len(dataset.inputs) - 1:
+        values = values.unsqueeze(0)
+    if values.shape != torch.Size(dataset.inputs):
+        raise ValueError(
+            f"'{file}' is a picture of shape {list(pixels.shape)}, the network takes "
+            f"{list(dataset.inputs)}: scale it first"
+        )
+    if not (values.isfinite().all() and values.min() >= 0 and values.max() <= 1):
+        raise ValueError(f"'{file}' has values outside 0..1: divide by its largest possible value")
+    return values
+
+
+def _npy(file: Path) -> np.ndarray:
+    try:
+        return np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"'{file}' is no array of numbers: {error}") from None
+
+
+def _pgm(file: Path) -> np.ndarray:
+    content = file.read_bytes()
+    header = re.match(rb"P5\s+(?:#.*\n\s*)*(\d+)\s+(\d+)\s+255\s", content)
+    if header is None:
+        raise ValueError(f"'{file}' is no binary PGM (P5) of 8 bits")
+    width, height = int(header[1]), int(header[2])
+    pixels = np.frombuffer(content, np.uint8, offset=header.end())
+    if len(pixels) < width * height:
+        raise ValueError(f"'{file}' is cut off: {len(pixels)} of {width * height} pixels")
+    return pixels[: width * height].reshape(height, width)
+
+
+def _sound(file: Path, dataset: Dataset) -> Tensor:
+    """A sound [S] in -1..1."""
+    assert dataset.rate_hz is not None
+    return read_wav(file, dataset.rate_hz).float() / 2**15

@@ -1,0 +1,176 @@
+"""One training of a recipe in a folder: from wherever it stands to its weights and its report."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import safetensors.torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from picojoule.build import (
+    ann_steps,
+    build_budget,
+    build_encoder,
+    build_network,
+    build_optimizer,
+    build_schedule,
+    evaluation_loader,
+    steps_per_epoch,
+    training_loader,
+)
+from picojoule.data import Splits
+from picojoule.energy import load_chip
+from picojoule.folder import Folder
+from picojoule.readout import readout
+from picojoule.report import Accuracy, BudgetReport, RecipeId, Report
+from picojoule.training import EnergyBudget, EpochRecord, Log, choose, evaluate, train
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a training tells as it goes.
+
+    Attributes:
+        folder: Of the training.
+        epochs: In all.
+        steps: In all.
+        log: What happened.
+    """
+
+    folder: Path
+    epochs: int
+    steps: int
+    log: Log
+
+
+def fit(
+    folder: Folder,
+    fabric: Fabric,
+    splits: Splits,
+    *,
+    limit_pj: float | None = None,
+    free_pj: float | None = None,
+) -> Iterator[Step]:
+    """Trains the recipe of a folder; nothing is left to do where it has a report.
+
+    Args:
+        folder: Of the run; its checkpoints are gone on from.
+        fabric: Launched.
+        splits: The data as loaded.
+        limit_pj: Energy allowed per sample, None without a budget.
+        free_pj: Energy per sample without a budget, None where it is not known; for the report.
+
+    Yields:
+        One record for each step and each epoch.
+    """
+    if folder.finished:
+        return
+    recipe = folder.recipe
+    # All randomness starts here, so that a run resumed before its first checkpoint starts over.
+    fabric.seed_everything(recipe.seed, verbose=False)
+    splits = splits.map(build_encoder(recipe).prepare)
+    net = build_network(recipe)
+    optimizer = build_optimizer(recipe, net)
+    steps = recipe.train.epochs * steps_per_epoch(recipe, splits, fabric.world_size)
+    penalty = build_budget(recipe, limit_pj)
+    clock = _Clock(folder)
+    last = None
+    for last in train(
+        net,
+        training_loader(recipe, splits, fabric.world_size),
+        optimizer,
+        criterion=nn.CrossEntropyLoss(),
+        readout=readout(recipe.train.readout),
+        chip=load_chip(recipe.budget.chip),
+        penalty=penalty,
+        validation=evaluation_loader(recipe, splits.validation),
+        epochs=recipe.train.epochs,
+        checkpoint=folder.path / "checkpoints",
+        scheduler=build_schedule(recipe, optimizer, steps),
+        inputs=build_encoder(recipe).kind,
+        fabric=fabric,
+    ):
+        if last.history and fabric.is_global_zero:
+            clock.note(last.history)
+        yield Step(folder.path, recipe.train.epochs, steps, last)
+    assert last is not None
+    report = _tested(folder, fabric, splits, net, last)
+    budget = penalty and _outcome(report, penalty, last, free_pj)
+    if fabric.is_global_zero:
+        _write(folder, net, report.model_copy(update={"budget": budget}))
+
+
+def spent_pj(folder: Folder) -> float:
+    """What the weights that a finished training chose spend per sample on the validation set."""
+    records = [{k: v for k, v in one.items() if k != "seconds"} for one in folder.log()]
+    chosen = choose([EpochRecord.of(record) for record in records], None)
+    if chosen is None:
+        raise ValueError(f"'{folder.path / 'log.jsonl'}' has no validated epoch")
+    return chosen.energy_pj
+
+
+def _tested(folder: Folder, fabric: Fabric, splits: Splits, net: nn.Module, last: Log) -> Report:
+    """The record of the chosen weights on the test set."""
+    recipe = folder.recipe
+    found = evaluate(
+        net,
+        evaluation_loader(recipe, splits.test),
+        readout=readout(recipe.train.readout),
+        chips=[load_chip(recipe.budget.chip)],
+        inputs=build_encoder(recipe).kind,
+        ann_steps=ann_steps(recipe),
+        fabric=fabric,
+    )
+    assert last.chosen is not None
+    outcome = {
+        "recipe": RecipeId(name=recipe.name, sha256=recipe.sha256),
+        "seed": recipe.seed,
+        "accuracy": Accuracy(validation=last.chosen.accuracy, test=found.accuracy),
+        "seconds": round(sum(record["seconds"] for record in folder.log()), 3),
+    }
+    return Report.of(found).model_copy(update=outcome)
+
+
+def _outcome(
+    report: Report, penalty: EnergyBudget, last: Log, free_pj: float | None
+) -> BudgetReport:
+    """How the budget went."""
+    assert last.chosen is not None
+    ((chip, tested),) = report.chips.items()
+    return BudgetReport(
+        chip=chip,
+        limit_pj=penalty.limit_pj,
+        floor_pj=float(penalty.floor_pj),
+        met=tested.total_pj <= penalty.limit_pj,
+        validation_pj=last.chosen.energy_pj,
+        test_pj=tested.total_pj,
+        ratio=tested.total_pj / penalty.limit_pj,
+        multiplier=tuple(record.multiplier or 0.0 for record in last.history),
+        unconstrained_pj=free_pj,
+    )
+
+
+def _write(folder: Folder, net: nn.Module, report: Report) -> None:
+    """Weights first: a run with a report is whole."""
+    weights = {name: tensor.cpu().clone() for name, tensor in net.state_dict().items()}
+    folder.write("weights.safetensors", safetensors.torch.save(weights))
+    folder.write("report.json", report.to_json().encode())
+
+
+class _Clock:
+    """Notes each epoch with the seconds it took, also across interruptions."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._seconds = {record["epoch"]: record["seconds"] for record in folder.log()}
+        self._since = time.perf_counter()
+
+    def note(self, history: tuple[EpochRecord, ...]) -> None:
+        """Writes the log; an epoch that a kill kept from being noted counts as no time."""
+        now = time.perf_counter()
+        self._seconds.setdefault(history[-1].epoch, round(now - self._since, 3))
+        self._since = now
+        times = {r.epoch: self._seconds.get(r.epoch, 0.0) for r in history}
+        self._folder.note([asdict(r) | {"seconds": times[r.epoch]} for r in history])

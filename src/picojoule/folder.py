@@ -1,0 +1,143 @@
+"""The folder of a run: what lies in it, and how each file gets there whole or not at all.
+
+``RUN/`` holds ``recipe.toml`` and ``machine.json`` from its first moment, then ``checkpoints/`` and
+``log.jsonl``, at the end ``weights.safetensors`` and, last of all, ``report.json``. Where the
+budget is a share, ``unconstrained/`` is a run of its own without a budget.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from picojoule.recipe import Recipe, load_recipe
+from picojoule.report import Report
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run computes; it is resumed in the same way.
+
+    Attributes:
+        data_dir: Folder of the data sets, None where none was named.
+        accelerator, devices, nodes, strategy, precision: The arguments of Lightning Fabric.
+        threads: Of torch; with another number sums may round in another way.
+    """
+
+    data_dir: str | None = None
+    accelerator: str = "auto"
+    devices: int | str = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    threads: int = field(default_factory=torch.get_num_threads)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A run on disk.
+
+    Raises:
+        ValueError: There is no run in ``path``.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        if not self._has("recipe.toml"):
+            raise ValueError(f"there is no run in '{self.path}': it has no recipe.toml")
+
+    @classmethod
+    def create(cls, recipe: Recipe, machine: Machine, path: Path) -> "Folder":
+        """A new run: the folder appears with both files in it, or not at all.
+
+        Raises:
+            FileExistsError: Something of that name is there already.
+        """
+        if path.exists():
+            raise FileExistsError(
+                f"'{path}' exists already: name a new folder, or go on with a run that is there by "
+                f"--resume {path}"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            making.chmod(0o755)
+            (making / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+            text = json.dumps(asdict(machine), indent=2) + "\n"
+            (making / "machine.json").write_text(text, encoding="utf-8")
+            making.rename(path)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+        return cls(path)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the run is to do."""
+        return load_recipe(self.path / "recipe.toml")
+
+    @property
+    def machine(self) -> Machine:
+        """Where it was started."""
+        return Machine(**json.loads((self.path / "machine.json").read_text(encoding="utf-8")))
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self._has("report.json")
+
+    @property
+    def report(self) -> Report:
+        """The record of a finished run.
+
+        Raises:
+            ValueError: The run is not finished, or its report is damaged.
+        """
+        if not self.finished:
+            raise ValueError(
+                f"the run '{self.path}' is not finished: pj train --resume {self.path} goes on"
+            )
+        file = self.path / "report.json"
+        try:
+            return Report.from_json(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
+
+    def log(self) -> list[dict[str, Any]]:
+        """One record per epoch, the oldest first."""
+        file = self.path / "log.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        return [json.loads(line) for line in lines]
+
+    def note(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Writes the record of every epoch so far."""
+        lines = (json.dumps(record, allow_nan=False) + "\n" for record in records)
+        self.write("log.jsonl", "".join(lines).encode())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file that is there whole or not at all, whenever the process is killed."""
+        making = self.path / f".{name}.tmp"
+        making.write_bytes(content)
+        os.replace(making, self.path / name)
+
+    def discard_untouched(self) -> None:
+        """Removes the folder if nothing came of the run yet."""
+        if {item.name for item in self.path.iterdir()} == {"recipe.toml", "machine.json"}:
+            shutil.rmtree(self.path)
+
+    def _has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+
+def free_path(name: str, parent: Path = Path("runs")) -> Path:
+    """A path such as ``runs/digits-3f2a`` that nothing has yet."""
+    while (path := parent / f"{name}-{secrets.token_hex(2)}").exists():
+        pass
+    return path

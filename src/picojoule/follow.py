@@ -1,0 +1,61 @@
+"""A training as it goes: a bar in a terminal, else one line per epoch."""
+
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from picojoule.fit import Step
+from picojoule.training import Log
+from picojoule.units import format_energy
+
+# Reading a value waits for the device, so that not every step is to be shown.
+_SECONDS_BETWEEN_READS = 0.25
+
+
+def follow(steps: Iterable[Step], console: Console) -> None:
+    """Runs a training to its end and shows on ``console`` how it goes."""
+    if not console.is_terminal:
+        for step in steps:
+            if step.log.history:
+                line = f"epoch {step.log.epoch}/{step.epochs} · {_values(step.log)}"
+                console.print(line, soft_wrap=True, highlight=False)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[values]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bars: dict[str, TaskID] = {}
+        shown = 0.0
+        for step in steps:
+            bar = _bar(progress, bars, step)
+            log, now = step.log, time.monotonic()
+            if log.history or now - shown > _SECONDS_BETWEEN_READS:
+                shown = now
+                title = f"{step.folder.name} {log.epoch}/{step.epochs}"
+                progress.update(
+                    bar, completed=log.step, description=title, values=_values(log), refresh=True
+                )
+
+
+def _bar(progress: Progress, bars: dict[str, TaskID], step: Step) -> TaskID:
+    """The bar of a step's training, made when it first appears."""
+    name = str(step.folder)
+    if name not in bars:
+        bars[name] = progress.add_task(step.folder.name, total=step.steps, values="")
+    return bars[name]
+
+
+def _values(log: Log) -> str:
+    """What a log says, in one line."""
+    parts = [f"loss {float(log.loss):.3f}", f"accuracy {float(log.accuracy):.3f}"]
+    if log.validation is not None:
+        parts.append(f"validation {log.validation.accuracy:.3f}")
+    parts.append(format_energy(float(log.energy_pj)))
+    if log.multiplier is not None:
+        parts.append(f"multiplier {float(log.multiplier):.3f}")
+    return " · ".join(parts)

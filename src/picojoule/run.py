@@ -1,0 +1,154 @@
+"""A run: a recipe trained in a folder of its own, that may be killed and resumed at any moment."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from picojoule.build import build_network
+from picojoule.data import Splits, load
+from picojoule.fit import Step, fit, spent_pj
+from picojoule.folder import Folder, Machine, free_path
+from picojoule.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that can go on, made by ``start`` or ``resume``.
+
+    Attributes:
+        folder: On disk.
+        fabric: Launched, where it computes.
+        splits: Its data.
+        new: Whether it was just made.
+    """
+
+    folder: Folder
+    fabric: Fabric
+    splits: Splits
+    new: bool
+
+    def train(self) -> Iterator[Step]:
+        """Trains to the end; afterwards the folder has weights and a report.
+
+        A budget that is a share of the unconstrained energy has that measured first, by a run of
+        its own in ``unconstrained/``.
+
+        Raises:
+            ValueError: A limit below the floor; a new run that never took a step leaves no folder.
+            NonFiniteLoss: The loss became infinite or not a number.
+            OSError: The folder could not be written.
+        """
+        try:
+            yield from self._train()
+        except ValueError:
+            if self.new and self.fabric.is_global_zero:
+                self.folder.discard_untouched()
+            raise
+
+    def _train(self) -> Iterator[Step]:
+        budget = self.folder.recipe.budget
+        limit_pj, free_pj = budget.limit_pj, None
+        if budget.share is not None:
+            unconstrained = self._unconstrained()
+            yield from fit(unconstrained, self.fabric, self.splits)
+            free_pj = spent_pj(unconstrained)
+            limit_pj = budget.share * free_pj
+        yield from fit(self.folder, self.fabric, self.splits, limit_pj=limit_pj, free_pj=free_pj)
+
+    def _unconstrained(self) -> Folder:
+        """The run of the same recipe without a budget, inside this one."""
+        path = self.folder.path / "unconstrained"
+        if path.exists():
+            return Folder(path)
+        recipe = self.folder.recipe
+        free = recipe.model_copy(
+            update={"budget": recipe.budget.model_copy(update={"limit": "none"})}
+        )
+        return _created(self.fabric, free, self.folder.machine, path)
+
+
+def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | None = None) -> Run:
+    """A new run; everything that can be wrong with recipe and data is found before it is made.
+
+    Args:
+        recipe: What to do.
+        out: Its folder, which must be new; a free one below ``runs/`` where left out.
+        machine: Where to compute; one device where left out.
+
+    Raises:
+        ValueError: A recipe that cannot be built, or data that are not there.
+        FileExistsError: ``out`` is there already.
+
+    Example:
+        >>> run = start(load_recipe("digits"))  # doctest: +SKIP
+        >>> for step in run.train():  # doctest: +SKIP
+        ...     print(step.log.epoch, step.log.loss)
+        >>> print(run.folder.report.accuracy.test)  # doctest: +SKIP
+    """
+    machine = Machine() if machine is None else machine
+    build_network(recipe)
+    fabric = _launched(machine)
+    splits = load(recipe.data.name, machine.data_dir)
+    path = free_path(recipe.name) if out is None else Path(out)
+    return Run(_created(fabric, recipe, machine, path), fabric, splits, new=True)
+
+
+def resume(path: str | Path, *, data_dir: str | None = None) -> Run:
+    """The run in ``path``, to go on as and where it was started.
+
+    Args:
+        path: Its folder.
+        data_dir: Folder of the data sets, where it has moved.
+
+    Raises:
+        ValueError: There is no run, or its data are not there.
+    """
+    folder = Folder(Path(path))
+    machine = folder.machine
+    if (threads := torch.get_num_threads()) != machine.threads:
+        logger.warning(
+            "started with %d threads and resumed with %d: sums may round in another way, so that "
+            "the weights differ in their last bits; OMP_NUM_THREADS=%d repeats them exactly",
+            machine.threads,
+            threads,
+            machine.threads,
+        )
+    fabric = _launched(machine)
+    splits = load(folder.recipe.data.name, data_dir or machine.data_dir)
+    return Run(folder, fabric, splits, new=False)
+
+
+def _launched(machine: Machine) -> Fabric:
+    fabric = Fabric(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy=machine.strategy,
+        precision=machine.precision,  # pyright: ignore[reportArgumentType]
+    )
+    fabric.launch()
+    if fabric.device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return fabric
+
+
+def _created(fabric: Fabric, recipe: Recipe, machine: Machine, path: Path) -> Folder:
+    """Makes the folder on one process for all, which share its outcome."""
+    error = None
+    if fabric.is_global_zero:
+        try:
+            Folder.create(recipe, machine, path)
+        except OSError as problem:
+            error = problem
+    path, error = fabric.broadcast((path, error))
+    if error is not None:
+        raise error
+    return Folder(path)

@@ -1,0 +1,141 @@
+"""A trained network, ready for use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from picojoule.build import ann_steps, build_encoder, build_network, evaluation_loader
+from picojoule.data import Split, dataset, loader
+from picojoule.data import load as load_data
+from picojoule.energy import Chip, Meter, load_chip
+from picojoule.files import read_inputs
+from picojoule.folder import Folder
+from picojoule.readout import readout
+from picojoule.recipe import Recipe
+from picojoule.report import Report
+from picojoule.training import evaluate
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says about one input.
+
+    Attributes:
+        label: Name of the class.
+        index: Its number.
+        confidence: Its softmax probability (0 to 1).
+        energy_pj: What this very input cost on the run's chip, in pJ.
+    """
+
+    label: str
+    index: int
+    confidence: float
+    energy_pj: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with the weights that training chose, what it was trained by and how that went.
+
+    Attributes:
+        net: x [T, B, ...] to out [T, B, classes] and a state; in evaluation mode, on the CPU.
+        recipe: What the run did.
+        report: What came of it.
+        data_dir: Folder of the data sets that the run named, None where it named none.
+    """
+
+    net: nn.Module
+    recipe: Recipe
+    report: Report
+    data_dir: str | None = None
+
+    def predict(
+        self, inputs: Tensor | Sequence[str | Path], lengths: Tensor | None = None
+    ) -> list[Prediction]:
+        """Labels, confidences and energies of inputs, one by one.
+
+        Args:
+            inputs: As the data set has them (pictures [N, C, H, W] in 0..1, sounds [N, S]), or
+                paths of files: pictures as ``.npy`` or ``.pgm``, sounds as ``.wav``.
+            lengths: Samples of each sound [N]; None where all have S.
+
+        Raises:
+            ValueError: Files or shapes that this network was not trained on.
+        """
+        data = dataset(self.recipe.data.name)
+        if not isinstance(inputs, Tensor):
+            inputs, lengths = read_inputs(inputs, data)
+        labels = torch.zeros(len(inputs), dtype=torch.int64)
+        encoder = build_encoder(self.recipe)
+        split = encoder.prepare(Split(inputs, labels, lengths))
+        chip = load_chip(self.recipe.budget.chip)
+        batches = loader(split, encoder, batch_size=1)
+        return [self._predict(x, lengths, chip, encoder.kind) for x, _, lengths in batches]
+
+    @torch.no_grad()
+    def _predict(self, x: Tensor, lengths: Tensor | None, chip: Chip, kind: str) -> Prediction:
+        with Meter(self.net, inputs=kind) as meter:
+            out, _ = self.net(x, lengths=lengths)
+        scores = readout(self.recipe.train.readout)(out, lengths)
+        confidence, index = scores.softmax(-1).squeeze(0).max(0)
+        return Prediction(
+            label=dataset(self.recipe.data.name).labels[int(index)],
+            index=int(index),
+            confidence=float(confidence),
+            energy_pj=float(chip.price(meter.counts).total),
+        )
+
+    def measure(self, chips: Sequence[Chip], *, data_dir: str | None = None) -> Report:
+        """The report of the run with its test set measured again, on other chips.
+
+        Args:
+            chips: To price it on.
+            data_dir: Folder of the data sets, where it is not the run's.
+        """
+        splits = load_data(self.recipe.data.name, data_dir or self.data_dir)
+        encoder = build_encoder(self.recipe)
+        found = evaluate(
+            self.net,
+            evaluation_loader(self.recipe, encoder.prepare(splits.test)),
+            readout=readout(self.recipe.train.readout),
+            chips=chips,
+            inputs=encoder.kind,
+            ann_steps=ann_steps(self.recipe),
+        )
+        again = Report.of(found)
+        accuracy = self.report.accuracy.model_copy(update={"test": found.accuracy})
+        kept = ("recipe", "seed", "budget", "seconds")
+        update = {name: getattr(self.report, name) for name in kept} | {"accuracy": accuracy}
+        return again.model_copy(update=update)
+
+
+def load(run: str | Path) -> Trained:
+    """The network of a finished run.
+
+    Args:
+        run: Its folder.
+
+    Raises:
+        ValueError: No run, an unfinished one, or damaged weights; the message names the file.
+
+    Example:
+        >>> trained = load("runs/digits-3f2a")  # doctest: +SKIP
+        >>> trained.predict(["seven.npy"])  # doctest: +SKIP
+        [Prediction(label='seven', index=7, confidence=0.98, energy_pj=11812.6)]
+    """
+    folder = Folder(Path(run))
+    report, recipe = folder.report, folder.recipe
+    net = build_network(recipe)
+    file = folder.path / "weights.safetensors"
+    try:
+        net.load_state_dict(safetensors.torch.load_file(file))
+    except FileNotFoundError:
+        raise ValueError(f"the run '{run}' has no {file.name}: it was removed") from None
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{file} is damaged or of another recipe: {error}") from None
+    return Trained(net.eval(), recipe, report, folder.machine.data_dir)

@@ -1,0 +1,27 @@
+"""Training to a joule budget: the loop, its penalties, measurements and checkpoints."""
+
+from picojoule.training.batches import Inputs
+from picojoule.training.budget import EnergyBudget
+from picojoule.training.finite import NonFiniteLoss
+from picojoule.training.measure import evaluate
+from picojoule.training.measurement import Cost, Measurement
+from picojoule.training.penalties import FixedPrice, Penalty
+from picojoule.training.records import Chosen, EpochRecord, Log, Validation, choose
+from picojoule.training.train import train
+
+__all__ = [
+    "Chosen",
+    "Cost",
+    "EnergyBudget",
+    "EpochRecord",
+    "FixedPrice",
+    "Inputs",
+    "Log",
+    "Measurement",
+    "NonFiniteLoss",
+    "Penalty",
+    "Validation",
+    "choose",
+    "evaluate",
+    "train",
+]

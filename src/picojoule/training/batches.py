@@ -1,0 +1,46 @@
+"""What a batch holds, and a network that runs on it under the meter."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from picojoule.energy import Meter
+from picojoule.neurons import Neuron
+
+Inputs = str | Mapping[str, str]
+
+
+def unpacked(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The three parts of a batch: x [T, B, ...], label [B], lengths [B] or None.
+
+    Raises:
+        ValueError: It has other parts.
+    """
+    if not isinstance(batch, (tuple, list)) or len(batch) != 3:
+        parts = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
+        raise ValueError(
+            f"expected batches (x[T,B,...], label[B], lengths[B] or None), got {parts}: give the "
+            "DataLoader a collate_fn that makes such batches"
+        )
+    x, label, lengths = batch
+    return x, label, lengths
+
+
+def metered(model: Any, x: Tensor, lengths: Tensor | None, inputs: Inputs) -> tuple[Tensor, Meter]:
+    """Runs a network that Fabric has set up, and counts what it does.
+
+    Args:
+        model: The network as Fabric wraps it; it may give back a state beside its output or not.
+        x: [T, B, ...].
+        lengths: Steps of each sequence [B], None where all have T.
+        inputs: The kind of ``x``, see ``Meter``.
+
+    Returns:
+        Output [T, B, K] and the meter.
+    """
+    net = model.module
+    ours = any(isinstance(module, Neuron) for module in net.modules())
+    with Meter(net, samples=None if ours else x.shape[1], inputs=inputs) as meter:
+        result = model(x) if lengths is None else model(x, lengths=lengths)
+    return (result[0] if isinstance(result, tuple) else result), meter

@@ -1,0 +1,112 @@
+"""What turns a batch's energy into a term of the loss."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from picojoule.energy import Energy, Traffic
+
+
+class Penalty(nn.Module, ABC):
+    """A term of the loss that grows with energy.
+
+    It is dimensionless, so that learning rates do not depend on the chip. What it remembers is in
+    buffers, which checkpoints carry. Nothing in it waits for the device.
+
+    Attributes:
+        multiplier: What it charges for energy now (0-d), None where the charge never changes.
+        limit_pj: The limit it keeps, in pJ per sample, None where it has none.
+    """
+
+    multiplier: Tensor | None
+    limit_pj: float | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("multiplier", None)
+
+    def start(self, floor_pj: float) -> None:
+        """Takes note of the floor of the training set, before the first step.
+
+        Training calls it on a penalty that has a limit.
+
+        Args:
+            floor_pj: Energy per sample that no hidden spike can change, in pJ.
+        """
+        del floor_pj
+
+    def validated(self, spread: float) -> None:
+        """Takes note of how sure a validation's energy is.
+
+        Args:
+            spread: Its standard error over batches, as a share of it.
+        """
+        del spread
+
+    @abstractmethod
+    def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
+        """The term of the loss.
+
+        Args:
+            energy: Energy per sample of the batch.
+            traffic: What the meter saw arrive at each layer, for penalties on rates.
+
+        Returns:
+            A dimensionless float32 scalar.
+        """
+
+    @abstractmethod
+    def update(self, energy: Energy) -> None:
+        """Learns from a step that was taken.
+
+        Args:
+            energy: Energy per sample of its batch.
+        """
+
+
+class FixedPrice(Penalty):
+    """A constant charge: ``weight * E / reference``.
+
+    Args:
+        weight: What the reference energy adds to the loss, at least 0.
+        reference_pj: Energy per sample to measure by, in pJ; that of the first batch where left
+            out.
+
+    Raises:
+        ValueError: A weight below 0, or a reference that is not above 0.
+
+    Example:
+        >>> penalty = FixedPrice(weight=0.1)
+    """
+
+    reference_pj: Tensor
+
+    def __init__(self, weight: float, reference_pj: float | None = None) -> None:
+        super().__init__()
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"weight must be 0 or more, got {weight}")
+        if reference_pj is not None and not (math.isfinite(reference_pj) and reference_pj > 0):
+            raise ValueError(
+                f"reference_pj must be above 0, got {reference_pj}: give an energy per sample in "
+                "pJ, or leave it out to take that of the first batch"
+            )
+        self.weight = weight
+        reference = math.nan if reference_pj is None else reference_pj
+        self.register_buffer("reference_pj", torch.tensor(reference, dtype=torch.float64))
+
+    def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
+        """The charge for ``energy``; see ``Penalty``."""
+        del traffic
+        return (self.weight * energy.total / self._reference(energy)).float()
+
+    @torch.no_grad()
+    def update(self, energy: Energy) -> None:
+        """Keeps the first batch's energy as the reference where none was given."""
+        self.reference_pj = self._reference(energy)
+
+    def _reference(self, energy: Energy) -> Tensor:
+        first = energy.total.detach()
+        return torch.where(self.reference_pj.isnan(), first, self.reference_pj)

@@ -1,0 +1,152 @@
+"""How far a training has come: all that a checkpoint holds."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from picojoule.training.penalties import Penalty
+from picojoule.training.randomness import random_states, restore_random_states
+from picojoule.training.ranks import gathered
+from picojoule.training.records import EpochRecord, Log, choose
+
+_SCHEMA = 1
+
+
+@dataclass(eq=False)
+class Progress:
+    """What a training changes as it goes.
+
+    Attributes:
+        fabric: Device, precision and processes.
+        net: The network that learns.
+        optimizer: Its optimizer.
+        scheduler: Of the learning rate, None without one.
+        penalty: None without one.
+        own: Generators of the training loader.
+        epoch: Epochs done.
+        step: Steps taken.
+        history: One record for each epoch.
+        best: Weights of the epoch chosen so far, None without a validation set.
+    """
+
+    fabric: Fabric
+    net: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    penalty: Penalty | None
+    own: list[torch.Generator]
+    epoch: int = 0
+    step: int = 0
+    history: list[EpochRecord] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+
+    @property
+    def limit_pj(self) -> float | None:
+        """The limit to choose an epoch by."""
+        return None if self.penalty is None else self.penalty.limit_pj
+
+    def close_epoch(self, record: EpochRecord) -> None:
+        """Adds an epoch that is done, and keeps its weights where it is the best so far."""
+        self.history.append(record)
+        self.epoch = record.epoch
+        chosen = choose(self.history, self.limit_pj)
+        if chosen is not None and chosen.epoch == record.epoch:
+            self.best = deepcopy(self.net.state_dict())
+
+    def epoch_log(self) -> Log:
+        """What is told at the end of an epoch."""
+        record = self.history[-1]
+        numbers = (
+            record.loss,
+            record.accuracy,
+            record.energy_pj,
+            record.penalty,
+            record.multiplier,
+        )
+        values = [None if number is None else torch.tensor(number) for number in numbers]
+        return Log(record.epoch, record.step, *values, history=tuple(self.history))  # pyright: ignore
+
+    def finish(self) -> Log:
+        """Gives the network the chosen weights; what is told last."""
+        if self.best is not None:
+            self.net.load_state_dict(self.best)
+        log = self.epoch_log()
+        return Log(**{**vars(log), "chosen": choose(self.history, self.limit_pj)})
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it; to be called by all ranks together, since each has its own random states."""
+        states = random_states(self.fabric.device, self.own)
+        return {
+            "schema": _SCHEMA,
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": [asdict(record) for record in self.history],
+            "net": self.net.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "penalty": None if self.penalty is None else self.penalty.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "random": {name: gathered(self.fabric, state) for name, state in states.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], source: Path) -> None:
+        """Goes on from ``state``, which is looked at as a whole before anything is changed.
+
+        Raises:
+            ValueError: It is of another training; the message names ``source``.
+        """
+        if differences := list(self._differences(state)):
+            raise ValueError(
+                f"the checkpoint {source} is of another training ({'; '.join(differences)}): go on "
+                "with what it was made with, or give another folder"
+            )
+        self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
+        self.history = [EpochRecord.of(fields) for fields in state["history"]]
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        if self.penalty is not None:
+            self.penalty.load_state_dict(state["penalty"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        rank = self.fabric.global_rank
+        states = {name: ranks[rank].clone() for name, ranks in state["random"].items()}
+        restore_random_states(states, self.fabric.device, self.own)
+
+    def _differences(self, state: Mapping[str, Any]) -> Iterator[str]:
+        """What tells that ``state`` is of another training."""
+        if state.get("schema") != _SCHEMA:
+            yield f"schema {state.get('schema')}, expected {_SCHEMA}"
+            return
+        own = _shapes(self.net.state_dict())
+        if _shapes(state["net"]) != own or _shapes(state["best"]) not in (own, None):
+            yield "its network has other weights"
+        if _groups(state["optimizer"]) != _groups(self.optimizer.state_dict()):
+            yield "its optimizer has other parameters"
+        if (state["scheduler"] is None) != (self.scheduler is None):
+            yield "one has a scheduler, the other none"
+        if _shapes(state["penalty"]) != _shapes(self.penalty and self.penalty.state_dict()):
+            yield "its penalty is of another kind"
+        if set(state["random"]) != set(random_states(self.fabric.device, self.own)):
+            yield "it ran on another kind of device or loader"
+        elif len(state["random"]["torch"]) != self.fabric.world_size:
+            yield f"it ran on {len(state['random']['torch'])} processes"
+
+
+def _shapes(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {name: v.shape if isinstance(v, Tensor) else None for name, v in state.items()}
+
+
+def _groups(state: Mapping[str, Any]) -> list[list[int]]:
+    return [group["params"] for group in state["param_groups"]]

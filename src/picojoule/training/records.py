@@ -1,0 +1,137 @@
+"""What training tells: one record per step, one per epoch, and which epoch was chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The network on the validation set, in evaluation mode.
+
+    Attributes:
+        accuracy: Share of samples labelled rightly.
+        energy_pj: Energy per sample, in pJ.
+        spread: Standard error of ``energy_pj`` over batches, as a share of it.
+    """
+
+    accuracy: float
+    energy_pj: float
+    spread: float
+
+    def meets(self, limit_pj: float | None) -> bool:
+        """Whether the energy is within the limit by at least two standard errors."""
+        return limit_pj is None or self.energy_pj <= limit_pj / (1 + 2 * self.spread)
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: means over its training samples, and what came of it.
+
+    Attributes:
+        epoch: Its number, from 1.
+        step: Steps taken since the start of training.
+        loss: Mean loss, penalty included.
+        accuracy: Share of training samples labelled rightly.
+        energy_pj: Mean energy per sample, in pJ.
+        penalty: Mean penalty, None without one.
+        multiplier: The penalty's multiplier after the epoch, None where it has none.
+        validation: None without a validation set.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    energy_pj: float
+    penalty: float | None
+    multiplier: float | None
+    validation: Validation | None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "EpochRecord":
+        """The record whose ``dataclasses.asdict`` is ``fields``."""
+        validation = fields["validation"]
+        made = None if validation is None else Validation(**validation)
+        return cls(**{**fields, "validation": made})
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The epoch whose weights training returns.
+
+    Attributes:
+        epoch: Its number, from 1.
+        accuracy: On the validation set.
+        energy_pj: Energy per sample on the validation set, in pJ.
+        feasible: Whether that is within the limit; True where there is none.
+    """
+
+    epoch: int
+    accuracy: float
+    energy_pj: float
+    feasible: bool
+
+
+@dataclass(frozen=True)
+class Log:
+    """What happened in one step, or in one epoch.
+
+    The tensors are scalars on the network's device; reading one waits for the device.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        step: Steps taken since the start of training.
+        loss: Loss of the batch, penalty included; at an epoch's end the mean over the epoch.
+        accuracy: Share of samples labelled rightly, of the batch or over the epoch.
+        energy_pj: Energy per sample in pJ, of the batch or over the epoch.
+        penalty: The penalty's part of the loss, None without one.
+        multiplier: The penalty's multiplier after the step, None where it has none.
+        history: Every epoch so far; empty but at the end of an epoch.
+        chosen: Which epoch's weights the network now has; None but in the last log of a training
+            with a validation set.
+    """
+
+    epoch: int
+    step: int
+    loss: Tensor
+    accuracy: Tensor
+    energy_pj: Tensor
+    penalty: Tensor | None
+    multiplier: Tensor | None
+    history: tuple[EpochRecord, ...] = ()
+    chosen: Chosen | None = None
+
+    @property
+    def validation(self) -> Validation | None:
+        """The epoch's validation; None within an epoch, or without a validation set."""
+        return self.history[-1].validation if self.history else None
+
+
+def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | None:
+    """The most accurate epoch on the validation set among those that meet the limit.
+
+    Of equally accurate ones the one that spends less, of those the first. Where none meets the
+    limit, the one that spends least.
+
+    Args:
+        history: Every epoch so far.
+        limit_pj: Energy per sample, in pJ; None for no limit.
+
+    Returns:
+        The choice, or None where no epoch was validated.
+    """
+
+    def merit(item: tuple[int, Validation]) -> tuple[bool, float, float]:
+        _, validation = item
+        if validation.meets(limit_pj):
+            return True, validation.accuracy, -validation.energy_pj
+        return False, -validation.energy_pj, validation.accuracy
+
+    validated = [(r.epoch, r.validation) for r in history if r.validation is not None]
+    if not validated:
+        return None
+    epoch, best = max(validated, key=merit)
+    return Chosen(epoch, best.accuracy, best.energy_pj, best.meets(limit_pj))

@@ -1,0 +1,236 @@
+"""The training loop: six lines on Lightning Fabric, as a generator that the caller iterates."""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from picojoule.energy import Chip
+from picojoule.readout import Readout
+from picojoule.training.batches import Inputs, metered, unpacked
+from picojoule.training.checkpoint import load, newest, save
+from picojoule.training.finite import LossWatch, check_weights
+from picojoule.training.measure import evaluate
+from picojoule.training.measurement import Cost, Measurement
+from picojoule.training.penalties import Penalty
+from picojoule.training.progress import Progress
+from picojoule.training.randomness import generators
+from picojoule.training.ranks import gathered, mean_energy
+from picojoule.training.records import EpochRecord, Log, Validation
+
+_CHECK_EVERY = (
+    50  # steps between two looks at whether the loss was finite, which wait for the device
+)
+
+
+def train(
+    net: nn.Module,
+    loader: DataLoader,
+    optimizer: Optimizer,
+    *,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    readout: Readout,
+    chip: Chip,
+    epochs: int,
+    penalty: Penalty | None = None,
+    validation: DataLoader | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    scheduler: LRScheduler | None = None,
+    inputs: Inputs = "analog",
+    fabric: Fabric | None = None,
+) -> Iterator[Log]:
+    """Trains a network in place, one record at a time; stop iterating and it stops.
+
+    Before the first step the floor of the training set is measured and given to a penalty that has
+    a limit. With ``validation`` the network ends with the weights of the most accurate epoch within
+    the limit (see ``choose``), else with the last ones.
+
+    With ``checkpoint`` every epoch is kept before it is told. A training that finds a checkpoint
+    there goes on from it and ends with the same weights, bit for bit, as one that was never
+    interrupted; one that was finished gives its last record at once.
+
+    Args:
+        net: x [T, B, ...] to out [T, B, K], alone or with a state; takes ``lengths=`` where batches
+            have them.
+        loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
+        optimizer: Of the parameters of ``net``.
+        criterion: Scores [B, K] and labels [B] to a loss.
+        readout: out [T, B, K] and lengths to scores [B, K].
+        chip: Prices the energy.
+        epochs: In all, those of a checkpoint included.
+        penalty: Term of the loss that grows with energy.
+        validation: Batches to choose the weights by.
+        checkpoint: Folder of the checkpoints.
+        scheduler: Of the learning rate, stepped after every step.
+        inputs: The kind of the network's input, see ``Meter``.
+        fabric: Device, precision and processes, launched where it has several; one device where
+            left out.
+
+    Yields:
+        A ``Log`` for each step, and one with ``history`` at each epoch's end; the last has
+        ``chosen``.
+
+    Raises:
+        ValueError: A limit below the floor, batches of other parts, a damaged checkpoint or one of
+            another training.
+        NonFiniteLoss: The loss became infinite or not a number.
+        OSError: A checkpoint could not be written; the one before it is unharmed.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    fabric = fabric or Fabric(accelerator="auto", devices=1)
+    model, wrapped = fabric.setup(net.train(), optimizer)
+    if penalty is not None:
+        fabric.to_device(penalty)
+    task = _Task(fabric, model, wrapped, criterion, readout, chip, penalty, scheduler, inputs)
+    progress = Progress(fabric, net, optimizer, scheduler, penalty, generators(loader))
+    folder = None if checkpoint is None else Path(checkpoint)
+    if folder is not None and (saved := newest(folder)) is not None:
+        progress.load_state_dict(load(saved), saved)
+    elif penalty is not None and penalty.limit_pj is not None:
+        penalty.start(task.cost(task.measured(loader)).floor_pj)
+    batches = fabric.setup_dataloaders(loader)
+    while progress.epoch < epochs:
+        record = yield from _epoch(task, progress, batches, folder, validation)
+        progress.close_epoch(record)
+        if folder is not None:
+            _keep(progress, folder)
+        if progress.epoch < epochs:
+            yield progress.epoch_log()
+    yield progress.finish()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What stays as it is while a network learns."""
+
+    fabric: Fabric
+    model: Any
+    optimizer: Any
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    readout: Readout
+    chip: Chip
+    penalty: Penalty | None
+    scheduler: LRScheduler | None
+    inputs: Inputs
+
+    def measured(self, loader: DataLoader) -> Measurement:
+        """The network as it is now, on a data set."""
+        return evaluate(
+            self.model,
+            loader,
+            readout=self.readout,
+            chips=[self.chip],
+            inputs=self.inputs,
+            fabric=self.fabric,
+        )
+
+    def cost(self, measurement: Measurement) -> Cost:
+        """What a measurement cost on the chip."""
+        return measurement.chips[self.chip.name]
+
+
+def _step(task: _Task, batch: Any, epoch: int, step: int) -> Log:
+    """One step of the optimizer. Nothing in it waits for the device."""
+    x, label, lengths = unpacked(batch)
+    out, meter = metered(task.model, x, lengths, task.inputs)
+    scores = task.readout(out, lengths)
+    energy = mean_energy(task.fabric, task.chip.price(meter.counts))
+    loss = task.criterion(scores, label)
+    charge = None
+    if task.penalty is not None:
+        charge = task.penalty(energy, meter.traffic)
+        loss = loss + charge
+    task.optimizer.zero_grad()
+    task.fabric.backward(loss)
+    task.optimizer.step()
+    if task.scheduler is not None:
+        task.scheduler.step()
+    if task.penalty is not None:
+        task.penalty.update(energy)
+    return Log(
+        epoch=epoch,
+        step=step,
+        loss=loss.detach(),
+        accuracy=(scores.argmax(-1) == label).double().mean(),
+        energy_pj=energy.total.detach(),
+        penalty=None if charge is None else charge.detach(),
+        multiplier=None if task.penalty is None else task.penalty.multiplier,
+    )
+
+
+def _epoch(
+    task: _Task,
+    progress: Progress,
+    batches: Any,
+    folder: Path | None,
+    validation: DataLoader | None,
+) -> Generator[Log, None, EpochRecord]:
+    """Every step of one epoch; returns its record."""
+    fabric, epoch = task.fabric, progress.epoch + 1
+    watch = LossWatch(fabric.device)
+    sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
+    # The wrapper counts its passes to shuffle the samples of several processes anew in each; a
+    # resumed training must not count from zero.
+    vars(batches)["_num_iter_calls"] = progress.epoch
+    for batch in batches:
+        progress.step += 1
+        log = _step(task, batch, epoch, progress.step)
+        watch.see(log.loss, progress.step)
+        sums += _weighed(log, samples=len(batch[1]))
+        if progress.step % _CHECK_EVERY == 0:
+            watch.check(fabric, epoch, folder and newest(folder))
+        yield log
+    watch.check(fabric, epoch, folder and newest(folder))
+    check_weights(progress.net, epoch, progress.step, folder and newest(folder))
+    return _record(task, progress, gathered(fabric, sums).sum(0), validation)
+
+
+def _weighed(log: Log, samples: int) -> Tensor:
+    """A batch's part of the sums over an epoch: samples, loss, accuracy, energy, penalty."""
+    penalty = torch.zeros_like(log.loss) if log.penalty is None else log.penalty
+    values = (torch.ones_like(log.loss), log.loss, log.accuracy, log.energy_pj, penalty)
+    return samples * torch.stack([value.to(log.loss.device).double() for value in values])
+
+
+def _record(
+    task: _Task, progress: Progress, sums: Tensor, validation: DataLoader | None
+) -> EpochRecord:
+    samples, *totals = sums.tolist()
+    if not samples:
+        raise ValueError("the loader gave no batch: nothing to train on")
+    loss, accuracy, energy_pj, penalty = (total / samples for total in totals)
+    multiplier = None if task.penalty is None else task.penalty.multiplier
+    validated = None
+    if validation is not None:
+        measurement = task.measured(validation)
+        cost = task.cost(measurement)
+        validated = Validation(measurement.accuracy, cost.total_pj, cost.spread)
+        if task.penalty is not None:
+            task.penalty.validated(cost.spread)
+    return EpochRecord(
+        epoch=progress.epoch + 1,
+        step=progress.step,
+        loss=loss,
+        accuracy=accuracy,
+        energy_pj=energy_pj,
+        penalty=None if task.penalty is None else penalty,
+        multiplier=None if multiplier is None else multiplier.item(),
+        validation=validated,
+    )
+
+
+def _keep(progress: Progress, folder: Path) -> None:
+    """Writes a checkpoint, on one process for all."""
+    state = progress.state_dict()
+    if progress.fabric.is_global_zero:
+        save(folder, progress.epoch, state)
+    progress.fabric.barrier()

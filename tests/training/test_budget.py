@@ -1,0 +1,124 @@
+import math
+
+import pytest
+import torch
+
+import picojoule as pj
+
+SMALL = 1e-6 * 1000
+
+
+def closed_form(total, *, multiplier, floor=200.0, limit=1000.0, margin=0.02, rho=1.0):
+    g = math.log((total - floor + SMALL) / (limit / (1 + margin) - floor + SMALL))
+    return (max(multiplier + rho * g, 0) ** 2 - multiplier**2) / (2 * rho)
+
+
+def with_multiplier(value, **options):
+    budget = pj.EnergyBudget(1000.0, **options)
+    budget.start(200.0)
+    budget.multiplier = torch.tensor(value, dtype=torch.float64)
+    return budget
+
+
+@pytest.mark.parametrize("total", [201.0, 500.0, 980.0, 1000.0, 5000.0])
+@pytest.mark.parametrize("multiplier", [0.0, 0.3, 2.0])
+@pytest.mark.parametrize("rho", [0.5, 1.0])
+def test_penalty_is_the_augmented_lagrangian(energy, total, multiplier, rho):
+    penalty = with_multiplier(multiplier, rho=rho)(energy(total, 200.0))
+    expected = closed_form(total, multiplier=multiplier, rho=rho)
+    assert penalty.dtype == torch.float32
+    assert penalty.item() == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("total", [400.0, 990.0, 3000.0])
+def test_gradient_is_the_slope(energy, total):
+    leaf = torch.tensor(total, dtype=torch.float64, requires_grad=True)
+    with_multiplier(0.7)(energy(leaf, 200.0)).backward()
+    above, below = (closed_form(total + d, multiplier=0.7) for d in (1e-3, -1e-3))
+    assert leaf.grad is not None
+    assert leaf.grad.item() == pytest.approx((above - below) / 2e-3, rel=1e-4, abs=1e-9)
+
+
+def test_far_below_the_limit_there_is_no_push(energy):
+    leaf = torch.tensor(210.0, dtype=torch.float64, requires_grad=True)
+    with_multiplier(0.7)(energy(leaf, 200.0)).backward()
+    assert leaf.grad is not None
+    assert leaf.grad.item() == 0
+
+
+def test_the_margin_is_where_the_excess_is_zero(energy):
+    budget = with_multiplier(0.4)
+    budget.update(energy(1000 / 1.02, 200.0))
+    assert budget.multiplier.item() == pytest.approx(0.4, abs=1e-12)
+
+
+def test_multiplier_rises_above_and_falls_below_but_not_under_zero(energy):
+    budget = with_multiplier(0.0, step=0.05)
+    budget.update(energy(2000.0, 200.0))
+    g = math.log((1800 + SMALL) / (1000 / 1.02 - 200 + SMALL))
+    assert budget.multiplier.item() == pytest.approx(0.05 * g)
+    for _ in range(100):
+        budget.update(energy(300.0, 200.0))
+    assert budget.multiplier.item() == 0
+
+
+def test_a_silent_network_has_a_finite_penalty(energy):
+    budget = with_multiplier(0.5)
+    assert math.isfinite(budget(energy(200.0, 200.0)).item())
+
+
+def test_the_floor_of_the_training_set_decides_the_allowance_and_the_batch_its_reducible(energy):
+    batch = energy(700.0, 100.0)  # 600 pJ are reducible, 1000 / 1.02 - 200 are allowed
+    penalty = with_multiplier(1.0)(batch)
+    assert penalty.item() == pytest.approx(closed_form(800.0, multiplier=1.0), rel=1e-5)
+
+
+def test_without_start_the_floor_of_the_batch_stands_in(energy):
+    started, bare = with_multiplier(0.0), pj.EnergyBudget(1000.0)
+    assert bare(energy(1500.0, 200.0)).item() == started(energy(1500.0, 200.0)).item()
+
+
+def test_the_spread_of_a_validation_widens_the_margin(energy):
+    budget = with_multiplier(0.4)
+    budget.validated(0.03)
+    budget.update(energy(1000 / 1.08, 200.0))
+    assert budget.multiplier.item() == pytest.approx(0.4, abs=1e-12)
+
+
+def test_state_is_in_buffers(energy):
+    budget = with_multiplier(0.2)
+    budget.validated(0.01)
+    budget.update(energy(4000.0, 200.0))
+    again = pj.EnergyBudget(1000.0)
+    again.load_state_dict(budget.state_dict())
+    assert again(energy(900.0, 200.0)).item() == budget(energy(900.0, 200.0)).item()
+    assert not list(budget.parameters())
+
+
+@pytest.mark.parametrize("limit", [0, -5.0, math.nan, math.inf])
+def test_a_limit_must_be_above_zero(limit):
+    with pytest.raises(ValueError, match="leave the penalty out"):
+        pj.EnergyBudget(limit)
+
+
+@pytest.mark.parametrize("limit", ["12 nJ", True, None])
+def test_a_limit_must_be_a_number(limit):
+    with pytest.raises(TypeError, match="limit_pj must be a number"):
+        pj.EnergyBudget(limit)
+
+
+@pytest.mark.parametrize("option", [{"margin": -0.1}, {"rho": 0}, {"step": -1}, {"rho": math.nan}])
+def test_options_out_of_range_are_named(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        pj.EnergyBudget(100.0, **option)
+
+
+def test_a_limit_below_the_floor_is_refused():
+    message = (
+        r"^limit_pj=12000 is below this network's floor of 19130 pJ \(input spikes alone\): "
+        "raise the limit or narrow the first layer$"
+    )
+    with pytest.raises(ValueError, match=message):
+        pj.EnergyBudget(12_000).start(19_130.0)
+    with pytest.raises(ValueError, match=r"with its margin of 2%"):
+        pj.EnergyBudget(12_000).start(11_900.0)

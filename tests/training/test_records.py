@@ -1,0 +1,45 @@
+from dataclasses import asdict
+
+from picojoule.training import Chosen, EpochRecord, Validation, choose
+
+
+def history(*validations):
+    return [
+        EpochRecord(i, i, 1.0, 0.5, 10.0, None, None, v and Validation(*v))
+        for i, v in enumerate(validations, start=1)
+    ]
+
+
+def test_the_most_accurate_within_the_limit_is_chosen():
+    records = history((0.95, 130.0, 0.0), (0.90, 99.0, 0.0), (0.92, 100.0, 0.0), (0.91, 90.0, 0.0))
+    assert choose(records, 100.0) == Chosen(3, 0.92, 100.0, feasible=True)
+
+
+def test_two_standard_errors_are_kept_from_the_limit():
+    records = history((0.95, 99.0, 0.01), (0.90, 98.0, 0.01))
+    assert choose(records, 100.0) == Chosen(2, 0.90, 98.0, feasible=True)
+
+
+def test_of_equals_the_one_that_spends_less_then_the_first():
+    records = history((0.9, 80.0, 0.0), (0.9, 70.0, 0.0), (0.9, 70.0, 0.0))
+    assert choose(records, 100.0) == Chosen(2, 0.9, 70.0, feasible=True)
+
+
+def test_where_none_meets_the_limit_the_one_that_spends_least():
+    records = history((0.95, 130.0, 0.0), (0.5, 110.0, 0.0), (0.9, 120.0, 0.0))
+    assert choose(records, 100.0) == Chosen(2, 0.5, 110.0, feasible=False)
+
+
+def test_without_a_limit_the_most_accurate():
+    records = history((0.95, 130.0, 0.1), (0.5, 110.0, 0.0))
+    assert choose(records, None) == Chosen(1, 0.95, 130.0, feasible=True)
+
+
+def test_without_validation_none():
+    assert choose(history(None, None), 100.0) is None
+    assert choose([], None) is None
+
+
+def test_records_go_to_plain_dicts_and_back():
+    for record in history((0.9, 80.0, 0.01), None):
+        assert EpochRecord.of(asdict(record)) == record

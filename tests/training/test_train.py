@@ -1,0 +1,235 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader
+
+import picojoule as pj
+from picojoule.training import Chosen
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def test_a_network_is_trained_in_place_and_told_of(task):
+    made, loader = task.setup(), task.loader()
+    before = weights(made.net).clone()
+    logs = list(task.train(made, loader, epochs=2))
+    assert not torch.equal(weights(made.net), before)
+    assert [log.step for log in logs] == [*range(1, 7), 6, *range(7, 13), 12]
+    assert [log.epoch for log in logs] == [1] * 7 + [2] * 7
+    assert [bool(log.history) for log in logs] == ([False] * 6 + [True]) * 2
+    for field in ("loss", "accuracy", "energy_pj"):
+        steps = [getattr(log, field).item() for log in logs[:6]]
+        assert getattr(logs[6], field).item() == pytest.approx(sum(steps) / 6)
+        assert getattr(logs[6].history[0], field) == pytest.approx(sum(steps) / 6)
+    last = logs[-1]
+    assert (last.penalty, last.multiplier, last.validation, last.chosen) == (None,) * 4
+    assert len(last.history) == 2
+
+
+def test_it_is_the_six_lines(task):
+    """The loop of the design, written out, gives the same weights."""
+    made, budget = task.setup(), pj.EnergyBudget(450.0)
+    list(task.train(made, task.loader(), epochs=1, penalty=budget))
+    own, other = task.setup(), pj.EnergyBudget(450.0)
+    other.start(task.floor_pj(task.loader()))
+    for x, label, _ in task.loader():
+        with pj.Meter(own.net, inputs="events") as meter:
+            out, _ = own.net(x)
+        energy = task.chip.price(meter.counts)
+        loss = nn.functional.cross_entropy(pj.readout.mean(out), label) + other(energy)
+        own.optimizer.zero_grad()
+        loss.backward()
+        own.optimizer.step()
+        own.scheduler.step()
+        other.update(energy)
+    torch.testing.assert_close(weights(made.net), weights(own.net))
+    assert budget.multiplier.item() == pytest.approx(other.multiplier.item())
+    assert budget.multiplier > 0
+
+
+def test_a_budget_is_met_and_the_choice_loaded(task):
+    loader, validation = task.loader(shuffle=True), task.loader(64)
+    *_, free = task.train(task.setup(), loader, epochs=20, validation=validation)
+    limit = 0.7 * free.chosen.energy_pj
+    made, budget = task.setup(), pj.EnergyBudget(limit)
+    *_, log = task.train(made, loader, epochs=20, validation=validation, penalty=budget)
+    assert log.chosen.feasible
+    assert log.chosen.energy_pj <= limit
+    assert log.chosen.accuracy > 0.6
+    assert max(record.multiplier for record in log.history) > 0
+    chosen = log.history[log.chosen.epoch - 1].validation
+    again = pj.training.evaluate(
+        made.net, task.loader(64), readout=pj.readout.mean, chips=[task.chip], inputs="events"
+    )
+    assert (again.accuracy, again.chips["45nm"].total_pj) == (chosen.accuracy, chosen.energy_pj)
+    assert (chosen.accuracy, chosen.energy_pj) == (log.chosen.accuracy, log.chosen.energy_pj)
+
+
+def test_a_limit_below_the_floor_stops_before_the_first_step(task):
+    made, loader = task.setup(), task.loader()
+    before, floor = weights(made.net).clone(), task.floor_pj(loader)
+    with pytest.raises(ValueError, match=f"floor of {floor:.0f} pJ"):
+        next(task.train(made, loader, epochs=1, penalty=pj.EnergyBudget(0.9 * floor)))
+    assert torch.equal(weights(made.net), before)
+
+
+def test_looking_does_not_change_what_is_learnt(task):
+    """Neither measuring the floor nor validation draws a random number of the training."""
+
+    class Free(pj.training.Penalty):
+        limit_pj = None
+
+        def forward(self, energy, traffic=None):
+            return (0 * energy.total).float()
+
+        def update(self, energy):
+            pass
+
+    results = []
+    for limit, validated in ((None, False), (1e9, False), (1e9, True)):
+        made, penalty = task.setup(dropout=0.2), Free()
+        penalty.limit_pj = limit
+        loader = task.loader(shuffle=True, jitter=True)
+        validation = task.loader(shuffle=True, jitter=True) if validated else None
+        logs = task.train(made, loader, epochs=2, penalty=penalty, validation=validation)
+        losses = [log.loss.item() for log in logs if not log.history]
+        results.append((losses, random.random(), np.random.random(), torch.rand(1).item()))
+    assert results[0] == results[1] == results[2]
+
+
+def test_no_step_waits_for_the_device(task, monkeypatch):
+    class Refuse(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            assert "_local_scalar_dense" not in str(func), "a value was read inside a step"
+            return func(*args, **(kwargs or {}))
+
+    def refuse(*_, **__):
+        raise AssertionError("a value was read inside a step")
+
+    made = task.setup(optimizer=torch.optim.SGD)  # torch's Adam reads a count kept on the host
+    for penalty in (pj.EnergyBudget(450.0), pj.FixedPrice(0.1)):
+        logs = task.train(made, task.loader(), epochs=1, penalty=penalty)
+        next(logs)
+        with monkeypatch.context() as patch, Refuse():
+            for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
+                patch.setattr(torch.Tensor, name, refuse)
+            for _ in range(4):
+                next(logs)
+
+
+@pytest.mark.parametrize("bad_step", [1, 4, 9])
+def test_a_loss_that_is_not_finite_stops(task, tmp_path, bad_step):
+    made, calls = task.setup(), []
+
+    def criterion(scores, label):
+        calls.append(1)
+        loss = nn.functional.cross_entropy(scores, label)
+        return loss * (float("nan") if len(calls) == bad_step else 1.0)
+
+    logs = pj.train(
+        made.net,
+        task.loader(),
+        made.optimizer,
+        criterion=criterion,
+        readout=pj.readout.mean,
+        chip=task.chip,
+        epochs=3,
+        checkpoint=tmp_path,
+        inputs="events",
+    )
+    epoch = 1 if bad_step <= 6 else 2
+    kept = "no checkpoint" if epoch == 1 else r"epoch-0001\.safetensors"
+    with pytest.raises(pj.NonFiniteLoss, match=rf"epoch {epoch} at step {bad_step}; .*{kept}") as e:
+        list(logs)
+    assert (e.value.epoch, e.value.step) == (epoch, bad_step)
+    assert len(list(tmp_path.iterdir())) == epoch - 1
+    for path in tmp_path.iterdir():
+        saved = pj.training.checkpoint.load(path)["net"]
+        assert all(torch.isfinite(value).all() for value in saved.values())
+
+
+def test_a_long_epoch_stops_early(task):
+    made = task.setup()
+    loader = DataLoader(task.samples * 20, batch_size=8, collate_fn=task.loader().collate_fn)
+    with torch.no_grad():
+        made.net[-2].weight.fill_(float("inf"))
+    logs, told = task.train(made, loader, epochs=1), []
+    with pytest.raises(pj.NonFiniteLoss, match="epoch 1 at step 1"):
+        told.extend(log.step for log in logs)
+    assert len(told) < 50
+
+
+def test_an_infinite_gradient_of_a_finite_loss_reaches_no_checkpoint(task, tmp_path):
+    made = task.setup(optimizer=torch.optim.SGD)
+    made.net[0].bias.register_hook(lambda gradient: gradient * float("inf"))
+    loader = task.loader(8)
+    with pytest.raises(pj.NonFiniteLoss, match="a weight became"):
+        list(task.train(made, loader, epochs=1, checkpoint=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_foreign_network_without_a_state(task):
+    class Foreign(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(12, 8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(torch.relu(self.first(x)))
+
+    net = Foreign()
+    *_, log = pj.train(
+        net,
+        task.loader(),
+        torch.optim.Adam(net.parameters()),
+        criterion=nn.CrossEntropyLoss(),
+        readout=pj.readout.mean,
+        chip=task.chip,
+        penalty=pj.FixedPrice(0.1),
+        validation=task.loader(64),
+        epochs=2,
+    )
+    assert log.chosen.energy_pj == pytest.approx(4.6 * 6 * (12 * 8 + 8 * 3))
+    assert log.chosen == Chosen(log.chosen.epoch, log.chosen.accuracy, log.chosen.energy_pj, True)
+
+
+def test_lengths_reach_network_and_readout(task):
+    made, loader = task.setup(), task.loader()
+    collate = loader.collate_fn
+
+    def shortened(batch):
+        x, label, _ = collate(batch)
+        return x, label, torch.arange(len(label)) % 4 + 1
+
+    short = DataLoader(task.samples, batch_size=8, collate_fn=shortened)
+    *_, full = task.train(task.setup(), loader, epochs=1)
+    *_, log = task.train(made, short, epochs=1)
+    assert log.energy_pj < full.energy_pj
+
+
+def test_other_batches_are_refused(task):
+    loader = DataLoader(task.samples, batch_size=8)
+    with pytest.raises(ValueError, match="got 2 parts: give the DataLoader a collate_fn"):
+        next(task.train(task.setup(), loader, epochs=1))
+
+
+def test_nothing_to_train_on(task):
+    with pytest.raises(ValueError, match="no batch"):
+        list(task.train(task.setup(), task.loader(0), epochs=1))
+    with pytest.raises(ValueError, match="epochs must be at least 1"):
+        next(task.train(task.setup(), task.loader(), epochs=0))
+
+
+def test_precision_is_fabrics(task):
+    made = task.setup()
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    *_, log = task.train(made, task.loader(), epochs=2, fabric=fabric, penalty=pj.FixedPrice(0.1))
+    assert made.net[0].weight.dtype == torch.float32
+    assert torch.isfinite(log.loss)
