@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,7 @@ app.add_typer(chips_app, name="chips")
 
 DataDir = Annotated[
     str | None,
-    typer.Option(help="Folder of the data sets; PICOJOULE_DATA where left out.", metavar="DIR"),
+    typer.Option(help="Folder of the data sets.", metavar="DIR", envvar="PICOJOULE_DATA"),
 ]
 
 
@@ -46,10 +47,19 @@ def main() -> None:
         sys.exit(2)
 
 
+def _say(line: str) -> None:
+    OUT.print(Text(line), soft_wrap=True)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
-        OUT.print(f"picojoule {__version__}", highlight=False)
+        _say(f"picojoule {__version__}")
         raise typer.Exit
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """What others log below a warning is for those who ask for more."""
+    return record.levelno >= logging.WARNING or record.name.startswith("picojoule")
 
 
 @app.callback()
@@ -63,8 +73,11 @@ def _options(
 ) -> None:
     del version
     handler = RichHandler(console=ERR, show_time=False, show_path=False)
-    logging.basicConfig(format="%(message)s", handlers=[handler])
+    logging.basicConfig(format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("picojoule").setLevel(logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        handler.addFilter(_worth_saying)
+        warnings.filterwarnings("ignore", category=FutureWarning, module="lightning_fabric")
 
 
 @app.command()
@@ -137,13 +150,13 @@ def _report(run: "Run") -> None:
             pass
         return
     if run.folder.finished:
-        OUT.print(f"{path} is finished already: nothing to do", soft_wrap=True, highlight=False)
+        _say(f"{path} is finished already: nothing to do")
     else:
         _follow(run)
     report = run.folder.report
     OUT.print(show.energies(report))
     for line in (show.floor(report), show.summary(report, path)):
-        OUT.print(line, soft_wrap=True, highlight=False)
+        _say(line)
 
 
 def _follow(run: "Run") -> None:
@@ -177,7 +190,7 @@ def measure(
         OUT.out(report.to_json(), end="", highlight=False)
         return
     OUT.print(show.energies(report))
-    OUT.print(show.summary(report, run), soft_wrap=True, highlight=False)
+    _say(show.summary(report, run))
 
 
 @app.command()
@@ -187,11 +200,14 @@ def predict(
 ) -> None:
     """Say what each file shows, how surely, and what knowing it cost."""
     from picojoule import show
+    from picojoule.energy import load_chip
     from picojoule.trained import load
 
     trained = load(run)
-    found = trained.predict(files)
-    OUT.print(show.predictions(files, found, trained.recipe.budget.chip))
+    chip = load_chip(trained.recipe.budget.chip).name
+    for file, found in zip(files, trained.predict(files), strict=True):
+        line = show.prediction(found, chip)
+        _say(f"{file}: {line}")
 
 
 @chips_app.callback()
@@ -229,7 +245,7 @@ def data_get(
     """Download a data set once, and check it."""
     from picojoule.data import get
 
-    OUT.print(f"{name} is in {get(name, data_dir)}", soft_wrap=True, highlight=False)
+    _say(f"{name} is in {get(name, data_dir)}")
 
 
 @app.command()

@@ -65,7 +65,7 @@ def fit(
     Yields:
         One record for each step and each epoch.
     """
-    if folder.finished:
+    if fabric.broadcast(folder.finished):
         return
     recipe = folder.recipe
     # All randomness starts here, so that a run resumed before its first checkpoint starts over.

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from picojoule.fit import Step
 from picojoule.training import Log
@@ -19,8 +20,7 @@ def follow(steps: Iterable[Step], console: Console) -> None:
     if not console.is_terminal:
         for step in steps:
             if step.log.history:
-                line = f"epoch {step.log.epoch}/{step.epochs} · {_values(step.log)}"
-                console.print(line, soft_wrap=True, highlight=False)
+                console.print(Text(f"{_title(step)} · {_values(step.log)}"), soft_wrap=True)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -36,10 +36,8 @@ def follow(steps: Iterable[Step], console: Console) -> None:
             log, now = step.log, time.monotonic()
             if log.history or now - shown > _SECONDS_BETWEEN_READS:
                 shown = now
-                title = f"{step.folder.name} {log.epoch}/{step.epochs}"
-                progress.update(
-                    bar, completed=log.step, description=title, values=_values(log), refresh=True
-                )
+                title, values = _title(step), _values(log)
+                progress.update(bar, completed=log.step, description=title, values=values)
 
 
 def _bar(progress: Progress, bars: dict[str, TaskID], step: Step) -> TaskID:
@@ -50,12 +48,17 @@ def _bar(progress: Progress, bars: dict[str, TaskID], step: Step) -> TaskID:
     return bars[name]
 
 
+def _title(step: Step) -> str:
+    return f"{step.folder.name} {step.log.epoch}/{step.epochs}"
+
+
 def _values(log: Log) -> str:
     """What a log says, in one line."""
     parts = [f"loss {float(log.loss):.3f}", f"accuracy {float(log.accuracy):.3f}"]
-    if log.validation is not None:
-        parts.append(f"validation {log.validation.accuracy:.3f}")
     parts.append(format_energy(float(log.energy_pj)))
+    if log.validation is not None:
+        spent = format_energy(log.validation.energy_pj)
+        parts.append(f"validation {log.validation.accuracy:.3f} at {spent}")
     if log.multiplier is not None:
         parts.append(f"multiplier {float(log.multiplier):.3f}")
     return " · ".join(parts)

@@ -1,185 +1,22 @@
 """Recipe: an experiment as data, read from TOML, checked before any work begins."""
 
 import hashlib
-import inspect
-import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError
 
 from picojoule import _toml
 from picojoule._merge import assignments, read, recipe_names
 from picojoule._names import unknown
-from picojoule.data import dataset, encoder
-from picojoule.energy import load_chip
-from picojoule.networks import NETWORKS
-from picojoule.neurons import neuron
-from picojoule.readout import readout
-from picojoule.surrogate import SURROGATES
-from picojoule.units import picojoule, seconds
+from picojoule._tables import BudgetTable, DataTable, NetworkTable, Table, TrainTable
 
 __all__ = ["Recipe", "load_recipe", "recipe_names"]
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Named(BaseModel):
-    """Something found by its name; every other key is a parameter of it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-    name: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, table: Any) -> Any:
-        return {"name": table} if isinstance(table, str) else table
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Every key but the name."""
-        return dict(self.model_extra or {})
-
-
-class AugmentTable(_Table):
-    """What happens to a training image: shifted by up to ``shift`` pixels, mirrored or not."""
-
-    shift: Annotated[int, Field(ge=0)] = 0
-    flip: bool = False
-
-
-class DataTable(_Table):
-    """``[data]``: which data set, and how it becomes spikes."""
-
-    name: str
-    encoder: Named
-    augment: AugmentTable = AugmentTable()
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return dataset(name).name
-
-    @field_validator("encoder")
-    @classmethod
-    def _encodes(cls, table: Named) -> Named:
-        table = _in_seconds(table)
-        encoder(table.name, **table.params)
-        return table
-
-
-class NetworkTable(Named):
-    """``[network]``: an architecture, its neurons, and the options of its builder."""
-
-    neuron: Named = Named(name="LIF")
-
-    @field_validator("neuron")
-    @classmethod
-    def _neuron(cls, table: Named) -> Named:
-        kind = neuron(table.name)
-        known = [name for name in inspect.signature(kind).parameters if name != "size"]
-        for name in table.params:
-            if name not in known:
-                raise ValueError(unknown(f"parameter of neuron '{kind.__name__}'", name, known))
-        surrogate(table.params.get("surrogate"))
-        return _in_seconds(Named(**{**table.params, "name": kind.__name__}))
-
-    @model_validator(mode="after")
-    def _options(self) -> Self:
-        if self.name not in NETWORKS:
-            raise ValueError(unknown("network", self.name, NETWORKS))
-        given = ("inputs", "classes", "neuron")
-        known = list(inspect.signature(NETWORKS[self.name]).parameters)
-        for name in self.params:
-            if name not in known or name in given:
-                options = ["neuron", *(option for option in known if option not in given)]
-                raise ValueError(unknown(f"option of network '{self.name}'", name, options))
-        return self
-
-
-class TrainTable(_Table):
-    """``[train]``: how the weights are learnt."""
-
-    epochs: Count
-    batch_size: Count = 64
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: Positive = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["cosine", "constant"] = "cosine"
-    readout: str = "mean"
-
-    @field_validator("readout")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        readout(name)
-        return name
-
-
-class BudgetTable(_Table):
-    """``[budget]``: what one inference may cost on which chip, and how hard that is enforced.
-
-    Attributes:
-        chip: Name of a chip, or path of a chip file.
-        limit: pJ per sample; ``"none"``; or a share of the unconstrained energy such as ``"50%"``.
-        margin, step, rho: The arguments of ``EnergyBudget``.
-    """
-
-    chip: str = "45nm"
-    limit: float | str = "none"
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    step: Positive = 0.05
-    rho: Positive = 1.0
-
-    @field_validator("chip")
-    @classmethod
-    def _chip(cls, chip: str) -> str:
-        load_chip(chip)
-        # A run may be resumed from another folder than it was started in.
-        return str(Path(chip).resolve()) if chip.endswith(".toml") else chip
-
-    @field_validator("limit", mode="before")
-    @classmethod
-    def _limit(cls, limit: Any) -> float | str:
-        if isinstance(limit, str) and limit.strip().lower() == "none":
-            return "none"
-        share = re.fullmatch(r"\s*([0-9.]+)\s*%\s*", limit) if isinstance(limit, str) else None
-        if share:
-            return _share(float(share[1]))
-        try:
-            limit_pj = picojoule(limit)
-        except ValueError:
-            raise ValueError(
-                f"expected an energy such as '12 nJ', a number of pJ, a share of the unconstrained "
-                f"energy such as '50%', or 'none', got {limit!r}"
-            ) from None
-        if not (limit_pj > 0 and math.isfinite(limit_pj)):
-            raise ValueError(
-                f"a budget must be finite and above zero, got {limit!r}: give an energy such as "
-                "'12 nJ', or 'none' for no budget"
-            )
-        return limit_pj
-
-    @property
-    def share(self) -> float | None:
-        """The share of the unconstrained energy (0 to 1), where the limit is one."""
-        is_share = isinstance(self.limit, str) and self.limit.endswith("%")
-        return float(str(self.limit)[:-1]) / 100 if is_share else None
-
-    @property
-    def limit_pj(self) -> float | None:
-        """The limit in pJ, where it is an energy."""
-        return self.limit if isinstance(self.limit, float) else None
-
-
-class Recipe(_Table):
+class Recipe(Table):
     """An experiment: everything that decides its result, and nothing else.
 
     Example:
@@ -222,45 +59,6 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors()]
         raise ValueError(f"recipe '{name_or_path}': " + "\n".join(lines)) from None
-
-
-def surrogate(value: Any) -> Any:
-    """The surrogate a recipe means by a name, or by a table of a name and its parameters.
-
-    Raises:
-        ValueError: No such surrogate or parameter.
-    """
-    if value is None:
-        return None
-    params = dict(value) if isinstance(value, dict) else {"name": value}
-    name = params.pop("name", None)
-    if name is None:
-        raise ValueError('a surrogate needs its name: surrogate = { name = "atan", alpha = 2.0 }')
-    if name not in SURROGATES:
-        raise ValueError(unknown("surrogate", str(name), SURROGATES))
-    known = list(inspect.signature(SURROGATES[name]).parameters)
-    for param in params:
-        if param not in known:
-            raise ValueError(unknown(f"parameter of surrogate '{name}'", param, known))
-    return SURROGATES[name](**params)
-
-
-def _in_seconds(table: Named) -> Named:
-    """The table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
-    times = {name: value for name, value in table.params.items() if _is_time(name)}
-    return table.model_copy(update={name: seconds(value) for name, value in times.items()})
-
-
-def _is_time(parameter: str) -> bool:
-    return parameter in ("dt", "tau") or parameter.startswith("tau_") or parameter.endswith("_s")
-
-
-def _share(percent: float) -> str:
-    if not 0 < percent <= 100:
-        raise ValueError(
-            f"a share of the unconstrained energy is above 0% and at most 100%, got {percent:g}%"
-        )
-    return f"{percent:g}%"
 
 
 def _explain(detail: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
+from picojoule._memory import keep_freed_memory
 from picojoule.build import build_network
 from picojoule.data import Splits, load
 from picojoule.fit import Step, fit, spent_pj
@@ -65,7 +66,7 @@ class Run:
     def _unconstrained(self) -> Folder:
         """The run of the same recipe without a budget, inside this one."""
         path = self.folder.path / "unconstrained"
-        if path.exists():
+        if self.fabric.broadcast(path.exists()):
             return Folder(path)
         recipe = self.folder.recipe
         free = recipe.model_copy(
@@ -126,13 +127,17 @@ def resume(path: str | Path, *, data_dir: str | None = None) -> Run:
 
 
 def _launched(machine: Machine) -> Fabric:
-    fabric = Fabric(
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        num_nodes=machine.nodes,
-        strategy=machine.strategy,
-        precision=machine.precision,  # pyright: ignore[reportArgumentType]
-    )
+    keep_freed_memory()
+    try:
+        fabric = Fabric(
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            strategy=machine.strategy,
+            precision=machine.precision,  # pyright: ignore[reportArgumentType]
+        )
+    except (RuntimeError, ImportError) as error:  # Fabric's, for a device that is not there
+        raise ValueError(str(error)) from error
     fabric.launch()
     if fabric.device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -81,13 +81,10 @@ def networks() -> Table:
     return listing("networks", ("name", "options", "description"), rows)
 
 
-def predictions(files: Sequence[Path], found: Sequence[Prediction], chip_name: str) -> Table:
-    """What a network says about each file."""
-    rows = [
-        (str(file), one.label, f"{one.confidence:.3f}", format_energy(one.energy_pj))
-        for file, one in zip(files, found, strict=True)
-    ]
-    return listing("predictions", ("file", "label", "confidence", f"energy on {chip_name}"), rows)
+def prediction(found: Prediction, chip_name: str) -> str:
+    """What a network says about one input."""
+    spent = format_energy(found.energy_pj)
+    return f"{found.label} · confidence {found.confidence:.3f} · {spent} on {chip_name}"
 
 
 def energies(report: Report) -> RenderableType:

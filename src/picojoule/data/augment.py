@@ -11,12 +11,12 @@ class Augment:
     """Shifts and mirrors images at random, each one by itself, from torch's global random state.
 
     Args:
-        shift: each image moves by up to this many pixels, up or down and left or right; what comes
+        shift: Each image moves by up to this many pixels, up or down and left or right; what comes
             in is zero.
-        flip: mirror each left to right with probability one half.
+        flip: Mirror each left to right with probability one half.
 
     Raises:
-        ValueError: for a negative shift.
+        ValueError: For a negative shift.
     """
 
     shift: int = 0
@@ -32,10 +32,10 @@ class Augment:
         """A changed copy.
 
         Shape:
-            `[B, C, H, W]` of any type; the same.
+            ``[B, C, H, W]`` of any type; the same.
 
         Raises:
-            ValueError: for something else than images.
+            ValueError: For something else than images.
         """
         if x.ndim != 4:
             raise ValueError(f"expected images [B, C, H, W] to shift and flip, got {list(x.shape)}")

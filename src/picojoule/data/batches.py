@@ -26,19 +26,19 @@ def loader(
 ) -> DataLoader[Any]:
     """Encoded batches of a split, the last one as short as it comes.
 
-    Each is `(x [T, B, ...] float32, y [B] int64, lengths [B] int64 or None)`.
+    Each is ``(x [T, B, ...] float32, y [B] int64, lengths [B] int64 or None)``.
 
     Args:
-        split: what `encoder.prepare` gave.
-        encoder: what turns a batch into steps.
-        batch_size: number of items in a batch.
-        shuffle: in a new order each time, drawn from torch's global random state (so that a run
-            goes on where it was once that state is restored) unless there is a `generator`.
-        augment: changes the raw items before they are encoded; for training only.
-        generator: what the order is drawn from.
+        split: What ``encoder.prepare`` gave.
+        encoder: What turns a batch into steps.
+        batch_size: Number of items in a batch.
+        shuffle: In a new order each time, drawn from torch's global random state (so that a run
+            goes on where it was once that state is restored) unless there is a ``generator``.
+        augment: Changes the raw items before they are encoded; for training only.
+        generator: What the order is drawn from.
 
     Raises:
-        ValueError: for an empty split or a batch size below one.
+        ValueError: For an empty split or a batch size below one.
 
     Example:
         >>> from picojoule.data import Latency, load

@@ -26,30 +26,30 @@ _TIMEOUT_S = 30
 
 
 def get(name: str, data_dir: str | Path, progress: bool = True) -> Path:
-    """Fetches a named data set into a folder, laid out as `load` reads it.
+    """Fetches a named data set into a folder, laid out as ``load`` reads it.
 
     What is there already and whole is not fetched again. A file takes its place only when it is
     whole: whatever happens on the way, nothing half-written is left there.
 
     Args:
-        name: one of `DATASETS`.
-        data_dir: the folder, made where it does not exist.
-        progress: show a progress bar on standard error.
+        name: One of ``DATASETS``.
+        data_dir: The folder, made where it does not exist.
+        progress: Show a progress bar on standard error.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: for an unknown name, or bytes that are not those published; the message names
+        ValueError: For an unknown name, or bytes that are not those published; the message names
             the file and both checksums.
-        ConnectionError: where the server cannot be reached or breaks off.
-        OSError: where the folder cannot be written.
+        ConnectionError: Where the server cannot be reached or breaks off.
+        OSError: Where the folder cannot be written.
     """
     return fetch(named(name), Path(data_dir).expanduser(), progress)
 
 
 def fetch(dataset: Dataset, data_dir: Path, progress: bool = True) -> Path:
-    """As `get`, for a data set that is described by the caller."""
+    """As ``get``, for a data set that is described by the caller."""
     if dataset.format == "bundled":
         logger.info("%s comes with an installed package: nothing to fetch", dataset.name)
         return data_dir
@@ -97,7 +97,8 @@ def _download(file: File, data_dir: Path, progress: bool) -> Path:
 def _transfer(url: str, output: str, place: Path, bar: "_Bar | None") -> None:
     from requests import RequestException  # a tenth of a second: not at import
 
-    # Pooch takes any object with `total`, `update`, `reset` and `close`; its signature says bool.
+    # Pooch takes any object with ``total``, ``update``, ``reset`` and ``close``; its signature says
+    # bool.
     shown: Any = bar or False
     try:
         pooch.HTTPDownloader(shown, _CHUNK_BYTES, timeout=_TIMEOUT_S)(url, output, None)

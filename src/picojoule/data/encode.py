@@ -14,8 +14,8 @@ class Encoder(ABC):
     """Turns raw items into what arrives step by step.
 
     Attributes:
-        kind: what a network's input is to the meter: `events` (0 or 1) or `analog`.
-        steps: how many steps every item has, or None where they differ.
+        kind: What a network's input is to the meter: ``events`` (0 or 1) or ``analog``.
+        steps: How many steps every item has, or None where they differ.
     """
 
     kind: ClassVar[Literal["events", "analog"]]
@@ -34,23 +34,23 @@ class Encoder(ABC):
         """Encodes a batch of a prepared split.
 
         Shape:
-            `x` `[B, ...]`, `lengths` `[B]` or None; gives `[T, B, ...]` float32 and the number of
-            steps of each item, `[B]` int64, or None where all T count.
+            ``x`` ``[B, ...]``, ``lengths`` ``[B]`` or None; gives ``[T, B, ...]`` float32 and the
+            number of steps of each item, ``[B]`` int64, or None where all T count.
         """
 
 
 @dataclass(frozen=True)
 class Direct(Encoder):
-    """The image itself, once: `(x - mean) / std`.
+    """The image itself, once: ``(x - mean) / std``.
 
     For a network that repeats it after its first layers.
 
     Args:
-        mean: of the training images in 0..1.
-        std: of the training images in 0..1.
+        mean: Of the training images in 0..1.
+        std: Of the training images in 0..1.
 
     Raises:
-        ValueError: for a `std` that is not above 0.
+        ValueError: For a ``std`` that is not above 0.
     """
 
     kind: ClassVar[Literal["events", "analog"]] = "analog"
@@ -62,21 +62,21 @@ class Direct(Encoder):
         _check_positive("std", self.std)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Encodes images `[B, C, H, W]` as `[1, B, C, H, W]`."""
+        """Encodes images ``[B, C, H, W]`` as ``[1, B, C, H, W]``."""
         return ((unit(x) - self.mean) / self.std).unsqueeze(0), lengths
 
 
 @dataclass(frozen=True)
 class Repeat(Encoder):
-    """The image itself at every step: `(x - mean) / std`.
+    """The image itself at every step: ``(x - mean) / std``.
 
     Args:
-        steps: how often.
-        mean: of the training images in 0..1.
-        std: of the training images in 0..1.
+        steps: How often.
+        mean: Of the training images in 0..1.
+        std: Of the training images in 0..1.
 
     Raises:
-        ValueError: for less than one step, or a `std` that is not above 0.
+        ValueError: For less than one step, or a ``std`` that is not above 0.
     """
 
     kind: ClassVar[Literal["events", "analog"]] = "analog"
@@ -89,23 +89,23 @@ class Repeat(Encoder):
         _check_positive("std", self.std)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Encodes images `[B, C, H, W]` as `[T, B, C, H, W]`, all steps one piece of memory."""
+        """Encodes images ``[B, C, H, W]`` as ``[T, B, C, H, W]``, all steps one piece of memory."""
         image = (unit(x) - self.mean) / self.std
         return image.expand(self.steps, *image.shape), lengths
 
 
 @dataclass(frozen=True)
 class Poisson(Encoder):
-    """A spike at each step with probability `rate * x`.
+    """A spike at each step with probability ``rate * x``.
 
     Drawn anew each time, from torch's global random state: measure with a seed.
 
     Args:
-        steps: how many.
-        rate: probability of a spike of a pixel of value 1, in (0, 1].
+        steps: How many.
+        rate: Probability of a spike of a pixel of value 1, in (0, 1].
 
     Raises:
-        ValueError: for less than one step, or a `rate` out of its range.
+        ValueError: For less than one step, or a ``rate`` out of its range.
     """
 
     kind: ClassVar[Literal["events", "analog"]] = "events"
@@ -118,7 +118,7 @@ class Poisson(Encoder):
             raise ValueError(f"expected rate in (0, 1], got {self.rate}")
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Encodes images `[B, C, H, W]` as `[T, B, C, H, W]` of 0 and 1."""
+        """Encodes images ``[B, C, H, W]`` as ``[T, B, C, H, W]`` of 0 and 1."""
         probability = unit(x) * self.rate
         return (torch.rand(self.steps, *x.shape) < probability).float(), lengths
 
@@ -127,15 +127,15 @@ class Poisson(Encoder):
 class Latency(Encoder):
     """At most one spike per pixel, the brighter the earlier.
 
-    A pixel of value `x >= threshold` spikes once, at step `round((1 - x) * (steps - 1))`; a darker
-    one never does.
+    A pixel of value ``x >= threshold`` spikes once, at step ``round((1 - x) * (steps - 1))``; a
+    darker one never does.
 
     Args:
-        steps: how many.
-        threshold: the darkest value that spikes, in (0, 1].
+        steps: How many.
+        threshold: The darkest value that spikes, in (0, 1].
 
     Raises:
-        ValueError: for less than one step, or a `threshold` out of its range.
+        ValueError: For less than one step, or a ``threshold`` out of its range.
     """
 
     kind: ClassVar[Literal["events", "analog"]] = "events"
@@ -148,7 +148,7 @@ class Latency(Encoder):
             raise ValueError(f"expected threshold in (0, 1], got {self.threshold}")
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Encodes images `[B, C, H, W]` as `[T, B, C, H, W]` of 0 and 1."""
+        """Encodes images ``[B, C, H, W]`` as ``[T, B, C, H, W]`` of 0 and 1."""
         value = unit(x)
         step = ((1 - value) * (self.steps - 1)).round().long().clamp(0, self.steps - 1)
         spiking = (value >= self.threshold).float()
@@ -160,7 +160,7 @@ def unit(x: Tensor) -> Tensor:
     """Images as float32 in 0..1, whether they are bytes or are so already.
 
     Raises:
-        TypeError: for integers other than uint8.
+        TypeError: For integers other than uint8.
     """
     if x.dtype == torch.uint8:
         return x.float() / 255
@@ -173,8 +173,8 @@ def check_count(name: str, value: object) -> None:
     """Refuses what is no whole number of at least one.
 
     Raises:
-        TypeError: for another type than int.
-        ValueError: for less than one.
+        TypeError: For another type than int.
+        ValueError: For less than one.
     """
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected {name} as a whole number, got {value!r}")

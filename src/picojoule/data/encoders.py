@@ -23,13 +23,13 @@ def encoder(name: str, **params: object) -> Encoder:
     """The encoder of that name, in whatever case.
 
     Args:
-        name: one of `ENCODERS`.
-        **params: its parameters, as its class takes them.
+        name: One of ``ENCODERS``.
+        **params: Its parameters, as its class takes them.
 
     Raises:
-        ValueError: for a name or a parameter that is not known (the message names the nearest), a
+        ValueError: For a name or a parameter that is not known (the message names the nearest), a
             parameter that is missing, or a value out of its range.
-        TypeError: for a value of a wrong type.
+        TypeError: For a value of a wrong type.
 
     Example:
         >>> encoder("latency", steps=16)

@@ -1,4 +1,4 @@
-"""The Free Spoken Digit Dataset: one file per recording, `{digit}_{speaker}_{take}.wav`."""
+"""The Free Spoken Digit Dataset: one file per recording, ``{digit}_{speaker}_{take}.wav``."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ _VALIDATION_TAKES = range(5, 10)
 
 
 class Recording(NamedTuple):
-    """A file name, `digit`, and `take`, which decides the split."""
+    """A file name, ``digit``, and ``take``, which decides the split."""
 
     file: str
     digit: int
@@ -40,7 +40,7 @@ def recordings() -> Iterator[Recording]:
 
 
 def find(data_dir: Path) -> Path | None:
-    """The folder of recordings: at its place, `recordings` or the data folder; else None."""
+    """The folder of recordings: at its place, ``recordings`` or the data folder; else None."""
     first = next(recordings()).file
     for candidate in (data_dir / FOLDER, data_dir / "recordings", data_dir):
         if (candidate / first).is_file():
@@ -52,14 +52,14 @@ def read_wav(path: Path, rate_hz: int = 8_000) -> Tensor:
     """The samples of a mono 16-bit wav file.
 
     Args:
-        path: the file.
-        rate_hz: samples per second that it must have.
+        path: The file.
+        rate_hz: Samples per second that it must have.
 
     Shape:
-        `[S]` int16.
+        ``[S]`` int16.
 
     Raises:
-        ValueError: for a file that is missing, truncated, no wav file, of another rate or with
+        ValueError: For a file that is missing, truncated, no wav file, of another rate or with
             several channels; the message names it.
     """
     try:
@@ -82,12 +82,12 @@ def read_wav(path: Path, rate_hz: int = 8_000) -> Tensor:
 
 
 def read_all(folder: Path) -> list[Tensor]:
-    """The samples of all recordings in the order of `recordings()`, `[S]` int16 each.
+    """The samples of all recordings in the order of ``recordings()``, ``[S]`` int16 each.
 
     Files of other names are not looked at: a later release with more speakers gives the same 3,000.
 
     Raises:
-        ValueError: for a missing, truncated or foreign recording; the message names it.
+        ValueError: For a missing, truncated or foreign recording; the message names it.
     """
     return [read_wav(folder / recording.file) for recording in recordings()]
 
@@ -104,10 +104,11 @@ def read(data_dir: Path, dataset: Dataset) -> Splits | None:
     """The three splits as waveforms, or None where the data folder has no recordings.
 
     Shape:
-        `x` `[N, S]` float32 in -1..1, zero after the end of each; `lengths` `[N]` in samples.
+        ``x`` ``[N, S]`` float32 in -1..1, zero after the end of each; ``lengths`` ``[N]`` in
+        samples.
 
     Raises:
-        ValueError: for a missing, damaged or foreign recording; the message names it, or the
+        ValueError: For a missing, damaged or foreign recording; the message names it, or the
             folder.
     """
     folder = find(data_dir)

@@ -28,7 +28,7 @@ def content(path: Path) -> bytes:
     """The unpacked bytes of a file.
 
     Raises:
-        ValueError: for a packed file that is damaged or ends too early.
+        ValueError: For a packed file that is damaged or ends too early.
     """
     raw = path.read_bytes()
     if path.suffix != ".gz":
@@ -43,7 +43,7 @@ def parse(raw: bytes, path: Path) -> Tensor:
     """The array that IDX bytes hold, as uint8 in the shape of the header.
 
     Raises:
-        ValueError: for a wrong magic number, or another number of bytes than the header announces.
+        ValueError: For a wrong magic number, or another number of bytes than the header announces.
     """
     if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or not 1 <= raw[3] <= 4:
         raise ValueError(
@@ -65,7 +65,7 @@ def read(data_dir: Path, dataset: Dataset) -> tuple[Split, Split] | None:
     """Training and test items, or None where a file of the data set is missing.
 
     Raises:
-        ValueError: for a damaged, truncated or foreign file; the message names it.
+        ValueError: For a damaged, truncated or foreign file; the message names it.
     """
     paths = [path for file in dataset.files if (path := find(data_dir, file)) is not None]
     if len(paths) < len(dataset.files):

@@ -17,21 +17,22 @@ VARIABLE = "PICOJOULE_DATA"
 def load(name: str, data_dir: str | Path | None = None) -> Splits:
     """Reads a named data set.
 
-    The test split is the publisher's own (of `digits`, which has none, a fixed fifth). The
+    The test split is the publisher's own (of ``digits``, which has none, a fixed fifth). The
     validation split is held out of the training items, the same whatever the seed of a run, and
     holds the classes in the proportion of the whole.
 
     Args:
-        name: one of `DATASETS`.
-        data_dir: the folder that holds the data; by default that named by the environment variable
-            `PICOJOULE_DATA`. `digits` needs none.
+        name: One of ``DATASETS``.
+        data_dir: The folder that holds the data; by default that named by the environment variable
+            ``PICOJOULE_DATA``. ``digits`` needs none.
 
     Returns:
-        The splits; `x` is `[N, 1, 8, 8]` float32 in 0..1 (`digits`), `[N, 1, 28, 28]` uint8
-        (`mnist`, `fashion-mnist`) or `[N, S]` float32 in -1..1 (`fsdd`, with `lengths` in samples).
+        The splits; ``x`` is ``[N, 1, 8, 8]`` float32 in 0..1 (``digits``), ``[N, 1, 28, 28]`` uint8
+        (``mnist``, ``fashion-mnist``) or ``[N, S]`` float32 in -1..1 (``fsdd``, with ``lengths`` in
+        samples).
 
     Raises:
-        ValueError: for an unknown name, and for data that are missing, damaged or truncated; the
+        ValueError: For an unknown name, and for data that are missing, damaged or truncated; the
             message names the file and the command that fetches it.
 
     Example:

@@ -12,17 +12,17 @@ logger = logging.getLogger(__name__)
 class File:
     """One file to fetch, and what its content must be.
 
-    The two checksums answer two questions. `sha256` is that of the bytes that travel, and is None
-    where the publisher does not keep them stable. `content_sha256` is that of what is read from
+    The two checksums answer two questions. ``sha256`` is that of the bytes that travel, and is None
+    where the publisher does not keep them stable. ``content_sha256`` is that of what is read from
     them (unpacked), so that a file unpacked or packed again by the user is still known for what it
     is.
 
     Args:
-        path: where it is stored, below the data folder.
-        url: where it is fetched from.
-        sha256: of the file as it is fetched, or None.
-        content_sha256: of the unpacked bytes (of recordings: of their 16-bit samples).
-        content_bytes: number of unpacked bytes.
+        path: Where it is stored, below the data folder.
+        url: Where it is fetched from.
+        sha256: Of the file as it is fetched, or None.
+        content_sha256: Of the unpacked bytes (of recordings: of their 16-bit samples).
+        content_bytes: Number of unpacked bytes.
     """
 
     path: str
@@ -39,7 +39,7 @@ class File:
         file names.
 
         Raises:
-            ValueError: for the published size with other bytes.
+            ValueError: For the published size with other bytes.
         """
         if digest == self.content_sha256:
             return
@@ -69,20 +69,20 @@ class Dataset:
     """One named data set.
 
     Args:
-        name: what it is called everywhere.
-        description: one line.
-        modality: `image` or `audio`.
-        format: how it is stored: `bundled` with scikit-learn, `idx` files, or `wav` files.
-        files: what to fetch; none where it is bundled.
-        licence: as its publisher states it.
-        citation: what to cite.
-        labels: the name of each class, in the order of the class numbers.
-        inputs: shape of one item, without batch: `(C, H, W)`; `()` for a waveform, which is a
+        name: What it is called everywhere.
+        description: One line.
+        modality: ``image`` or ``audio``.
+        format: How it is stored: ``bundled`` with scikit-learn, ``idx`` files, or ``wav`` files.
+        files: What to fetch; none where it is bundled.
+        licence: As its publisher states it.
+        citation: What to cite.
+        labels: The name of each class, in the order of the class numbers.
+        inputs: Shape of one item, without batch: ``(C, H, W)``; ``()`` for a waveform, which is a
             number per sample.
-        sizes: number of items of each split.
-        mean: of the training images in 0..1; None for audio.
-        std: of the training images in 0..1; None for audio.
-        rate_hz: samples per second; None for images.
+        sizes: Number of items of each split.
+        mean: Of the training images in 0..1; None for audio.
+        std: Of the training images in 0..1; None for audio.
+        rate_hz: Samples per second; None for images.
     """
 
     name: str

@@ -175,7 +175,7 @@ def dataset(name: str) -> Dataset:
     """The data set of that name, in whatever case.
 
     Raises:
-        ValueError: for a name that is not known; the message names the nearest.
+        ValueError: For a name that is not known; the message names the nearest.
 
     Example:
         >>> dataset("digits").sizes

@@ -13,14 +13,14 @@ class Split:
     """Items, their labels and, where they differ, their lengths.
 
     Args:
-        x: the items `[N, ...]`; images are uint8 0..255 or float 0..1, waveforms float in -1..1,
+        x: The items ``[N, ...]``; images are uint8 0..255 or float 0..1, waveforms float in -1..1,
             zero after their end.
-        y: the class of each, `[N]` int64.
-        lengths: how much of each item counts, `[N]` int64: in samples of a waveform, in steps once
-            an encoder has prepared it. None where all of every item counts.
+        y: The class of each, ``[N]`` int64.
+        lengths: How much of each item counts, ``[N]`` int64: in samples of a waveform, in steps
+            once an encoder has prepared it. None where all of every item counts.
 
     Raises:
-        ValueError: where the three do not hold the same number of items.
+        ValueError: Where the three do not hold the same number of items.
     """
 
     x: Tensor
@@ -38,7 +38,7 @@ class Split:
         return len(self.x)
 
     def at(self, index: Tensor) -> "Split":
-        """The items at `index`, `[M]` int64, in that order."""
+        """The items at ``index``, ``[M]`` int64, in that order."""
         return Split(
             self.x[index], self.y[index], None if self.lengths is None else self.lengths[index]
         )
@@ -56,7 +56,7 @@ class Splits:
     test: Split
 
     def map(self, function: Callable[[Split], Split]) -> "Splits":
-        """The function's result for each split, as in `load("fsdd").map(encoder.prepare)`."""
+        """The function's result for each split, as in ``load("fsdd").map(encoder.prepare)``."""
         return Splits(function(self.train), function(self.validation), function(self.test))
 
 
@@ -64,18 +64,19 @@ def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tens
     """Divides items in two, so that both parts have the classes in the proportion of the whole.
 
     The division depends on nothing but the arguments: not on the seed of a run, nor on the release
-    of torch (numpy keeps the stream of its `RandomState` unchanged for good).
+    of torch (numpy keeps the stream of its ``RandomState`` unchanged for good).
 
     Args:
-        labels: class of each item, `[N]`.
-        count: how many to hold out, 0..N.
-        seed: another seed is another division.
+        labels: Class of each item, ``[N]``.
+        count: How many to hold out, 0..N.
+        seed: Another seed is another division.
 
     Returns:
-        The indices that stay, `[N - count]`, and those held out, `[count]`; int64, each ascending.
+        The indices that stay, ``[N - count]``, and those held out, ``[count]``; int64, each
+        ascending.
 
     Raises:
-        ValueError: where `count` is not in 0..N.
+        ValueError: Where ``count`` is not in 0..N.
     """
     if not 0 <= count <= len(labels):
         raise ValueError(f"expected to hold out 0 to {len(labels)} items, got {count}")

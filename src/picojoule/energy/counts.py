@@ -127,6 +127,10 @@ class OpCounts:
         """Every count times ``factor``."""
         return self.map(lambda value: value * factor)
 
+    def __truediv__(self, divisor: float | Tensor) -> "OpCounts":
+        """Every count over ``divisor``."""
+        return self.map(lambda value: value / divisor)
+
     def detach(self) -> "OpCounts":
         """The same counts cut from the graph."""
         return self.map(Tensor.detach)

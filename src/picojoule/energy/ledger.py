@@ -56,8 +56,11 @@ class Ledger:
         """Runs one torch function, counts it, and learns the kind of its result."""
         inputs = tensors((*args, *kwargs.values()))
         known = [kind for value in inputs if (kind := self._kinds.get(value)) is not None]
-        result = function(*args, **kwargs)
         name = name_of(function)
+        if name in ("add", "sub") and len(known) > 1:
+            # before the function runs, which may write over its operand
+            self._count_add(layer, inputs)
+        result = function(*args, **kwargs)
         results = args[:1] if name == "setitem" else (result,)
         outputs = [value for value in tensors(results) if value.is_floating_point()]
         if not outputs or name in CREATING:
@@ -99,10 +102,7 @@ class Ledger:
                 return known[0]
             return known[0].levels(known[0].scale * pooled.share)
         if name in PROVENANCE:
-            kind = PROVENANCE[name](self.kind_of, out, *args, **kwargs)
-            if name in ("add", "sub") and len(known) > 1:
-                self._count_add(layer, args, known)
-            return kind or analog
+            return PROVENANCE[name](self.kind_of, out, *args, **kwargs) or analog
         if name in _NORMS:
             self._count_norm(layer, known[0], out)
             return analog
@@ -127,16 +127,17 @@ class Ledger:
         elif second is not None:
             self.record(layer, matrix(out, right, left, left.shape[-1]), second)
 
-    def _count_add(self, layer: str, args: tuple[Any, ...], known: list[Kind]) -> None:
+    def _count_add(self, layer: str, values: list[Tensor]) -> None:
         """A residual addition: one addition for each event of events, else for each element."""
-        for value, kind in zip(tensors(args), known, strict=True):
-            if kind.counted:
-                number = event_map(value, kind, 1).sum()
-                hidden = OpCounts(add=number) if kind.hidden else None
-                self.others.append((layer, OpCounts(add=number, hidden=hidden)))
-        if not all(kind.counted for kind in known):
-            elements = max(value.numel() for value in tensors(args)) * self.valid
+        kinds = [kind for value in values if (kind := self.kind_of(value)) is not None]
+        if not all(kind.counted for kind in kinds):
+            elements = max(value.numel() for value in values) * self.valid
             self.others.append((layer, OpCounts(add=torch.as_tensor(elements).double())))
+            return
+        for value, kind in zip(values, kinds, strict=True):
+            number = event_map(value, kind, 1).sum()
+            hidden = OpCounts(add=number) if kind.hidden else None
+            self.others.append((layer, OpCounts(add=number, hidden=hidden)))
 
     def _count_norm(self, layer: str, kind: Kind, out: Tensor) -> None:
         """Norms after synapses fold into them and cost nothing; norms of spikes do not fold."""

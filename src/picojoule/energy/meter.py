@@ -155,7 +155,7 @@ class Meter:
         totals: dict[str, OpCounts] = {}
         for layer, counts in counted:
             totals[layer] = totals[layer] + counts if layer in totals else counts
-        return {layer: counts * (1 / self.samples) for layer, counts in totals.items()}
+        return {layer: counts / self.samples for layer, counts in totals.items()}
 
     def _cost(self, module: nn.Module) -> NeuronCost | None:
         cost = self._costs.get(type(module), getattr(module, "cost", None))
@@ -207,9 +207,7 @@ class Meter:
         name, cost, dt = self._names[module], self._neurons[module], getattr(module, "dt", self._dt)
         kind = Kind(output, hidden=output != "analog", steps=out.shape[0] if ours else None)
         self._ledger.declare(out, kind)
-        within = self._within
-        if within is not None:
-            out = out * within.view(*within.shape, *[1] * (out.dim() - 2))
+        out = self._inside(out)
         updates = torch.as_tensor(out.numel() * self._ledger.valid, dtype=torch.float64)
         times = {
             "add": cost.adds,
@@ -231,8 +229,16 @@ class Meter:
         counts = OpCounts.of({"update": updates} | fixed | fired, fired, sizes)
         self._ledger.others.append((name, counts))
         for part, values, weight in getattr(module, "arrivals", _no_arrivals)(out, state):
+            values = self._inside(values)
             call = Synapses(values, weight.shape[0], weight, None, values.numel())
             self._ledger.record(f"{name}.{part}", call, kind)
+
+    def _inside(self, values: Tensor) -> Tensor:
+        """Values [T, B, ...] with those after a sequence's end set to zero."""
+        within = self._within
+        if within is None:
+            return values
+        return values * within.view(*within.shape, *[1] * (values.dim() - 2))
 
 
 class _Watch(TorchFunctionMode):

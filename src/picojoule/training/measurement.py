@@ -142,8 +142,8 @@ def _cost(
     samples: int,
     spread: float,
 ) -> Cost:
-    energy = chip.price({layer: one * (1 / samples) for layer, one in counts.items()})
-    ann = chip.price({layer: one * (1 / samples) for layer, one in dense.items()})
+    energy = chip.price({layer: one / samples for layer, one in counts.items()})
+    ann = chip.price({layer: one / samples for layer, one in dense.items()})
     return Cost(
         total_pj=float(energy.total),
         floor_pj=float(energy.floor),

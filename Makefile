@@ -1,0 +1,35 @@
+PYTHON := $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+PINS := pyproject.toml constraints.txt
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/installed
+	$(BIN)/pj train
+
+test: .venv/installed-test
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest
+
+lint: .venv/installed-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python src
+
+bench: .venv/installed
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+
+# A stamp is written after its installation went through, so that a second call installs nothing.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: $(PINS) | .venv/bin/python
+	$(PIP) -e .
+	touch $@
+
+.venv/installed-%: $(PINS) | .venv/installed
+	$(PIP) -e '.[$*]'
+	touch $@

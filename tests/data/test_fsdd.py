@@ -1,0 +1,115 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from picojoule.data import fsdd, load
+
+
+@pytest.fixture
+def own_copy(spoken_dir: Path, tmp_path: Path) -> Path:
+    """A folder of recordings that may be damaged: links, so that it is made at once."""
+    folder = tmp_path / "recordings"
+    shutil.copytree(
+        spoken_dir / fsdd.FOLDER, folder, copy_function=lambda a, b: Path(b).hardlink_to(a)
+    )
+    return folder
+
+
+def replace(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def refused(folder: Path, *parts: str) -> None:
+    with pytest.raises(ValueError, match="fetch it with") as caught:
+        load("fsdd", folder.parent)
+    for part in (*parts, f"fetch it with `pj data get fsdd --data-dir {folder.parent}`"):
+        assert part in str(caught.value)
+
+
+def told(split) -> list[tuple[int, int, int]]:
+    """Digit, speaker and take of each recording, as its samples tell."""
+    return [tuple(row) for row in (split.x[:, :3] * 32_768).int().tolist()]
+
+
+def test_official_split_and_a_balanced_validation_set(spoken_dir):
+    splits = load("fsdd", spoken_dir)
+    for split, takes in (
+        (splits.test, range(5)),
+        (splits.validation, range(5, 10)),
+        (splits.train, range(10, 50)),
+    ):
+        items = told(split)
+        assert set(items) == {(d, s, t) for d in range(10) for s in range(6) for t in takes}
+        assert len(items) == 60 * len(takes)
+        assert split.y.tolist() == [digit for digit, _, _ in items]
+
+
+def test_any_prefix_is_balanced(spoken_dir):
+    train = load("fsdd", spoken_dir).train
+    assert train.y[:60].bincount().tolist() == [6] * 10
+
+
+def test_waveforms_and_lengths(spoken_dir):
+    train = load("fsdd", spoken_dir).train
+    assert train.x.dtype == torch.float32
+    assert train.lengths is not None
+    assert train.lengths[0] == 303 + 5 * 10
+    assert int(train.lengths.max()) == train.x.shape[1]
+    tone = np.sin(np.arange(350) * 0.1) * 8_000
+    expected = tone.astype(np.int16).astype(np.float32) / 32_768
+    np.testing.assert_array_equal(train.x[0, 3:353].numpy(), expected)
+    for wave, length in zip(train.x, train.lengths.tolist(), strict=True):
+        assert not wave[length:].any()
+
+
+def test_found_in_the_folder_itself_and_one_below(own_copy):
+    first = load("fsdd", own_copy.parent).test.x
+    assert torch.equal(load("fsdd", own_copy).test.x, first)
+
+
+def test_recordings_of_other_names_are_left_alone(own_copy):
+    (own_copy / "0_somebody_0.wav").write_bytes(b"not even sound")
+    assert len(load("fsdd", own_copy.parent).test) == 300
+
+
+def test_missing_recording(own_copy):
+    (own_copy / "7_theo_33.wav").unlink()
+    refused(own_copy, f"there is no recording {own_copy / '7_theo_33.wav'}")
+
+
+def test_no_recordings_at_all(tmp_path):
+    with pytest.raises(ValueError, match=r"no fsdd in .*: fetch it with `pj data get fsdd"):
+        load("fsdd", tmp_path)
+
+
+@pytest.mark.parametrize("kept", [10, 44, 700])
+def test_truncated_recording(own_copy, kept):
+    path = own_copy / "3_lucas_20.wav"
+    whole = path.read_bytes()
+    replace(path, whole[:kept])
+    refused(own_copy, f"{path} is truncated: it has {kept} of {len(whole)} bytes")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
+def test_no_sound(own_copy, content):
+    path = own_copy / "3_lucas_20.wav"
+    replace(path, content)
+    refused(own_copy, str(path), "no wav file that can be read")
+
+
+def test_wrong_rate(own_copy, write_wav):
+    path = own_copy / "0_george_0.wav"
+    path.unlink()
+    write_wav(path, np.zeros(500, np.int16), rate_hz=16_000)
+    refused(own_copy, f"{path}: expected mono at 8000 Hz, found 1 channel(s) at 16000 Hz")
+
+
+def test_stereo(own_copy, write_wav):
+    path = own_copy / "0_george_0.wav"
+    path.unlink()
+    write_wav(path, np.zeros((500, 2), np.int16))
+    refused(own_copy, f"{path}: expected mono at 8000 Hz, found 2 channel(s) at 8000 Hz")

@@ -1,0 +1,150 @@
+"""Named data sets as a whole: where they are looked for, and that no split sees another."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from picojoule.data import DATASETS, Split, Splits, dataset, hold_out, load
+
+REAL = os.environ.get("PICOJOULE_DATA")
+needs_real = pytest.mark.skipif(not REAL, reason="PICOJOULE_DATA names no folder of real data")
+
+
+def parts(splits: Splits) -> tuple[Split, Split, Split]:
+    return splits.train, splits.validation, splits.test
+
+
+def test_table_is_complete():
+    assert set(DATASETS) == {"digits", "mnist", "fashion-mnist", "fsdd"}
+    for name, entry in DATASETS.items():
+        assert entry.name == name
+        assert entry.classes == 10
+        for text in (entry.description, entry.licence, entry.citation):
+            assert text
+            assert "\n" not in text
+        for file in entry.files:
+            assert file.url.startswith("http")
+            assert re.fullmatch("[0-9a-f]{64}", file.content_sha256)
+            assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+
+
+def test_unknown_name_names_the_nearest():
+    with pytest.raises(ValueError, match="unknown data set 'fashion_mnits': did you mean 'fashion"):
+        load("fashion_mnits")
+
+
+def test_no_folder_named(monkeypatch):
+    monkeypatch.delenv("PICOJOULE_DATA", raising=False)
+    with pytest.raises(ValueError, match="and none is named") as caught:
+        load("fsdd")
+    for part in ("--data-dir DIR", "PICOJOULE_DATA", "`pj data get fsdd --data-dir DIR`"):
+        assert part in str(caught.value)
+
+
+def test_folder_of_the_environment_and_its_order(monkeypatch, tmp_path, spoken_dir):
+    monkeypatch.setenv("PICOJOULE_DATA", str(spoken_dir))
+    assert len(load("fsdd").test) == 300
+    with pytest.raises(ValueError, match=f"no fsdd in {re.escape(str(tmp_path))}"):
+        load("fsdd", tmp_path)
+
+
+def test_command_quotes_a_folder_with_a_space(tmp_path):
+    with pytest.raises(ValueError, match=r"--data-dir '.*my data'`"):
+        load("fsdd", tmp_path / "my data")
+
+
+def test_digits_are_divided_without_loss():
+    splits = load("digits")
+    images, labels = load_digits(return_X_y=True)
+    found = torch.cat([part.x for part in parts(splits)]).view(-1, 64).numpy() * 16
+    assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, images.tolist()))
+    counts = torch.stack([part.y.bincount() for part in parts(splits)])
+    assert counts.sum(0).tolist() == np.bincount(labels).tolist()
+    assert tuple(map(len, parts(splits))) == dataset("digits").sizes
+    assert counts[1].tolist() == [20] * 10
+    assert int(counts[2].max() - counts[2].min()) <= 2
+
+
+def test_digits_statistics():
+    train, entry = load("digits").train, dataset("digits")
+    assert train.x.min() == 0
+    assert train.x.max() == 1
+    assert entry.mean == pytest.approx(float(train.x.mean()), abs=1e-4)
+    assert entry.std == pytest.approx(float(train.x.std()), abs=1e-4)
+
+
+def test_division_does_not_depend_on_the_seed_of_a_run():
+    torch.manual_seed(1)
+    np.random.seed(1)
+    first = load("digits")
+    torch.manual_seed(2)
+    np.random.seed(2)
+    state = torch.get_rng_state()
+    second = load("digits")
+    assert torch.equal(torch.get_rng_state(), state)
+    for one, other in zip(parts(first), parts(second), strict=True):
+        assert torch.equal(one.x, other.x)
+        assert torch.equal(one.y, other.y)
+
+
+def test_validation_comes_out_of_the_training_files(idx_dir):
+    splits = load("fashion-mnist", idx_dir)
+    numbers = [
+        set((s.x[:, 0, 0, 0] + 256 * s.x[:, 0, 0, 1].long()).tolist()) for s in parts(splits)
+    ]
+    assert numbers[0] | numbers[1] == set(range(600))
+    assert numbers[2] == set(range(600, 650))
+    assert not numbers[0] & numbers[1]
+    assert splits.validation.y.bincount().tolist() == [5] * 10
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 33, 99, 100])
+def test_hold_out_is_a_stratified_division(count):
+    labels = torch.tensor([0] * 60 + [3] * 30 + [4] * 10)
+    rest, held = hold_out(labels, count)
+    assert sorted(rest.tolist() + held.tolist()) == list(range(100))
+    assert len(held) == count
+    for label, share in ((0, 0.6), (3, 0.3), (4, 0.1)):
+        assert abs(int((labels[held] == label).sum()) - share * count) < 1
+
+
+def test_hold_out_is_the_same_forever():
+    rest, held = hold_out(torch.arange(20) % 2, 6)
+    assert held.tolist() == [1, 8, 10, 17, 18, 19]
+    assert not set(rest.tolist()) & set(held.tolist())
+    assert hold_out(torch.arange(20) % 2, 6, seed=1)[1].tolist() != held.tolist()
+
+
+@pytest.mark.parametrize("count", [-1, 11])
+def test_hold_out_refuses_more_than_there_is(count):
+    with pytest.raises(ValueError, match=f"expected to hold out 0 to 10 items, got {count}"):
+        hold_out(torch.zeros(10), count)
+
+
+def test_split_refuses_parts_of_unequal_size():
+    with pytest.raises(ValueError, match=r"expected labels \[3\], one for each item, got \[2\]"):
+        Split(torch.zeros(3, 1), torch.zeros(2))
+    with pytest.raises(ValueError, match=r"expected lengths \[3\]"):
+        Split(torch.zeros(3, 1), torch.zeros(3), torch.zeros(4))
+
+
+@needs_real
+@pytest.mark.parametrize("name", ["fashion-mnist", "fsdd", "mnist"])
+def test_real_data_are_the_published_ones(name, caplog):
+    try:
+        splits = load(name, REAL)
+    except ValueError as error:
+        if "no mnist in" in str(error):
+            pytest.skip(str(error))
+        raise
+    assert tuple(map(len, parts(splits))) == dataset(name).sizes
+    assert "results do not compare" not in caplog.text
+    entry = dataset(name)
+    if entry.mean is not None:
+        pixels = splits.train.x.float() / 255
+        assert entry.mean == pytest.approx(float(pixels.mean()), abs=2e-3)
+        assert entry.std == pytest.approx(float(pixels.std()), abs=2e-3)

@@ -1,0 +1,320 @@
+"""The meter: names, what is not counted, errors, and no trace of it."""
+
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from energy.metering import Two, events, run, totals
+from torch import nn
+
+from picojoule.energy import Meter
+from picojoule.networks import Sequential
+from picojoule.neurons import LI, LIF, Recurrent
+
+HOOKS = [name for name in vars(nn.Module()) if name.endswith(("_hooks", "_kwargs", "_called"))]
+
+
+def hooks(net):
+    """How many hooks of each sort every module has."""
+    return [[len(getattr(module, name)) for name in HOOKS] for module in net.modules()]
+
+
+class Block(nn.Module):
+    """Somebody's residual block."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.skip = nn.Parameter(torch.rand(2, 2, 1, 1))
+
+    def forward(self, x):
+        return self.conv(x) + F.conv2d(x, self.skip)
+
+
+class TestNames:
+    def test_layers_have_their_dotted_names(self):
+        net = Sequential(
+            nn.Linear(3, 4), LIF(), Sequential(nn.Linear(4, 4), Recurrent(LIF(), 4)), LI()
+        )
+        with Meter(net) as meter:
+            net(torch.rand(5, 2, 3))
+        assert set(meter.counts) == {"0", "1", "2.0", "2.1", "2.1.recurrent", "3"}
+        assert meter.samples == 2
+
+    def test_functions_have_the_name_of_the_module_around_them(self):
+        meter = run(nn.Sequential(Block(), Block()), events(1, 2, 4, 4))
+        assert set(meter.counts) == {"0", "0.conv", "1", "1.conv"}
+        assert meter.counts["1"].mac.item() == 2 * 2 * 16
+        assert meter.counts["0"].add.item() == 2 * 16
+
+    def test_a_network_that_is_one_layer_is_called_network(self):
+        assert set(run(nn.Linear(3, 2), events(1, 3)).counts) == {"network"}
+        layer = Recurrent(LIF(), 3)
+        with Meter(layer) as meter:
+            layer(torch.rand(2, 1, 3))
+        assert set(meter.counts) == {"network", "network.recurrent"}
+
+    def test_a_shared_module_counts_every_call_under_its_first_name(self):
+        layer = nn.Linear(3, 3)
+        meter = run(nn.Sequential(layer, nn.Flatten(), layer), torch.ones(1, 3))
+        assert set(meter.counts) == {"0"}
+        assert totals(meter)["ac"] == totals(meter)["mac"] == 9
+        assert meter.uncounted == {}
+        assert meter.unreached == []
+
+    def test_a_shared_weight_counts_under_each_of_its_layers(self):
+        net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+        net[1].weight = net[0].weight
+        assert set(run(net, torch.ones(1, 3)).counts) == {"0", "1"}
+
+    @pytest.mark.parametrize("depth", [1, 2])
+    @pytest.mark.parametrize("attribute", ["module", "_forward_module", "_orig_mod"])
+    def test_wrappers_leave_no_prefix(self, attribute, depth):
+        class Wrapper(nn.Module):
+            def __init__(self, inner):
+                super().__init__()
+                setattr(self, attribute, inner)
+
+            def forward(self, *args, **kwargs):
+                return getattr(self, attribute)(*args, **kwargs)
+
+        if attribute == "_orig_mod":
+            pytest.skip("a compiled network is refused")
+        net = Sequential(nn.Linear(3, 4), LIF())
+        for _ in range(depth):
+            net = Wrapper(net)
+        with Meter(net, inputs={"x": "events"}) as meter:
+            net(torch.ones(5, 2, 3), lengths=torch.tensor([5, 3]))
+        assert set(meter.counts) == {"0", "1"}
+        assert meter.counts["0"].ac.item() == 12 * 4
+        assert meter.counts["1"].update.item() == 16
+
+    def test_an_attribute_called_module_is_no_wrapper(self):
+        class Holder(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.module = Sequential(nn.Linear(3, 4), LIF())
+
+            def forward(self, sounds, lengths=None):
+                return self.module(sounds, None, lengths)
+
+        net = Holder()
+        with Meter(net, inputs={"sounds": "events"}) as meter:
+            net(torch.ones(5, 2, 3), torch.tensor([5, 3]))
+        assert meter.counts["0"].ac.item() == 12 * 4
+        assert meter.counts["1"].update.item() == 16
+
+
+class TestUncounted:
+    def test_functions_without_a_rule_are_named_with_their_elements(self):
+        net = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.LayerNorm(4), nn.Softmax(-1))
+        found = run(net, events(3, 4)).uncounted
+        assert found == {"1: gelu": 12, "2: layer_norm": 12, "3: softmax": 12}
+
+    def test_weights_without_a_rule_are_named(self):
+        net = nn.Sequential(nn.Bilinear(3, 3, 2))
+        net.forward = lambda x: net[0](x, x)
+        assert run(net, events(2, 3)).uncounted == {"0: bilinear": 4, "0.weight": 18}
+
+    def test_attention_is_named(self):
+        net = Two(lambda net, x: net.attention(x, x, x)[0], attention=nn.MultiheadAttention(4, 2))
+        found = run(net, events(3, 1, 4)).uncounted
+        assert {"attention: multi_head_attention_forward", "attention.in_proj_weight"} <= set(found)
+
+    def test_layers_that_never_ran_are_unreached(self):
+        net = Two(lambda net, x: net.used(x), used=nn.Linear(3, 2), spare=nn.Linear(3, 2))
+        meter = run(net, events(2, 3))
+        assert meter.unreached == ["spare"]
+        assert meter.uncounted == {}
+
+    def test_weights_used_from_outside_are_reached(self):
+        net = Two(
+            lambda net, x: F.linear(F.linear(x, net.spare.weight), net.words[0].t()),
+            spare=nn.Linear(3, 2),
+            words=nn.ParameterList([torch.rand(2, 5)]),
+        )
+        meter = run(net, events(2, 3))
+        assert meter.unreached == []
+        assert meter.uncounted == {}
+
+    @pytest.mark.parametrize(
+        "derive",
+        [
+            nn.utils.parametrizations.weight_norm,
+            nn.utils.parametrizations.spectral_norm,
+            nn.utils.parametrizations.orthogonal,
+            nn.utils.weight_norm,
+            nn.utils.spectral_norm,
+        ],
+        ids=lambda derive: derive.__module__.split(".")[-1] + "." + derive.__name__,
+    )
+    def test_weights_computed_from_parameters_are_reached(self, derive):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            net = nn.Sequential(derive(nn.Linear(4, 4)))
+        meter = run(net, torch.ones(2, 4))
+        assert totals(meter)["ac"] == 32
+        assert meter.uncounted == {}
+        assert meter.unreached == []
+
+    def test_quantised_weights_are_reached(self):
+        class Sign(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, w):
+                return torch.where(w > 0, 1.0, -1.0)
+
+            @staticmethod
+            def backward(ctx, gradient):
+                return gradient
+
+        net = Two(lambda net, x: F.linear(x, net.w.sign()), w=nn.Parameter(torch.rand(2, 3)))
+        assert run(net, events(2, 3)).uncounted == {}
+        net = Two(lambda net, x: F.linear(x, Sign.apply(net.w)), w=nn.Parameter(torch.rand(2, 3)))
+        meter = run(net, torch.ones(2, 3))
+        assert totals(meter)["ac"] == 12
+        assert set(meter.uncounted) <= {"network.w"}  # named at worst, never missed
+
+    def test_a_recurrent_weight_is_reached(self):
+        layer = Recurrent(LIF(), 3)
+        with Meter(layer) as meter:
+            layer(torch.rand(2, 1, 3))
+        assert meter.uncounted == {}
+        assert meter.unreached == []
+
+
+class TestErrors:
+    def test_entered_twice(self):
+        net = nn.Linear(3, 2)
+        meter = run(net, events(1, 3))
+        with pytest.raises(RuntimeError, match="make a new one"), meter:
+            pass
+
+    def test_entered_inside_itself(self):
+        net = nn.Linear(3, 2)
+        with Meter(net, samples=1) as meter:
+            net(events(1, 3))
+            with pytest.raises(RuntimeError, match="make a new one"), meter:
+                pass
+            net(events(1, 3))
+        assert meter.counts
+
+    @pytest.mark.parametrize("call", ["nothing", "a part", "forward"])
+    def test_never_called(self, call):
+        net = nn.Sequential(nn.Linear(3, 2))
+        calls = {"nothing": lambda x: x, "a part": net[0], "forward": net.forward}
+        with pytest.raises(RuntimeError, match="was not called"), Meter(net, samples=1):
+            calls[call](torch.rand(1, 3))
+
+    def test_samples_are_not_guessed(self):
+        with pytest.raises(ValueError, match="samples is needed"):
+            Meter(nn.Linear(3, 2))
+
+    @pytest.mark.parametrize("samples", [0, -3])
+    def test_samples_must_be_positive(self, samples):
+        with pytest.raises(ValueError, match=f"at least 1, got {samples}"):
+            Meter(nn.Linear(3, 2), samples=samples)
+
+    @pytest.mark.parametrize("inputs", ["event", {"input": "event"}])
+    def test_unknown_kind_names_the_nearest(self, inputs):
+        with pytest.raises(ValueError, match="'event': did you mean 'events'"):
+            Meter(nn.Linear(3, 2), samples=1, inputs=inputs)
+
+    def test_unknown_argument_names_the_nearest(self):
+        with pytest.raises(ValueError, match="'inputs': did you mean 'input'"):
+            run(nn.Linear(3, 2), events(1, 3), inputs={"inputs": "events"})
+
+    def test_a_call_without_values(self):
+        net = nn.Sequential(nn.Embedding(5, 3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(ValueError, match="floating-point"):
+                run(net, torch.tensor([1, 2]))
+
+    def test_a_traced_network_cannot_be_seen(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            layer = torch.jit.trace(nn.Linear(3, 3), torch.rand(1, 3))
+        with pytest.raises((ValueError, TypeError), match="traced"):
+            run(nn.Sequential(layer, nn.Linear(3, 2)), events(1, 3))
+
+    def test_a_compiled_network_cannot_be_seen(self):
+        net = torch.compile(nn.Linear(3, 3), backend="eager")
+        with pytest.raises((ValueError, TypeError), match="compiled"):
+            run(net, events(1, 3))
+
+
+class TestTrace:
+    def net(self):
+        net = Sequential(nn.Linear(3, 4), LIF(), nn.Linear(4, 2))
+        net[0].register_forward_hook(lambda *_: None)
+        net.register_forward_pre_hook(lambda *_: None)
+        return net
+
+    def test_no_hook_and_no_attribute_stays(self):
+        net = self.net()
+        before, names = hooks(net), [set(vars(module)) for module in net.modules()]
+        x = torch.rand(4, 2, 3)
+        expected, _ = net(x)
+        with Meter(net) as meter:
+            out, _ = net(x)
+        assert torch.equal(out, expected)
+        assert hooks(net) == before
+        assert [set(vars(module)) for module in net.modules()] == names
+        kept = meter.counts["0"].mac
+        net(x)
+        assert torch.equal(meter.counts["0"].mac, kept)
+
+    @pytest.mark.parametrize("where", ["network", "block"])
+    def test_errors_pass_and_leave_nothing(self, where):
+        net = self.net()
+        before = hooks(net)
+        with pytest.raises((RuntimeError, KeyError)), Meter(net):
+            if where == "network":
+                net(torch.rand(4, 2, 5))
+            raise KeyError
+        assert hooks(net) == before
+        assert not torch.overrides._get_current_function_mode_stack()
+
+    def test_an_error_caught_inside_does_not_confuse_the_names(self):
+        def forward(net, x):
+            try:
+                net.broken(x)
+            except RuntimeError:
+                return F.linear(x, net.weight)
+
+        inner = nn.Sequential(nn.Linear(7, 2))
+        net = Two(forward, broken=inner, weight=nn.Parameter(torch.rand(2, 3)))
+        meter = run(net, torch.ones(1, 3))
+        assert set(meter.counts) == {"network"}
+        assert meter.uncounted == {"broken.0.weight": 14}
+
+    def test_the_result_of_the_network_is_untouched(self):
+        net = Two(lambda net, x: {"out": net.fc(x), "none": None}, fc=nn.Linear(3, 2))
+        x = torch.rand(1, 3)
+        with Meter(net, samples=1):
+            result = net(x)
+        assert torch.equal(result["out"], net.fc(x))
+        assert result["none"] is None
+
+    def test_gradients_are_those_without_a_meter(self):
+        net = Sequential(nn.Linear(3, 4), LIF(), nn.Linear(4, 2), LI())
+        x = torch.rand(6, 2, 3)
+        net(x)[0].sum().backward()
+        plain = [parameter.grad.clone() for parameter in (net[0].weight, net[2].weight)]
+        net.zero_grad()
+        with Meter(net):
+            out, _ = net(x)
+        out.sum().backward()
+        assert torch.equal(net[0].weight.grad, plain[0])
+        assert torch.equal(net[2].weight.grad, plain[1])
+
+    def test_a_meter_inside_another_counts_the_same(self):
+        net = Sequential(nn.Conv2d(1, 2, 3), LIF(), nn.AvgPool2d(2), nn.Conv2d(2, 2, 1), LI())
+        x = torch.ones(3, 2, 1, 6, 6)
+        with Meter(net, inputs="events") as alone:
+            net(x)
+        with Meter(net, inputs="events") as outer, Meter(net, inputs="events") as inner:
+            net(x)
+        assert totals(outer) == totals(inner) == totals(alone)
+        assert outer.uncounted == inner.uncounted == {}

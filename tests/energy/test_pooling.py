@@ -1,0 +1,108 @@
+"""Pooling of events, border windows included."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from energy.metering import Two, arrived, events, run, total
+
+IMAGE = events(2, 1, 6, 6)
+AVERAGE = {
+    "padded": lambda x: F.avg_pool2d(x, 3, 2, 1),
+    "padding not counted": lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    "ceil": lambda x: F.avg_pool2d(x, 4, 4, ceil_mode=True),
+    "ceil, nothing over": lambda x: F.avg_pool2d(x, 3, 3, ceil_mode=True),
+    "ceil, padded": lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+    "divisor": lambda x: F.avg_pool2d(x, 2, divisor_override=3),
+    "adaptive, uneven": lambda x: F.adaptive_avg_pool2d(x, 4),
+    "adaptive, uneven one way": lambda x: F.adaptive_avg_pool2d(x, (3, 5)),
+    "adaptive, even": lambda x: F.adaptive_avg_pool2d(x, (2, 3)),
+    "global": lambda x: F.adaptive_avg_pool2d(x, 1),
+}
+LARGEST = {
+    "padded": lambda x: F.max_pool2d(x, 3, 2, 1),
+    "dilated": lambda x: F.max_pool2d(x, 2, 2, 0, 2),
+    "ceil": lambda x: F.max_pool2d(x, 4, 4, ceil_mode=True),
+    "with index": lambda x: F.max_pool2d(x, 3, 1, return_indices=True)[0],
+    "adaptive": lambda x: F.adaptive_max_pool2d(x, (4, 5)),
+}
+MOVES = {
+    "flatten": lambda x: x.flatten(1),
+    "nowhere": lambda x: x,
+    "permute": lambda x: x.permute(2, 0, 3, 1),
+    "index": lambda x: x[:, :, :, 0],
+    "split": lambda x: x.unbind(2)[-1],
+    "cat": lambda x: torch.cat([x, x]),
+    "scale": lambda x: x.flatten(1) * 0.5,
+}
+
+
+def levels(pool, image):
+    """Events in each window: one after the other, those whose window feels them."""
+    result = torch.zeros_like(pool(image))
+    for index in image.nonzero():
+        one = torch.zeros_like(image)
+        one[tuple(index)] = 1
+        result += pool(one) > 0
+    return result
+
+
+@pytest.mark.parametrize("name", AVERAGE)
+@pytest.mark.parametrize("move", MOVES)
+def test_levels_keep_their_worth_where_they_go(name, move):
+    pool = AVERAGE[name]
+    kind, found = arrived(lambda x: MOVES[move](pool(x)), IMAGE)
+    expected = MOVES[move](levels(pool, IMAGE)).sum().item() * (2 if move == "scale" else 1)
+    assert kind.name == "levels"
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", AVERAGE)
+def test_means_of_means_count_the_events_below(name):
+    kind, found = arrived(lambda x: F.avg_pool2d(AVERAGE[name](x), 1), IMAGE)
+    if kind.name == "levels":
+        assert found == levels(AVERAGE[name], IMAGE).sum().item()
+    else:  # windows of unequal worth in one mean are no levels any more
+        assert kind.name == "graded"
+        assert found == AVERAGE[name](IMAGE).count_nonzero().item()
+
+
+@pytest.mark.parametrize("name", AVERAGE)
+def test_every_event_is_pooled_once_per_window(name):
+    meter = run(Two(lambda net, x: AVERAGE[name](x)), IMAGE)
+    assert total(meter, "pool") == levels(AVERAGE[name], IMAGE).sum().item()
+    dense = run(Two(lambda net, x: AVERAGE[name](x)), IMAGE, inputs="analog")
+    assert total(dense, "pool") == levels(AVERAGE[name], torch.ones_like(IMAGE)).sum().item()
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_the_largest_of_a_window_is_an_event(name):
+    kind, found = arrived(LARGEST[name], IMAGE)
+    assert (kind.name, kind.scale) == ("events", 1.0)
+    assert found == LARGEST[name](IMAGE).sum().item()
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_largest_counts_the_events_it_looks_at(name):
+    meter = run(Two(lambda net, x: LARGEST[name](x)), IMAGE)
+    seen = 0
+    for index in IMAGE.nonzero():
+        lone = torch.full_like(IMAGE, -1.0)
+        lone[tuple(index)] = 1
+        seen += (LARGEST[name](lone) > 0).sum().item()
+    assert total(meter, "pool") == seen
+
+
+@pytest.mark.parametrize(
+    ("function", "size"),
+    [
+        (lambda x: F.avg_pool1d(x, 2), (2, 3, 8)),
+        (lambda x: F.max_pool1d(x, 2), (2, 3, 8)),
+        (lambda x: F.avg_pool3d(x, 2), (2, 3, 4, 4, 4)),
+        (lambda x: F.max_pool3d(x, 2), (2, 3, 4, 4, 4)),
+        (lambda x: F.adaptive_avg_pool3d(x, 2), (2, 3, 4, 4, 4)),
+        (lambda x: F.adaptive_avg_pool1d(x, 4), (2, 3, 8)),
+    ],
+)
+def test_in_one_and_three_dimensions(function, size):
+    x = events(*size)
+    assert total(run(Two(lambda net, x: function(x)), x), "pool") == x.sum().item()

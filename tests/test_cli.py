@@ -1,0 +1,280 @@
+"""The commands: what they print, and how they refuse."""
+
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from picojoule import cli
+from picojoule.fit import Step
+from picojoule.follow import follow
+from picojoule.recipe import load_recipe
+from picojoule.run import start
+from picojoule.units import picojoule
+from tiny import SETTINGS
+
+TINY = [word for setting in SETTINGS for word in ("--set", setting)]
+
+
+@pytest.fixture
+def pj(monkeypatch, capsys):
+    """Runs a command in this process; gives its exit code, stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pj", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    yield run
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if type(one).__name__ == "RichHandler"]:
+        root.removeHandler(handler)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished run with a budget."""
+    settings = [*SETTINGS, "network.neuron.threshold=0.1", "budget.limit=2 nJ"]
+    run = start(load_recipe("digits", settings), out=tmp_path_factory.mktemp("cli") / "done")
+    for _ in run.train():
+        pass
+    return run.folder.path
+
+
+def test_train_shows_epochs_energies_floor_and_outcome(pj, tmp_path):
+    out = tmp_path / "run"
+    code, text, _ = pj("train", "digits", *TINY, "--seed", 3, "--out", out)
+    assert code == 0
+    lines = text.splitlines()
+    assert lines[0].startswith("run 1/2 · loss ")
+    assert "energy per inference by layer" in text
+    assert "energy per inference by kind" in text
+    assert re.fullmatch(r"floor \S+ .J, 0\.\d\d of what it spends", lines[-2])
+    pattern = rf"test accuracy 0\.\d{{3}} · \S+ .J per inference on 45nm · no budget · {out}"
+    assert re.fullmatch(pattern, lines[-1])
+    assert json.loads((out / "report.json").read_text())["seed"] == 3
+
+
+def test_train_says_whether_the_budget_was_met(pj, done):
+    code, text, _ = pj("train", "--resume", done)
+    assert code == 0
+    assert text.splitlines()[0] == f"{done} is finished already: nothing to do"
+    assert re.search(r"budget 2 nJ: (met|missed by \d+\.\d%) · " + str(done), text)
+    assert re.search(r"floor \d+ pJ, 0\.\d\d of the budget", text)
+
+
+def test_a_run_remembers_where_its_data_are(pj, tmp_path, monkeypatch):
+    monkeypatch.setenv("PICOJOULE_DATA", str(tmp_path))
+    assert pj("train", *TINY, "--out", tmp_path / "run")[0] == 0
+    assert json.loads((tmp_path / "run" / "machine.json").read_text())["data_dir"] == str(tmp_path)
+    code, _, err = pj("train", "fsdd")
+    assert (code, f"--data-dir {tmp_path}" in err) == (2, True)
+
+
+def test_resume_takes_up_an_interrupted_run(pj, tmp_path):
+    out = tmp_path / "run"
+    run = start(load_recipe("digits", SETTINGS), out=out)
+    epochs = (step for step in run.train() if step.log.history)
+    next(epochs)
+    epochs.close()
+    code, text, _ = pj("train", "--resume", out)
+    assert code == 0
+    assert text.splitlines()[0].startswith("run 2/2 · ")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--seed", "1"], ["--set", "seed=1"], ["--out", "x"], ["--devices", "2"]],
+)
+def test_resume_takes_no_option_that_would_change_the_run(pj, done, option):
+    code, _, err = pj("train", "--resume", done, *option)
+    assert code == 2
+    assert "a run goes on as it was started" in err
+
+
+def test_ctrl_c_says_how_to_go_on(pj, tmp_path, monkeypatch):
+    def interrupted(steps, console):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("picojoule.follow.follow", interrupted)
+    code, _, err = pj("train", *TINY, "--out", tmp_path / "run")
+    assert code == 130
+    assert f"pj train --resume {tmp_path / 'run'} goes on" in err
+
+
+def test_measure_prices_a_run_on_several_chips(pj, done, tmp_path):
+    mine = tmp_path / "mine.toml"
+    price = '[price.ac]\npj = 2.0\nsource = "measured"\n'
+    mine.write_text(f'name = "mine"\ndescription = "ours"\nexcluded = ["pool"]\n{price}')
+    chips = ["--chip", "45nm", "--chip", "45nm-sram", "--chip", mine]
+    code, text, _ = pj("measure", done, *chips, "--json")
+    assert code == 0
+    report = json.loads(text)
+    assert set(report["chips"]) == {"45nm", "45nm-sram", "mine"}
+    by_two = report["chips"]["45nm"]["by_kind"]["ac"] / 0.9 * 2
+    assert report["chips"]["mine"]["total_pj"] == pytest.approx(by_two)
+    own = json.loads((done / "report.json").read_text())
+    assert report["chips"]["45nm"] == own["chips"]["45nm"]
+    assert report["accuracy"] == own["accuracy"]
+    code, text, _ = pj("measure", done, *chips)
+    assert "mine has no price for: " in text
+    assert "per inference on mine · budget 2 nJ on 45nm: " in text
+
+
+def test_predict_says_label_confidence_and_energy(pj, done, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((8, 8)))
+    np.save(tmp_path / "b.npy", np.ones((8, 8)))
+    code, text, _ = pj("predict", done, tmp_path / "a.npy", tmp_path / "b.npy")
+    assert code == 0
+    dark, bright = text.splitlines()
+    spent = []
+    for name, line in (("a", dark), ("b", bright)):
+        pattern = r"[a-z]+ · confidence [01]\.\d{3} · (\S+ .J) on 45nm"
+        found = re.fullmatch(pattern, line.removeprefix(f"{tmp_path}/{name}.npy: "))
+        assert found is not None
+        spent.append(picojoule(found[1]))
+    assert spent[0] < spent[1]
+
+
+def test_lists_name_what_there_is(pj):
+    for words, names in [
+        (["chips"], ["45nm", "45nm-int8", "45nm-sram"]),
+        (["recipes"], ["digits", "fsdd", "fashion-mnist"]),
+        (["networks"], ["mlp", "keyword", "cnn", "width=128"]),
+        (["data", "list"], ["digits", "fsdd", "fashion-mnist", "CC BY-SA 4.0"]),
+    ]:
+        code, text, _ = pj(*words)
+        assert code == 0
+        for name in names:
+            assert name in " ".join(text.split())
+
+
+def test_a_chip_is_shown_with_its_sources(pj):
+    code, text, _ = pj("chips", "show", "45nm")
+    assert code == 0
+    assert "4.6 pJ" in text
+    assert "Horowitz" in text
+    assert "left out on purpose: add, multiply" in text
+
+
+def test_the_bundled_data_set_needs_no_download(pj, tmp_path):
+    code, text, _ = pj("data", "get", "digits", "--data-dir", tmp_path)
+    assert code == 0
+    assert "digits" in text
+
+
+def test_version_and_help(pj):
+    assert re.fullmatch(r"picojoule \d+\.\d+\.\d+\n", pj("--version")[1])
+    code, text, _ = pj("--help")
+    assert code == 0
+    for command in ("train", "measure", "predict", "chips", "data", "recipes", "networks"):
+        assert command in text
+
+
+PRICE = '[price.ac]\npj = 1.0\nsource = "measured"\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train digit", "did you mean 'digits'?"),
+        ("train --set train.epohcs=3", "did you mean 'train.epochs'?"),
+        ("train --set train.epochs", "train.epochs=5"),
+        ("train --set data.name=digts", "did you mean 'digits'?"),
+        ("train --set network.neuron.name=LIFF", "did you mean 'LIF'?"),
+        ("train --set network.neuron.surrogate=atn", "did you mean 'atan'?"),
+        ("train --set budget.chip=45mn", "did you mean '45nm'?"),
+        ("train --set budget.chip={}/none.toml", "no chip file at"),
+        ("train --set budget.limit=0", "above zero"),
+        ("train --set budget.limit=-1", "above zero"),
+        ("train --set budget.limit=10 --out {}/new", "below this network's floor of"),
+        ("train fsdd --data-dir {}", "pj data get fsdd --data-dir"),
+        ("train --out {}", "exists already"),
+        ("train --resume {}", "there is no run in"),
+        ("measure {}", "there is no run in"),
+        ("predict {} x.npy", "there is no run in"),
+        ("chips show 45mn", "did you mean '45nm'?"),
+        ("chips show {}/no-source.toml", "source"),
+        ("chips show {}/negative.toml", "pj"),
+        ("chips show {}/unknown.toml", "unknown count 'acc': did you mean 'ac'?"),
+        ("data get digts --data-dir {}", "did you mean 'digits'?"),
+    ],
+)
+def test_what_a_user_can_mend_is_a_message_and_exit_code_2(pj, tmp_path, words, message):
+    head = 'name = "x"\ndescription = "x"\n'
+    (tmp_path / "no-source.toml").write_text(head + PRICE.replace("source", "note"))
+    (tmp_path / "negative.toml").write_text(head + PRICE.replace("1.0", "-1.0"))
+    (tmp_path / "unknown.toml").write_text(head + PRICE.replace("ac", "acc", 1))
+    code, out, err = pj(*words.format(tmp_path).split())
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_wrong_option_is_click_s_own_error(pj):
+    code, _, err = pj("train", "--epochs", 3)
+    assert code == 2
+    assert "No such option" in err
+
+
+def test_verbose_shows_the_traceback_as_well(pj):
+    code, _, err = pj("-v", "train", "digit")
+    assert code == 2
+    assert "Traceback" in err
+    assert "error: unknown recipe" in err
+
+
+def test_help_and_completion_do_not_wait_for_torch():
+    program = (
+        "import sys; sys.argv = ['pj', 'train', '--help']\n"
+        "from picojoule.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print('slow' if 'torch' in sys.modules else 'quick')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.endswith("quick\n"), done.stderr
+
+
+def test_two_processes_make_one_run(tmp_path):
+    out = tmp_path / "run"
+    lively = ["--set", "network.neuron.threshold=0.1", "--set", "budget.limit=80%"]
+    words = ["train", *TINY, *lively, "--devices", "2", "--accelerator", "cpu", "--out", str(out)]
+    command = [sys.executable, "-m", "picojoule.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("test accuracy") == 1
+    assert list(tmp_path.iterdir()) == [out]
+    report = json.loads((out / "report.json").read_text())
+    assert report["samples"] == 360
+    assert report["budget"]["unconstrained_pj"] > report["budget"]["limit_pj"]
+
+
+def test_a_terminal_has_a_bar_with_loss_accuracy_energy_and_multiplier(tmp_path):
+    settings = [*SETTINGS, "network.neuron.threshold=0.1", "budget.limit=2 nJ"]
+    run = start(load_recipe("digits", settings), out=tmp_path / "run")
+    console = Console(file=io.StringIO(), force_terminal=True, width=140)
+    steps: list[Step] = []
+
+    def seen():
+        for step in run.train():
+            steps.append(step)
+            yield step
+
+    follow(seen(), console)
+    text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert re.search(
+        r"run 2/2 .*loss \d\.\d+ · accuracy 0\.\d+ · \S+ [np]J · validation 0\.\d+ at \S+ [np]J"
+        r" · multiplier \d",
+        text,
+    )
+    assert steps[-1].steps == steps[-1].log.step

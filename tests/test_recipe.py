@@ -1,0 +1,294 @@
+"""Recipes: read, laid over one another, checked, written."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from picojoule import _toml
+from picojoule.build import build_network, build_optimizer, build_schedule
+from picojoule.recipe import Recipe, load_recipe, recipe_names
+from picojoule.units import format_energy, picojoule, seconds
+
+
+def refused(*overrides: str, recipe: str | Path = "digits") -> str:
+    """The message with which a recipe is refused."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (each caller looks at the message)
+        load_recipe(recipe, overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_ours_is_valid_and_comes_back_from_its_own_text(name, tmp_path):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.description
+    file = tmp_path / "recipe.toml"
+    file.write_text(recipe.to_toml(), encoding="utf-8")
+    again = load_recipe(file)
+    assert again == recipe
+    assert again.sha256 == recipe.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert any(p.requires_grad for p in build_network(recipe).parameters())
+
+
+def test_the_recipes_of_the_issue_are_there():
+    assert {"digits", "fsdd", "fashion-mnist"} <= set(recipe_names())
+
+
+def test_settings_change_fields_and_nothing_else():
+    plain = load_recipe("digits")
+    changed = load_recipe("digits", ["budget.limit=20 nJ", "train.epochs=5", "seed=1"])
+    assert (changed.budget.limit_pj, changed.train.epochs, changed.seed) == (20_000.0, 5, 1)
+    assert (changed.data, changed.network) == (plain.data, plain.network)
+    assert changed.sha256 != plain.sha256
+
+
+@pytest.mark.parametrize(
+    ("limit", "limit_pj", "share"),
+    [
+        ("12 nJ", 12_000.0, None),
+        ("12000", 12_000.0, None),
+        ("1.5 µJ", 1_500_000.0, None),
+        ("none", None, None),
+        ("50%", None, 0.5),
+        ("12.5 %", None, 0.125),
+    ],
+)
+def test_a_limit_is_an_energy_a_share_or_none(limit, limit_pj, share):
+    budget = load_recipe("digits", [f"budget.limit={limit}"]).budget
+    assert (budget.limit_pj, budget.share) == (limit_pj, share)
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "-3 nJ", "0 nJ", "inf", "nan"])
+def test_a_budget_that_is_not_above_zero_is_refused(limit):
+    message = refused(f"budget.limit={limit}")
+    assert "budget.limit" in message
+    assert "above zero" in message
+    assert "'none' for no budget" in message
+
+
+@pytest.mark.parametrize("limit", ["0%", "101%", "1e3%", "lots", "12 kg", "true", "[]"])
+def test_a_limit_that_is_no_energy_and_no_share_is_refused(limit):
+    assert "budget.limit" in refused(f"budget.limit={limit}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "nearest"),
+    [
+        ("budgt.limit=1", "key 'budgt'", "'budget'"),
+        ("budget.limt=1", "key 'budget.limt'", "'budget.limit'"),
+        ("train.epohcs=1", "key 'train.epohcs'", "'train.epochs'"),
+        ("data.augment.shft=1", "key 'data.augment.shft'", "'data.augment.shift'"),
+        ("data.name=digts", "data set 'digts'", "'digits'"),
+        ("data.encoder.name=latncy", "encoder 'latncy'", "'latency'"),
+        ("data.encoder.stps=3", "'stps'", "'steps'"),
+        ("network.name=mpl", "network 'mpl'", "'mlp'"),
+        ("network.widht=3", "'widht'", "'width'"),
+        ("network.neuron.name=LIFF", "neuron 'LIFF'", "'LIF'"),
+        ("network.neuron.tua=3", "'tua'", "'tau'"),
+        ("network.neuron.surrogate=atn", "surrogate 'atn'", "'atan'"),
+        ("network.neuron.surrogate.name=sigmod", "surrogate 'sigmod'", "'sigmoid'"),
+        ("budget.chip=45mn", "chip '45mn'", "'45nm'"),
+        ("train.optimizer=adma", "train.optimizer 'adma'", "'adam'"),
+        ("train.schedule=cosin", "train.schedule 'cosin'", "'cosine'"),
+        ("train.readout=meen", "readout 'meen'", "'mean'"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(setting, wrong, nearest):
+    message = refused(setting)
+    assert wrong in message
+    assert f"did you mean {nearest}?" in message
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest_one():
+    assert "did you mean 'digits'?" in refused(recipe="digit")
+    assert "the path of a recipe file" in refused(recipe="no/such/file.toml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "where"),
+    [
+        ("train.epochs=0", "train.epochs"),
+        ("train.epochs=2.5", "train.epochs"),
+        ("train.epochs=true", "train.epochs"),
+        ("train.batch_size=0", "train.batch_size"),
+        ("train.lr=-1", "train.lr"),
+        ("train.lr=nan", "train.lr"),
+        ("seed=-1", "seed"),
+        ("name=../up", "name"),
+        ("data=3", "data"),
+        ("network.neuron.tau=20 kg", "network.neuron"),
+        ("network.neuron.surrogate.alpha=1", "network.neuron"),
+        ("budget.margin=-1", "budget.margin"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_its_key(setting, where):
+    assert where in refused(setting)
+
+
+def test_a_setting_without_a_value_is_refused():
+    assert "train.epochs=5" in refused("train.epochs")
+
+
+def test_what_is_missing_is_named(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[network]\nname = "mlp"\n[train]\n')
+    message = refused(recipe=file)
+    assert "'data' is missing" in message
+    assert "'train.epochs' is missing" in message
+
+
+def test_every_problem_of_a_recipe_is_told_at_once():
+    assert refused("train.lr=-1", "budget.limt=3", "data.name=digts").count("\n") == 2
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("name = \n")
+    assert str(file) in refused(recipe=file)
+    assert "no valid TOML" in refused(recipe=file)
+
+
+def test_a_recipe_extends_one_of_ours_or_a_file_beside_it(tmp_path):
+    (tmp_path / "wide.toml").write_text('extends = "digits"\nname = "wide"\n[network]\nwidth = 7\n')
+    (tmp_path / "long.toml").write_text(
+        'extends = "wide.toml"\nname = "long"\n[train]\nepochs = 99\n[budget]\nlimit = "50%"\n'
+    )
+    recipe, base = load_recipe(tmp_path / "long.toml"), load_recipe("digits")
+    assert recipe.name == "long"
+    assert recipe.network.params["width"] == 7
+    assert (recipe.train.epochs, recipe.train.lr) == (99, base.train.lr)
+    assert recipe.budget.share == 0.5
+    assert recipe.data == base.data
+
+
+def test_a_recipe_that_extends_itself_is_refused(tmp_path):
+    (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
+    (tmp_path / "b.toml").write_text('extends = "a.toml"\n')
+    assert "extends itself" in refused(recipe=tmp_path / "a.toml")
+
+
+def test_another_encoder_or_network_drops_the_parameters_of_the_former():
+    recipe = load_recipe("digits", ["data.encoder.name=poisson", "data.encoder.steps=3"])
+    assert recipe.data.encoder.params == {"steps": 3}
+    recipe = load_recipe("digits", ["data.encoder.steps=3", "data.encoder.name=poisson"])
+    assert recipe.data.encoder.params == {"steps": 3}
+    recipe = load_recipe("fashion-mnist", ["network.name=mlp"])
+    assert recipe.network.params == {}
+    assert recipe.network.neuron == load_recipe("fashion-mnist").network.neuron
+
+
+def test_a_name_stands_for_the_table_of_that_name():
+    recipe = load_recipe("digits", ["network.neuron=lif"])
+    assert recipe.network.neuron.name == "LIF"
+    assert recipe.network.neuron.params == {}
+    by_name, alpha = "network.neuron.surrogate=atan", "network.neuron.surrogate.alpha=3.0"
+    recipe = load_recipe("digits", [by_name, alpha])
+    assert recipe.network.neuron.params["surrogate"] == {"name": "atan", "alpha": 3.0}
+
+
+def test_times_may_have_units():
+    given_units = load_recipe("digits", ["network.neuron.tau=30 ms", "network.neuron.dt=500 us"])
+    given_numbers = load_recipe("digits", ["network.neuron.tau=0.03", "network.neuron.dt=0.0005"])
+    assert given_units == given_numbers
+    assert given_units.sha256 == given_numbers.sha256
+
+
+def test_a_surrogate_may_have_parameters():
+    setting = 'network.neuron.surrogate={ name = "sigmoid", alpha = 7.0 }'
+    net = build_network(load_recipe("digits", [setting]))
+    assert {layer.surrogate.alpha for layer in net if hasattr(layer, "surrogate")} == {7.0}
+
+
+def test_a_chip_file_is_found_from_any_folder(tmp_path, monkeypatch):
+    price = '[price.ac]\npj = 1.0\nsource = "measured"\n'
+    (tmp_path / "mine.toml").write_text(f'name = "mine"\ndescription = "ours"\n{price}')
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("digits", ["budget.chip=mine.toml"])
+    assert recipe.budget.chip == str(tmp_path / "mine.toml")
+
+
+def test_a_recipe_does_not_change():
+    recipe = load_recipe("digits")
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.seed = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_optimizer_and_schedule_are_what_the_recipe_says(name):
+    recipe = load_recipe("digits", [f"train.optimizer={name}", "train.lr=0.5"])
+    net = build_network(recipe)
+    optimizer = build_optimizer(recipe, net)
+    assert type(optimizer).__name__.lower() == name
+    learning = [p for p in net.parameters() if p.requires_grad]
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(learning)
+    schedule = build_schedule(recipe, optimizer, steps=4)
+    assert schedule is not None
+    rates = []
+    for _ in range(4):
+        rates += schedule.get_last_lr()
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == 0.5
+    assert rates == sorted(rates, reverse=True)
+    assert schedule.get_last_lr()[0] == pytest.approx(0)
+    constant = load_recipe("digits", ["train.schedule=constant"])
+    assert build_schedule(constant, optimizer, steps=4) is None
+
+
+def test_the_seed_decides_the_weights():
+    recipe = load_recipe("digits")
+    nets = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        nets.append(torch.cat([p.flatten() for p in build_network(recipe).parameters()]))
+    assert torch.equal(nets[0], nets[1])
+    assert not torch.equal(nets[0], nets[2])
+
+
+_NAME = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_PLAIN = st.one_of(
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(exclude_categories=["Cs"])),
+)
+_VALUE = st.recursive(
+    _PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAME, inner, max_size=3)
+)
+
+
+@given(st.dictionaries(_NAME, _VALUE, max_size=4))
+def test_what_is_written_is_what_is_read(tables):
+    assert tomllib.loads(_toml.dumps(tables)) == tables
+
+
+def test_what_toml_has_no_word_for_is_refused():
+    with pytest.raises(TypeError, match="NoneType"):
+        _toml.dumps({"a": None})
+
+
+@given(st.floats(1e-3, 1e15))
+def test_an_energy_shown_is_the_energy_meant(pj):
+    assert picojoule(format_energy(pj).replace("µ", "u")) == pytest.approx(pj, rel=0.006)
+
+
+@pytest.mark.parametrize("text", ["12", "12 kg", "abc", "", "nan J", "12 ms"])
+def test_a_text_that_is_no_energy_is_refused(text):
+    with pytest.raises(ValueError, match="'12 nJ'"):
+        picojoule(text)
+
+
+def test_a_time_is_in_seconds():
+    assert seconds("20 ms") == seconds(0.02) == 0.02
+    with pytest.raises(ValueError, match="'20 ms'"):
+        seconds("12 nJ")
+
+
+def test_the_schema_of_a_recipe_is_closed():
+    known = {"name", "description", "seed", "data", "network", "train", "budget"}
+    assert set(Recipe.model_fields) == known

@@ -1,0 +1,374 @@
+"""Runs: their folder, their outcome, how they go on, and what their networks are used for."""
+
+import errno
+import json
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import soundfile
+import torch
+
+import picojoule as pj
+from picojoule.build import build_network, training_loader
+from picojoule.folder import Folder, Machine, free_path
+from picojoule.recipe import load_recipe
+from picojoule.run import resume, start
+from picojoule.trained import Trained
+from tiny import SETTINGS
+
+CPU = Machine(accelerator="cpu")
+LIVELY = "network.neuron.threshold=0.1"  # spikes enough for a budget to have something to save
+
+
+def tiny(*more: str):
+    return load_recipe("digits", [*SETTINGS, *more])
+
+
+def finish(run) -> Folder:
+    for _ in run.train():
+        pass
+    return run.folder
+
+
+def weights(folder: Folder) -> bytes:
+    return (folder.path / "weights.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Folder:
+    out = tmp_path_factory.mktemp("run") / "done"
+    return finish(start(tiny(), out=out, machine=CPU))
+
+
+@pytest.fixture(scope="module")
+def trained(done) -> Trained:
+    return pj.load(done.path)
+
+
+def test_a_run_has_its_recipe_before_anything_else(tmp_path):
+    run = start(tiny(), out=tmp_path / "a" / "b", machine=CPU)
+    assert {item.name for item in run.folder.path.iterdir()} == {"recipe.toml", "machine.json"}
+    assert run.folder.recipe == tiny()
+    assert run.folder.machine == CPU
+    assert list((tmp_path / "a").iterdir()) == [run.folder.path]
+
+
+def test_a_finished_run_holds_weights_report_and_log(done):
+    names = {item.name for item in done.path.iterdir()}
+    assert names == {
+        *("recipe.toml", "machine.json", "log.jsonl", "checkpoints"),
+        *("weights.safetensors", "report.json"),
+    }
+    report = done.report
+    assert report.recipe is not None
+    assert (report.recipe.name, report.recipe.sha256) == ("digits", tiny().sha256)
+    assert (report.seed, report.samples, report.steps, report.budget) == (0, 360, 4, None)
+    assert report.accuracy.validation is not None
+    assert 0 < report.seconds < 60
+    assert [record["epoch"] for record in done.log()] == [1, 2]
+    assert report.seconds == pytest.approx(sum(r["seconds"] for r in done.log()), abs=2e-3)
+
+
+def test_the_dense_network_looks_at_a_picture_once(done):
+    macs = 64 * 16 + 16 * 16 + 16 * 10
+    assert done.report.chips["45nm"].ann_pj == pytest.approx(4.6 * macs)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(done, tmp_path):
+    again = finish(start(tiny(), out=tmp_path / "again", machine=CPU))
+    assert weights(again) == weights(done)
+    other = finish(start(tiny("seed=1"), out=tmp_path / "other", machine=CPU))
+    assert weights(other) != weights(done)
+
+
+def test_a_folder_that_is_there_is_never_written_to(done, tmp_path):
+    for path in (done.path, tmp_path):
+        before = sorted(path.iterdir())
+        with pytest.raises(FileExistsError, match="exists already: name a new folder"):
+            start(tiny(), out=path, machine=CPU)
+        assert sorted(path.iterdir()) == before
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(FileExistsError):
+        start(tiny(), out=tmp_path / "file", machine=CPU)
+
+
+def test_a_default_folder_takes_a_free_name(tmp_path, monkeypatch):
+    names = iter(["aaaa", "aaaa", "bbbb"])
+    monkeypatch.setattr("secrets.token_hex", lambda _: next(names))
+    first = free_path("digits", tmp_path)
+    assert first == tmp_path / "digits-aaaa"
+    first.mkdir()
+    assert free_path("digits", tmp_path) == tmp_path / "digits-bbbb"
+
+
+def test_a_run_without_out_goes_below_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = start(tiny(), machine=CPU)
+    assert run.folder.path.parent == Path("runs")
+    assert run.folder.path.name.startswith("digits-")
+
+
+def test_a_share_measures_the_unconstrained_energy_first(tmp_path):
+    run = start(tiny(LIVELY, "budget.limit=80%"), out=tmp_path / "share", machine=CPU)
+    folder = finish(run)
+    free = Folder(folder.path / "unconstrained")
+    assert free.recipe == tiny(LIVELY)
+    assert free.report.budget is None
+    budget = folder.report.budget
+    assert budget is not None
+    assert (
+        budget.unconstrained_pj
+        == max((r["validation"]["accuracy"], r["validation"]["energy_pj"]) for r in free.log())[1]
+    )
+    assert budget.limit_pj == pytest.approx(0.8 * budget.unconstrained_pj)
+    assert len(budget.multiplier) == 2
+    assert budget.met == (budget.test_pj <= budget.limit_pj)
+    assert budget.ratio == pytest.approx(budget.test_pj / budget.limit_pj)
+    assert budget.test_pj == folder.report.chips["45nm"].total_pj
+    assert 0 < budget.floor_pj < budget.limit_pj
+
+
+def test_an_interrupted_share_goes_on_in_either_half(tmp_path):
+    recipe = tiny(LIVELY, "budget.limit=80%", "train.epochs=3")
+    whole = finish(start(recipe, out=tmp_path / "whole", machine=CPU))
+    path = tmp_path / "cut"
+    start(recipe, out=path, machine=CPU)
+    for _ in range(2):  # stops after its second epoch without a budget, then its first with one
+        epochs = (step for step in resume(path).train() if step.log.history)
+        next(epochs)
+        next(epochs)
+        epochs.close()
+    assert (path / "unconstrained" / "report.json").exists()
+    assert not (path / "report.json").exists()
+    cut = finish(resume(path))
+    assert weights(cut) == weights(whole)
+    timeless = [report.model_copy(update={"seconds": 0}) for report in (cut.report, whole.report)]
+    assert timeless[0] == timeless[1]
+    epochs = [record["epoch"] for record in cut.log()]
+    assert epochs == [1, 2, 3]
+
+
+def test_resuming_a_finished_run_does_nothing(done):
+    before = {item: item.stat().st_mtime_ns for item in done.path.rglob("*")}
+    assert list(resume(done.path).train()) == []
+    assert {item: item.stat().st_mtime_ns for item in done.path.rglob("*")} == before
+
+
+def test_resuming_where_there_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no run in .* no recipe\.toml"):
+        resume(tmp_path)
+
+
+def test_another_number_of_threads_is_warned_about(tmp_path, caplog):
+    machine = Machine(accelerator="cpu", threads=torch.get_num_threads() + 1)
+    run = start(tiny(), out=tmp_path / "run", machine=machine)
+    with caplog.at_level(logging.WARNING):
+        resume(run.folder.path)
+    assert f"started with {machine.threads} threads" in caplog.text
+
+
+def test_a_budget_under_the_floor_is_refused_and_leaves_no_folder(tmp_path):
+    run = start(tiny("budget.limit=10 pJ"), out=tmp_path / "run", machine=CPU)
+    with pytest.raises(ValueError, match=r"limit_pj=10.*below this network's floor of \d+ pJ"):
+        finish(run)
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_that_are_not_there_leave_no_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("PICOJOULE_DATA", raising=False)
+    with pytest.raises(ValueError, match="--data-dir"):
+        start(load_recipe("fsdd"), out=tmp_path / "run", machine=CPU)
+    machine = Machine(accelerator="cpu", data_dir=str(tmp_path))
+    with pytest.raises(ValueError, match="pj data get fashion-mnist"):
+        start(load_recipe("fashion-mnist"), out=tmp_path / "run", machine=machine)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_that_cannot_be_dealt_to_the_processes_is_refused():
+    splits = pj.data.load("digits")
+    assert training_loader(tiny(), splits, 2).batch_size == 128
+    with pytest.raises(ValueError, match="256 cannot be dealt to 3 processes"):
+        training_loader(tiny(), splits, 3)
+
+
+@pytest.mark.parametrize(("accelerator", "message"), [("cuda", "CUDA"), ("tpu", "torch_xla")])
+def test_a_device_that_is_not_there_is_refused(tmp_path, accelerator, message):
+    if accelerator == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ValueError, match=message):
+        start(tiny(), out=tmp_path / "run", machine=Machine(accelerator=accelerator))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_value_a_neuron_refuses_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="tau must be positive"):
+        start(tiny("network.neuron.tau=-1.0"), out=tmp_path / "run", machine=CPU)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_infinite_loss_stops_the_run_and_keeps_its_last_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    run = start(tiny("train.epochs=4"), out=path, machine=CPU)
+    broken = torch.nn.CrossEntropyLoss.forward
+    calls = iter(range(10**6))
+
+    def breaks_in_epoch_three(self, scores, labels):
+        loss = broken(self, scores, labels)
+        return loss * float("nan") if next(calls) >= 12 else loss
+
+    monkeypatch.setattr(torch.nn.CrossEntropyLoss, "forward", breaks_in_epoch_three)
+    with pytest.raises(pj.NonFiniteLoss, match="epoch 3 at step 13"):
+        finish(run)
+    assert [item.name for item in (path / "checkpoints").iterdir()] == ["epoch-0002.safetensors"]
+    monkeypatch.undo()
+    mended = finish(resume(path))
+    whole = finish(start(tiny("train.epochs=4"), out=tmp_path / "whole", machine=CPU))
+    assert weights(mended) == weights(whole)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_to_go_on_from(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    run = start(tiny("train.epochs=3"), out=path, machine=CPU)
+    replace = os.replace
+
+    def full(source, target):
+        if "epoch-0002" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=r"No space left.*unharmed: make room"):
+        finish(run)
+    assert [item.name for item in (path / "checkpoints").iterdir()] == ["epoch-0001.safetensors"]
+    monkeypatch.undo()
+    whole = finish(start(tiny("train.epochs=3"), out=tmp_path / "whole", machine=CPU))
+    assert weights(finish(resume(path))) == weights(whole)
+
+
+def test_a_damaged_checkpoint_is_named_and_not_loaded(tmp_path):
+    path = tmp_path / "run"
+    for step in start(tiny("train.epochs=3"), out=path, machine=CPU).train():
+        if step.log.history:
+            break
+    (checkpoint,) = (path / "checkpoints").iterdir()
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    with pytest.raises(ValueError, match=r"epoch-0001\.safetensors is damaged"):
+        finish(resume(path))
+    assert checkpoint.read_bytes() == content
+    assert not (path / "weights.safetensors").exists()
+
+
+def test_an_unfinished_run_is_not_loaded(tmp_path):
+    run = start(tiny(), out=tmp_path / "run", machine=CPU)
+    with pytest.raises(ValueError, match=r"not finished: pj train --resume"):
+        pj.load(run.folder.path)
+
+
+def test_damaged_weights_are_named(done, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("recipe.toml", "machine.json", "report.json"):
+        (copy / name).write_bytes((done.path / name).read_bytes())
+    with pytest.raises(ValueError, match="has no weights"):
+        pj.load(copy)
+    (copy / "weights.safetensors").write_bytes(weights(done)[:-1])
+    with pytest.raises(ValueError, match=r"weights\.safetensors is damaged"):
+        pj.load(copy)
+    (copy / "weights.safetensors").write_bytes(safetensors.torch.save({"a": torch.zeros(1)}))
+    with pytest.raises(ValueError, match=r"weights\.safetensors is damaged or of another recipe"):
+        pj.load(copy)
+    (copy / "report.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"report\.json: not a report"):
+        pj.load(copy)
+
+
+def test_measuring_again_gives_the_run_s_own_numbers(trained):
+    assert trained.measure([pj.load_chip("45nm")]) == trained.report
+    both = trained.measure([pj.load_chip("45nm"), pj.load_chip("45nm-sram")])
+    assert both.chips["45nm"] == trained.report.chips["45nm"]
+    assert both.chips["45nm-sram"].total_pj > both.chips["45nm"].total_pj
+
+
+def test_predictions_agree_with_the_report(trained):
+    test = pj.data.load("digits").test
+    found = trained.predict(test.x)
+    correct = [one.index == label for one, label in zip(found, test.y.tolist(), strict=True)]
+    assert np.mean(correct) == pytest.approx(trained.report.accuracy.test)
+    energy_pj = np.mean([one.energy_pj for one in found])
+    assert energy_pj == pytest.approx(trained.report.chips["45nm"].total_pj)
+    assert all(0 < one.confidence <= 1 for one in found)
+    assert found[0].label == pj.data.dataset("digits").labels[found[0].index]
+
+
+def test_pictures_are_read_from_files(trained, tmp_path):
+    test = pj.data.load("digits").test
+    picture = test.x[0, 0]
+    np.save(tmp_path / "a.npy", picture.numpy())
+    np.save(tmp_path / "b.npy", test.x[0].numpy())
+    pixels = (picture * 255).round().to(torch.uint8).numpy()
+    np.save(tmp_path / "c.npy", pixels)
+    (tmp_path / "d.pgm").write_bytes(b"P5\n# ours\n8 8\n255\n" + pixels.tobytes())
+    a, b, c, d = trained.predict([tmp_path / name for name in ("a.npy", "b.npy", "c.npy", "d.pgm")])
+    assert a == b == trained.predict(test.x[:1])[0]
+    assert c == d
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.npy", np.zeros((9, 8)), r"a\.npy' is a picture of shape \[9, 8\].*\[1, 8, 8\]"),
+        ("a.npy", np.full((8, 8), 16.0), r"values outside 0\.\.1"),
+        ("a.npy", np.full((8, 8), np.nan), r"values outside 0\.\.1"),
+        ("a.npy", b"nonsense", r"a\.npy' is no array"),
+        ("a.npy", b"", r"a\.npy' is no array"),
+        ("a.pgm", b"P2 8 8 255 0", "no binary PGM"),
+        ("a.pgm", b"P5 8 8 255\n" + bytes(63), "cut off: 63 of 64"),
+        ("a.png", b"", r"\.npy and binary \.pgm"),
+    ],
+)
+def test_a_file_that_is_no_picture_for_this_network_is_named(
+    trained, tmp_path, name, content, message
+):
+    file = tmp_path / name
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        np.save(file, content)
+    with pytest.raises(ValueError, match=message):
+        trained.predict([file])
+
+
+def test_a_file_that_is_not_there_is_named(trained, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nope\.npy"):
+        trained.predict([tmp_path / "nope.npy"])
+    with pytest.raises(ValueError, match="no file"):
+        trained.predict([])
+
+
+def test_sounds_are_read_from_files(trained, tmp_path):
+    recipe = load_recipe("fsdd", ["network.width=8"])
+    listener = Trained(build_network(recipe).eval(), recipe, trained.report)
+    noise = np.random.default_rng(0).normal(size=4000) / 9
+    for name, end in (("a.wav", 4000), ("b.wav", 2000)):
+        soundfile.write(tmp_path / name, noise[:end], 8000, subtype="PCM_16")
+    long, short = listener.predict([tmp_path / "a.wav", tmp_path / "b.wav"])
+    assert [long] == listener.predict([tmp_path / "a.wav"])
+    assert [short] == listener.predict([tmp_path / "b.wav"])
+    assert long.energy_pj > short.energy_pj > 0
+    soundfile.write(tmp_path / "c.wav", noise, 16_000)
+    with pytest.raises(ValueError, match=r"c\.wav.*8000"):
+        listener.predict([tmp_path / "c.wav"])
+
+
+def test_what_a_run_writes_is_plain(done):
+    machine = json.loads((done.path / "machine.json").read_text())
+    assert machine["threads"] == torch.get_num_threads()
+    report = json.loads((done.path / "report.json").read_text())
+    assert report["schema"] == 1
+    assert pj.Report.from_json((done.path / "report.json").read_text()) == done.report
