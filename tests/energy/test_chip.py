@@ -36,7 +36,8 @@ class TestShipped:
         assert [load_chip(name).name for name in chip_names()] == chip_names()
 
     @pytest.mark.parametrize(
-        ("name", "mac", "ac"), [("45nm", 4.6, 0.9), ("45nm-int8", 0.23, 0.03), ("45nm-sram", 3.2, 0.1)]
+        ("name", "mac", "ac"),
+        [("45nm", 4.6, 0.9), ("45nm-int8", 0.23, 0.03), ("45nm-sram", 3.2, 0.1)],
     )
     def test_arithmetic_is_horowitz(self, name, mac, ac):
         energy = load_chip(name).price({"x": done(mac=10, ac=1000)})

@@ -94,6 +94,7 @@ def test_sizes_do_not_grow_with_calls_steps_or_samples():
     with Meter(layer, samples=9) as meter:
         for shape in ((1, 6), (8, 6), (5, 8, 6)):
             layer(torch.rand(shape))
-    assert meter.counts["network"].sizes == run(layer, torch.rand(1, 6), inputs="analog").counts[
-        "network"
-    ].sizes
+    assert (
+        meter.counts["network"].sizes
+        == run(layer, torch.rand(1, 6), inputs="analog").counts["network"].sizes
+    )

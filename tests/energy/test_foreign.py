@@ -238,9 +238,10 @@ def test_autocast(dtype):
     with torch.autocast("cpu", dtype), Meter(net, inputs="events") as meter:
         out, _ = net(x)
         price = load_chip("45nm").price(meter.counts).total
-    assert meter.counts["0"].ac.item() == run(net[0], x.flatten(0, 1), samples=2).counts[
-        "network"
-    ].ac.item()
+    assert (
+        meter.counts["0"].ac.item()
+        == run(net[0], x.flatten(0, 1), samples=2).counts["network"].ac.item()
+    )
     assert meter.counts["3"].ac.item() == 3 * meter.counts["1"].spike.item() > 0
     assert price.dtype == torch.float64
     (out.float().sum() + price).backward()

@@ -81,6 +81,7 @@ CASES = [
     ("conv transposed p1", nn.ConvTranspose2d(2, 3, 3, padding=1), ONES, "events", "ac")
     + (1014, 1014),
 ]
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 every = pytest.mark.parametrize(
     ("layer", "x", "kind", "count", "number", "dense"),
     [pytest.param(*case[1:], id=case[0]) for case in CASES],

@@ -49,9 +49,7 @@ def pairs(layer, x):
         sample, channel, *position = place
         first = channel // outputs * inputs
         for source, *tap in product(range(inputs), *map(range, layer.kernel_size)):
-            geometry = zip(
-                position, tap, layer.stride, layer.dilation, layer.padding, strict=True
-            )
+            geometry = zip(position, tap, layer.stride, layer.dilation, layer.padding, strict=True)
             where = [o * s + k * d - p for o, k, s, d, p in geometry]
             if all(0 <= i < size for i, size in zip(where, x.shape[2:], strict=True)):
                 number += int(x[(sample, first + source, *where)])

@@ -8,7 +8,9 @@ from picojoule.networks import NETWORKS, Repeat, network
 from picojoule.neurons import LI, LIF, Recurrent
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("mpl", "mlp"), ("CNN", "cnn"), ("keywrd", "keyword")])
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("mpl", "mlp"), ("CNN", "cnn"), ("keywrd", "keyword")]
+)
 def test_unknown_network_names_the_nearest(name, nearest):
     with pytest.raises(ValueError, match=f"unknown network '{name}': did you mean '{nearest}'"):
         network(name, inputs=(4,), classes=2)
@@ -16,7 +18,9 @@ def test_unknown_network_names_the_nearest(name, nearest):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_unknown_option_names_the_nearest(name):
-    with pytest.raises(ValueError, match=f"option of network '{name}' 'witdh': did you mean 'width'"):
+    with pytest.raises(
+        ValueError, match=f"option of network '{name}' 'witdh': did you mean 'width'"
+    ):
         network(name, inputs=(1, 16, 16), classes=2, witdh=8)
 
 

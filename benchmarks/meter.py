@@ -1,0 +1,112 @@
+"""What knowing costs: a training step with the meter and a budget over the same step without.
+
+    python benchmarks/meter.py [--repeats 15]
+
+Prints, for each network, the median seconds of a step without and with, their ratio, and the ratio
+of peak memory (each measured in a process of its own). Steps with and without alternate in one
+process, so that a busy machine disturbs both alike; density of the spikes is printed because the
+time of a step may depend on it.
+"""
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+from torch import nn
+
+import picojoule as pj
+from picojoule._memory import keep_freed_memory
+
+WORKLOADS = {
+    "recurrent 700-512-20, T=100, B=128": ("keyword", (700,), 20, 100, 128, {"width": 512}),
+    "cnn 1x28x28 width 32, T=4, B=64": ("cnn", (1, 28, 28), 10, 1, 64, {"width": 32, "steps": 4}),
+}
+
+
+class Workload:
+    """A network with one batch: 2 % of the entries of a sequence are events, pictures are analog."""
+
+    def __init__(self, name: str) -> None:
+        torch.manual_seed(0)
+        network, inputs, classes, steps, batch, options = WORKLOADS[name]
+        self.net = pj.network(network, inputs=inputs, classes=classes, **options)
+        x = torch.rand(steps, batch, *inputs)
+        self.kind = "analog" if steps == 1 else "events"
+        self.x = x if steps == 1 else (x < 0.02).float()
+        self.label = torch.randint(0, classes, (batch,))
+        # A rate near zero keeps the spikes as they are from one repeat to the next.
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-9)
+        self.chip = pj.load_chip("45nm")
+        self.budget = pj.EnergyBudget(limit_pj=1e9)
+        self.density = 0.0
+
+    def step(self, metered: bool) -> float:
+        """Seconds of one training step."""
+        started = time.perf_counter()
+        if metered:
+            with pj.Meter(self.net, inputs=self.kind) as meter:
+                out, _ = self.net(self.x)
+            energy = self.chip.price(meter.counts)
+            loss = nn.functional.cross_entropy(out.mean(0), self.label) + self.budget(energy)
+        else:
+            out, _ = self.net(self.x)
+            loss = nn.functional.cross_entropy(out.mean(0), self.label)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        if metered:
+            self.budget.update(energy)
+        seconds = time.perf_counter() - started
+        if metered:
+            counts = [layer.detach() for layer in meter.counts.values()]
+            fired = [c for c in counts if float(c.spike)]
+            updates = sum(float(c.update) for c in fired)
+            self.density = sum(float(c.spike) for c in fired) / updates if updates else 0.0
+        return seconds
+
+
+def peak_mib(name: str, metered: bool) -> float:
+    """Peak memory of a process that takes three steps, in MiB."""
+    arguments = ["--peak", name, "--metered" if metered else "--plain"]
+    result = subprocess.run(
+        [sys.executable, __file__, *arguments], check=True, capture_output=True, text=True
+    )
+    return float(result.stdout)
+
+
+def main() -> None:
+    """Runs and prints the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--peak", choices=WORKLOADS, help=argparse.SUPPRESS)
+    parser.add_argument("--metered", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    keep_freed_memory()
+    if given.peak:
+        workload = Workload(given.peak)
+        for _ in range(3):
+            workload.step(given.metered)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, float32")
+    for name in WORKLOADS:
+        workload = Workload(name)
+        for metered in (False, True):
+            workload.step(metered)
+        times = [(workload.step(False), workload.step(True)) for _ in range(given.repeats)]
+        plain, metered = (statistics.median(column) for column in zip(*times, strict=True))
+        memory = peak_mib(name, True) / peak_mib(name, False)
+        print(
+            f"{name}: {plain * 1e3:.1f} ms without, {metered * 1e3:.1f} ms with, "
+            f"ratio {metered / plain:.3f}, peak memory ratio {memory:.3f}, "
+            f"spikes {workload.density:.1%} of neuron steps"
+        )
+
+
+if __name__ == "__main__":
+    main()
