@@ -28,7 +28,7 @@ WORKLOADS = {
 
 
 class Workload:
-    """A network with one batch: 2 % of the entries of a sequence are events, pictures are analog."""
+    """A network with one batch: sequences with 2 % events, or analog pictures."""
 
     def __init__(self, name: str) -> None:
         torch.manual_seed(0)

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from picojoule import cli
-from picojoule.fit import Step
-from picojoule.follow import follow
+from picojoule.cli.follow import follow
 from picojoule.recipe import load_recipe
 from picojoule.run import start
+from picojoule.run.fit import Step
 from picojoule.units import picojoule
 from tiny import SETTINGS
 
@@ -104,7 +104,7 @@ def test_ctrl_c_says_how_to_go_on(pj, tmp_path, monkeypatch):
     def interrupted(steps, console):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("picojoule.follow.follow", interrupted)
+    monkeypatch.setattr("picojoule.cli.follow.follow", interrupted)
     code, _, err = pj("train", *TINY, "--out", tmp_path / "run")
     assert code == 130
     assert f"pj train --resume {tmp_path / 'run'} goes on" in err

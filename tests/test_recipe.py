@@ -9,9 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picojoule import _toml
-from picojoule.build import build_network, build_optimizer, build_schedule
-from picojoule.recipe import Recipe, load_recipe, recipe_names
+from picojoule.recipe import Recipe, load_recipe, recipe_names, toml
+from picojoule.run.build import build_network, build_optimizer, build_schedule
 from picojoule.units import format_energy, picojoule, seconds
 
 
@@ -264,12 +263,12 @@ _VALUE = st.recursive(
 
 @given(st.dictionaries(_NAME, _VALUE, max_size=4))
 def test_what_is_written_is_what_is_read(tables):
-    assert tomllib.loads(_toml.dumps(tables)) == tables
+    assert tomllib.loads(toml.dumps(tables)) == tables
 
 
 def test_what_toml_has_no_word_for_is_refused():
     with pytest.raises(TypeError, match="NoneType"):
-        _toml.dumps({"a": None})
+        toml.dumps({"a": None})
 
 
 @given(st.floats(1e-3, 1e15))

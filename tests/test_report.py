@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import picojoule as pj
-from picojoule import show
+from picojoule.cli import show
 from picojoule.report import BudgetReport
 from picojoule.units import format_energy
 

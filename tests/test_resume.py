@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from picojoule.folder import Folder
+from picojoule.run.folder import Folder
 
 KILLS = 12
 SECONDS = 30.0  # in which a process must have done what it is waited for
@@ -36,7 +36,7 @@ def processes():
     """Makes processes that run ``pj`` with the words given."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["picojoule.follow", "picojoule.run", "sklearn.datasets", "tiny"]
+        ["picojoule.cli.follow", "picojoule.run", "sklearn.datasets", "tiny"]
     )
     made = []
 

@@ -13,11 +13,11 @@ import soundfile
 import torch
 
 import picojoule as pj
-from picojoule.build import build_network, training_loader
-from picojoule.folder import Folder, Machine, free_path
 from picojoule.recipe import load_recipe
 from picojoule.run import resume, start
-from picojoule.trained import Trained
+from picojoule.run.build import build_network, training_loader
+from picojoule.run.folder import Folder, Machine, free_path
+from picojoule.run.trained import Trained
 from tiny import SETTINGS
 
 CPU = Machine(accelerator="cpu")

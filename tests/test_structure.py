@@ -21,9 +21,12 @@ ROOMS = {
     "readout": set(),
     "energy": {"neurons"},
     "data": set(),
-    "training": {"surrogate", "neurons", "networks", "energy", "readout", "data"},
+    "training": {"surrogate", "neurons", "networks", "energy", "readout"},
+    "recipe": {"surrogate", "neurons", "networks", "energy", "readout", "data"},
     "report": {"energy", "readout", "training", "recipe"},
 }
+ROOMS["run"] = {*ROOMS, "run"}
+ROOMS["cli"] = {*ROOMS, "cli"}
 
 
 def room(file: Path) -> str:
@@ -62,7 +65,7 @@ def rooms_of(file: Path) -> set[str]:
     return names - {"", "__version__", room(file)}
 
 
-HELPERS = {room(file) for file in FILES if file.parent == ROOT and not rooms_of(file)} | {"_merge"}
+HELPERS = {room(file) for file in FILES if file.parent == ROOT and not rooms_of(file)}
 
 
 @pytest.mark.parametrize("name", ROOMS)
@@ -108,7 +111,7 @@ class TestEveryFile:
     def test_prints_nothing(self, file):
         calls = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.Call)]
         names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
-        assert "print" not in names or file.name == "cli.py"
+        assert "print" not in names or room(file) == "cli"
 
     def test_catches_only_what_it_names(self, file):
         for node in ast.walk(parsed(file)):
@@ -119,7 +122,7 @@ class TestEveryFile:
                 )
 
     def test_imports_names_one_by_one(self, file):
-        assert ("*") not in {name for _, name in imports(file)}
+        assert "*" not in {name for _, name in imports(file)}
 
     def test_leaves_nothing_for_later(self, file):
         text = file.read_text("utf-8")

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from picojoule.recipe import recipe_names as recipe_names
     from picojoule.report import Report as Report
     from picojoule.report import measure as measure
-    from picojoule.trained import Prediction as Prediction
-    from picojoule.trained import Trained as Trained
-    from picojoule.trained import load as load
+    from picojoule.run.trained import Prediction as Prediction
+    from picojoule.run.trained import Trained as Trained
+    from picojoule.run.trained import load as load
     from picojoule.training import EnergyBudget as EnergyBudget
     from picojoule.training import FixedPrice as FixedPrice
     from picojoule.training import Log as Log
@@ -57,7 +57,7 @@ _NAMES = {
     "neurons": "LI LIF Neuron NeuronCost Recurrent detach neuron scan",
     "recipe": "Recipe load_recipe recipe_names",
     "report": "Report measure",
-    "trained": "Prediction Trained load",
+    "run.trained": "Prediction Trained load",
     "training": "EnergyBudget FixedPrice Log NonFiniteLoss Penalty train",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

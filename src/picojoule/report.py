@@ -48,7 +48,8 @@ class ChipReport(_Record):
         by_layer, by_kind: The total split by layer and by count.
         excluded: Counts per sample that the chip file says it leaves out.
         unpriced: Counts per sample that the chip has no price for; not in the total.
-        ann_pj: The same architecture as a dense ANN on this chip.
+        ann_pj: The same architecture as a dense ANN on this chip; None where it has no price for
+            a MAC.
     """
 
     total_pj: float
@@ -59,7 +60,7 @@ class ChipReport(_Record):
     by_kind: dict[str, float]
     excluded: dict[str, float]
     unpriced: dict[str, float]
-    ann_pj: float
+    ann_pj: float | None
 
 
 class BudgetReport(_Record):

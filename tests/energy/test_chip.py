@@ -219,7 +219,7 @@ class TestFiles:
             load_chip(name)
 
     def test_a_path_without_a_file(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="nothing.toml"):
+        with pytest.raises(FileNotFoundError, match=r"nothing\.toml"):
             load_chip(tmp_path / "nothing.toml")
 
     def test_a_file_that_is_not_text(self, tmp_path):

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from energy.metering import run, total
 from torch import nn
 
+from energy.metering import run, total
 from picojoule.energy import Meter, load_chip
 from picojoule.networks import Repeat, Sequential
 from picojoule.neurons import LI, LIF

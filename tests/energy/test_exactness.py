@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from energy.metering import Two, events, run, totals
 from torch import nn
 
+from energy.metering import Two, events, run, totals
 from picojoule.energy import Meter
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF

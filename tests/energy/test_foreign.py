@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pytest
 import torch
 import torch.nn.functional as F
-from energy.metering import Two, events, run, total, totals
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from energy.metering import Two, events, run, total, totals
 from picojoule.energy import Meter, load_chip
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF, NeuronCost

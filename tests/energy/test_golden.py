@@ -7,8 +7,9 @@ input without padding, as NeuroBench's.
 import pytest
 import torch
 import torch.nn.functional as F
-from energy.metering import Two, run, spikes, total, totals
 from torch import nn
+
+from energy.metering import Two, run, spikes, total, totals
 
 FIVE = spikes((2, 8), (0, 0), (0, 3), (0, 7), (1, 2), (1, 5))
 ONES = torch.ones(1, 2, 5, 5)
@@ -59,27 +60,69 @@ CASES = [
     ("conv k3 'valid'", conv(padding="valid"), ONES, "events", "ac", 486, 486),
     # a circular border is made of inputs: SpikingJelly and NeuroBench 1350, sinabs 1014
     ("conv circular", conv(padding=1, padding_mode="circular"), ONES, "events", "ac", 1350, 1350),
-    ("conv depthwise", conv(3, 4, 4, padding=1, groups=4), ONES.repeat(1, 2, 1, 1), "events", "ac")
-    + (676, 676),
-    ("conv groups 2", conv(3, 4, 4, padding=1, groups=2), ONES.repeat(1, 2, 1, 1), "events", "ac")
-    + (1352, 1352),
+    (
+        "conv depthwise",
+        conv(3, 4, 4, padding=1, groups=4),
+        ONES.repeat(1, 2, 1, 1),
+        "events",
+        "ac",
+        676,
+        676,
+    ),
+    (
+        "conv groups 2",
+        conv(3, 4, 4, padding=1, groups=2),
+        ONES.repeat(1, 2, 1, 1),
+        "events",
+        "ac",
+        1352,
+        1352,
+    ),
     ("conv, spike in a corner", conv(padding=1), CORNER, "events", "ac", 12, 1014),
     ("conv, spike in the centre", conv(padding=1), CENTRE, "events", "ac", 27, 1014),
     ("conv, spike in the centre s2", conv(padding=1, stride=2), CENTRE, "events", "ac", 3, 294),
     # SpikingJelly 1350: padding is no synapse for analog values either
     ("conv, analog", conv(padding=1), ONES * 0.3, "analog", "mac", 1014, 1014),
-    ("conv 5x3 on a rectangle", conv((5, 3), padding=(2, 0)), torch.ones(1, 2, 5, 6), "events")
-    + ("ac", 19 * 12 * 2 * 3, 19 * 12 * 2 * 3),
+    (
+        "conv 5x3 on a rectangle",
+        conv((5, 3), padding=(2, 0)),
+        torch.ones(1, 2, 5, 6),
+        "events",
+        "ac",
+        19 * 12 * 2 * 3,
+        19 * 12 * 2 * 3,
+    ),
     ("conv1d", nn.Conv1d(2, 3, 3, padding=1), torch.ones(1, 2, 5), "events", "ac", 78, 78),
     # torch pads an even kernel at the end: 5 first taps, 4 second ones
-    ("conv1d k2 'same'", nn.Conv1d(1, 1, 2, padding="same"), torch.ones(1, 1, 5), "events", "ac")
-    + (9, 9),
-    ("conv3d", nn.Conv3d(1, 2, 3, padding=1), torch.ones(1, 1, 3, 3, 3), "events", "ac")
-    + (2 * 7**3, 2 * 7**3),
+    (
+        "conv1d k2 'same'",
+        nn.Conv1d(1, 1, 2, padding="same"),
+        torch.ones(1, 1, 5),
+        "events",
+        "ac",
+        9,
+        9,
+    ),
+    (
+        "conv3d",
+        nn.Conv3d(1, 2, 3, padding=1),
+        torch.ones(1, 1, 3, 3, 3),
+        "events",
+        "ac",
+        2 * 7**3,
+        2 * 7**3,
+    ),
     ("conv without batch", conv(padding=1), ONES[0], "events", "ac", 1014, 1014),
     ("conv transposed", nn.ConvTranspose2d(2, 3, 2, stride=2), ONES, "events", "ac", 600, 600),
-    ("conv transposed p1", nn.ConvTranspose2d(2, 3, 3, padding=1), ONES, "events", "ac")
-    + (1014, 1014),
+    (
+        "conv transposed p1",
+        nn.ConvTranspose2d(2, 3, 3, padding=1),
+        ONES,
+        "events",
+        "ac",
+        1014,
+        1014,
+    ),
 ]
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 every = pytest.mark.parametrize(

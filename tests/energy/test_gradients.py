@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from energy.metering import Two, events, run
 from torch import nn
 
+from energy.metering import Two, events, run
 from picojoule.energy import Meter, load_chip
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF, Recurrent
@@ -18,8 +18,10 @@ LAYERS = [
     (nn.Conv3d(1, 2, 2, dilation=2), (2, 1, 4, 4, 4)),
     (nn.ConvTranspose2d(2, 3, 3, stride=2), (2, 2, 3, 3)),
     (nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 5)), (2, 3, 4, 4)),
-    (nn.Sequential(nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.Conv2d(2, 2, 2)),)
-    + ((1, 2, 5, 5),),
+    (
+        nn.Sequential(nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.Conv2d(2, 2, 2)),
+        (1, 2, 5, 5),
+    ),
     (Two(lambda net, x: net.fc(x * 0.5 + 0.5 * x.flip(0)), fc=nn.Linear(6, 4)), (3, 2, 6)),
 ]
 every = pytest.mark.parametrize(

@@ -7,8 +7,9 @@ are the events by hand, and asks the traffic for the kind.
 import pytest
 import torch
 import torch.nn.functional as F
-from energy.metering import Two, arrived, events, run, setting, total
 from torch import nn
+
+from energy.metering import Two, arrived, events, run, setting, total
 
 X, Y = events(4, 3, 8), events(4, 3, 8)
 ONES, BOTH = X.sum().item(), (X.sum() + Y.sum()).item()

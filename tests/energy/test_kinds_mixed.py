@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from energy.metering import arrived, events, setting
 from torch import nn
+
+from energy.metering import arrived, events, setting
 
 X = events(4, 3, 8)
 ONES = X.sum().item()
@@ -36,7 +37,7 @@ class TestMixed:
             lambda x, a: torch.where(MASK, x, a),
             setting(0, None),
         ],
-        ids="add sub cat tac maximum max where setitem".split(),
+        ids=["add", "sub", "cat", "tac", "maximum", "max", "where", "setitem"],
     )
     def test_events_mixed_with_analog_are_analog(self, function):
         kind, found = self.kind(function)
@@ -64,7 +65,7 @@ class TestLearned:
             lambda net, x: net.w.type_as(x),
             lambda net, x: net.w.expand_as(x),
         ],
-        ids="parameter computed to type_as expand_as".split(),
+        ids=["parameter", "computed", "to", "type_as", "expand_as"],
     )
     @pytest.mark.parametrize("grad", [True, False])
     def test_events_times_a_weight_are_graded_in_training_and_out(self, shape, factor, grad):
@@ -81,7 +82,7 @@ class TestLearned:
             lambda net, x: torch.cat([x, net.w.expand_as(x)]),
             lambda net, x: setting(0, net.w)(x),
         ],
-        ids="add add-expanded cat tac setitem".split(),
+        ids=["add", "add-expanded", "cat", "tac", "setitem"],
     )
     def test_events_and_weights_are_analog(self, function):
         assert arrived(function, X, w=self.weight(8))[0].name == "analog"

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from energy.metering import run
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from energy.metering import run
 from picojoule.energy import Chip, Meter, chip_names, load_chip
 from picojoule.networks import Repeat, Sequential
 from picojoule.neurons import LI, LIF, Recurrent

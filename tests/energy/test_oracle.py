@@ -4,11 +4,11 @@ from itertools import product
 
 import torch
 import torch.nn.functional as F
-from energy.metering import Two, run, total
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import nn
 
+from energy.metering import Two, run, total
 from picojoule.energy import Meter
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, Recurrent
@@ -120,7 +120,7 @@ def test_linear_and_recurrent_layers_through_time(batch, steps, inputs, size, se
         "updates": meter.counts["1"].update,
         "bias": meter.counts["2"].bias,
     }
-    expected = dict(first=first, back=back, last=last, fired=fired, updates=updates)
+    expected = {"first": first, "back": back, "last": last, "fired": fired, "updates": updates}
     expected["bias"] = 3 * sum(lengths)
     per_sample = {name: number / batch for name, number in expected.items()}
     assert {name: number.item() for name, number in found.items()} == per_sample

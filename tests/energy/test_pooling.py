@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from energy.metering import Two, arrived, events, run, total
 
 IMAGE = events(2, 1, 6, 6)

@@ -6,9 +6,9 @@ operations, accesses (13.2 pJ + 1.09e-5 pJ per bit of the memory) and addressing
 
 import pytest
 import torch
-from energy.metering import run, spikes
 from torch import nn
 
+from energy.metering import run, spikes
 from picojoule.energy import Meter, load_chip
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF

@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 import torch
-from all_networks import CLASSES, NETWORKS
 
+from all_networks import CLASSES, NETWORKS
 from picojoule import networks
 from picojoule.energy import Meter, load_chip
 from picojoule.neurons import LIF, Neuron, detach

@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 import torch
-from all_neurons import NEURONS, SIZE
 from torch import nn
 
+from all_neurons import NEURONS, SIZE
 from picojoule import neurons
 from picojoule.energy import Meter, load_chip
 from picojoule.energy.kinds import KINDS

@@ -81,7 +81,7 @@ class Chip(BaseModel):
     @field_validator("prices", mode="before")
     @classmethod
     def _by_type(cls, table: Any) -> Any:
-        """Tells a price from a table of prices by neuron type, so that errors name the right key."""
+        """Tells a price from prices by neuron type, so that errors name the right key."""
         if not isinstance(table, dict):
             return table
         return {

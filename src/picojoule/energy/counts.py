@@ -100,7 +100,7 @@ class OpCounts:
         cls,
         counts: dict[str, Tensor],
         hidden: dict[str, Tensor] | None = None,
-        sizes: Sizes = Sizes(),  # noqa: B008, frozen
+        sizes: Sizes = Sizes(),
     ) -> "OpCounts":
         """Counts by name; ``hidden`` names those that hidden spikes caused."""
         part = cls(**cast(Any, hidden)) if hidden else None

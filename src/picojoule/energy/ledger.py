@@ -111,7 +111,7 @@ class Ledger:
         return analog
 
     def _matrix(self, layer: str, name: str, args: tuple[Any, ...], out: Tensor) -> None:
-        """A product of two matrices: each operand that carries events meets the other's synapses."""
+        """A product of two matrices: the one that carries events meets the other as synapses."""
         factors = tensors(args)[-2:]
         left, right = reversed(factors) if name == "rmatmul" else factors
         self._reach(factors)

@@ -124,7 +124,7 @@ def network(
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A layer for sparse spikes: torch's own start, made for dense inputs, would leave it silent."""
+    """A layer for sparse spikes, which torch's own start for dense inputs would leave silent."""
     layer = nn.Linear(inputs, outputs)
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
     return layer

@@ -42,6 +42,7 @@ class Sequential(nn.Sequential):
     """Layers in a row: torch layers see all steps at once [T*B, ...], neurons see time.
 
     Example:
+        >>> from picojoule.neurons import LI, LIF
         >>> net = Sequential(nn.Linear(4, 3), LIF(), nn.Linear(3, 2), LI())
         >>> out, state = net(torch.rand(5, 1, 4))
         >>> out.shape

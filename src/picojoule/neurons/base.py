@@ -99,7 +99,7 @@ def detach(state: Any) -> Any:
 
 
 def per_neuron(value: float | Tensor, size: int | None) -> nn.Parameter:
-    """A parameter shared by all neurons (0-d) or one per neuron [size]; fixed until asked to learn."""
+    """A parameter shared by all neurons [] or one for each [size]; fixed until asked to learn."""
     tensor = torch.as_tensor(value, dtype=torch.get_default_dtype())
     shape = () if size is None else (size,)
     if tensor.dim() and tensor.shape != shape:

@@ -26,7 +26,7 @@ class Cost:
         by_kind: The total by count.
         excluded: Counts per sample that the chip file says it leaves out.
         unpriced: Counts per sample that the chip has no price for.
-        ann_pj: The same architecture as a dense ANN.
+        ann_pj: The same architecture as a dense ANN; None where the chip has no price for a MAC.
     """
 
     total_pj: float
@@ -38,7 +38,7 @@ class Cost:
     by_kind: dict[str, float]
     excluded: dict[str, float]
     unpriced: dict[str, float]
-    ann_pj: float
+    ann_pj: float | None
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _cost(
         by_kind=_floats(energy.by_kind),
         excluded=_floats(energy.excluded),
         unpriced=_floats(energy.unpriced),
-        ann_pj=float(ann.total),
+        ann_pj=None if "mac" in ann.unpriced or "mac" in ann.excluded else float(ann.total),
     )
 
 

@@ -9,15 +9,15 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from picojoule.build import ann_steps, build_encoder, build_network, evaluation_loader
 from picojoule.data import Split, dataset, loader
 from picojoule.data import load as load_data
 from picojoule.energy import Chip, Meter, load_chip
-from picojoule.files import read_inputs
-from picojoule.folder import Folder
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
+from picojoule.run.build import ann_steps, build_encoder, build_network, evaluation_loader
+from picojoule.run.files import read_inputs
+from picojoule.run.folder import Folder
 from picojoule.training import evaluate
 
 

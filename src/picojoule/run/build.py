@@ -10,11 +10,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
 
-from picojoule._tables import surrogate
 from picojoule.data import Augment, Encoder, Split, Splits, dataset, encoder, loader
 from picojoule.networks import network
 from picojoule.neurons import Neuron, neuron
 from picojoule.recipe import Recipe
+from picojoule.recipe.tables import surrogate
 from picojoule.training import EnergyBudget
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}

@@ -15,8 +15,8 @@ from picojoule import __version__
 
 # What needs torch is imported where it is used: help and completion are to be quick.
 if TYPE_CHECKING:
-    from picojoule.folder import Machine
     from picojoule.run import Run
+    from picojoule.run.folder import Machine
 
 OUT = Console()
 ERR = Console(stderr=True)
@@ -104,7 +104,7 @@ def train(
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
 ) -> None:
     """Train a recipe to its joule budget, or go on with a run that was interrupted."""
-    from picojoule.folder import Machine
+    from picojoule.run.folder import Machine
 
     data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
     machine = Machine(
@@ -142,7 +142,7 @@ def _resumed(folder: Path, data_dir: str | None) -> "Run":
 
 def _report(run: "Run") -> None:
     """Trains a run and says what came of it, on one process for all."""
-    from picojoule import show
+    from picojoule.cli import show
 
     path = run.folder.path
     if not run.fabric.is_global_zero:
@@ -160,7 +160,7 @@ def _report(run: "Run") -> None:
 
 
 def _follow(run: "Run") -> None:
-    from picojoule.follow import follow
+    from picojoule.cli.follow import follow
 
     try:
         follow(run.train(), OUT)
@@ -179,9 +179,9 @@ def measure(
     data_dir: DataDir = None,
 ) -> None:
     """Price a trained run again on its test set, for one or more chips."""
-    from picojoule import show
+    from picojoule.cli import show
     from picojoule.energy import load_chip
-    from picojoule.trained import load
+    from picojoule.run.trained import load
 
     trained = load(run)
     chips = [load_chip(name) for name in chip or [trained.recipe.budget.chip]]
@@ -199,9 +199,9 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="Pictures or sounds.", metavar="FILE...")],
 ) -> None:
     """Say what each file shows, how surely, and what knowing it cost."""
-    from picojoule import show
+    from picojoule.cli import show
     from picojoule.energy import load_chip
-    from picojoule.trained import load
+    from picojoule.run.trained import load
 
     trained = load(run)
     chip = load_chip(trained.recipe.budget.chip).name
@@ -214,7 +214,7 @@ def predict(
 def chips(context: typer.Context) -> None:
     """List the chips, or show one's prices."""
     if context.invoked_subcommand is None:
-        from picojoule import show
+        from picojoule.cli import show
         from picojoule.energy import chip_names
 
         OUT.print(show.chips(chip_names()))
@@ -223,7 +223,7 @@ def chips(context: typer.Context) -> None:
 @chips_app.command("show")
 def chips_show(name: Annotated[str, typer.Argument(help="Name or path of a chip.")]) -> None:
     """Show one chip with every price and its source."""
-    from picojoule import show
+    from picojoule.cli import show
     from picojoule.energy import load_chip
 
     OUT.print(show.chip(load_chip(name)))
@@ -232,7 +232,7 @@ def chips_show(name: Annotated[str, typer.Argument(help="Name or path of a chip.
 @data_app.command("list")
 def data_list() -> None:
     """List the data sets, with licence and citation."""
-    from picojoule import show
+    from picojoule.cli import show
 
     OUT.print(show.data_sets())
 
@@ -251,7 +251,7 @@ def data_get(
 @app.command()
 def recipes() -> None:
     """List the recipes that come with picojoule."""
-    from picojoule import show
+    from picojoule.cli import show
     from picojoule.recipe import load_recipe, recipe_names
 
     rows = [(name, load_recipe(name).description) for name in recipe_names()]
@@ -261,10 +261,6 @@ def recipes() -> None:
 @app.command()
 def networks() -> None:
     """List the networks and the options of each."""
-    from picojoule import show
+    from picojoule.cli import show
 
     OUT.print(show.networks())
-
-
-if __name__ == "__main__":
-    main()

@@ -10,11 +10,11 @@ import torch
 from lightning_fabric import Fabric
 
 from picojoule._memory import keep_freed_memory
-from picojoule.build import build_network
 from picojoule.data import Splits, load
-from picojoule.fit import Step, fit, spent_pj
-from picojoule.folder import Folder, Machine, free_path
 from picojoule.recipe import Recipe
+from picojoule.run.build import build_network
+from picojoule.run.fit import Step, fit, spent_pj
+from picojoule.run.folder import Folder, Machine, free_path
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from picojoule import _toml
-from picojoule._merge import assignments, read, recipe_names
 from picojoule._names import unknown
-from picojoule._tables import BudgetTable, DataTable, NetworkTable, Table, TrainTable
+from picojoule.recipe import toml
+from picojoule.recipe.merge import assignments, read, recipe_names
+from picojoule.recipe.tables import BudgetTable, DataTable, NetworkTable, Table, TrainTable
 
 __all__ = ["Recipe", "load_recipe", "recipe_names"]
 
@@ -34,7 +34,7 @@ class Recipe(Table):
 
     def to_toml(self) -> str:
         """The recipe with every default written out; the same recipe gives the same text."""
-        return _toml.dumps(self.model_dump())
+        return toml.dumps(self.model_dump())
 
     @property
     def sha256(self) -> str:

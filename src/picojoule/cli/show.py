@@ -12,7 +12,7 @@ from picojoule.data import DATASETS
 from picojoule.energy import Chip, Price, load_chip
 from picojoule.networks import NETWORKS
 from picojoule.report import Report
-from picojoule.trained import Prediction
+from picojoule.run.trained import Prediction
 from picojoule.units import format_energy
 
 

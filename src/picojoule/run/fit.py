@@ -9,7 +9,11 @@ import safetensors.torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from picojoule.build import (
+from picojoule.data import Splits
+from picojoule.energy import load_chip
+from picojoule.readout import readout
+from picojoule.report import Accuracy, BudgetReport, RecipeId, Report
+from picojoule.run.build import (
     ann_steps,
     build_budget,
     build_encoder,
@@ -20,11 +24,7 @@ from picojoule.build import (
     steps_per_epoch,
     training_loader,
 )
-from picojoule.data import Splits
-from picojoule.energy import load_chip
-from picojoule.folder import Folder
-from picojoule.readout import readout
-from picojoule.report import Accuracy, BudgetReport, RecipeId, Report
+from picojoule.run.folder import Folder
 from picojoule.training import EnergyBudget, EpochRecord, Log, choose, evaluate, train
 
 

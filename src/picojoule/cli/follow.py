@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from picojoule.fit import Step
+from picojoule.run.fit import Step
 from picojoule.training import Log
 from picojoule.units import format_energy
 

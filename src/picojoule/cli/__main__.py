@@ -1,0 +1,5 @@
+"""``python -m picojoule.cli``."""
+
+from picojoule.cli import main
+
+main()
