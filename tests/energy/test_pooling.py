@@ -33,6 +33,9 @@ MOVES = {
     "index": lambda x: x[:, :, :, 0],
     "split": lambda x: x.unbind(2)[-1],
     "cat": lambda x: torch.cat([x, x]),
+    "cat along the map": lambda x: torch.cat([x, x], dim=-1),
+    "flatten, cat": lambda x: torch.cat([x.flatten(1)] * 2, dim=1),
+    "stack": lambda x: torch.stack([x, x], dim=-1),
     "scale": lambda x: x.flatten(1) * 0.5,
 }
 
@@ -58,13 +61,31 @@ def test_levels_keep_their_worth_where_they_go(name, move):
 
 
 @pytest.mark.parametrize("name", AVERAGE)
-def test_means_of_means_count_the_events_below(name):
-    kind, found = arrived(lambda x: F.avg_pool2d(AVERAGE[name](x), 1), IMAGE)
-    if kind.name == "levels":
-        assert found == levels(AVERAGE[name], IMAGE).sum().item()
-    else:  # windows of unequal worth in one mean are no levels any more
-        assert kind.name == "graded"
-        assert found == AVERAGE[name](IMAGE).count_nonzero().item()
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda x: F.avg_pool2d(x, 1),
+        lambda x: F.avg_pool2d(x, x.shape[-2:], count_include_pad=False),
+        lambda x: F.avg_pool2d(F.pad(x, (0, 1)), (1, 2), (1, 2), (0, 1), count_include_pad=False),
+        lambda x: F.max_pool2d(x, 1),
+        lambda x: F.max_pool2d(x, x.shape[-2:]),
+        lambda x: x.sum(-1),
+        lambda x: x.mean((-2, -1)),
+        lambda x: x.amax(-1),
+    ],
+    ids=["again", "global", "border", "largest", "the largest", "sum", "mean", "amax"],
+)
+def test_means_of_means_are_levels_where_all_are_worth_the_same(name, after):
+    kind, found = arrived(lambda x: after(AVERAGE[name](x)), IMAGE)
+    values = after(AVERAGE[name](IMAGE))
+    if kind.name == "graded":  # events of unequal worth in one value are no levels any more
+        assert name in ("padding not counted", "ceil", "ceil, padded") or "uneven" in name
+        assert found == values.count_nonzero().item()
+    elif isinstance(kind.scale, float):
+        assert kind.name == "levels"
+        assert found == pytest.approx(values.sum().item() / float(kind.scale), rel=1e-6)
+    else:
+        assert found == pytest.approx((values / kind.scale).sum().item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", AVERAGE)
