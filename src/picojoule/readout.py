@@ -22,7 +22,7 @@ def mean(out: Tensor, lengths: Tensor | None = None) -> Tensor:
     """
     if lengths is None:
         return out.mean(0)
-    return (out * _valid(out, lengths)).sum(0) / lengths.to(out.dtype).unsqueeze(-1)
+    return (out * _valid(out, lengths)).sum(0) / lengths.to(out).unsqueeze(-1)
 
 
 def max(out: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -36,6 +36,7 @@ def last(out: Tensor, lengths: Tensor | None = None) -> Tensor:
     """The value at each sequence's last step; arguments and result as for ``mean``."""
     if lengths is None:
         return out[-1]
+    _check(out, lengths)
     index = (lengths.to(out.device) - 1).view(1, -1, 1).expand(1, -1, out.shape[-1])
     return out.gather(0, index).squeeze(0)
 
@@ -61,7 +62,15 @@ def readout(name: str) -> Readout:
     return READOUTS[name]
 
 
+def _check(out: Tensor, lengths: Tensor) -> None:
+    if lengths.shape != out.shape[1:2]:
+        raise ValueError(
+            f"lengths must be [B] = [{out.shape[1]}] for out [T, B, K], got {list(lengths.shape)}"
+        )
+
+
 def _valid(out: Tensor, lengths: Tensor) -> Tensor:
     """Which steps [T, B, 1] lie within each sequence."""
+    _check(out, lengths)
     steps = torch.arange(out.shape[0], device=out.device).unsqueeze(1)
     return (steps < lengths.to(out.device)).unsqueeze(-1)

@@ -156,6 +156,11 @@ class Slayer(Surrogate):
     alpha: float = 5.0
     scale: float = 0.4
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"scale must be a positive number, not {self.scale}")
+
     def derivative(self, v: Tensor) -> Tensor:
         """The derivative at ``v``."""
         return self.scale * self.alpha / 2 * torch.exp(-self.alpha * v.abs())
@@ -196,6 +201,8 @@ def spike_function(shape: str | Surrogate) -> Surrogate:
     """
     if isinstance(shape, Surrogate):
         return shape
+    if not isinstance(shape, str):
+        raise TypeError(f"expected a surrogate or its name, got {shape!r}: did you mean a call?")
     if shape not in SURROGATES:
         raise ValueError(unknown("surrogate", shape, SURROGATES))
     return SURROGATES[shape]()

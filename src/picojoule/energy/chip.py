@@ -3,10 +3,18 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 from torch import Tensor
 
 from picojoule._names import unknown
@@ -28,7 +36,7 @@ class Price(BaseModel):
         note: What the reader should know of it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
     pj: float = Field(ge=0, allow_inf_nan=False)
     pj_per_bit: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     array: Literal["weights", "bias", "inputs", "potentials"] | None = None
@@ -58,6 +66,18 @@ class Price(BaseModel):
         return tuple((self.pj if end is None else end) + access for end in ends)  # pyright: ignore
 
 
+def _shape(entry: Any) -> str:
+    """Whether an entry is one price or a table of them, so that errors name the right key."""
+    parts = entry.values() if isinstance(entry, dict) else ()
+    return "<types>" if parts and all(isinstance(p, (dict, Price)) for p in parts) else "<price>"
+
+
+Entry = Annotated[
+    Annotated[Price, Tag("<price>")] | Annotated[dict[str, Price], Tag("<types>")],
+    Discriminator(_shape),
+]
+
+
 class Chip(BaseModel):
     """A price list.
 
@@ -76,22 +96,7 @@ class Chip(BaseModel):
     scope: Literal["per-operation", "all-in"] = "per-operation"
     excluded: tuple[str, ...] = ()
     word_bits: int = Field(default=32, ge=1)
-    prices: dict[str, Price | dict[str, Price]] = Field(alias="price")
-
-    @field_validator("prices", mode="before")
-    @classmethod
-    def _by_type(cls, table: Any) -> Any:
-        """Tells a price from prices by neuron type, so that errors name the right key."""
-        if not isinstance(table, dict):
-            return table
-        return {
-            name: {kind: Price.model_validate(price) for kind, price in entry.items()}
-            if isinstance(entry, dict)
-            and entry
-            and all(isinstance(v, dict) for v in entry.values())
-            else Price.model_validate(entry)
-            for name, entry in table.items()
-        }
+    prices: dict[str, Entry] = Field(alias="price", min_length=1)
 
     @model_validator(mode="after")
     def _known(self) -> "Chip":
@@ -172,7 +177,11 @@ def load_chip(name: str | Path) -> Chip:
         raise ValueError(unknown("chip", str(name), chip_names()) + ", or the path of a .toml file")
     if not path.is_file():
         raise FileNotFoundError(f"no chip file at {path}")
-    return parse_chip(path.read_text("utf-8"), str(path))
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text in UTF-8: {error}") from error
+    return parse_chip(text, str(path))
 
 
 def parse_chip(text: str, file: str) -> Chip:
@@ -182,8 +191,9 @@ def parse_chip(text: str, file: str) -> Chip:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
-        lines = [
-            f"{file}: {'.'.join(str(part) for part in problem['loc']) or 'chip'}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        lines = []
+        for problem in error.errors():
+            keys = [str(key) for key in problem["loc"] if key not in ("<price>", "<types>")]
+            what = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{file}: {'.'.join(keys) or 'chip'}: {what}")
         raise ValueError("\n".join(lines)) from error

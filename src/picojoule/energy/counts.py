@@ -131,6 +131,10 @@ class OpCounts:
         """Every count over ``divisor``."""
         return self.map(lambda value: value / divisor)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy must not turn what is absent into a measured zero.
+        return _restored, (dict(self.items()), self.hidden, self.sizes)
+
     def detach(self) -> "OpCounts":
         """The same counts cut from the graph."""
         return self.map(Tensor.detach)
@@ -140,6 +144,10 @@ class OpCounts:
         changed = {name: change(value) for name, value in self.items()}
         hidden = None if self.hidden is None else self.hidden.map(change)
         return replace(OpCounts.of(changed, sizes=self.sizes), hidden=hidden)
+
+
+def _restored(counts: dict[str, Tensor], hidden: OpCounts | None, sizes: Sizes) -> OpCounts:
+    return replace(OpCounts.of(counts, sizes=sizes), hidden=hidden)
 
 
 def _larger(first: Sizes, second: Sizes) -> Sizes:

@@ -50,11 +50,22 @@ class Kind:
             return self.analog()
         return replace(self, scale=self.scale * factor)
 
-    def levels(self, scale: float | Tensor | None = None) -> "Kind":
-        """Sums of what this kind carries, each worth ``scale`` (the same where left out)."""
+    @property
+    def uneven(self) -> bool:
+        """Whether events are worth more in some places than in others."""
+        return isinstance(self.scale, Tensor) and self.scale.dim() > 0
+
+    def graded(self) -> "Kind":
+        """The graded kind over the same steps."""
+        return Kind("graded", hidden=self.hidden, steps=self.steps)
+
+    def levels(self, share: float | Tensor = 1.0) -> "Kind":
+        """Sums of ``share`` of what this kind carries."""
         if not self.counted:
             return self.analog()
-        return replace(self, name="levels", scale=self.scale if scale is None else scale)
+        if self.uneven:
+            return self.graded()
+        return replace(self, name="levels", scale=self.scale * share)
 
 
 def joined(kinds: Sequence[Kind]) -> Kind:

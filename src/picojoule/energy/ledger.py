@@ -1,6 +1,7 @@
 """The ledger: which kind each tensor is of, and what each torch function counts."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,11 +10,18 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.kinds import Kind, joined
-from picojoule.energy.provenance import CREATING, JOINING, PROVENANCE, SAME, name_of
+from picojoule.energy.provenance import (
+    COPYING,
+    CREATING,
+    JOINING,
+    PICKING,
+    PROVENANCE,
+    SAME,
+    name_of,
+)
 from picojoule.energy.rules import SYNAPSES, Synapses, matrix, windows
 from picojoule.energy.tally import Traffic, count_windows, event_map
 
-_NORMS = frozenset("batch_norm layer_norm group_norm instance_norm rms_norm".split())
 _PRODUCTS = frozenset("matmul rmatmul addmm baddbmm".split())
 
 
@@ -26,6 +34,7 @@ class Ledger:
         missed: Functions that ran on values and have no rule, with their elements.
         reached: The ids of the parameters that met a rule.
         valid: Share of the rows of a batch that lie within their sequences.
+        steps: Steps of the network's input.
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -34,6 +43,7 @@ class Ledger:
         self.missed: dict[str, int] = {}
         self.reached: set[int] = set()
         self.valid: float | Tensor = 1.0
+        self.steps = 1
         self._kinds: Any = WeakTensorKeyDictionary()
         self._origins: Any = WeakTensorKeyDictionary()
         for parameter in net.parameters():
@@ -50,28 +60,87 @@ class Ledger:
     def record(self, layer: str, call: Synapses, kind: Kind) -> None:
         """Takes down what arrived at which synapses."""
         self._reach(weight for weight in (call.weight, call.bias) if weight is not None)
-        self.traffic.append(Traffic(layer, call.values, kind, call.fanout, call, self.valid))
+        events = event_map(call.values, kind, call.fanout) if kind.sparse else None
+        self.traffic.append(
+            Traffic(layer, call.values, kind, call.fanout, call, events, self.valid, self.steps)
+        )
+
+    def assume_analog(self, values: Iterable[Tensor]) -> None:
+        """Values from where nothing was seen are analog, unless they come from weights alone."""
+        for value in values:
+            known = value in self._kinds or value in self._origins
+            if not known and value.is_floating_point():
+                self.declare(value, Kind("analog"))
 
     def see(self, layer: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs one torch function, counts it, and learns the kind of its result."""
-        inputs = tensors((*args, *kwargs.values()))
-        known = [kind for value in inputs if (kind := self._kinds.get(value)) is not None]
         name = name_of(function)
-        if name in ("add", "sub") and len(known) > 1:
-            # before the function runs, which may write over its operand
-            self._count_add(layer, inputs)
+        with torch._C.DisableTorchFunction():  # what a meter does is nothing to one around it
+            known = self._known(layer, name, args, kwargs)
         result = function(*args, **kwargs)
-        results = args[:1] if name == "setitem" else (result,)
-        outputs = [value for value in tensors(results) if value.is_floating_point()]
-        if not outputs or name in CREATING:
-            return result
+        with torch._C.DisableTorchFunction():
+            results = args[:1] if name == "setitem" else (result,)
+            outputs = [value for value in tensors(results) if value.is_floating_point()]
+            if outputs and name not in CREATING:
+                kwargs = {key: value for key, value in kwargs.items() if key != "out"}
+                self._learn(layer, function, name, args, kwargs, outputs, known)
+        return result
+
+    def _known(
+        self, layer: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[Kind]:
+        """The kinds that decide on a call, before it may change them in place."""
+        inputs = tensors((*args, *(value for key, value in kwargs.items() if key != "out")))
+        if name in SYNAPSES:
+            self.assume_analog([args[0] if args else kwargs["input"]])
+        known = [kind for value in inputs if (kind := self._kinds.get(value)) is not None]
+        if name in ("add", "sub") and len(known) > 1:
+            self._count_add(layer, inputs)
+        if name in SAME and not (inputs and inputs[0] in self._kinds):
+            return []  # what the others carry only says how
+        return known
+
+    def _learn(
+        self,
+        layer: str,
+        function: Any,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        outputs: list[Tensor],
+        known: list[Kind],
+    ) -> None:
+        """Counts a call that has run and says what its results carry."""
+        inputs = tensors((*args, *kwargs.values()))
         if not known:
             self._derive(inputs, outputs)
-            return result
-        kind = self._count(layer, name, args, kwargs, outputs[0], known)
-        for value in outputs:
+            return
+        if name in SAME:
+            kind = _spread(known[0], inputs[0], outputs[0]) if name in COPYING else known[0]
+        else:
+            kind = self._count(layer, name, args, kwargs, outputs[0], known)
+        kinds = [kind] * len(outputs)
+        if kind.uneven and (name in SAME or name in JOINING or name == "pad"):
+            kinds = self._moved(function, kind, args, kwargs)[: len(outputs)]
+        for value, kind in zip(outputs, kinds, strict=True):
             self._kinds[value] = kind
-        return result
+
+    def _moved(
+        self, function: Any, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[Kind]:
+        """The kinds after values of unequal worth were moved: their worth moves along."""
+
+        def worth(argument: Any) -> Any:
+            if isinstance(argument, (list, tuple)):
+                parts = [worth(part) for part in argument]
+                return parts if isinstance(argument, list) else tuple(parts)
+            if (known := self.kind_of(argument)) is None or not known.uneven:
+                return argument
+            return torch.as_tensor(known.scale).expand(argument.shape).clone()
+
+        named = {name: worth(argument) for name, argument in kwargs.items()}
+        moved = function(*(worth(argument) for argument in args), **named)
+        return [replace(kind, scale=scale) for scale in tensors([moved])]
 
     def _count(
         self,
@@ -83,11 +152,14 @@ class Ledger:
         known: list[Kind],
     ) -> Kind:
         """Counts a call whose arguments have kinds; gives its result's kind."""
-        if name in SAME:
-            return known[0]
-        if name in JOINING:
-            return joined(known)
         analog = known[0].analog()
+        inputs = tensors((*args, *kwargs.values()))
+        learned = any(value in self._origins for value in inputs)
+        if name in JOINING:
+            return analog if learned else joined(known)
+        if name in PICKING:
+            kind = analog if learned else joined(known)
+            return kind.graded() if kind.uneven else kind
         if name in SYNAPSES:
             call = SYNAPSES[name](out, *args, **kwargs)
             self.record(layer, call, self._kinds.get(call.values) or analog)
@@ -99,11 +171,13 @@ class Ledger:
             pooled = rule(out, *args, **kwargs)
             self.others.append((layer, count_windows(pooled, known[0], self.valid)))
             if pooled.share is None:
-                return known[0]
-            return known[0].levels(known[0].scale * pooled.share)
+                return known[0].graded() if known[0].uneven else known[0]
+            return known[0].levels(pooled.share)
+        if learned and name in ("mul", "div", "setitem"):
+            return known[0].graded() if known[0].sparse and name != "setitem" else analog
         if name in PROVENANCE:
             return PROVENANCE[name](self.kind_of, out, *args, **kwargs) or analog
-        if name in _NORMS:
+        if name == "batch_norm":
             self._count_norm(layer, known[0], out)
             return analog
         missed = f"{layer}: {name}"
@@ -123,16 +197,18 @@ class Ledger:
             kind = Kind("levels", scale, signed, hidden, first.steps)
             self.record(layer, Synapses(out, 1, None, None, out.numel()), kind)
         elif first is not None and (first.sparse or second is None or not second.sparse):
-            self.record(layer, matrix(out, left, right, left.shape[-1]), first)
+            call = matrix(out, left, right, left.shape[-1], learned=second is None)
+            self.record(layer, call, first)
         elif second is not None:
-            self.record(layer, matrix(out, right, left, left.shape[-1]), second)
+            call = matrix(out, right, left, left.shape[-1], learned=first is None)
+            self.record(layer, call, second)
 
     def _count_add(self, layer: str, values: list[Tensor]) -> None:
         """A residual addition: one addition for each event of events, else for each element."""
-        kinds = [kind for value in values if (kind := self.kind_of(value)) is not None]
+        kinds = [self._kinds[value] for value in values]
         if not all(kind.counted for kind in kinds):
-            elements = max(value.numel() for value in values) * self.valid
-            self.others.append((layer, OpCounts(add=torch.as_tensor(elements).double())))
+            elements = torch.broadcast_shapes(*(value.shape for value in values)).numel()
+            self.others.append((layer, OpCounts(add=_float(elements * self.valid))))
             return
         for value, kind in zip(values, kinds, strict=True):
             number = event_map(value, kind, 1).sum()
@@ -140,9 +216,9 @@ class Ledger:
             self.others.append((layer, OpCounts(add=number, hidden=hidden)))
 
     def _count_norm(self, layer: str, kind: Kind, out: Tensor) -> None:
-        """Norms after synapses fold into them and cost nothing; norms of spikes do not fold."""
+        """Batch norm after synapses folds into them and costs nothing; that of spikes does not."""
         if kind.sparse:
-            elements = torch.as_tensor(out.numel() * self.valid).double()
+            elements = _float(out.numel() * self.valid)
             self.others.append((layer, OpCounts(add=elements, multiply=elements)))
 
     def _reach(self, weights: Iterable[Tensor]) -> None:
@@ -157,6 +233,13 @@ class Ledger:
                 self._origins[value] = origins
 
 
+def _spread(kind: Kind, value: Tensor, out: Tensor) -> Kind:
+    """The kind of copies: those along the first axis are steps."""
+    if not kind.steps or out.dim() != value.dim() or not value.shape[0]:
+        return kind
+    return replace(kind, steps=kind.steps * out.shape[0] // value.shape[0])
+
+
 def tensors(values: Iterable[Any]) -> list[Tensor]:
     """The tensors among arguments, also inside lists and tuples."""
     found: list[Tensor] = []
@@ -165,4 +248,10 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
             found.append(value)
         elif isinstance(value, (list, tuple)):
             found.extend(tensors(value))
+        elif isinstance(value, dict):
+            found.extend(tensors(value.values()))
     return found
+
+
+def _float(number: float | Tensor) -> Tensor:
+    return torch.as_tensor(number, dtype=torch.float64)

@@ -11,11 +11,12 @@ from torch.overrides import TorchFunctionMode
 from picojoule._names import unknown
 from picojoule.energy.counts import OpCounts, Sizes
 from picojoule.energy.kinds import KINDS, Kind
-from picojoule.energy.ledger import Ledger
+from picojoule.energy.ledger import Ledger, tensors
 from picojoule.energy.rules import Synapses
 from picojoule.energy.tally import Traffic, count_dense, count_synapses, event_map
 from picojoule.neurons.base import NeuronCost
 
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _PREFIXES = ("module.", "_forward_module.", "_orig_mod.")
 
 
@@ -61,16 +62,22 @@ class Meter:
         self._net, self._inputs, self._dt = net, inputs, dt
         self._costs = dict(neurons or {})
         self._names = {module: _plain(name) or "network" for name, module in net.named_modules()}
+        for module, name in self._names.items():
+            if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
+                raise ValueError(
+                    f"'{name}' is scripted, traced or compiled, and what runs inside cannot be "
+                    "seen: meter the network as it was before"
+                )
         self._neurons = {m: cost for m in self._names if (cost := self._cost(m)) is not None}
-        ours = any(hasattr(module, "dt") for module in self._neurons)
-        if samples is None and not ours:
+        self._ours = {m for m in self._neurons if not isinstance(m, tuple(self._costs))}
+        if samples is None and not self._ours:
             raise ValueError(
                 "samples is needed: this network holds no picojoule neuron, and which of its axes "
                 "is the batch is not guessed. Pass samples=, the number of samples run inside"
             )
         if samples is not None and samples < 1:
             raise ValueError(f"samples must be at least 1, got {samples}")
-        self._declared, self._seen, self._steps = samples, 0, 1
+        self._declared, self._seen = samples, 0
         self._ledger = Ledger(net)
         self._mode: _Watch | None = None
         self._handles: list[Any] = []
@@ -127,8 +134,7 @@ class Meter:
             steps: How often the ANN runs: 1 where the input is static; as many times as the input
                 has steps where left out.
         """
-        times = self._steps if steps is None else steps
-        return self._per_sample([(call.layer, count_dense(call, times)) for call in self.traffic])
+        return self._per_sample([(call.layer, count_dense(call, steps)) for call in self.traffic])
 
     @property
     def uncounted(self) -> dict[str, int]:
@@ -148,7 +154,10 @@ class Meter:
             name
             for module, name in self._names.items()
             if module not in self._ran
-            and any(p.dim() > 1 for p in module.parameters(recurse=False))
+            and any(
+                p.dim() > 1 and id(p) not in self._ledger.reached
+                for p in module.parameters(recurse=False)
+            )
         ]
 
     def _per_sample(self, counted: list[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
@@ -158,32 +167,41 @@ class Meter:
         return {layer: counts / self.samples for layer, counts in totals.items()}
 
     def _cost(self, module: nn.Module) -> NeuronCost | None:
-        cost = self._costs.get(type(module), getattr(module, "cost", None))
-        return cost if isinstance(cost, NeuronCost) else None
+        cost = getattr(module, "cost", None)
+        named = [self._costs[kind] for kind in type(module).__mro__ if kind in self._costs]
+        return named[0] if named else cost if isinstance(cost, NeuronCost) else None
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
-        named = _named(net, args, kwargs)
-        first = next((v for v in named.values() if _floating(v)), None)
-        if first is None:
-            raise ValueError("the network was called without a floating-point tensor")
-        if self._declared is None:
-            self._seen += first.shape[1]
-            self._steps = first.shape[0]
-        steps = self._steps if self._declared is None else None
-        for name, value in named.items():
-            if _floating(value):
-                declared = self._inputs
-                kind = declared if isinstance(declared, str) else declared.get(name, "analog")
-                self._ledger.declare(value, Kind(kind, steps=steps))
+        if _in_backward():
+            return
+        named = {name: tensors([value]) for name, value in _named(net, args, kwargs).items()}
+        given = [(n, v) for n, values in named.items() for v in values if v.is_floating_point()]
+        if not given:
+            raise ValueError(
+                "the network was called without a floating-point tensor: give it one, or meter "
+                "the part of it that takes one"
+            )
+        declared, first = self._inputs, given[0][1]
+        if not isinstance(declared, str):
+            for name in declared:
+                if name not in named:
+                    raise ValueError(unknown("input", name, named))
+        steps = first.shape[0] if self._ours else None
+        self._seen += first.shape[1] if self._declared is None else 0
+        for name, value in given:
+            kind = declared if isinstance(declared, str) else declared.get(name, "analog")
+            self._ledger.declare(value, Kind(kind, steps=steps))
+        self._within, self._ledger.valid, self._ledger.steps = None, 1.0, steps or 1
         lengths = named.get("lengths")
-        self._within, self._ledger.valid = None, 1.0
-        if isinstance(lengths, Tensor):
-            lengths = lengths.to(first.device)
-            self._within = torch.arange(first.shape[0], device=first.device)[:, None] < lengths
+        if lengths and self._ours:
+            steps_of = torch.arange(first.shape[0], device=first.device)[:, None]
+            self._within = steps_of < lengths[0].to(first.device)
             self._ledger.valid = self._within.double().mean()
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if _in_backward():
+            return
         self._stack.append(module)
         self._ran.add(module)
         self._depth += module in self._neurons
@@ -191,20 +209,26 @@ class Meter:
     def _leave(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
+        if _in_backward() or not (self._stack and self._stack[-1] is module):
+            return  # run again for its gradient, or an error before it was entered
         self._stack.pop()
-        if module not in self._neurons:
-            return
-        if self._depth == 1 and result is not None:
-            self._ran.update(module.modules())
-            out = result if isinstance(result, Tensor) else result[0]
-            state = args[1] if len(args) > 1 else kwargs.get("state")
-            self._count_neuron(module, out, state)
-        self._depth -= 1
+        with torch._C.DisableTorchFunction():
+            results = tensors([result])
+            if module in self._neurons:
+                if self._depth == 1 and results:
+                    self._ran.update(module.modules())
+                    state = args[1] if len(args) > 1 else kwargs.get("state")
+                    self._count_neuron(module, results[0], state)
+                self._depth -= 1
+            if not self._depth:
+                self._ledger.assume_analog(results)
 
     def _count_neuron(self, module: nn.Module, out: Tensor, state: Any) -> None:
         """Updates, spikes and inner synapses of a neuron layer that has just run."""
-        ours, output = hasattr(module, "dt"), getattr(module, "output", "events")
-        name, cost, dt = self._names[module], self._neurons[module], getattr(module, "dt", self._dt)
+        ours = module in self._ours
+        output = getattr(module, "output", "events") if ours else "events"
+        dt = getattr(module, "dt", self._dt) if ours else self._dt
+        name, cost = self._names[module], self._neurons[module]
         kind = Kind(output, hidden=output != "analog", steps=out.shape[0] if ours else None)
         self._ledger.declare(out, kind)
         out = self._inside(out)
@@ -219,7 +243,7 @@ class Meter:
         fixed = {count: updates * number for count, number in times.items() if number}
         sizes = Sizes(
             potentials=out[0, 0].numel() if ours else out[0].numel(),
-            neuron=getattr(module, "species", type(module).__name__),
+            neuron=getattr(module, "species", "") if ours else type(module).__name__,
             bits=out.element_size() * 8,
         )
         fired = {}
@@ -234,7 +258,7 @@ class Meter:
             self._ledger.record(f"{name}.{part}", call, kind)
 
     def _inside(self, values: Tensor) -> Tensor:
-        """Values [T, B, ...] with those after a sequence's end set to zero."""
+        """What lies within the sequences, of values [T, B, ...]."""
         within = self._within
         if within is None:
             return values
@@ -257,6 +281,11 @@ class _Watch(TorchFunctionMode):
         return meter._ledger.see(meter._names[meter._stack[-1]], func, args, kwargs or {})
 
 
+def _in_backward() -> bool:
+    """Whether autograd runs checkpointed layers a second time."""
+    return torch._C._current_graph_task_id() != -1
+
+
 def _no_arrivals(out: Tensor, state: Any) -> Iterable[Any]:
     return ()
 
@@ -267,20 +296,16 @@ def _plain(name: str) -> str:
     return "" if f"{name}." in _PREFIXES else name
 
 
-def _floating(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()
-
-
 def _named(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a call by the names that the network's ``forward`` gives them."""
-    inner: Any = net
-    while hasattr(inner, "module") or hasattr(inner, "_forward_module"):
-        inner = getattr(inner, "_forward_module", None) or inner.module
-    names = [
-        name
-        for name, parameter in inspect.signature(inner.forward).parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
-    ]
+    parameters = inspect.signature(net.forward).parameters.values()
+    while parameters and all(parameter.kind in _ANY for parameter in parameters):  # a wrapper
+        inner = getattr(net, "_forward_module", None) or getattr(net, "module", None)
+        if inner is None:
+            break
+        net = inner
+        parameters = inspect.signature(net.forward).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind not in _ANY]
     positional = {
         names[i] if i < len(names) else f"argument {i}": value for i, value in enumerate(args)
     }

@@ -16,15 +16,18 @@ SAME = frozenset(
     half bfloat16 type type_as cpu cuda detach clone alias expand expand_as repeat tile
     repeat_interleave getitem index_select select narrow split split_with_sizes chunk unbind
     tensor_split roll flip movedim moveaxis swapaxes swapdims gather take_along_dim view_as
-    reshape_as ravel unfold squeeze_ T mT H mH data diagonal amax max maximum masked_select
+    reshape_as ravel unfold squeeze_ T mT H mH data diagonal masked_select
     requires_grad identity channel_shuffle pixel_shuffle pixel_unshuffle t abs""".split()
 )
+# Copies of a value along new or longer axes.
+COPYING = frozenset("expand expand_as repeat tile repeat_interleave".split())
 # Takes shape or type from its argument, but no value.
 CREATING = frozenset(
     """zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty
     new_full new_tensor grad""".split()
 )
 JOINING = frozenset("cat concat concatenate stack hstack vstack dstack".split())
+PICKING = frozenset("amax amin max maximum min minimum".split())
 # What the operators and other spellings of a function are called.
 _ALIASES = {
     "radd": "add",
@@ -84,7 +87,7 @@ def _div(
     first = of(input)
     if first is None or of(other) is not None or rounding_mode or not _constant(other):
         return None
-    return first.scaled(1 / other)
+    return None if isinstance(other, (int, float)) and not other else first.scaled(1 / other)
 
 
 def _add(of: KindOf, out: Tensor, input: Any, other: Any, *, alpha: float = 1) -> Kind | None:
@@ -127,7 +130,7 @@ def _mean(of: KindOf, out: Tensor, input: Any, *args: Any, **kwargs: Any) -> Kin
     kind = of(input)
     if kind is None or not out.numel():
         return None
-    return kind.levels(kind.scale / (input.numel() // out.numel())) if kind.counted else None
+    return kind.levels(out.numel() / input.numel()) if kind.counted else None
 
 
 def _dropout(
@@ -137,9 +140,10 @@ def _dropout(
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,
+    train: bool = True,
 ) -> Kind | None:
-    kind = of(input)
-    return kind if kind is None or not training else kind.scaled(1 / (1 - p) if p < 1 else 1.0)
+    kind, drops = of(input), training and train
+    return kind if kind is None or not drops else kind.scaled(1 / (1 - p) if p < 1 else 1.0)
 
 
 def _pad(
@@ -153,8 +157,19 @@ def _masked_fill(of: KindOf, out: Tensor, input: Any, mask: Any, value: Any) -> 
 
 
 def _setitem(of: KindOf, out: Tensor, input: Any, index: Any, value: Any) -> Kind | None:
+    if isinstance(value, (int, float)) and value:
+        return None
     kinds = [kind for kind in (of(input), of(value)) if kind is not None]
     return joined(kinds) if kinds else None
+
+
+def _where(of: KindOf, out: Tensor, condition: Any, input: Any, other: Any) -> Kind | None:
+    kinds = [of(value) for value in (input, other) if isinstance(value, Tensor) or value != 0]
+    return joined(known) if len(known := [k for k in kinds if k]) == len(kinds) else None
+
+
+def _copy(of: KindOf, out: Tensor, input: Any, src: Any, non_blocking: bool = False) -> Kind | None:
+    return of(src)
 
 
 PROVENANCE: dict[str, Callable[..., Kind | None]] = {
@@ -170,4 +185,6 @@ PROVENANCE: dict[str, Callable[..., Kind | None]] = {
     "pad": _pad,
     "masked_fill": _masked_fill,
     "setitem": _setitem,
+    "where": _where,
+    "copy": _copy,
 }

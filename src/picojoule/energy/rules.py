@@ -98,11 +98,12 @@ def transposed(
     return Synapses(input, fanout, weight, bias, out.numel(), located=True)
 
 
-def matrix(out: Tensor, values: Tensor, other: Tensor, contracted: int) -> Synapses:
+def matrix(
+    out: Tensor, values: Tensor, other: Tensor, contracted: int, *, learned: bool
+) -> Synapses:
     """Each element of one factor meets as many elements of the other, in every broadcast copy."""
     fanout = out.numel() * contracted // max(1, values.numel())
-    weight = other if isinstance(other, torch.nn.Parameter) else None
-    return Synapses(values, fanout, weight, None, out.numel())
+    return Synapses(values, fanout, other if learned else None, None, out.numel())
 
 
 def average_pool(
@@ -125,8 +126,7 @@ def average_pool(
     share: float | Tensor = 1 / (divisor_override or prod(kernel))
     uneven = ceil_mode or (any(pads) and not count_include_pad)
     if uneven and not divisor_override:
-        lengths = [_lengths(axis, count_include_pad) for axis in key]
-        share = 1 / _outer(lengths, input.device)
+        share = _share([_lengths(axis, count_include_pad) for axis in key], input.device)
     return Windows(input, _map(key, 1, False, input.device), share)
 
 
@@ -152,20 +152,24 @@ def max_pool(
 
 
 def adaptive_pool(
-    out: Tensor, input: Tensor, output_size: object, *, n: int, largest: bool
+    out: Tensor,
+    input: Tensor,
+    output_size: object,
+    return_indices: bool = False,
+    *,
+    n: int,
+    largest: bool,
 ) -> Windows:
     """Windows from floor(i * size / outputs) to ceil((i + 1) * size / outputs)."""
-    del output_size
+    del output_size, return_indices
     axes = list(zip(input.shape[-n:], out.shape[-n:], strict=True))
     bounds = [[(i * s // o, -((-(i + 1) * s) // o)) for i in range(o)] for s, o in axes]
     touched = [
         [sum(start <= i < end for start, end in axis) for i in range(size)]
         for axis, (size, _) in zip(bounds, axes, strict=True)
     ]
-    share = 1 / _outer([[b - a for a, b in axis] for axis in bounds], input.device)
-    even = len({b - a for axis in bounds for a, b in axis}) == 1
-    mean = float(share.flatten()[0]) if even and input.device.type == "cpu" else share
-    return Windows(input, _outer(touched, input.device), None if largest else mean)
+    share = _share([[b - a for a, b in axis] for axis in bounds], input.device)
+    return Windows(input, _outer(touched, input.device), None if largest else share)
 
 
 SYNAPSES: dict[str, Callable[..., Synapses]] = {
@@ -203,7 +207,8 @@ def _key(*properties: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 @lru_cache(maxsize=4096)
 def _map(key: tuple[tuple[int, ...], ...], factor: int, flip: bool, device: torch.device) -> Tensor:
     """Synapses of each input position, times ``factor``; ``flip`` counts from the output side."""
-    return _outer([_axis(axis, flip) for axis in key], device) * factor
+    with torch.inference_mode(False):
+        return _outer([_axis(axis, flip) for axis in key], device) * factor
 
 
 def _axis(axis: tuple[int, ...], flip: bool) -> list[int]:
@@ -229,8 +234,17 @@ def _lengths(axis: tuple[int, ...], padded: bool) -> list[int]:
     return lengths
 
 
+def _share(lengths: list[list[int]], device: torch.device) -> float | Tensor:
+    """What one element contributes to its window's mean: one number where windows are equal."""
+    if all(len(set(axis)) == 1 for axis in lengths):
+        return 1 / prod(axis[0] for axis in lengths)
+    return 1 / _outer(lengths, device)
+
+
 def _outer(axes: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-    result = torch.ones((), dtype=torch.float64)
-    for axis in axes:
-        result = result.unsqueeze(-1) * torch.tensor(axis, dtype=torch.float64)
-    return result.to(device)
+    # A map made in inference mode would stay out of every later graph.
+    with torch.inference_mode(False):
+        result = torch.ones((), dtype=torch.float64)
+        for axis in axes:
+            result = result.unsqueeze(-1) * torch.tensor(axis, dtype=torch.float64)
+        return result.to(device)

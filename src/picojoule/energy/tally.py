@@ -21,7 +21,10 @@ class Traffic:
         kind: Its kind.
         fanout: Synapses of each element: one number, or a map over the last axes of ``values``.
         synapses: The call as its rule describes it.
+        events: Events at each position of the fan-out map, None for analog values. Reduced while
+            the network runs, because it may change its tensors in place later.
         valid: Share of the rows that lie within their sequences.
+        steps: Steps of the network's input.
     """
 
     layer: str
@@ -29,7 +32,9 @@ class Traffic:
     kind: Kind
     fanout: int | Tensor
     synapses: Synapses
+    events: Tensor | None
     valid: float | Tensor = 1.0
+    steps: int = 1
 
     @property
     def scale(self) -> float | Tensor:
@@ -54,9 +59,9 @@ def count_synapses(call: Traffic) -> OpCounts:
     """Totals over the call: exact pairs of events and synapses, or dense ones of analog values."""
     located, bias = call.synapses.located, call.synapses.bias is not None
     fixed = {"bias": _number(call.synapses.output * call.valid)} if bias else {}
-    if not call.kind.sparse:
+    events = call.events
+    if events is None:
         return OpCounts.of(_dense(call, call.valid) | fixed, sizes=call.sizes)
-    events = event_map(call.values, call.kind, call.fanout)
     arrived, pairs = events.sum(), (events * call.fanout).sum()
     caused = {
         "ac" if call.kind.counted else "mac": pairs,
@@ -71,9 +76,10 @@ def count_synapses(call: Traffic) -> OpCounts:
     return OpCounts.of(caused | fixed, caused if call.kind.hidden else None, call.sizes)
 
 
-def count_dense(call: Traffic, steps: int) -> OpCounts:
+def count_dense(call: Traffic, steps: int | None) -> OpCounts:
     """Totals over the call as a layer of a dense ANN that runs ``steps`` times."""
-    share = call.valid * (steps / call.kind.steps if call.kind.steps else 1.0)
+    times = call.steps if steps is None else steps
+    share = call.valid * (times / call.kind.steps if call.kind.steps else 1.0)
     bias = {} if call.synapses.bias is None else {"bias": _number(call.synapses.output * share)}
     return OpCounts.of(_dense(call, share) | bias, sizes=replace(call.sizes, events=False))
 
@@ -90,22 +96,27 @@ def count_windows(windows: Windows, kind: Kind, valid: float | Tensor) -> OpCoun
 def event_map(values: Tensor, kind: Kind, fanout: int | Tensor) -> Tensor:
     """Events at each position of the fan-out map, summed over all other axes, in float64.
 
-    A level of n is n events; a graded value is one. Each position is summed in at least float32 and
-    stays exact up to 2^24 events, all positions together in float64.
+    A level of n is n events; a graded value is one. The numbers are whole, also where the values
+    are not quite; the gradient is that of the values.
     """
-    if kind.counted:
-        events = (
-            values if isinstance(kind.scale, float) and kind.scale == 1 else values / kind.scale
-        )
-        if kind.signed:
-            events = events.abs()
-        if not torch.is_grad_enabled():
-            events = events.round()
-    else:
-        events = values != 0
+    events = _events(values, kind)
     kept = fanout.shape if isinstance(fanout, Tensor) else events.shape[-1:]
-    wide = torch.float32 if events.element_size() < 4 else events.dtype
-    return events.reshape(-1, *kept).sum(0, dtype=wide).double()
+    rows = events.reshape(-1, *kept)
+    # float32 holds whole numbers up to 2^24: 16 events in each of 2^20 rows.
+    wide = torch.promote_types(events.dtype, torch.float32)
+    return rows.sum(0, dtype=torch.float64 if rows.shape[0] > 1 << 20 else wide).double()
+
+
+def _events(values: Tensor, kind: Kind) -> Tensor:
+    if not kind.counted:
+        return values != 0
+    scale = kind.scale
+    if isinstance(scale, Tensor):
+        scale = scale.masked_fill(scale == 0, torch.inf)  # nothing passes
+    if isinstance(scale, Tensor) or scale != 1:
+        values = values / scale
+        values = values + (values.round() - values).detach()
+    return values.abs() if kind.signed else values
 
 
 def _dense(call: Traffic, share: float | Tensor) -> dict[str, Tensor]:

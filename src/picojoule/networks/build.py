@@ -65,6 +65,10 @@ def cnn(
     The image passes the first convolution (``width / 2`` channels, stride 2) once; spikes of
     ``steps`` steps pass the others (``width`` and ``2 width`` channels, their currents max-pooled).
     """
+    if len(inputs) != 3 or min(inputs[1:]) < 7:
+        raise ValueError(
+            f"cnn expects inputs (channels, rows, columns) of at least 7 x 7: {inputs}"
+        )
     channels, rows, columns = inputs
     parts: list[nn.Module] = [
         nn.Conv2d(channels, width // 2, 3, stride=2, padding=1, bias=False),

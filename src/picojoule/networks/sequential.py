@@ -68,21 +68,38 @@ class Sequential(nn.Sequential):
         """
         if state is not None and len(state) != len(self):
             raise ValueError(f"the state is of {len(state)} layers, the network has {len(self)}")
+        if x.dim() < 3:
+            raise ValueError(
+                f"expected x [T, B, ...] with at least one axis of features, got {list(x.shape)}"
+            )
         mask = None if lengths is None else _mask(x, lengths)
         x = _masked(x, mask)
         states: list[Any] = []
         for index, layer in enumerate(self):
-            if isinstance(layer, (Neuron, Sequential)):
-                x, last = layer(x, None if state is None else state[index])
+            before = None if state is None else state[index]
+            if isinstance(layer, Sequential):
+                x, last = layer(x, before, lengths)
+            elif isinstance(layer, Neuron):
+                x, last = layer(x, before)
                 x = _masked(x, mask)
             elif isinstance(layer, Repeat):
                 if mask is not None:
                     raise ValueError("lengths are for sequences; a Repeat layer starts from images")
                 x, last = layer(x), None
             else:
-                x, last = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2]), None
+                x, last = _all_steps(layer, x), None
             states.append(last)
-        return x, tuple(states)
+        return _masked(x, mask), tuple(states)
+
+
+def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:
+    """A torch layer on all steps at once."""
+    if any(isinstance(part, Neuron) for part in layer.modules()):
+        raise TypeError(
+            f"{type(layer).__name__} holds neurons and would take all steps at once: put them in a "
+            "picojoule Sequential"
+        )
+    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
 def _mask(x: Tensor, lengths: Tensor) -> Tensor:

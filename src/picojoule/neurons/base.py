@@ -111,8 +111,19 @@ def per_neuron(value: float | Tensor, size: int | None) -> nn.Parameter:
 
 
 def along(parameter: Tensor, current: Tensor) -> Tensor:
-    """``parameter`` ([] or [N]) shaped to meet a current [B, N, ...]."""
-    return parameter.view(-1, *[1] * (current.dim() - 2)) if parameter.dim() else parameter
+    """``parameter`` ([] or [N]) shaped to meet a current [B, N, ...].
+
+    Raises:
+        ValueError: The current is of another number of neurons.
+    """
+    if not parameter.dim():
+        return parameter
+    if current.shape[1:2] != parameter.shape:
+        raise ValueError(
+            f"expected currents [T, B, {len(parameter)}, ...], got one step of shape "
+            f"{list(current.shape)}: give size= the number of neurons (or channels)"
+        )
+    return parameter.view(-1, *[1] * (current.dim() - 2))
 
 
 def positive(name: str, value: float | Tensor) -> float | Tensor:

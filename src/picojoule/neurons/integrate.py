@@ -85,7 +85,9 @@ class LIF(Neuron):
             # not v * (1 - s): an infinite membrane would become NaN
             v = torch.where(v.detach() >= threshold, 0.0, v)
         else:
-            v = v * (1 - spikes)
+            # v * (1 - s), written so that an infinite membrane has finite gradients
+            reset = v.masked_fill(v.detach() >= threshold, 0.0)
+            v = reset - v.detach().nan_to_num() * (spikes - spikes.detach())
         return spikes, LIFState(v)
 
     def extra_repr(self) -> str:

@@ -37,6 +37,8 @@ class Recurrent(Neuron):
 
     def __init__(self, neuron: Neuron, size: int) -> None:
         super().__init__()
+        if any(parameter.numel() not in (1, size) for parameter in neuron.parameters()):
+            raise ValueError(f"expected neurons of size {size} (or shared), got {neuron}")
         self.neuron = neuron
         self.size = size
         self.weight = nn.Parameter(torch.empty(size, size))

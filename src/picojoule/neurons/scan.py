@@ -37,9 +37,18 @@ def scan(
         raise ValueError("currents [T, B, ...] have no step: T must be at least 1")
     if state is None:
         state = neuron.init_state(currents[0])
+    elif (got := _shapes(state)) != (expected := _shapes(neuron.init_state(currents[0]))):
+        raise ValueError(f"the state is of shapes {got}, these currents need {expected}")
     outputs = []
     # unbind, not currents[t]: its backward is one stack, not T full-size zero tensors.
     for current in currents.unbind(0):
         out, state = neuron.step(current, state)
         outputs.append(out)
     return torch.stack(outputs), state
+
+
+def _shapes(state: Any) -> list[list[int]]:
+    if isinstance(state, torch.Tensor):
+        return [list(state.shape)]
+    parts = state if isinstance(state, (tuple, list)) else ()
+    return [shape for part in parts for shape in _shapes(part)]
