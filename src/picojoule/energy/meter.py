@@ -1,6 +1,5 @@
 """The meter: what happened in a network, without a change to it."""
 
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,12 +11,10 @@ from picojoule._names import unknown
 from picojoule.energy.counts import OpCounts, Sizes
 from picojoule.energy.kinds import KINDS, Kind
 from picojoule.energy.ledger import Ledger, tensors
+from picojoule.energy.names import in_backward, named_arguments, plain_name
 from picojoule.energy.rules import Synapses
 from picojoule.energy.tally import Traffic, count_dense, count_synapses, event_map
 from picojoule.neurons.base import NeuronCost
-
-_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_PREFIXES = ("module.", "_forward_module.", "_orig_mod.")
 
 
 class Meter:
@@ -61,7 +58,9 @@ class Meter:
                 raise ValueError(unknown("kind of input", kind, KINDS))
         self._net, self._inputs, self._dt = net, inputs, dt
         self._costs = dict(neurons or {})
-        self._names = {module: _plain(name) or "network" for name, module in net.named_modules()}
+        self._names = {
+            module: plain_name(name) or "network" for name, module in net.named_modules()
+        }
         for module, name in self._names.items():
             if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
                 raise ValueError(
@@ -173,9 +172,11 @@ class Meter:
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
-        if _in_backward():
+        if in_backward():
             return
-        named = {name: tensors([value]) for name, value in _named(net, args, kwargs).items()}
+        named = {
+            name: tensors([value]) for name, value in named_arguments(net, args, kwargs).items()
+        }
         given = [(n, v) for n, values in named.items() for v in values if v.is_floating_point()]
         if not given:
             raise ValueError(
@@ -200,7 +201,7 @@ class Meter:
             self._ledger.valid = self._within.double().mean()
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if _in_backward():
+        if in_backward():
             return
         self._stack.append(module)
         self._ran.add(module)
@@ -209,7 +210,7 @@ class Meter:
     def _leave(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
-        if _in_backward() or not (self._stack and self._stack[-1] is module):
+        if in_backward() or not (self._stack and self._stack[-1] is module):
             return  # run again for its gradient, or an error before it was entered
         self._stack.pop()
         with torch._C.DisableTorchFunction():
@@ -258,10 +259,10 @@ class Meter:
             self._ledger.record(f"{name}.{part}", call, kind)
 
     def _inside(self, values: Tensor) -> Tensor:
-        """What lies within the sequences, of values [T, B, ...]."""
-        within = self._within
-        if within is None:
+        """What lies within the sequences, of values [T, B, ...] or of those of the last steps."""
+        if self._within is None:
             return values
+        within = self._within[len(self._within) - len(values) :]
         return values * within.view(*within.shape, *[1] * (values.dim() - 2))
 
 
@@ -281,32 +282,5 @@ class _Watch(TorchFunctionMode):
         return meter._ledger.see(meter._names[meter._stack[-1]], func, args, kwargs or {})
 
 
-def _in_backward() -> bool:
-    """Whether autograd runs checkpointed layers a second time."""
-    return torch._C._current_graph_task_id() != -1
-
-
 def _no_arrivals(out: Tensor, state: Any) -> Iterable[Any]:
     return ()
-
-
-def _plain(name: str) -> str:
-    while name.startswith(_PREFIXES):
-        name = name.split(".", 1)[1]
-    return "" if f"{name}." in _PREFIXES else name
-
-
-def _named(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a call by the names that the network's ``forward`` gives them."""
-    parameters = inspect.signature(net.forward).parameters.values()
-    while parameters and all(parameter.kind in _ANY for parameter in parameters):  # a wrapper
-        inner = getattr(net, "_forward_module", None) or getattr(net, "module", None)
-        if inner is None:
-            break
-        net = inner
-        parameters = inspect.signature(net.forward).parameters.values()
-    names = [parameter.name for parameter in parameters if parameter.kind not in _ANY]
-    positional = {
-        names[i] if i < len(names) else f"argument {i}": value for i, value in enumerate(args)
-    }
-    return positional | kwargs

@@ -32,7 +32,7 @@ class Arrivals(NamedTuple):
 
     Attributes:
         name: Under which name, below the neuron's own, they are counted.
-        values: Events that arrived, [T, B, N].
+        values: Events that arrived, [T, B, N], or of the last steps where none came before.
         weight: Their weights, [out, N].
     """
 
@@ -56,6 +56,13 @@ class Neuron(nn.Module, ABC):
     output: str = "events"
     cost: NeuronCost
     dt: float
+
+    def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "cost"):
+            raise TypeError(
+                f"{cls.__name__} needs a cost, such as cost = NeuronCost(adds=1, multiplies=1, "
+                "states=1): chips price its updates by it"
+            )
 
     @property
     def species(self) -> str:

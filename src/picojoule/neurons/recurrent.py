@@ -71,6 +71,7 @@ class Recurrent(Neuron):
         return spikes, RecurrentState(spikes, inner)
 
     def arrivals(self, out: Tensor, state: RecurrentState | None) -> Iterable[Arrivals]:
-        """The spikes of each step's predecessor."""
-        first = torch.zeros_like(out[0]) if state is None else state.spikes
-        yield Arrivals("recurrent", torch.cat([first.unsqueeze(0), out[:-1]]), self.weight)
+        """The spikes of each step's predecessor; the first step has none but those of ``state``."""
+        last = out[:-1]
+        values = last if state is None else torch.cat([state.spikes.unsqueeze(0), last])
+        yield Arrivals("recurrent", values, self.weight)
