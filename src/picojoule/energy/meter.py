@@ -11,7 +11,7 @@ from picojoule._names import unknown
 from picojoule.energy.counts import OpCounts, Sizes
 from picojoule.energy.kinds import KINDS, Kind
 from picojoule.energy.ledger import Ledger, tensors
-from picojoule.energy.names import in_backward, named_arguments, plain_name
+from picojoule.energy.names import arguments, in_backward, plain_name
 from picojoule.energy.rules import Synapses
 from picojoule.energy.tally import Traffic, count_dense, count_synapses, event_map
 from picojoule.neurons.base import NeuronCost
@@ -58,9 +58,7 @@ class Meter:
                 raise ValueError(unknown("kind of input", kind, KINDS))
         self._net, self._inputs, self._dt = net, inputs, dt
         self._costs = dict(neurons or {})
-        self._names = {
-            module: plain_name(name) or "network" for name, module in net.named_modules()
-        }
+        self._names = {m: plain_name(name) or "network" for name, m in net.named_modules()}
         for module, name in self._names.items():
             if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
                 raise ValueError(
@@ -174,9 +172,7 @@ class Meter:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
         if in_backward():
             return
-        named = {
-            name: tensors([value]) for name, value in named_arguments(net, args, kwargs).items()
-        }
+        named = {name: tensors([v]) for name, v in arguments(net, args, kwargs).items()}
         given = [(n, v) for n, values in named.items() for v in values if v.is_floating_point()]
         if not given:
             raise ValueError(

@@ -11,14 +11,13 @@ _PREFIXES = ("module.", "_forward_module.", "_orig_mod.")
 
 
 def plain_name(name: str) -> str:
+    """A dotted name without what wrappers put before it; empty for the network itself."""
     while name.startswith(_PREFIXES):
         name = name.split(".", 1)[1]
     return "" if f"{name}." in _PREFIXES else name
 
 
-def named_arguments(
-    net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
+def arguments(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a call by the names that the network's ``forward`` gives them."""
     parameters = inspect.signature(net.forward).parameters.values()
     while parameters and all(parameter.kind in _ANY for parameter in parameters):  # a wrapper
