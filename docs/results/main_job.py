@@ -2,8 +2,8 @@
 
     python docs/results/main_job.py RUNS --data-dir DIR [--recipes digits,fsdd] [--seeds 0,1,2]
 
-Runs what is missing in the folder RUNS (a run that was interrupted goes on), then writes the reports
-of both trainings of each run to ``docs/results/main_job/`` and the table of ``main_job.md``.
+Runs what is missing in the folder RUNS (a run that was interrupted goes on), then writes the
+reports of both trainings of each run to ``main_job/`` and prints the table of ``main_job.md``.
 """
 
 import argparse
@@ -37,6 +37,7 @@ def row(recipe: str, folders: list[Path]) -> str:
     free = [json.loads((f / "unconstrained" / "report.json").read_text()) for f in folders]
     kept = [json.loads((f / "report.json").read_text()) for f in folders]
     budgets = [report["budget"] for report in kept]
+    seconds = [spread([report["seconds"] for report in reports], ".0f") for reports in (free, kept)]
     chips = [(a["chips"]["45nm"], b["chips"]["45nm"]) for a, b in zip(free, kept, strict=True)]
     cells = [
         recipe,
@@ -49,7 +50,7 @@ def row(recipe: str, folders: list[Path]) -> str:
         spread([b["total_pj"] / 1e3 for _, b in chips], ".1f") + " nJ",
         spread([budget["ratio"] for budget in budgets], ".3f"),
         f"{sum(budget['met'] for budget in budgets)} of {len(budgets)}",
-        f"{spread([r['seconds'] for r in free], '.0f')}; {spread([r['seconds'] for r in kept], '.0f')}",
+        "; ".join(seconds),
     ]
     return "| " + " | ".join(cells) + " |"
 
