@@ -45,6 +45,7 @@ def meter(out: str) -> None:
     for total, floor, _ in prices.values():
         assert 0 < floor < total
     assert prices["45nm-int8"][0] < prices["45nm"][0] < prices["45nm-sram"][0]
+    assert prices["45nm-sram"][0] > prices["45nm-sram"][2], "the documentation says so"
     # 8 maps of 22 x 22 kernel positions inside the image, and the linear layer
     assert prices["45nm"][2] == pytest.approx(4.6 * (8 * 22 * 22 + 128 * 10), rel=0.01)
     # 64 -> 32 -> 10: more than its input's events cause, less than all could

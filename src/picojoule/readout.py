@@ -15,7 +15,7 @@ def mean(out: Tensor, lengths: Tensor | None = None) -> Tensor:
 
     Args:
         out: [T, B, K].
-        lengths: Steps of each sequence [B]; None where all have T.
+        lengths: Steps of each sequence [B], at least 1; None where all have T.
 
     Returns:
         Scores [B, K].

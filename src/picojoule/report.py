@@ -212,7 +212,7 @@ def measure(
     *,
     readout: Readout,
     chips: Sequence[Chip],
-    inputs: Inputs = "analog",
+    inputs: Inputs | None = None,
     ann_steps: int | None = None,
 ) -> Report:
     """The accuracy and the energy of a network on a test set.
@@ -222,7 +222,8 @@ def measure(
         loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
         readout: out [T, B, K] and lengths to scores [B, K].
         chips: To price it on.
-        inputs: The kind of the network's input: ``"analog"``, ``"events"`` or ``"levels"``.
+        inputs: The kind of the network's input: ``"analog"``, ``"events"`` or ``"levels"``; where
+            left out, as the loader's ``collate_fn.kind`` says, else ``"analog"``.
         ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; as many as the
             input has where left out.
 

@@ -20,6 +20,11 @@ def test_two_standard_errors_are_kept_from_the_limit():
     assert choose(records, 100.0) == Chosen(2, 0.90, 98.0, feasible=True)
 
 
+def test_one_that_just_meets_the_limit_comes_before_one_that_misses_it():
+    records = history((0.95, 99.0, 0.01), (0.97, 101.0, 0.01), (0.10, 99.9, 0.01))
+    assert choose(records, 100.0) == Chosen(1, 0.95, 99.0, feasible=True)
+
+
 def test_of_equals_the_one_that_spends_less_then_the_first():
     records = history((0.9, 80.0, 0.0), (0.9, 70.0, 0.0), (0.9, 70.0, 0.0))
     assert choose(records, 100.0) == Chosen(2, 0.9, 70.0, feasible=True)

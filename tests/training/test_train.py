@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_stops(task, tmp_path, bad_step):
     )
     epoch = 1 if bad_step <= 6 else 2
     kept = "no checkpoint" if epoch == 1 else r"epoch-0001\.safetensors"
-    with pytest.raises(pj.NonFiniteLoss, match=rf"epoch {epoch} at step {bad_step}; .*{kept}") as e:
+    with pytest.raises(pj.NonFiniteLoss, match=rf"epoch {epoch} at step {bad_step}.*{kept}") as e:
         list(logs)
     assert (e.value.epoch, e.value.step) == (epoch, bad_step)
     assert len(list(tmp_path.iterdir())) == epoch - 1

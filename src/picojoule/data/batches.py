@@ -81,6 +81,11 @@ class _Collate:
     encoder: Encoder
     augment: Augment | None
 
+    @property
+    def kind(self) -> str:
+        """What the batches are to the meter."""
+        return self.encoder.kind
+
     def __call__(self, batch: Any) -> Batch:
         x = batch.x if self.augment is None else self.augment(batch.x)
         steps, lengths = self.encoder(x, batch.lengths)

@@ -36,7 +36,7 @@ class Price(BaseModel):
         note: What the reader should know of it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
     pj: float = Field(ge=0, allow_inf_nan=False)
     pj_per_bit: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     array: Literal["weights", "bias", "inputs", "potentials"] | None = None
@@ -151,6 +151,7 @@ class Chip(BaseModel):
         return Energy(total, floor, low, high, by_layer, by_kind, excluded, unpriced)
 
 
+_FILE_KEYS = ("name", "description", "scope", "excluded", "word_bits", "price")
 _CHIPS = resources.files("picojoule.energy") / "chips"
 
 
@@ -191,9 +192,18 @@ def parse_chip(text: str, file: str) -> Chip:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            keys = [str(key) for key in problem["loc"] if key not in ("<price>", "<types>")]
-            what = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{file}: {'.'.join(keys) or 'chip'}: {what}")
+        lines = [f"{file}: {_explained(problem)}" for problem in error.errors()]
         raise ValueError("\n".join(lines)) from error
+
+
+def _explained(problem: Any) -> str:
+    """One of pydantic's errors: the key, what is wrong, and what to do."""
+    keys = [str(key) for key in problem["loc"] if key not in ("<price>", "<types>")]
+    where = ".".join(keys) or "chip"
+    if problem["type"] == "missing":
+        why = ": every number needs the place where it is published" if keys[-1] == "source" else ""
+        return f"{where} is missing{why}"
+    if problem["type"] == "extra_forbidden":
+        known = Price.model_fields if len(keys) > 1 else _FILE_KEYS
+        return unknown("key", where, [".".join([*keys[:-1], name]) for name in known])
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"

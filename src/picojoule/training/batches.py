@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from picojoule.energy import Meter
 from picojoule.neurons import Neuron
@@ -25,6 +26,11 @@ def unpacked(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
         )
     x, label, lengths = batch
     return x, label, lengths
+
+
+def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:
+    """The kind of a loader's input: as given, or as its ``collate_fn`` says; analog if neither."""
+    return getattr(loader.collate_fn, "kind", "analog") if inputs is None else inputs
 
 
 def metered(model: Any, x: Tensor, lengths: Tensor | None, inputs: Inputs) -> tuple[Tensor, Meter]:

@@ -27,8 +27,8 @@ class EnergyBudget(Penalty):
     and after each step :math:`\lambda \leftarrow \max(\lambda + \text{step}\cdot g, 0)`. The
     multiplier :math:`\lambda` rises while the limit is exceeded and falls to zero where it does not
     bind; the penalty never pushes far below the limit. The margin :math:`m` is ``margin`` and two
-    standard errors of the last validation's energy, since a network is held to the limit by at
-    least those (see ``Validation.meets``).
+    standard errors of the last validation's energy, since networks that meet the limit by those
+    are chosen first (see ``choose``).
 
     Args:
         limit_pj: Energy per sample to stay within, in pJ.
@@ -85,7 +85,8 @@ class EnergyBudget(Penalty):
             margin = f" (with its margin of {self.margin:.0%})" if self.limit_pj > floor_pj else ""
             raise ValueError(
                 f"limit_pj={self.limit_pj:g}{margin} is below this network's floor of "
-                f"{floor_pj:.0f} pJ (input spikes alone): raise the limit or narrow the first layer"
+                f"{floor_pj:.0f} pJ (what no hidden spike can change): raise the limit or narrow "
+                "the first layer"
             )
         self.floor_pj = torch.full_like(self.floor_pj, floor_pj)
 

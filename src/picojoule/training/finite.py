@@ -20,10 +20,10 @@ class NonFiniteLoss(ArithmeticError):  # noqa: N818
     """
 
     def __init__(self, what: str, epoch: int, step: int, checkpoint: Path | None) -> None:
-        kept = "no checkpoint" if checkpoint is None else f"the last good checkpoint, {checkpoint},"
+        kept = f"kept the last good checkpoint, {checkpoint}" if checkpoint else "no checkpoint yet"
         super().__init__(
-            f"{what} became infinite or not a number in epoch {epoch} at step {step}; {kept} was "
-            "kept: lower the learning rate or look for bad values in the data"
+            f"{what} became infinite or not a number in epoch {epoch} at step {step} ({kept}): "
+            "lower the learning rate or look for bad values in the data"
         )
         self.epoch = epoch
         self.step = step

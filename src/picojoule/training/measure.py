@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from picojoule.energy import Chip
 from picojoule.readout import Readout
-from picojoule.training.batches import Inputs, metered, unpacked
+from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.measurement import Measurement, Totals
 from picojoule.training.randomness import fixed_randomness, generators
 
@@ -24,7 +24,7 @@ def evaluate(
     *,
     readout: Readout,
     chips: Sequence[Chip],
-    inputs: Inputs = "analog",
+    inputs: Inputs | None = None,
     ann_steps: int | None = None,
     fabric: Fabric | None = None,
 ) -> Measurement:
@@ -39,7 +39,8 @@ def evaluate(
             every process.
         readout: out [T, B, K] and lengths to scores [B, K].
         chips: To price it on.
-        inputs: The kind of the network's input, see ``Meter``.
+        inputs: The kind of the network's input, see ``Meter``; where left out, as the loader's
+            ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
         ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; as many as the
             input has where left out.
         fabric: Device, precision and processes; one device where left out.
@@ -58,7 +59,7 @@ def evaluate(
     with _evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
             x, label, lengths = unpacked(batch)
-            out, meter = metered(model, x, lengths, inputs)
+            out, meter = metered(model, x, lengths, kind_of(loader, inputs))
             correct = readout(out, lengths).argmax(-1) == label
             totals.add(meter, correct, out.shape[0], counted=mine)
     if not totals.samples:

@@ -12,7 +12,16 @@ from torch.utils.data import DataLoader
 
 
 def generators(loader: DataLoader) -> list[torch.Generator]:
-    """The generators of its own that a loader draws from."""
+    """The generators of its own that a loader draws from.
+
+    Raises:
+        TypeError: It is no ``DataLoader``.
+    """
+    if not isinstance(loader, DataLoader):
+        raise TypeError(
+            f"expected a torch DataLoader, got {type(loader).__name__}: DataLoader(batches, "
+            "batch_size=None) makes one of a list of batches"
+        )
     owners = (loader, loader.sampler, loader.batch_sampler)
     found = [getattr(owner, "generator", None) for owner in owners]
     return list({id(one): one for one in found if one is not None}.values())

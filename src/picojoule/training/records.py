@@ -21,9 +21,9 @@ class Validation:
     energy_pj: float
     spread: float
 
-    def meets(self, limit_pj: float | None) -> bool:
-        """Whether the energy is within the limit by at least two standard errors."""
-        return limit_pj is None or self.energy_pj <= limit_pj / (1 + 2 * self.spread)
+    def meets(self, limit_pj: float | None, *, errors: float = 0.0) -> bool:
+        """Whether the energy is within the limit, by so many standard errors."""
+        return limit_pj is None or self.energy_pj <= limit_pj / (1 + errors * self.spread)
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,9 @@ class Log:
 def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | None:
     """The most accurate epoch on the validation set among those that meet the limit.
 
-    Of equally accurate ones the one that spends less, of those the first. Where none meets the
-    limit, the one that spends least.
+    Epochs that meet it by two standard errors come first, since those will most likely meet it on
+    unseen samples too; then those that just meet it; where there is neither, the one that spends
+    least. Of equally accurate ones the one that spends less, of those the first.
 
     Args:
         history: Every epoch so far.
@@ -124,11 +125,12 @@ def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | N
         The choice, or None where no epoch was validated.
     """
 
-    def merit(item: tuple[int, Validation]) -> tuple[bool, float, float]:
+    def merit(item: tuple[int, Validation]) -> tuple[bool, bool, float, float]:
         _, validation = item
-        if validation.meets(limit_pj):
-            return True, validation.accuracy, -validation.energy_pj
-        return False, -validation.energy_pj, validation.accuracy
+        within, safely = (validation.meets(limit_pj, errors=errors) for errors in (0, 2))
+        if within:
+            return True, safely, validation.accuracy, -validation.energy_pj
+        return False, False, -validation.energy_pj, validation.accuracy
 
     validated = [(r.epoch, r.validation) for r in history if r.validation is not None]
     if not validated:

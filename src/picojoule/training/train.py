@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from picojoule.energy import Chip
 from picojoule.readout import Readout
-from picojoule.training.batches import Inputs, metered, unpacked
+from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.measure import evaluate
@@ -44,7 +44,7 @@ def train(
     validation: DataLoader | None = None,
     checkpoint: str | PathLike[str] | None = None,
     scheduler: LRScheduler | None = None,
-    inputs: Inputs = "analog",
+    inputs: Inputs | None = None,
     fabric: Fabric | None = None,
 ) -> Iterator[Log]:
     """Trains a network in place, one record at a time; stop iterating and it stops.
@@ -70,7 +70,8 @@ def train(
         validation: Batches to choose the weights by.
         checkpoint: Folder of the checkpoints.
         scheduler: Of the learning rate, stepped after every step.
-        inputs: The kind of the network's input, see ``Meter``.
+        inputs: The kind of the network's input, see ``Meter``; where left out, as the loader's
+            ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
         fabric: Device, precision and processes, launched where it has several; one device where
             left out.
 
@@ -90,7 +91,8 @@ def train(
     model, wrapped = fabric.setup(net.train(), optimizer)
     if penalty is not None:
         fabric.to_device(penalty)
-    task = _Task(fabric, model, wrapped, criterion, readout, chip, penalty, scheduler, inputs)
+    kind = kind_of(loader, inputs)
+    task = _Task(fabric, model, wrapped, criterion, readout, chip, penalty, scheduler, kind)
     progress = Progress(fabric, net, optimizer, scheduler, penalty, generators(loader))
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None and (saved := newest(folder)) is not None:
