@@ -1,18 +1,24 @@
 """The commands: what they print, and how they refuse."""
 
+import dataclasses
 import io
 import json
 import logging
 import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
+import pooch
 import pytest
 from rich.console import Console
 
 from picojoule import cli
+from picojoule.cli import show
 from picojoule.cli.follow import follow
+from picojoule.data import DATASETS
+from picojoule.energy import Price, chip_names, load_chip
 from picojoule.recipe import load_recipe
 from picojoule.run import start
 from picojoule.run.fit import Step
@@ -163,6 +169,70 @@ def test_a_chip_is_shown_with_its_sources(pj):
     assert "4.6 pJ" in text
     assert "Horowitz" in text
     assert "left out on purpose: add, multiply" in text
+
+
+def shown(renderable) -> str:
+    """What a narrow terminal shows of it, without white space."""
+    console = Console(file=io.StringIO(), width=80)
+    console.print(renderable)
+    text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    return "".join(text.split())
+
+
+@pytest.mark.parametrize("name", chip_names())
+def test_no_source_of_a_price_is_cut_off(name):
+    chip = load_chip(name)
+    text = shown(show.chip(chip))
+    for entry in chip.prices.values():
+        for price in [entry] if isinstance(entry, Price) else entry.values():
+            assert "".join(price.source.split()) in text
+            assert "".join(price.note.split()) in text
+
+
+def test_no_citation_is_cut_off():
+    text = shown(show.data_sets())
+    for one in DATASETS.values():
+        assert "".join(one.citation.split()) in text
+        assert "".join(one.licence.split()) in text
+
+
+def test_no_list_is_cut_off():
+    for table in (show.networks(), show.chips(chip_names())):
+        shown(table)
+
+
+def test_a_finished_run_is_shown_where_its_data_are_gone(pj, done, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(done, copy)
+    recipe = (copy / "recipe.toml").read_text().replace('name = "digits"', 'name = "mnist"')
+    (copy / "recipe.toml").write_text(recipe)
+    (copy / "machine.json").write_text('{"data_dir": "/gone", "accelerator": "tpu"}')
+    code, text, _ = pj("train", "--resume", copy)
+    assert code == 0
+    assert text.startswith(f"{copy} is finished already: nothing to do\n")
+    assert "test accuracy" in text
+
+
+def test_one_process_speaks_for_all(pj, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert pj("train", "digit") == (2, "", "")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert "did you mean 'digits'?" in pj("train", "digit")[2]
+
+
+def test_a_download_that_fails_says_why_in_short(pj, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(pooch.get_logger(), "handle", said.append)
+    one = DATASETS["mnist"]
+    nowhere = dataclasses.replace(one.files[0], url="http://127.0.0.1:1/nothing.gz")
+    changed = dataclasses.replace(one, files=(nowhere,))
+    monkeypatch.setattr("picojoule.data.download.named", lambda _: changed)
+    code, _, err = pj("data", "get", "mnist", "--data-dir", tmp_path)
+    assert code == 2
+    assert "nothing.gz could not be fetched (Connection refused), and nothing of it" in err
+    assert said == []
 
 
 def test_the_bundled_data_set_needs_no_download(pj, tmp_path):

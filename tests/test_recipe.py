@@ -122,6 +122,23 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_one():
         ("data=3", "data"),
         ("network.neuron.tau=20 kg", "network.neuron"),
         ("network.neuron.surrogate.alpha=1", "network.neuron"),
+        ("network.width=abc", "network.width must be a whole number of at least 1, got 'abc'"),
+        ("network.width=0", "network.width must be a whole number of at least 1, got 0"),
+        ("network.width=true", "network.width must be"),
+        ("network.layers=0", "network.layers must be"),
+        ("network.layers=1.5", "network.layers must be"),
+        ("network.dropout=1", "network.dropout must be at least 0 and below 1, got 1"),
+        ("network.dropout=-0.1", "network.dropout must be"),
+        ("network.dropout=abc", "network.dropout must be"),
+        ("network.neuron.threshold=abc", "network.neuron.threshold must be a number, got 'abc'"),
+        ("network.neuron.threshold=true", "network.neuron.threshold must be a number"),
+        ("network.neuron.detach_reset=3", "network.neuron.detach_reset must be true or false"),
+        ("network.neuron.reset=3", "network.neuron.reset must be a text"),
+        ("network.neuron.surrogate=3", "surrogate '3'"),
+        ("network.neuron.surrogate=[1]", "surrogate '[1]'"),
+        ('network.neuron.surrogate={name="atan",alpha="x"}', "surrogate.alpha must be a number"),
+        ("data.encoder.steps=2.5", "data.encoder.steps must be a whole number, got 2.5"),
+        ("data.encoder.threshold=abc", "data.encoder.threshold must be a number"),
         ("budget.margin=-1", "budget.margin"),
     ],
 )
@@ -209,6 +226,27 @@ def test_a_chip_file_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = load_recipe("digits", ["budget.chip=mine.toml"])
     assert recipe.budget.chip == str(tmp_path / "mine.toml")
+
+
+def test_a_chip_file_of_a_recipe_file_is_found_beside_it(tmp_path, monkeypatch):
+    chip = tmp_path / "chips" / "c.toml"
+    chip.parent.mkdir()
+    chip.write_text('name = "c"\ndescription = "c"\n[price.ac]\npj = 1.0\nsource = "measured"\n')
+    (chip.parent / "r.toml").write_text(
+        'extends = "digits"\nname = "r"\n[budget]\nchip = "c.toml"\n'
+    )
+    (tmp_path / "s.toml").write_text('extends = "chips/r.toml"\nname = "s"\n')
+    monkeypatch.chdir("/")
+    for file in (chip.parent / "r.toml", tmp_path / "s.toml"):
+        assert load_recipe(file).budget.chip == str(chip)
+    assert 'chip = "chip.toml"\n' in load_recipe(tmp_path / "s.toml").to_toml()
+    assert load_recipe(tmp_path / "s.toml", ["budget.chip=45nm"]).budget.chip_file is None
+
+
+def test_neurons_that_need_another_neuron_are_not_offered():
+    message = refused("network.neuron.name=Recurrent")
+    assert "unknown neuron 'Recurrent'" in message
+    assert "Recurrent" not in message.split("Known: ")[1]
 
 
 def test_a_recipe_does_not_change():

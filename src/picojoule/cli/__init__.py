@@ -1,6 +1,7 @@
 """The commands ``pj`` and ``picojoule``."""
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -43,8 +44,14 @@ def main() -> None:
         app()
     except (ValueError, TypeError, OSError, ArithmeticError) as error:
         logging.getLogger("picojoule").debug("traceback", exc_info=True)
-        ERR.print(Text(f"error: {error}", style="red"), soft_wrap=True)
+        if _is_first():
+            ERR.print(Text(f"error: {error}", style="red"), soft_wrap=True)
         sys.exit(2)
+
+
+def _is_first() -> bool:
+    """Whether this is the first of the processes of a run: one speaks for all."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _say(line: str) -> None:
@@ -145,11 +152,11 @@ def _report(run: "Run") -> None:
     from picojoule.cli import show
 
     path = run.folder.path
-    if not run.fabric.is_global_zero:
+    if not (run.fabric.is_global_zero if run.fabric else _is_first()):
         for _ in run.train():
             pass
         return
-    if run.folder.finished:
+    if run.fabric is None:
         _say(f"{path} is finished already: nothing to do")
     else:
         _follow(run)

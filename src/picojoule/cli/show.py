@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -20,10 +21,18 @@ def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
     """A table of texts, the first column a name."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, no_wrap=index == 0)
+        table.add_column(column, no_wrap=index == 0, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
+    """A paragraph, of which nothing is cut off however narrow the terminal."""
+    yield Text(head, style="bold", overflow="fold")
+    for line in lines:
+        if line:
+            yield Padding(Text(line, overflow="fold"), (0, 0, 0, 4), expand=False)
 
 
 def chips(names: Iterable[str]) -> Table:
@@ -37,16 +46,20 @@ def chip(one: Chip) -> Group:
     """A chip with every price and its source."""
     head = f"{one.name}: {one.description}\n{one.scope}, words of {one.word_bits} bits"
     left_out = f"left out on purpose: {', '.join(one.excluded) or 'nothing'}"
-    columns = ("count", "energy", "source", "note")
-    return Group(Text(head), listing("prices", columns, _prices(one)), Text(left_out))
+    prices = [
+        line
+        for name, price in _prices(one)
+        for line in _entry(f"{name}: {_energy(price)}", (price.source, price.note))
+    ]
+    return Group(Text(head), *prices, Text(left_out))
 
 
-def _prices(one: Chip) -> Iterator[tuple[str, str, str, str]]:
+def _prices(one: Chip) -> Iterator[tuple[str, Price]]:
     for count, entry in one.prices.items():
         by_type = {count: entry} if isinstance(entry, Price) else entry
         for kind, price in by_type.items():
             name = count if kind == count else f"{count} ({kind})"
-            yield name, _energy(price), price.source, price.note
+            yield name, price
 
 
 def _energy(price: Price) -> str:
@@ -61,13 +74,13 @@ def _energy(price: Price) -> str:
     return text
 
 
-def data_sets() -> Table:
+def data_sets() -> Group:
     """What data sets there are, and whose they are."""
-    rows = [
-        (one.name, one.description, f"{sum(one.sizes):,}", one.licence, one.citation)
-        for one in DATASETS.values()
-    ]
-    return listing("data sets", ("name", "description", "items", "licence", "citation"), rows)
+    lines: list[RenderableType] = []
+    for one in DATASETS.values():
+        items = f"{sum(one.sizes):,} items, licence: {one.licence}"
+        lines += _entry(f"{one.name}: {one.description}", (items, one.citation))
+    return Group(*lines)
 
 
 def networks() -> Table:

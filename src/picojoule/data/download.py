@@ -91,7 +91,13 @@ def _download(file: File, data_dir: Path, progress: bool) -> Path:
         if file.sha256 is not None:
             _compare(Path(output), file, place)
 
-    return Path(store.fetch(file.path, downloader=download))  # pyright: ignore[reportArgumentType]
+    # A bar says it already, or nobody wants to know.
+    told, level = pooch.get_logger(), pooch.get_logger().level
+    told.setLevel(logging.WARNING)
+    try:
+        return Path(store.fetch(file.path, downloader=download))  # pyright: ignore[reportArgumentType]
+    finally:
+        told.setLevel(level)
 
 
 def _transfer(url: str, output: str, place: Path, bar: "_Bar | None") -> None:
@@ -104,9 +110,16 @@ def _transfer(url: str, output: str, place: Path, bar: "_Bar | None") -> None:
         pooch.HTTPDownloader(shown, _CHUNK_BYTES, timeout=_TIMEOUT_S)(url, output, None)
     except RequestException as error:
         raise ConnectionError(
-            f"{url} could not be fetched ({error}), and nothing of it was kept: try again, or "
-            f"fetch it by other means and put it at {place}"
+            f"{url} could not be fetched ({_reason(error)}), and nothing of it was kept: try "
+            f"again, or fetch it by other means and put it at {place}"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in the words of the error that was there first."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _compare(output: Path, file: File, place: Path) -> None:

@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from torch import nn
@@ -69,6 +70,8 @@ def cnn(
         raise ValueError(
             f"cnn expects inputs (channels, rows, columns) of at least 7 x 7: {inputs}"
         )
+    if width < 2:
+        raise ValueError(f"network.width of cnn must be at least 2, got {width}")
     channels, rows, columns = inputs
     parts: list[nn.Module] = [
         nn.Conv2d(channels, width // 2, 3, stride=2, padding=1, bias=False),
@@ -113,18 +116,33 @@ def network(
     Raises:
         ValueError: An unknown architecture, or an option it does not take.
     """
+    check_options(name, options)
+    return NETWORKS[name](inputs=inputs, classes=classes, neuron=neuron, **options)
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Whether an architecture can be built with these options.
+
+    Raises:
+        ValueError: An unknown architecture or option, or a value it cannot have.
+    """
     if name not in NETWORKS:
         raise ValueError(unknown("network", name, NETWORKS))
-    builder = NETWORKS[name]
-    known = [
-        option
-        for option in inspect.signature(builder).parameters
-        if option not in ("inputs", "classes", "neuron")
-    ]
-    for option in options:
-        if option not in known:
-            raise ValueError(unknown(f"option of network '{name}'", option, known))
-    return builder(inputs=inputs, classes=classes, neuron=neuron, **options)
+    known = inspect.signature(NETWORKS[name]).parameters
+    for option, value in options.items():
+        if option not in known or option in ("inputs", "classes", "neuron"):
+            names = [one for one in known if one not in ("inputs", "classes")]
+            raise ValueError(unknown(f"option of network '{name}'", option, names))
+        if known[option].annotation is int and not (_is_number(value, Integral) and value >= 1):
+            raise ValueError(
+                f"network.{option} must be a whole number of at least 1, got {value!r}"
+            )
+        if option == "dropout" and not (_is_number(value, Real) and 0 <= value < 1):
+            raise ValueError(f"network.dropout must be at least 0 and below 1, got {value!r}")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:

@@ -13,7 +13,9 @@ from picojoule.recipe import toml
 from picojoule.recipe.merge import assignments, read, recipe_names
 from picojoule.recipe.tables import BudgetTable, DataTable, NetworkTable, Table, TrainTable
 
-__all__ = ["Recipe", "load_recipe", "recipe_names"]
+__all__ = ["CHIP_FILE", "Recipe", "load_recipe", "recipe_names"]
+
+CHIP_FILE = "chip.toml"
 
 
 class Recipe(Table):
@@ -33,8 +35,14 @@ class Recipe(Table):
     budget: BudgetTable = BudgetTable()
 
     def to_toml(self) -> str:
-        """The recipe with every default written out; the same recipe gives the same text."""
-        return toml.dumps(self.model_dump())
+        """The recipe with every default written out; the same recipe gives the same text.
+
+        A chip file stands beside it as ``chip.toml``, whatever its name was.
+        """
+        tables = self.model_dump()
+        if self.budget.chip_file is not None:
+            tables["budget"]["chip"] = CHIP_FILE
+        return toml.dumps(tables)
 
     @property
     def sha256(self) -> str:
@@ -69,7 +77,8 @@ def _explain(detail: Any) -> str:
     if detail["type"] == "missing":
         return f"'{where}' is missing"
     if detail["type"] == "value_error":
-        return f"{where}: {detail['ctx']['error']}"
+        message = str(detail["ctx"]["error"])
+        return message if message.startswith(f"{where}.") else f"{where}: {message}"
     if detail["type"] == "literal_error":
         return unknown(
             where, str(detail["input"]), re.findall("'(.*?)'", detail["ctx"]["expected"])

@@ -43,12 +43,19 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
         tables = tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"recipe '{label}' is no valid TOML: {error}") from None
+    budget = tables.get("budget")
+    if folder is not None and isinstance(budget, dict) and _is_chip_file(budget.get("chip")):
+        budget["chip"] = str(folder / budget["chip"])
     if "extends" in tables:
         below = str(tables.pop("extends"))
         if folder is not None and below not in recipe_names():
             below = str(folder / below)
         tables = read(below, tables, (*above, label))
     return merge(tables, over)
+
+
+def _is_chip_file(chip: object) -> bool:
+    return isinstance(chip, str) and chip.endswith(".toml")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], table: str = "") -> Tables:

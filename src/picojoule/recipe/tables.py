@@ -3,22 +3,31 @@
 import inspect
 import math
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from picojoule._names import unknown
-from picojoule.data import dataset, encoder
-from picojoule.energy import load_chip
-from picojoule.networks import NETWORKS
-from picojoule.neurons import neuron
+from picojoule.data import ENCODERS, dataset, encoder
+from picojoule.energy import chip_names, load_chip
+from picojoule.networks.build import check_options
+from picojoule.neurons import Neuron
 from picojoule.readout import readout
 from picojoule.surrogate import SURROGATES
 from picojoule.units import picojoule, seconds
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+# What a parameter of that type may be in TOML.
+_PLAIN: dict[Any, tuple[Any, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    str: (str, "a text"),
+}
 
 
 class Table(BaseModel):
@@ -27,8 +36,8 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Parametrised(BaseModel):
-    """Abstract: something found by its name; every key it does not know is a parameter of it."""
+class Named(BaseModel):
+    """Something found by its name, or a mere name; every key it does not know is a parameter."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
@@ -43,10 +52,6 @@ class Parametrised(BaseModel):
     def params(self) -> dict[str, Any]:
         """Every key that is not a field."""
         return dict(self.model_extra or {})
-
-
-class Named(Parametrised):
-    """A name and parameters; a mere name stands for the table of that name."""
 
 
 class AugmentTable(Table):
@@ -72,11 +77,13 @@ class DataTable(Table):
     @classmethod
     def _encodes(cls, table: Named) -> Named:
         table = _in_seconds(table)
+        if table.name.lower() in ENCODERS:
+            _check_types("data.encoder", table.params, ENCODERS[table.name.lower()])
         encoder(table.name, **table.params)
         return table
 
 
-class NetworkTable(Parametrised):
+class NetworkTable(Named):
     """``[network]``: an architecture, its neurons, and the options of its builder."""
 
     neuron: Named = Named(name="LIF")
@@ -84,24 +91,24 @@ class NetworkTable(Parametrised):
     @field_validator("neuron")
     @classmethod
     def _neuron(cls, table: Named) -> Named:
-        kind = neuron(table.name)
+        kinds = _neurons()
+        if table.name.lower() not in kinds:
+            names = [kind.__name__ for kind in kinds.values()]
+            raise ValueError(unknown("neuron", table.name, names))
+        kind = kinds[table.name.lower()]
         known = [name for name in inspect.signature(kind).parameters if name != "size"]
         for name in table.params:
             if name not in known:
                 raise ValueError(unknown(f"parameter of neuron '{kind.__name__}'", name, known))
         surrogate(table.params.get("surrogate"))
-        return _in_seconds(Named(**{**table.params, "name": kind.__name__}))
+        table = _in_seconds(table.model_copy(update={"name": kind.__name__}))
+        plain = {name: value for name, value in table.params.items() if name != "surrogate"}
+        _check_types("network.neuron", plain, kind)
+        return table
 
     @model_validator(mode="after")
     def _options(self) -> Self:
-        if self.name not in NETWORKS:
-            raise ValueError(unknown("network", self.name, NETWORKS))
-        given = ("inputs", "classes", "neuron")
-        known = list(inspect.signature(NETWORKS[self.name]).parameters)
-        for name in self.params:
-            if name not in known or name in given:
-                options = ["neuron", *(option for option in known if option not in given)]
-                raise ValueError(unknown(f"option of network '{self.name}'", name, options))
+        check_options(self.name, self.params)
         return self
 
 
@@ -143,7 +150,7 @@ class BudgetTable(Table):
     def _chip(cls, chip: str) -> str:
         load_chip(chip)
         # A run may be resumed from another folder than it was started in.
-        return str(Path(chip).resolve()) if chip.endswith(".toml") else chip
+        return chip if chip in chip_names() else str(Path(chip).resolve())
 
     @field_validator("limit", mode="before")
     @classmethod
@@ -166,6 +173,11 @@ class BudgetTable(Table):
                 "'12 nJ', or 'none' for no budget"
             )
         return limit_pj
+
+    @property
+    def chip_file(self) -> Path | None:
+        """The chip's file, where it is one of the user's own."""
+        return None if self.chip in chip_names() else Path(self.chip)
 
     @property
     def share(self) -> float | None:
@@ -191,13 +203,38 @@ def surrogate(value: Any) -> Any:
     name = params.pop("name", None)
     if name is None:
         raise ValueError('a surrogate needs its name: surrogate = { name = "atan", alpha = 2.0 }')
-    if name not in SURROGATES:
+    if not isinstance(name, str) or name not in SURROGATES:
         raise ValueError(unknown("surrogate", str(name), SURROGATES))
     known = list(inspect.signature(SURROGATES[name]).parameters)
     for param in params:
         if param not in known:
             raise ValueError(unknown(f"parameter of surrogate '{name}'", param, known))
+    _check_types("network.neuron.surrogate", params, SURROGATES[name])
     return SURROGATES[name](**params)
+
+
+def _neurons() -> dict[str, type[Neuron]]:
+    """The neurons a layer can be made of: those that need nothing but their number."""
+    found = {}
+    for kind in Neuron.__subclasses__():
+        parameters = inspect.signature(kind).parameters.values()
+        if all(p.name == "size" or p.default is not p.empty for p in parameters):
+            found[kind.__name__.lower()] = kind
+    return found
+
+
+def _check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -> None:
+    """Refuses a value of another plain type than the parameter's, or its default's."""
+    known = inspect.signature(made).parameters
+    for name, value in params.items():
+        if name not in known:
+            continue
+        parameter = known[name]
+        plain = parameter.annotation in _PLAIN
+        kind = parameter.annotation if plain else type(parameter.default)
+        types, word = _PLAIN.get(kind, (object, ""))
+        if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
+            raise ValueError(f"{key}.{name} must be {word}, got {value!r}")
 
 
 def _in_seconds(table: Named) -> Named:

@@ -12,9 +12,10 @@ from lightning_fabric import Fabric
 from picojoule._memory import keep_freed_memory
 from picojoule.data import Splits, load
 from picojoule.recipe import Recipe
-from picojoule.run.build import build_network
+from picojoule.run.build import build_network, check_fit, steps_per_epoch
 from picojoule.run.fit import Step, fit, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
+from picojoule.units import format_energy
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +26,14 @@ class Run:
 
     Attributes:
         folder: On disk.
-        fabric: Launched, where it computes.
-        splits: Its data.
+        fabric: Launched, where it computes; None where nothing is left to do.
+        splits: Its data; None where nothing is left to do.
         new: Whether it was just made.
     """
 
     folder: Folder
-    fabric: Fabric
-    splits: Splits
+    fabric: Fabric | None
+    splits: Splits | None
     new: bool
 
     def train(self) -> Iterator[Step]:
@@ -42,37 +43,52 @@ class Run:
         its own in ``unconstrained/``.
 
         Raises:
-            ValueError: A limit below the floor; a new run that never took a step leaves no folder.
+            ValueError: A limit below the floor.
             NonFiniteLoss: The loss became infinite or not a number.
             OSError: The folder could not be written.
+
+        A new run that fails before its first step leaves no folder.
         """
+        if self.fabric is None or self.splits is None:
+            return
+        stepped = False
         try:
-            yield from self._train()
-        except ValueError:
-            if self.new and self.fabric.is_global_zero:
+            for step in self._train(self.fabric, self.splits):
+                stepped = True
+                yield step
+        except (ValueError, TypeError, RuntimeError, OSError):
+            if self.new and not stepped and self.fabric.is_global_zero:
                 self.folder.discard_untouched()
             raise
 
-    def _train(self) -> Iterator[Step]:
+    def _train(self, fabric: Fabric, splits: Splits) -> Iterator[Step]:
         budget = self.folder.recipe.budget
         limit_pj, free_pj = budget.limit_pj, None
         if budget.share is not None:
-            unconstrained = self._unconstrained()
-            yield from fit(unconstrained, self.fabric, self.splits)
+            unconstrained = self._unconstrained(fabric)
+            yield from fit(unconstrained, fabric, splits)
             free_pj = spent_pj(unconstrained)
             limit_pj = budget.share * free_pj
-        yield from fit(self.folder, self.fabric, self.splits, limit_pj=limit_pj, free_pj=free_pj)
+        try:
+            yield from fit(self.folder, fabric, splits, limit_pj=limit_pj, free_pj=free_pj)
+        except ValueError as error:
+            if free_pj is None:
+                raise
+            raise ValueError(
+                f"with budget.limit = {budget.limit} of the {format_energy(free_pj)} spent without "
+                f"a budget: {error}"
+            ) from error
 
-    def _unconstrained(self) -> Folder:
+    def _unconstrained(self, fabric: Fabric) -> Folder:
         """The run of the same recipe without a budget, inside this one."""
         path = self.folder.path / "unconstrained"
-        if self.fabric.broadcast(path.exists()):
+        if fabric.broadcast(path.exists()):
             return Folder(path)
         recipe = self.folder.recipe
         free = recipe.model_copy(
             update={"budget": recipe.budget.model_copy(update={"limit": "none"})}
         )
-        return _created(self.fabric, free, self.folder.machine, path)
+        return _created(fabric, free, self.folder.machine, path)
 
 
 def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | None = None) -> Run:
@@ -94,15 +110,19 @@ def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | N
         >>> print(run.folder.report.accuracy.test)  # doctest: +SKIP
     """
     machine = Machine() if machine is None else machine
-    build_network(recipe)
+    net = build_network(recipe)
     fabric = _launched(machine)
     splits = load(recipe.data.name, machine.data_dir)
+    steps_per_epoch(recipe, splits, fabric.world_size)  # refuses a batch that cannot be dealt
+    check_fit(recipe, net, splits.train)
     path = free_path(recipe.name) if out is None else Path(out)
     return Run(_created(fabric, recipe, machine, path), fabric, splits, new=True)
 
 
 def resume(path: str | Path, *, data_dir: str | None = None) -> Run:
     """The run in ``path``, to go on as and where it was started.
+
+    Of a finished run nothing is loaded: its data may be gone.
 
     Args:
         path: Its folder.
@@ -112,6 +132,8 @@ def resume(path: str | Path, *, data_dir: str | None = None) -> Run:
         ValueError: There is no run, or its data are not there.
     """
     folder = Folder(Path(path))
+    if folder.finished:
+        return Run(folder, None, None, new=False)
     machine = folder.machine
     if (threads := torch.get_num_threads()) != machine.threads:
         logger.warning(

@@ -56,6 +56,28 @@ def build_network(recipe: Recipe) -> nn.Module:
     )
 
 
+@torch.no_grad()
+def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
+    """Sends the first item of a split through a network, as its encoder gives it.
+
+    Raises:
+        ValueError: Network, encoder and the shape of the data do not fit together.
+    """
+    encoder = build_encoder(recipe)
+    shape = list(split.x.shape[1:])
+    try:
+        one = encoder.prepare(split.at(torch.tensor([0])))
+        x, _, lengths = next(iter(loader(one, encoder, batch_size=1)))
+        shape = list(x.shape[2:])
+        net.eval()(x, lengths=lengths)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"the network '{recipe.network.name}', the encoder '{recipe.data.encoder.name}' and "
+            f"the shape {shape} of {recipe.data.name} do not fit ({error}): choose "
+            "another network.name or data.encoder.name"
+        ) from error
+
+
 def build_optimizer(recipe: Recipe, net: nn.Module) -> Optimizer:
     """The optimizer of a recipe, of every parameter that learns."""
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]

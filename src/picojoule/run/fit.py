@@ -1,11 +1,14 @@
 """One training of a recipe in a folder: from wherever it stands to its weights and its report."""
 
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
+import torch
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -72,6 +75,7 @@ def fit(
     fabric.seed_everything(recipe.seed, verbose=False)
     splits = splits.map(build_encoder(recipe).prepare)
     net = build_network(recipe)
+    own_randomness(recipe.seed, fabric.global_rank)
     optimizer = build_optimizer(recipe, net)
     steps = recipe.train.epochs * steps_per_epoch(recipe, splits, fabric.world_size)
     penalty = build_budget(recipe, limit_pj)
@@ -102,12 +106,27 @@ def fit(
         _write(folder, net, report.model_copy(update={"budget": budget}))
 
 
+def own_randomness(seed: int, rank: int) -> None:
+    """Lets every process but the first draw random numbers of its own.
+
+    Fabric's ``seed_everything`` would not do: the order of the items, too, follows its seed, and
+    must be the same on all.
+    """
+    if rank:
+        seed = (seed + rank) % 2**32
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+
+
 def spent_pj(folder: Folder) -> float:
     """What the weights that a finished training chose spend per sample on the validation set."""
     records = [{k: v for k, v in one.items() if k != "seconds"} for one in folder.log()]
     chosen = choose([EpochRecord.of(record) for record in records], None)
     if chosen is None:
-        raise ValueError(f"'{folder.path / 'log.jsonl'}' has no validated epoch")
+        raise ValueError(
+            f"'{folder.path / 'log.jsonl'}' has no validated epoch: start the run anew"
+        )
     return chosen.energy_pj
 
 

@@ -1,8 +1,9 @@
 """The folder of a run: what lies in it, and how each file gets there whole or not at all.
 
-``RUN/`` holds ``recipe.toml`` and ``machine.json`` from its first moment, then ``checkpoints/`` and
-``log.jsonl``, at the end ``weights.safetensors`` and, last of all, ``report.json``. Where the
-budget is a share, ``unconstrained/`` is a run of its own without a budget.
+``RUN/`` holds ``recipe.toml`` and ``machine.json`` from its first moment, and ``chip.toml``, a copy
+of the user's own chip file, where the recipe names one; then ``checkpoints/`` and ``log.jsonl``, at
+the end ``weights.safetensors`` and, last of all, ``report.json``. Where the budget is a share,
+``unconstrained/`` is a run of its own without a budget.
 """
 
 import json
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
-from picojoule.recipe import Recipe, load_recipe
+from picojoule.recipe import CHIP_FILE, Recipe, load_recipe
 from picojoule.report import Report
 
 
@@ -56,7 +58,7 @@ class Folder:
 
     @classmethod
     def create(cls, recipe: Recipe, machine: Machine, path: Path) -> "Folder":
-        """A new run: the folder appears with both files in it, or not at all.
+        """A new run: the folder appears with its first files in it, or not at all.
 
         Raises:
             FileExistsError: Something of that name is there already.
@@ -70,6 +72,8 @@ class Folder:
         making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
             making.chmod(0o755)
+            if recipe.budget.chip_file is not None:
+                shutil.copyfile(recipe.budget.chip_file, making / CHIP_FILE)
             (making / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
             text = json.dumps(asdict(machine), indent=2) + "\n"
             (making / "machine.json").write_text(text, encoding="utf-8")
@@ -85,8 +89,19 @@ class Folder:
 
     @property
     def machine(self) -> Machine:
-        """Where it was started."""
-        return Machine(**json.loads((self.path / "machine.json").read_text(encoding="utf-8")))
+        """Where it was started.
+
+        Raises:
+            ValueError: Its file is missing or damaged.
+        """
+        file = self.path / "machine.json"
+        try:
+            return TypeAdapter(Machine).validate_json(file.read_bytes())
+        except (ValidationError, FileNotFoundError) as error:
+            raise ValueError(
+                f"{file} is missing or damaged ({_reason(error)}): write {{}} into it to go on "
+                "with one device of this machine, or the content of another run's"
+            ) from error
 
     @property
     def finished(self) -> bool:
@@ -111,10 +126,24 @@ class Folder:
             raise ValueError(f"{file}: {error}") from None
 
     def log(self) -> list[dict[str, Any]]:
-        """One record per epoch, the oldest first."""
+        """One record per epoch, the oldest first.
+
+        Raises:
+            ValueError: The log is damaged.
+        """
         file = self.path / "log.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        return [json.loads(line) for line in lines]
+        lines = file.read_bytes().splitlines() if file.is_file() else []
+        try:
+            records = [json.loads(line) for line in lines]
+            whole = all({"epoch", "seconds"} <= record.keys() for record in records)
+        except (ValueError, AttributeError):  # no JSON, or no mapping
+            whole = False
+        if not whole:
+            raise ValueError(
+                f"{file} is damaged: delete it (and the report.json beside it, if there is one), "
+                "and resuming the run writes it again from its checkpoint"
+            )
+        return records
 
     def note(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Writes the record of every epoch so far."""
@@ -129,11 +158,18 @@ class Folder:
 
     def discard_untouched(self) -> None:
         """Removes the folder if nothing came of the run yet."""
-        if {item.name for item in self.path.iterdir()} == {"recipe.toml", "machine.json"}:
+        first = ("recipe.toml", "machine.json", CHIP_FILE)
+        if all(item.is_dir() or item.name in first for item in self.path.rglob("*")):
             shutil.rmtree(self.path)
 
     def _has(self, name: str) -> bool:
         return (self.path / name).is_file()
+
+
+def _reason(error: ValidationError | OSError) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors())
 
 
 def free_path(name: str, parent: Path = Path("runs")) -> Path:
