@@ -8,7 +8,7 @@ PINS := pyproject.toml constraints.txt
 demo: .venv/installed
 	$(BIN)/pj train
 
-test: .venv/installed-test
+test: .venv/installed-test .venv/installed-peers
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest
 
 lint: .venv/installed-lint

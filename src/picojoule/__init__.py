@@ -44,11 +44,16 @@ if TYPE_CHECKING:
     from picojoule.run.trained import Prediction as Prediction
     from picojoule.run.trained import Trained as Trained
     from picojoule.run.trained import load as load
+    from picojoule.training import BalancedPenalty as BalancedPenalty
     from picojoule.training import EnergyBudget as EnergyBudget
     from picojoule.training import FixedPrice as FixedPrice
     from picojoule.training import Log as Log
     from picojoule.training import NonFiniteLoss as NonFiniteLoss
     from picojoule.training import Penalty as Penalty
+    from picojoule.training import RateTarget as RateTarget
+    from picojoule.training import SpikePenalty as SpikePenalty
+    from picojoule.training import SynapticPenalty as SynapticPenalty
+    from picojoule.training import SynOpsTarget as SynOpsTarget
     from picojoule.training import train as train
 
 _NAMES = {
@@ -58,7 +63,8 @@ _NAMES = {
     "recipe": "Recipe load_recipe recipe_names",
     "report": "Report measure",
     "run.trained": "Prediction Trained load",
-    "training": "EnergyBudget FixedPrice Log NonFiniteLoss Penalty train",
+    "training": "BalancedPenalty EnergyBudget FixedPrice Log NonFiniteLoss Penalty RateTarget "
+    "SpikePenalty SynOpsTarget SynapticPenalty train",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 _MODULES = ("data", "energy", "networks", "neurons", "readout", "surrogate", "training")

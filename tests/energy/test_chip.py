@@ -1,20 +1,22 @@
-"""Chips: published numbers, a user's own file, and messages for files that are wrong."""
+"""Chips: what a price list makes of counts, and messages for files that are wrong."""
 
-import tomllib
-from importlib import resources
+import re
 
 import pytest
 import torch
 
-from picojoule.energy import COUNTS, Chip, OpCounts, Sizes, chip_names, load_chip
+from picojoule.energy import Chip, Meter, OpCounts, Sizes, load_chip
+from picojoule.energy.chip_file import key_line
+from picojoule.networks import Sequential
+from picojoule.neurons import LIF, Recurrent
+from tiny import CHIP_HEAD
 
-HEAD = 'name = "mine"\ndescription = "a test"\n'
 PRICE = 'source = "a paper"\n'
 
 
-def chip(tmp_path, text, head=HEAD):
+def chip(tmp_path, text):
     file = tmp_path / "mine.toml"
-    file.write_text(head + text, "utf-8")
+    file.write_text(CHIP_HEAD + text, "utf-8")
     return load_chip(file)
 
 
@@ -28,39 +30,6 @@ def done(sizes=Sizes(), hidden=None, **counts):  # noqa: B008
         {name: number(value) for name, value in (hidden or {}).items()},
         sizes,
     )
-
-
-class TestShipped:
-    def test_names(self):
-        assert chip_names() == ["45nm", "45nm-int8", "45nm-sram"]
-        assert [load_chip(name).name for name in chip_names()] == chip_names()
-
-    @pytest.mark.parametrize(
-        ("name", "mac", "ac"),
-        [("45nm", 4.6, 0.9), ("45nm-int8", 0.23, 0.03), ("45nm-sram", 3.2, 0.1)],
-    )
-    def test_arithmetic_is_horowitz(self, name, mac, ac):
-        energy = load_chip(name).price({"x": done(mac=10, ac=1000)})
-        assert energy.total.item() == pytest.approx(10 * mac + 1000 * ac)
-        assert energy.by_kind["mac"].item() == pytest.approx(10 * mac)
-
-    @pytest.mark.parametrize("name", chip_names())
-    def test_every_count_is_priced_or_left_out_on_purpose(self, name):
-        loaded = load_chip(name)
-        assert set(loaded.prices) | set(loaded.excluded) == set(COUNTS)
-        energy = loaded.price({"x": done(**dict.fromkeys(COUNTS, 1))})
-        assert energy.unpriced == {}
-        assert set(energy.excluded) == set(loaded.excluded)
-
-    @pytest.mark.parametrize("name", chip_names())
-    def test_every_number_has_a_source_with_a_doi(self, name):
-        for price in load_chip(name).prices.values():
-            assert "doi 10." in price.source
-
-    @pytest.mark.parametrize("name", chip_names())
-    def test_file_and_name_agree(self, name):
-        text = (resources.files("picojoule.energy") / "chips" / f"{name}.toml").read_text("utf-8")
-        assert tomllib.loads(text)["name"] == name
 
 
 class TestPricing:
@@ -97,7 +66,22 @@ class TestPricing:
         )
         found = {layer: value.item() for layer, value in energy.by_layer.items()}
         assert found == {"a": 20 + 300 * 0.02, "b": 50}
-        assert {name: value.item() for name, value in energy.unpriced.items()} == {"spike": 7}
+        assert {name: value.item() for name, value in energy.unpriced.items()} == {"spike.RF": 7}
+
+    def test_a_count_by_type_in_a_layer_without_neurons(self, tmp_path):
+        mine = chip(tmp_path, f"[price.add.LIF]\npj = 2\n{PRICE}")
+        energy = mine.price({"residual": done(add=4), "a": done(Sizes(neuron="LIF"), add=3)})
+        assert energy.total.item() == 6
+        assert {name: value.item() for name, value in energy.unpriced.items()} == {"add": 4}
+
+    def test_the_neurons_of_a_recurrent_layer_are_those_inside(self, tmp_path):
+        mine = chip(tmp_path, f"[price.spike.LIF]\npj = 2\n{PRICE}")
+        net = Sequential(Recurrent(LIF(threshold=0.1), 3))
+        with Meter(net) as meter:
+            out, _ = net(torch.ones(2, 1, 3))
+        energy = mine.price(meter.counts)
+        assert energy.by_kind["spike"].item() == 2 * out.sum().item() > 0
+        assert not [name for name in energy.unpriced if name.startswith("spike")]
 
     def test_low_and_high(self, tmp_path):
         mine = chip(
@@ -109,6 +93,16 @@ class TestPricing:
         assert energy.low.item() == 10 + 30 + 32.5
         assert energy.total.item() == 20 + 30 + 33
         assert energy.high.item() == 40 + 30 + 33
+
+    def test_low_and_high_by_type_of_neuron(self, tmp_path):
+        mine = chip(
+            tmp_path,
+            f"[price.spike.LIF]\npj = 2\nlow = 1\nhigh = 4\n{PRICE}"
+            f"[price.spike.BRF]\npj = 5\nhigh = 6\n{PRICE}",
+        )
+        layers = {name: done(Sizes(neuron=name), spike=10) for name in ("LIF", "BRF", "RF")}
+        energy = mine.price(layers)
+        assert (energy.low.item(), energy.total.item(), energy.high.item()) == (60, 70, 100)
 
     def test_an_all_in_figure(self, tmp_path):
         mine = chip(tmp_path, f'scope = "all-in"\n[price.ac]\npj = 23.6\n{PRICE}')
@@ -156,6 +150,46 @@ class TestPricing:
         assert ac.grad.item() == 0.9
 
 
+class TestQuantised:
+    """Activations of b bits: mac(b) = ac + (mac - ac) b / word, reads and writes of b bits."""
+
+    def test_a_multiply_accumulate_of_fewer_bits(self):
+        one = load_chip("45nm-int8").quantised(3)
+        assert one is not None
+        assert one.price({"x": done(mac=10)}).total.item() == pytest.approx(
+            10 * (0.03 + (0.23 - 0.03) * 3 / 8)
+        )
+        assert one.price({"x": done(ac=10)}).total.item() == pytest.approx(10 * 0.03)
+
+    def test_more_bits_than_a_word_change_nothing(self):
+        chip = load_chip("45nm-int8")
+        counts = {"x": done(mac=10, ac=3)}
+        for bits in (8, 9):
+            assert chip.quantised(bits).price(counts).total == chip.price(counts).total
+
+    def test_memory_of_activations_is_smaller_and_that_of_weights_is_not(self):
+        sizes = Sizes(inputs=1000, potentials=500, weights=4000, events=False)
+        counts = {"x": done(sizes, event_read=7, output_write=5, weight_read=3)}
+        found = load_chip("45nm-sram").quantised(4).price(counts).by_kind
+        assert found["event_read"].item() == pytest.approx(7 * (13.2 + 1.09e-5 * 1000 * 4))
+        assert found["output_write"].item() == pytest.approx(5 * (13.2 + 1.09e-5 * 500 * 4))
+        assert found["weight_read"].item() == pytest.approx(3 * (13.2 + 1.09e-5 * 4000 * 32))
+
+    def test_ranges_pass_through(self, tmp_path):
+        mine = chip(
+            tmp_path,
+            f"word_bits = 8\n[price.mac]\npj = 10\nlow = 6\nhigh = 18\n{PRICE}"
+            f"[price.ac]\npj = 2\nhigh = 4\n{PRICE}",
+        )
+        energy = mine.quantised(4).price({"x": done(mac=1)})
+        assert (energy.low.item(), energy.total.item(), energy.high.item()) == (4, 6, 11)
+
+    @pytest.mark.parametrize("missing", ["mac", "ac"])
+    def test_there_is_none_without_both_prices(self, tmp_path, missing):
+        other = {"mac": "ac", "ac": "mac"}[missing]
+        assert chip(tmp_path, f"[price.{other}]\npj = 1\n{PRICE}").quantised(4) is None
+
+
 class TestFiles:
     def test_a_users_own_file_is_found_by_path(self, tmp_path):
         mine = chip(tmp_path, f"[price.ac]\npj = 1\n{PRICE}")
@@ -176,7 +210,10 @@ class TestFiles:
             ("[price.ac]\npj = 1\nsource = '  '\n", ["ac", "source"]),
             (f"[price.ac]\npj = -1\n{PRICE}", ["ac", "pj", "greater than or equal to 0"]),
             (f"[price.ac]\npj = nan\n{PRICE}", ["ac", "pj", "finite"]),
-            (f"[price.ac]\npj = 'much'\n{PRICE}", ["ac", "pj", "number"]),
+            (f"[price.ac]\npj = 'much'\n{PRICE}", ["ac", "pj", "a number in pJ, got 'much'"]),
+            (f"[price.ac]\npj = '0.1 pJ'\n{PRICE}", ["a number in pJ, got '0.1 pJ': write 0.1"]),
+            (f"[price.ac]\npj = 1\nhigh = '2 nJ'\n{PRICE}", ["ac.high", "write 2000"]),
+            (f"[price.ac]\npj = true\n{PRICE}", ["a number in pJ, got True"]),
             (f"[price.ac]\n{PRICE}", ["ac", "pj", "is missing"]),
             (f"[price.acc]\npj = 1\n{PRICE}", ["'acc'", "did you mean 'ac'"]),
             (f"[price.spikes.LIF]\npj = 1\n{PRICE}", ["'spikes'", "did you mean 'spike'"]),
@@ -187,31 +224,115 @@ class TestFiles:
             (f"[price.ac]\npj = 2\nhigh = 1\n{PRICE}", ["ac", "high must not be below pj"]),
             (f"[price.ac]\npj = 2\npj_per_bit = 1\n{PRICE}", ["ac", "needs an array"]),
             (f"[price.ac]\npj = 2\narray = 'weight'\n{PRICE}", ["ac", "array", "'weights'"]),
-            ("price.ac = 1\n", ["ac"]),
-            (f"excluded = ['ac']\n[price.ac]\npj = 1\n{PRICE}", ["ac: both priced and excluded"]),
+            ("price.ac = 1\n", ["price.ac: expected a table with pj and source, got 1"]),
+            (
+                f"[price.spike]\npj = 1\n{PRICE}[price.spike.LIF]\npj = 2\n{PRICE}",
+                ["price.spike has a price of its own and one for LIF"],
+            ),
+            ("node = ''\n", ["node"]),
+            ("evidence = 'guessed'\n", ["evidence: Input should be 'measured', 'simulated'"]),
+            (
+                f"excluded = 'pool'\n[price.ac]\npj = 1\n{PRICE}",
+                ['list of counts, such as ["pool"]'],
+            ),
+            (f"excluded = ['ac']\n[price.ac]\npj = 1\n{PRICE}", ["ac is both priced and excluded"]),
             (f"excluded = ['bais']\n[price.ac]\npj = 1\n{PRICE}", ["did you mean 'bias'"]),
             (f"scoop = 'all-in'\n[price.ac]\npj = 1\n{PRICE}", ["scoop"]),
             (f"scope = 'all'\n[price.ac]\npj = 1\n{PRICE}", ["scope", "'all-in'"]),
             (f"word_bits = 0\n[price.ac]\npj = 1\n{PRICE}", ["word_bits"]),
             (
                 f"scope = 'all-in'\n[price.ac]\npj = 1\n{PRICE}[price.mac]\npj = 1\n{PRICE}",
-                ["all-in", "only price", "ac, mac"],
+                ["price.mac: an all-in figure already holds everything", "only price, got mac"],
+            ),
+            (
+                f"scope = 'all-in'\n[price.ac.LIF]\npj = 1\n{PRICE}",
+                ["price.ac: an all-in figure", "got ac by type of neuron"],
+            ),
+            (
+                f"scope = 'all-in'\n[price.spike]\npj = 1\n{PRICE}",
+                ["price.spike: an all-in figure"],
             ),
             ("", ["price", "is missing"]),
             ("[price]\n", ["price"]),
-            ("= 3\n", ["not valid TOML", "line 3"]),
+            ("= 3\n", ["not valid TOML", "line 6"]),
         ],
     )
     def test_files_that_are_wrong_say_where_and_what(self, tmp_path, text, words):
+        repeated = re.findall(r"^(node|evidence) = ", text)
+        head = (
+            re.sub(rf"(?m)^({'|'.join(repeated)}) = .*\n", "", CHIP_HEAD) if repeated else CHIP_HEAD
+        )
+        file = tmp_path / "mine.toml"
+        file.write_text(head + text, "utf-8")
         with pytest.raises(ValueError, match=r"mine\.toml") as error:
-            chip(tmp_path, text)
+            load_chip(file)
         for word in words:
             assert word in str(error.value)
 
-    def test_two_mistakes_are_both_named(self, tmp_path):
-        with pytest.raises(ValueError, match="mine") as error:
-            chip(tmp_path, "scop = 1\n[price.ac]\npj = -1\n")
-        assert all(word in str(error.value) for word in ("scop", "pj", "source"))
+    def test_all_mistakes_are_named_at_once_each_with_its_line(self, tmp_path):
+        lines = [
+            'name = "mine"',
+            'descripton = "misspelt"',
+            'node = "28 nm"',
+            'evidence = "guessed"',
+            'scope = "all-in"',
+            "excluded = [",
+            '    "ac",  # and priced',
+            '    "bais",',
+            "]",
+            "[price.acc]",
+            'pj = "0.1 nJ"',
+            "",
+            "# the right one",
+            "[price.ac]",
+            "pj = 2.0",
+            "low = 3.0",
+            "pj_per_bit = 1",
+            'source = """a',
+            '[price.mac]"""',
+            "[price.spike.LIF]",
+            "pj = -1",
+            'source = "a paper"',
+        ]
+        file = tmp_path / "mine.toml"
+        file.write_text("\n".join(lines), "utf-8")
+        with pytest.raises(ValueError, match=r"mine\.toml") as error:
+            load_chip(file)
+        found = [line.removeprefix(str(file)) for line in str(error.value).splitlines()]
+        expected = [
+            ": description is missing",
+            ": precision is missing",
+            ":2: unknown key 'descripton'",
+            ":4: evidence",
+            ":6: excluded: ac is both",
+            ":6: excluded: unknown count 'bais'",
+            ":10: price.acc.source is missing",
+            ":10: price.acc: unknown count 'acc'",
+            ":10: price.acc: an all-in figure",
+            ":11: price.acc.pj: expected a number in pJ, got '0.1 nJ': write 100",
+            ":16: price.ac.low: low must not be above pj",
+            ":17: price.ac.pj_per_bit",
+            ":20: price.spike: an all-in figure",
+            ":21: price.spike.LIF.pj",
+        ]
+        assert len(found) == len(expected)
+        for start in expected:
+            assert any(line.startswith(start) for line in found), (start, found)
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("[price.ac]\npj = 1", 2),
+            ("\n\nprice.ac.pj = 1", 3),
+            ('a = """\n[price.ac]\npj = 2\n"""\n[price.ac]\r\n"pj" = 1', 6),
+            ("[price]\nac = {pj = 1, source = 'x'}", 2),
+            ("[price]\n[price.mac]\npj = 2\n[price.ac]\nsource = 'x'", 4),
+            ("[price.mac]\npj = 2", 1),
+            ("name = 'x'", None),
+        ],
+    )
+    def test_the_line_of_a_key_is_found_however_it_is_written(self, text, line):
+        assert key_line(text, ("price", "ac", "pj")) == line
 
     @pytest.mark.parametrize(("name", "nearest"), [("45mn", "45nm"), ("45nm-srm", "45nm-sram")])
     def test_an_unknown_name_names_the_nearest(self, name, nearest):

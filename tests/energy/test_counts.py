@@ -92,7 +92,7 @@ def test_sizes_of_a_matrix_product_with_a_weight():
 
 def test_sizes_do_not_grow_with_calls_steps_or_samples():
     layer = nn.Linear(6, 4)
-    with Meter(layer, samples=9) as meter:
+    with Meter(layer, samples=5) as meter:
         for shape in ((1, 6), (8, 6), (5, 8, 6)):
             layer(torch.rand(shape))
     assert (

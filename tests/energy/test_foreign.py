@@ -136,7 +136,7 @@ def test_neurons_that_were_not_named_are_analog_not_silent():
     net, x = Looped(), events(5, 2, 3)
     meter = run(net, x)
     assert meter.counts["second"].mac.item() == 5 * 2 * 8
-    assert meter.uncounted == {}
+    assert meter.uncounted == {"neuron: Leaky of unknown type": 5 * 2 * 4}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,8 @@ def test_values_from_where_nothing_is_seen_are_analog_not_silent(activation, con
     net = Two(forward, first=nn.Linear(3, 4), second=nn.Linear(4, 2))
     meter = run(net, events(5, 3))
     assert total(meter, "mac") == 5 * 8
-    assert meter.uncounted == {}
+    where = "second" if consumer == "module" else "network"
+    assert meter.uncounted == {f"{where}: input of unknown origin": 5 * 4}
 
 
 def test_a_membrane_read_out_is_analog():

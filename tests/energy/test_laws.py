@@ -48,7 +48,8 @@ def data(steps=4, batch=3):
 def test_doubling_permuting_and_padding_change_nothing(chip):
     made, x = net(), data()
     one = energy(made, x, chip)
-    assert one.total > one.floor > 0
+    assert one.total > one.floor >= 0
+    assert one.floor > 0 or "ac" not in chip.prices
     padded = torch.cat([x, torch.rand(3, *x.shape[1:])])
     for other in (
         energy(made, torch.cat([x, x, x], 1), chip),
@@ -69,11 +70,12 @@ def test_a_batch_is_the_mean_of_its_samples(chip):
 @every_chip
 def test_more_input_events_never_cost_less(chip):
     layer = nn.Conv2d(2, 3, 3, padding=1, stride=2)
-    x, last = torch.zeros(1, 2, 5, 5), -1.0
+    x = torch.zeros(1, 2, 5, 5)
+    last = chip.price(run(layer, x).counts).total.item()
     for index in torch.randperm(50).tolist():
         x.view(-1)[index] = 1
         now = chip.price(run(layer, x).counts).total.item()
-        assert now > last
+        assert now > last or (now == last == 0 and "ac" not in chip.prices)
         last = now
 
 
@@ -111,7 +113,7 @@ def test_energy_is_the_sum_of_its_parts(chip):
             found = sum(value.item() for value in parts.values())
             assert found == pytest.approx(priced.total.item(), rel=1e-12)
         assert 0 <= priced.floor <= priced.total
-        assert priced.low.item() == priced.high.item() == pytest.approx(priced.total.item())
+        assert priced.low <= priced.total <= priced.high
 
 
 def test_an_analog_input_costs_the_same_whatever_it_is():
@@ -134,7 +136,8 @@ def test_a_static_image_costs_its_first_layer_once():
 def test_a_price_twice_as_high_costs_twice_as_much():
     def chip(pj):
         price = {"ac": {"pj": pj, "source": "a test"}}
-        return Chip.model_validate({"name": "x", "description": "y", "price": price})
+        about = dict.fromkeys(("name", "description", "node", "precision"), "made up")
+        return Chip.model_validate({**about, "evidence": "estimated", "price": price})
 
     made, x = net(), data()
     assert energy(made, x, chip(2.0)).total.item() == 2 * energy(made, x, chip(1.0)).total.item()

@@ -166,6 +166,15 @@ def test_a_long_epoch_stops_early(task):
     assert len(told) < 50
 
 
+def test_a_value_that_is_no_number_names_the_layer_it_came_to(task):
+    made = task.setup()
+    samples = [(x.clone(), *rest) for x, *rest in task.samples]
+    samples[3][0][0, 0] = float("nan")
+    loader = DataLoader(samples, batch_size=8, collate_fn=task.loader().collate_fn)
+    with pytest.raises(pj.NonFiniteLoss, match="the energy of layer '0' became"):
+        list(task.train(made, loader, epochs=1))
+
+
 def test_an_infinite_gradient_of_a_finite_loss_reaches_no_checkpoint(task, tmp_path):
     made = task.setup(optimizer=torch.optim.SGD)
     made.net[0].bias.register_hook(lambda gradient: gradient * float("inf"))

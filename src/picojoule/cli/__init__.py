@@ -8,27 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 from rich.text import Text
 
 from picojoule import __version__
+from picojoule.cli.chips import chips_app
+from picojoule.cli.console import ERR, OUT, say
+from picojoule.cli.data import data_app
 
 # What needs torch is imported where it is used: help and completion are to be quick.
 if TYPE_CHECKING:
     from picojoule.run import Run
     from picojoule.run.folder import Machine
 
-OUT = Console()
-ERR = Console(stderr=True)
-
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Trains the most accurate spiking network that fits a joule budget.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, get one.")
-chips_app = typer.Typer(invoke_without_command=True, help="Chips: list them, show one's prices.")
 app.add_typer(data_app, name="data")
 app.add_typer(chips_app, name="chips")
 
@@ -54,13 +51,9 @@ def _is_first() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
-def _say(line: str) -> None:
-    OUT.print(Text(line), soft_wrap=True)
-
-
 def _version(wanted: bool) -> None:
     if wanted:
-        _say(f"picojoule {__version__}")
+        say(f"picojoule {__version__}")
         raise typer.Exit
 
 
@@ -157,13 +150,13 @@ def _report(run: "Run") -> None:
             pass
         return
     if run.fabric is None:
-        _say(f"{path} is finished already: nothing to do")
+        say(f"{path} is finished already: nothing to do")
     else:
         _follow(run)
     report = run.folder.report
     OUT.print(show.energies(report))
     for line in (show.floor(report), show.summary(report, path)):
-        _say(line)
+        say(line)
 
 
 def _follow(run: "Run") -> None:
@@ -180,24 +173,41 @@ def _follow(run: "Run") -> None:
 def measure(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     chip: Annotated[
-        list[str] | None, typer.Option(help="Name or path of a chip; the run's where left out.")
+        list[str] | None,
+        typer.Option(
+            help="Name or path of a chip, again for more; all compares all there are; the run's "
+            "where left out."
+        ),
     ] = None,
+    levels: Annotated[
+        str, typer.Option(help="What a level of n costs: accumulate (n times) or multiply (a MAC).")
+    ] = "accumulate",
+    skip_zero_weights: Annotated[
+        bool, typer.Option("--skip-zero-weights", help="A weight of zero is no synapse.")
+    ] = False,
+    unfold_batch_norm: Annotated[
+        bool, typer.Option("--unfold-batch-norm", help="Batch norm is not folded into weights.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Price a trained run again on its test set, for one or more chips."""
     from picojoule.cli import show
-    from picojoule.energy import load_chip
+    from picojoule.energy import Convention, chip_names, load_chip
     from picojoule.run.trained import load
 
+    convention = Convention(levels, skip_zero_weights, not unfold_batch_norm)  # pyright: ignore
     trained = load(run)
-    chips = [load_chip(name) for name in chip or [trained.recipe.budget.chip]]
-    report = trained.measure(chips, data_dir=data_dir)
+    given = chip or [trained.recipe.budget.chip]
+    every = "all" in given
+    names = [name for one in given for name in (chip_names() if one == "all" else [one])]
+    chips = [load_chip(name) for name in dict.fromkeys(names)]
+    report = trained.measure(chips, data_dir=data_dir, convention=convention)
     if as_json:
         OUT.out(report.to_json(), end="", highlight=False)
         return
-    OUT.print(show.energies(report))
-    _say(show.summary(report, run))
+    OUT.print(show.compared(report) if every else show.energies(report))
+    say(show.summary(report, run, energies=not every))
 
 
 @app.command()
@@ -214,45 +224,7 @@ def predict(
     chip = load_chip(trained.recipe.budget.chip).name
     for file, found in zip(files, trained.predict(files), strict=True):
         line = show.prediction(found, chip)
-        _say(f"{file}: {line}")
-
-
-@chips_app.callback()
-def chips(context: typer.Context) -> None:
-    """List the chips, or show one's prices."""
-    if context.invoked_subcommand is None:
-        from picojoule.cli import show
-        from picojoule.energy import chip_names
-
-        OUT.print(show.chips(chip_names()))
-
-
-@chips_app.command("show")
-def chips_show(name: Annotated[str, typer.Argument(help="Name or path of a chip.")]) -> None:
-    """Show one chip with every price and its source."""
-    from picojoule.cli import show
-    from picojoule.energy import load_chip
-
-    OUT.print(show.chip(load_chip(name)))
-
-
-@data_app.command("list")
-def data_list() -> None:
-    """List the data sets, with licence and citation."""
-    from picojoule.cli import show
-
-    OUT.print(show.data_sets())
-
-
-@data_app.command("get")
-def data_get(
-    name: Annotated[str, typer.Argument(help="Name of a data set.")],
-    data_dir: Annotated[str, typer.Option(help="Where to put it.", metavar="DIR")],
-) -> None:
-    """Download a data set once, and check it."""
-    from picojoule.data import get
-
-    _say(f"{name} is in {get(name, data_dir)}")
+        say(f"{file}: {line}")
 
 
 @app.command()

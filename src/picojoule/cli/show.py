@@ -1,5 +1,6 @@
 """How results look in a terminal: everything here is given back, nothing is printed."""
 
+import difflib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,8 +13,11 @@ from rich.text import Text
 from picojoule.data import DATASETS
 from picojoule.energy import Chip, Price, load_chip
 from picojoule.networks import NETWORKS
+from picojoule.neurons import Neuron, Recurrent
 from picojoule.report import Report
+from picojoule.report.tables import comparison, times
 from picojoule.run.trained import Prediction
+from picojoule.training import Cost
 from picojoule.units import format_energy
 
 
@@ -38,35 +42,56 @@ def _entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
 def chips(names: Iterable[str]) -> Table:
     """The chips of those names."""
     loaded = [load_chip(name) for name in names]
-    rows = [(chip.name, chip.scope, chip.description) for chip in loaded]
-    return listing("chips", ("name", "scope", "description"), rows)
+    rows = [(one.name, one.node, one.precision, one.evidence, one.scope) for one in loaded]
+    return listing("chips", ("name", "node", "precision", "evidence", "scope"), rows)
 
 
 def chip(one: Chip) -> Group:
     """A chip with every price and its source."""
-    head = f"{one.name}: {one.description}\n{one.scope}, words of {one.word_bits} bits"
-    left_out = f"left out on purpose: {', '.join(one.excluded) or 'nothing'}"
+    head = f"{one.name}: {one.description}\n{_kind(one)}"
     prices = [
         line
-        for name, price in _prices(one)
-        for line in _entry(f"{name}: {_energy(price)}", (price.source, price.note))
+        for count, neuron, price in one.each_price()
+        for line in _entry(f"{_named(count, neuron)}: {_energy(price)}", (price.source, price.note))
     ]
-    return Group(Text(head), *prices, Text(left_out))
+    return Group(Text(head), *prices, *map(Text, _rest(one)))
 
 
-def _prices(one: Chip) -> Iterator[tuple[str, Price]]:
-    for count, entry in one.prices.items():
-        by_type = {count: entry} if isinstance(entry, Price) else entry
-        for kind, price in by_type.items():
-            name = count if kind == count else f"{count} ({kind})"
-            yield name, price
+def checked(one: Chip) -> list[str]:
+    """What a chip file that is in order says."""
+    priced = [_named(count, neuron) for count, neuron, _ in one.each_price()]
+    return [f"ok: {one.name}, {_kind(one)}", f"priced: {', '.join(priced)}", *_rest(one)]
+
+
+def doubts(one: Chip) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Types of neuron that are not known here, by key: a slip, or a user's own."""
+    known = [kind.__name__ for kind in Neuron.__subclasses__() if kind is not Recurrent]
+    for count, neuron, _ in one.each_price():
+        if neuron and neuron not in known:
+            near = difflib.get_close_matches(neuron.upper(), known, n=1, cutoff=0.7)
+            hint = f": did you mean '{near[0]}'?" if near else "; right if there is one elsewhere"
+            yield ("price", count, neuron), f"picojoule has no neuron '{neuron}'{hint}"
+
+
+def _kind(one: Chip) -> str:
+    words = f"words of {one.word_bits} bits"
+    return ", ".join((one.node, one.precision, one.evidence, one.scope, words))
+
+
+def _rest(one: Chip) -> tuple[str, str]:
+    """What a chip does not price, with a reason and without one."""
+    left_out = f"left out on purpose: {', '.join(one.excluded) or 'nothing'}"
+    return left_out, f"no price for: {', '.join(one.unpriced) or 'nothing'}"
+
+
+def _named(count: str, neuron: str) -> str:
+    return f"{count} ({neuron})" if neuron else count
 
 
 def _energy(price: Price) -> str:
     text = f"{price.pj:g} pJ"
     if price.low is not None or price.high is not None:
-        low = price.pj if price.low is None else price.low
-        high = price.pj if price.high is None else price.high
+        _, low, high = price.ends
         text += f" ({low:g} to {high:g})"
     if price.pj_per_bit:
         where = f"{price.fifo} entries" if price.array is None else price.array
@@ -106,9 +131,17 @@ def energies(report: Report) -> RenderableType:
     for name, one in report.chips.items():
         if one.unpriced:
             lines.append(Text(f"{name} has no price for: {_counts(one.unpriced)}", style="yellow"))
+    return Group(*lines, *_uncounted(report))
+
+
+def compared(report: Report) -> RenderableType:
+    """The chips of a report side by side."""
+    return Group(comparison(report), *_uncounted(report))
+
+
+def _uncounted(report: Report) -> Iterator[Text]:
     if report.uncounted:
-        lines.append(Text(f"not counted: {', '.join(report.uncounted)}", style="yellow"))
-    return Group(*lines)
+        yield Text(f"not counted: {', '.join(report.uncounted)}", style="yellow")
 
 
 def _counts(counts: Mapping[str, float]) -> str:
@@ -130,14 +163,22 @@ def floor(report: Report) -> str:
     return text + f"{share:.2f} of what it spends without a budget ({free})"
 
 
-def summary(report: Report, folder: Path) -> str:
-    """The outcome of a run in one line."""
+def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
+    """The outcome of a run in one line, with or without what it costs on each chip."""
     spent = [
-        f"{format_energy(one.total_pj)} per inference on {name}"
+        f"{format_energy(one.total_pj)} per inference on {name}{_beside(one)}"
         for name, one in report.chips.items()
     ]
     accuracy = f"test accuracy {report.accuracy.test:.3f}"
-    return " · ".join([accuracy, *spent, _budget(report), str(folder)])
+    parts = [accuracy, *(spent if energies else []), _budget(report), str(folder)]
+    return " · ".join(parts)
+
+
+def _beside(one: Cost) -> str:
+    """How many times as much dense ANNs of the same architecture cost."""
+    anns = (("dense ANN", one.ann_pj), (f"{one.quantised_ann_bits}-bit ANN", one.quantised_ann_pj))
+    parts = [f"{name} {times(pj / one.total_pj)}" for name, pj in anns if pj and one.total_pj]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _budget(report: Report) -> str:

@@ -1,81 +1,19 @@
-"""Chips: what each event costs, as data with a source for every number."""
+"""Chips: price lists, and what counts cost by them."""
 
-import tomllib
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 import torch
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from picojoule._names import unknown
 from picojoule.energy.counts import COUNTS, OpCounts, Sizes
 from picojoule.energy.estimate import Energy
+from picojoule.energy.price import Entry, Price, is_by_type, with_fewer_bits
 
-
-class Price(BaseModel):
-    """What one count costs: ``pj + pj_per_bit * bits`` of the array it goes to.
-
-    Attributes:
-        pj: Picojoule per count (for ``second``: per second, which is pW).
-        pj_per_bit: Picojoule per bit of the array.
-        array: Which array of the layer: ``"weights"``, ``"bias"``, ``"inputs"``, ``"potentials"``.
-        fifo: Entries of the queue that takes the array's place where events go in or out.
-        low: The low end of published values of ``pj``; ``pj`` where left out.
-        high: The high end.
-        source: Where the number is published.
-        note: What the reader should know of it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
-    pj: float = Field(ge=0, allow_inf_nan=False)
-    pj_per_bit: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    array: Literal["weights", "bias", "inputs", "potentials"] | None = None
-    fifo: int | None = Field(default=None, ge=1)
-    low: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    high: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    source: str = Field(min_length=1)
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Price":
-        if self.pj_per_bit and self.array is None and self.fifo is None:
-            raise ValueError("pj_per_bit needs an array (or fifo) whose bits to take")
-        if not (self.pj if self.low is None else self.low) <= self.pj:
-            raise ValueError("low must not be above pj")
-        if not self.pj <= (self.pj if self.high is None else self.high):
-            raise ValueError("high must not be below pj")
-        return self
-
-    def at(self, sizes: Sizes, word_bits: int) -> tuple[float, float, float]:
-        """Picojoule of one count in a layer of these sizes, with its low and its high end."""
-        words = 0 if self.array is None else getattr(sizes, self.array)
-        if self.fifo is not None and (sizes.events or self.array is None):
-            words = self.fifo
-        access = self.pj_per_bit * words * word_bits
-        ends = (self.pj, self.low, self.high)
-        return tuple((self.pj if end is None else end) + access for end in ends)  # pyright: ignore
-
-
-def _shape(entry: Any) -> str:
-    """Whether an entry is one price or a table of them, so that errors name the right key."""
-    parts = entry.values() if isinstance(entry, dict) else ()
-    return "<types>" if parts and all(isinstance(p, (dict, Price)) for p in parts) else "<price>"
-
-
-Entry = Annotated[
-    Annotated[Price, Tag("<price>")] | Annotated[dict[str, Price], Tag("<types>")],
-    Discriminator(_shape),
-]
+Scope = Literal["per-operation", "all-in"]
+Evidence = Literal["measured", "simulated", "estimated"]
 
 
 class Chip(BaseModel):
@@ -83,39 +21,69 @@ class Chip(BaseModel):
 
     Attributes:
         name: By which it is found.
-        description: Node, precision, simulated or measured, what is not covered.
-        scope: ``"per-operation"``, or ``"all-in"``: one price that holds everything.
+        description: What it is, and what it does not cover.
+        node: The process, and the supply where it is known: ``"45 nm CMOS, 0.9 V"``.
+        precision: Of the operations that are priced: ``"fp32"``, ``"int8"``.
+        evidence: ``"measured"`` on silicon, ``"simulated"`` before it, or ``"estimated"``: worked
+            out, or of an origin that is not said. That of the weakest of its prices.
+        scope: ``"per-operation"``, or ``"all-in"``: one price per accumulate that holds everything.
         excluded: Counts that the list leaves out on purpose.
         word_bits: Bits of a word in memory.
         prices: By count, a price or a price for each type of neuron (``price`` in the file).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
     name: str = Field(min_length=1)
     description: str = Field(min_length=1)
-    scope: Literal["per-operation", "all-in"] = "per-operation"
+    node: str = Field(min_length=1)
+    precision: str = Field(min_length=1)
+    evidence: Evidence
+    scope: Scope = "per-operation"
     excluded: tuple[str, ...] = ()
     word_bits: int = Field(default=32, ge=1)
     prices: dict[str, Entry] = Field(alias="price", min_length=1)
 
     @model_validator(mode="after")
-    def _known(self) -> "Chip":
-        for name in (*self.prices, *self.excluded):
-            if name not in COUNTS:
-                raise ValueError(unknown("count", name, COUNTS))
-        if both := set(self.prices) & set(self.excluded):
-            raise ValueError(f"{', '.join(sorted(both))}: both priced and excluded")
-        if self.scope == "all-in" and len(self.prices) != 1:
-            raise ValueError(
-                "an all-in figure already holds everything: it must be the only price, got "
-                + ", ".join(self.prices)
-            )
+    def _consistent(self) -> "Chip":
+        for _, message in conflicts(self.prices, self.excluded, self.scope):
+            raise ValueError(message)
         return self
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Counts that it neither prices nor leaves out on purpose."""
+        return tuple(n for n in COUNTS if n not in self.prices and n not in self.excluded)
+
+    def each_price(self) -> Iterator[tuple[str, str, Price]]:
+        """Every price with its count and its type of neuron, empty where it is for all."""
+        for count, entry in self.prices.items():
+            for neuron, price in ({"": entry} if isinstance(entry, Price) else entry).items():
+                yield count, neuron, price
 
     def find(self, count: str, sizes: Sizes) -> Price | None:
         """The price of a count in a layer of these sizes, None where there is none."""
         entry = self.prices.get(count)
         return entry.get(sizes.neuron) if isinstance(entry, dict) else entry
+
+    def quantised(self, bits: int) -> "Chip | None":
+        """The same chip for activations of ``bits`` bits and weights of whole words.
+
+        Its ``mac`` costs ``ac + (mac - ac) * bits / word_bits``, and where the size of an array
+        decides what it costs to read an input or write an output, they are of ``bits`` bits.
+
+        Returns:
+            None where a price of ``mac`` or ``ac`` is missing.
+        """
+        mac, ac = self.prices.get("mac"), self.prices.get("ac")
+        if not (isinstance(mac, Price) and isinstance(ac, Price)):
+            return None
+        share = min(1.0, bits / self.word_bits)
+        changed: dict[str, Entry] = {"mac": with_fewer_bits(mac, ac, share)}
+        for count in ("event_read", "output_write"):
+            if isinstance(price := self.prices.get(count), Price):
+                update = {"pj_per_bit": price.pj_per_bit * share}
+                changed[count] = price.model_copy(update=update)
+        return self.model_copy(update={"prices": {**self.prices, **changed}})
 
     def price(self, counts: dict[str, OpCounts]) -> Energy:
         """What these counts cost.
@@ -124,7 +92,9 @@ class Chip(BaseModel):
             counts: By layer, as ``Meter.counts`` gives them.
 
         Returns:
-            Energy per sample in pJ; linear in the counts, with their graph.
+            Energy per sample in pJ; linear in the counts, with their graph. Where a count is priced
+            by type of neuron and a layer's type is not among them, ``unpriced`` names both:
+            ``"spike.LIF"``.
         """
         by_layer: dict[str, Tensor] = {}
         by_kind: dict[str, Tensor] = {}
@@ -137,7 +107,8 @@ class Chip(BaseModel):
                 price = self.find(count, done.sizes)
                 if price is None:
                     put = excluded if count in self.excluded else unpriced
-                    put[count] = put.get(count, 0) + number.detach()
+                    name = self._missing(count, done.sizes)
+                    put[name] = put.get(name, 0) + number.detach()
                     continue
                 pj, low, high = price.at(done.sizes, self.word_bits)
                 cost = number * pj
@@ -150,60 +121,38 @@ class Chip(BaseModel):
         total, floor, low, high = totals
         return Energy(total, floor, low, high, by_layer, by_kind, excluded, unpriced)
 
-
-_FILE_KEYS = ("name", "description", "scope", "excluded", "word_bits", "price")
-_CHIPS = resources.files("picojoule.energy") / "chips"
-
-
-def chip_names() -> list[str]:
-    """The names of the chips that come with picojoule."""
-    return sorted(file.name[:-5] for file in _CHIPS.iterdir() if file.name.endswith(".toml"))
+    def _missing(self, count: str, sizes: Sizes) -> str:
+        """What a price is missing for: a count, or a count of one type of neuron."""
+        return f"{count}.{sizes.neuron}" if count in self.prices and sizes.neuron else count
 
 
-def load_chip(name: str | Path) -> Chip:
-    """A chip by name, or from a user's own TOML file.
+def conflicts(
+    prices: Mapping[str, Any], excluded: Iterable[str], scope: str
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not go together in a price list: the key of each mistake, and what it is.
 
     Args:
-        name: One of ``chip_names()``, or the path of a file.
-
-    Raises:
-        ValueError: No chip of that name, or a file that is not a valid price list; the message
-            names the file and the key.
-        FileNotFoundError: A path where there is no file.
+        prices: By count, a ``Price`` or what a file has in its place.
+        excluded: Counts that the list leaves out.
+        scope: As in ``Chip``.
     """
-    if str(name) in chip_names():
-        return parse_chip((_CHIPS / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
-    path = Path(name)
-    if path.suffix != ".toml" and not path.exists():
-        raise ValueError(unknown("chip", str(name), chip_names()) + ", or the path of a .toml file")
-    if not path.is_file():
-        raise FileNotFoundError(f"no chip file at {path}")
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text in UTF-8: {error}") from error
-    return parse_chip(text, str(path))
-
-
-def parse_chip(text: str, file: str) -> Chip:
-    """A chip from the text of its file; ``file`` is named in errors."""
-    try:
-        return Chip.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        lines = [f"{file}: {_explained(problem)}" for problem in error.errors()]
-        raise ValueError("\n".join(lines)) from error
-
-
-def _explained(problem: Any) -> str:
-    """One of pydantic's errors: the key, what is wrong, and what to do."""
-    keys = [str(key) for key in problem["loc"] if key not in ("<price>", "<types>")]
-    where = ".".join(keys) or "chip"
-    if problem["type"] == "missing":
-        why = ": every number needs the place where it is published" if keys[-1] == "source" else ""
-        return f"{where} is missing{why}"
-    if problem["type"] == "extra_forbidden":
-        known = Price.model_fields if len(keys) > 1 else _FILE_KEYS
-        return unknown("key", where, [".".join([*keys[:-1], name]) for name in known])
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    for name in prices:
+        if name not in COUNTS:
+            yield ("price", name), unknown("count", name, COUNTS)
+    for name in excluded:
+        if name not in COUNTS:
+            yield ("excluded",), unknown("count", name, COUNTS)
+        elif name in prices:
+            yield ("excluded",), f"{name} is both priced and excluded"
+    if scope != "all-in":
+        return
+    for name, entry in prices.items():
+        if name != "ac" or is_by_type(entry):
+            told = f"{name} by type of neuron" if is_by_type(entry) else name
+            yield (
+                ("price", name),
+                (
+                    "an all-in figure already holds everything: one price of ac, for all neurons, must "
+                    f"be the only price, got {told}"
+                ),
+            )

@@ -18,7 +18,8 @@ class Energy:
         by_layer: The total by layer.
         by_kind: The total by count.
         excluded: Counts that the chip file says it leaves out.
-        unpriced: Counts that the chip has no price for; never taken as zero in silence.
+        unpriced: Counts that the chip has no price for; never taken as zero in silence. Where it
+            has one for other types of neuron, the type is named: ``"spike.LIF"``.
     """
 
     total: Tensor

@@ -20,6 +20,8 @@ class Kind:
         signed: Whether events count by magnitude.
         hidden: Whether neurons of the network put the events out.
         steps: Steps that the tensor spans, None where that is not known.
+        tally: Events at each place of the tensor's last axes, summed over all axes before them,
+            where that is known already. One sum then serves all who consume the tensor.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Kind:
     signed: bool = False
     hidden: bool = False
     steps: int | None = None
+    tally: Tensor | None = None
 
     @property
     def sparse(self) -> bool:
@@ -38,13 +41,17 @@ class Kind:
         """Whether values over scale are numbers of events."""
         return self.name in ("events", "levels")
 
+    def untallied(self) -> "Kind":
+        """The kind of other values of the same origin."""
+        return self if self.tally is None else replace(self, tally=None)
+
     def analog(self) -> "Kind":
         """The analog kind over the same steps."""
         return Kind("analog", steps=self.steps)
 
     def scaled(self, factor: float | Tensor) -> "Kind":
         """The kind after a multiplication by a constant."""
-        if not self.counted:
+        if not self.counted or self is NOTHING:
             return self
         if isinstance(factor, (int, float)) and not (math.isfinite(factor) and factor):
             return self.analog()
@@ -68,8 +75,15 @@ class Kind:
         return replace(self, name="levels", scale=self.scale * share)
 
 
+# Zeros, before anything is put into them: they take on the kind of whatever they are joined with.
+NOTHING = Kind("events")
+
+
 def joined(kinds: Sequence[Kind]) -> Kind:
     """The kind of tensors put side by side: theirs when all are equal, else what covers all."""
+    kinds = [kind for kind in kinds if kind is not NOTHING] or [NOTHING]
+    if len(kinds) == 1:
+        return kinds[0].untallied()
     first = kinds[0]
     hidden = any(kind.hidden for kind in kinds)
     if not all(_same_scale(first, kind) for kind in kinds):
@@ -83,6 +97,10 @@ def joined(kinds: Sequence[Kind]) -> Kind:
 
 def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
     """The kind of a sum or difference of two tensors."""
+    if second is NOTHING:
+        return first.untallied()
+    if first is NOTHING and not minus:
+        return second.untallied()
     if not (first.counted and second.counted):
         return first.analog()
     hidden = first.hidden or second.hidden

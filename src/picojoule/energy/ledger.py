@@ -8,8 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from picojoule.energy.composites import COMPOSITES
+from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
-from picojoule.energy.kinds import Kind, joined
+from picojoule.energy.elementwise import ELEMENTWISE, dense, reduction
+from picojoule.energy.kinds import NOTHING, Kind, joined
+from picojoule.energy.names import Unseen
 from picojoule.energy.provenance import (
     COPYING,
     CREATING,
@@ -17,19 +21,28 @@ from picojoule.energy.provenance import (
     PICKING,
     PROVENANCE,
     SAME,
+    SAME_ORDER,
+    ZEROS,
     name_of,
 )
-from picojoule.energy.rules import SYNAPSES, Synapses, matrix, windows
-from picojoule.energy.tally import Traffic, count_windows, event_map
+from picojoule.energy.rules import SYNAPSES, Synapses, windows
+from picojoule.energy.tally import Traffic, count_windows, event_map, version_of
 
-_PRODUCTS = frozenset("matmul rmatmul addmm baddbmm".split())
+# Products of two tensors that are equals: the one of which nothing is known is a weight.
+_EQUALS = frozenset(
+    """matmul linalg_matmul rmatmul addmm addmv baddbmm addbmm addr einsum tensordot inner outer ger
+    kron dot vdot vecdot linalg_vecdot""".split()
+)
+_CONSUMING = (frozenset(SYNAPSES) | frozenset(COMPOSITES)) - _EQUALS
+_LOOKUPS = ("embedding", "embedding_bag")  # of whole numbers, which have no kind
 
 
 class Ledger:
     """What one meter has learned while its network ran.
 
     Attributes:
-        traffic: One record per call with synapses.
+        convention: How to count where there are two honest answers.
+        traffic: One record per call with synapses, and one per output of neurons.
         others: Counts of everything else, by layer.
         missed: Functions that ran on values and have no rule, with their elements.
         reached: The ids of the parameters that met a rule.
@@ -37,7 +50,8 @@ class Ledger:
         steps: Steps of the network's input.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, convention: Convention) -> None:
+        self.convention = convention
         self.traffic: list[Traffic] = []
         self.others: list[tuple[str, OpCounts]] = []
         self.missed: dict[str, int] = {}
@@ -57,31 +71,46 @@ class Ledger:
         """What a tensor carries, None where nothing is known of it (weights and constants)."""
         return self._kinds.get(value) if isinstance(value, Tensor) else None
 
-    def record(self, layer: str, call: Synapses, kind: Kind) -> None:
-        """Takes down what arrived at which synapses."""
-        self._reach(weight for weight in (call.weight, call.bias) if weight is not None)
-        events = event_map(call.values, kind, call.fanout) if kind.sparse else None
-        self.traffic.append(
-            Traffic(layer, call.values, kind, call.fanout, call, events, self.valid, self.steps)
-        )
+    def is_new(self, value: Tensor) -> bool:
+        """Whether nothing was seen of where a tensor comes from."""
+        known = value in self._kinds or value in self._origins
+        return not known and value.is_floating_point()
 
-    def assume_analog(self, values: Iterable[Tensor]) -> None:
-        """Values from where nothing was seen are analog, unless they come from weights alone."""
-        for value in values:
-            known = value in self._kinds or value in self._origins
-            if not known and value.is_floating_point():
-                self.declare(value, Kind("analog"))
+    def miss(self, what: str, elements: int) -> None:
+        """Takes down what was met and not counted."""
+        self.missed[what] = self.missed.get(what, 0) + elements
+
+    def record(self, layer: str, call: Synapses, kind: Kind, **more: Any) -> None:
+        """Takes down what arrived at which synapses."""
+        self.reach(weight for weight in (call.weight, call.bias) if weight is not None)
+        multiplied = kind.name == "levels" and self.convention.levels == "multiply"
+        events = more.pop("events", None)
+        if kind.sparse and (events is None or multiplied):
+            events = event_map(call.values, kind, call.fanout, multiplied)
+            if not multiplied and events.dim() < call.values.dim() and kind is not NOTHING:
+                self._kinds[call.values] = replace(kind, tally=events)  # for the next consumer
+        self.traffic.append(
+            Traffic(
+                *(layer, call.values, kind, call.fanout, call, events, multiplied),
+                valid=self.valid,
+                steps=self.steps,
+                version=version_of(call.values),
+                **more,
+            )
+        )
 
     def see(self, layer: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs one torch function, counts it, and learns the kind of its result."""
         name = name_of(function)
-        with torch._C.DisableTorchFunction():  # what a meter does is nothing to one around it
+        with Unseen():
             known = self._known(layer, name, args, kwargs)
         result = function(*args, **kwargs)
-        with torch._C.DisableTorchFunction():
+        with Unseen():
             results = args[:1] if name == "setitem" else (result,)
             outputs = [value for value in tensors(results) if value.is_floating_point()]
-            if outputs and name not in CREATING:
+            if outputs and name in ZEROS:
+                self._kinds[outputs[0]] = NOTHING
+            elif outputs and name not in CREATING:
                 kwargs = {key: value for key, value in kwargs.items() if key != "out"}
                 self._learn(layer, function, name, args, kwargs, outputs, known)
         return result
@@ -91,11 +120,15 @@ class Ledger:
     ) -> list[Kind]:
         """The kinds that decide on a call, before it may change them in place."""
         inputs = tensors((*args, *(value for key, value in kwargs.items() if key != "out")))
-        if name in SYNAPSES:
-            self.assume_analog([args[0] if args else kwargs["input"]])
+        if name in _CONSUMING:
+            for value in inputs[:1]:
+                if self.is_new(value):
+                    self.declare(value, Kind("analog"))
+                    self.miss(f"{layer}: input of unknown origin", value.numel())
         known = [kind for value in inputs if (kind := self._kinds.get(value)) is not None]
-        if name in ("add", "sub") and len(known) > 1:
-            self._count_add(layer, inputs)
+        if known and name in ELEMENTWISE:
+            done = ELEMENTWISE[name](self.kind_of, self.valid, *args, **kwargs)
+            self.others.extend((layer, counts) for counts in done)
         if name in SAME and not (inputs and inputs[0] in self._kinds):
             return []  # what the others carry only says how
         return known
@@ -112,13 +145,17 @@ class Ledger:
     ) -> None:
         """Counts a call that has run and says what its results carry."""
         inputs = tensors((*args, *kwargs.values()))
-        if not known:
+        if name in COMPOSITES and (known or name in _LOOKUPS):
+            kind = self._compose(layer, name, outputs[0], args, kwargs)
+        elif not known:
             self._derive(inputs, outputs)
             return
-        if name in SAME:
+        elif name in SAME:
             kind = _spread(known[0], inputs[0], outputs[0]) if name in COPYING else known[0]
         else:
             kind = self._count(layer, name, args, kwargs, outputs[0], known)
+        if kind.tally is not None and not _in_order(name, inputs[0], outputs[0]):
+            kind = kind.untallied()
         kinds = [kind] * len(outputs)
         if kind.uneven and (name in SAME or name in JOINING or name == "pad"):
             kinds = self._moved(function, kind, args, kwargs)[: len(outputs)]
@@ -161,11 +198,9 @@ class Ledger:
             kind = analog if learned else joined(known)
             return kind.graded() if kind.uneven else kind
         if name in SYNAPSES:
-            call = SYNAPSES[name](out, *args, **kwargs)
+            skip = {"skip_zero_weights": True} if self.convention.skip_zero_weights else {}
+            call = SYNAPSES[name](out, *args, **kwargs, **skip)
             self.record(layer, call, self._kinds.get(call.values) or analog)
-            return analog
-        if name in _PRODUCTS:
-            self._matrix(layer, name, (*args, *kwargs.values()), out)
             return analog
         if rule := windows(name):
             pooled = rule(out, *args, **kwargs)
@@ -175,53 +210,46 @@ class Ledger:
             return known[0].levels(pooled.share)
         if learned and name in ("mul", "div", "setitem"):
             return known[0].graded() if known[0].sparse and name != "setitem" else analog
+        if name in ("sum", "mean"):
+            self.others.append((layer, reduction(out, inputs[0], known[0], self.valid)))
         if name in PROVENANCE:
             return PROVENANCE[name](self.kind_of, out, *args, **kwargs) or analog
         if name == "batch_norm":
             self._count_norm(layer, known[0], out)
             return analog
-        missed = f"{layer}: {name}"
-        self.missed[missed] = self.missed.get(missed, 0) + out.numel()
+        self.miss(f"{layer}: {name}", out.numel())
         return analog
 
-    def _matrix(self, layer: str, name: str, args: tuple[Any, ...], out: Tensor) -> None:
-        """A product of two matrices: the one that carries events meets the other as synapses."""
-        factors = tensors(args)[-2:]
-        left, right = reversed(factors) if name == "rmatmul" else factors
-        self._reach(factors)
-        first, second = self.kind_of(left), self.kind_of(right)
-        if first is not None and second is not None and first.counted and second.counted:
-            # what coincides is what the product counts
-            scale = first.scale * second.scale
-            hidden, signed = first.hidden or second.hidden, first.signed or second.signed
-            kind = Kind("levels", scale, signed, hidden, first.steps)
-            self.record(layer, Synapses(out, 1, None, None, out.numel()), kind)
-        elif first is not None and (first.sparse or second is None or not second.sparse):
-            call = matrix(out, left, right, left.shape[-1], learned=second is None)
-            self.record(layer, call, first)
-        elif second is not None:
-            call = matrix(out, right, left, left.shape[-1], learned=first is None)
-            self.record(layer, call, second)
+    def _compose(
+        self, layer: str, name: str, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Kind:
+        """Counts a function that holds several products."""
+        skip = {"skip_zero_weights": True} if self.convention.skip_zero_weights else {}
+        of = self._graded_of if self.convention.levels == "multiply" else self.kind_of
+        done = COMPOSITES[name](of, out, *args, **kwargs, **skip)
+        self.reach(done.reached)
+        for part, call, kind in done.products:
+            self.record(f"{layer}.{part}" if part else layer, call, kind)
+        if done.counts:
+            counts = {count: _number(n) * self.valid for count, n in done.counts.items()}
+            self.others.append((layer, OpCounts.of(counts, sizes=done.sizes)))
+        for what, elements in done.missed.items():
+            self.miss(f"{layer}: {what}", elements)
+        return done.kind or Kind("analog")
 
-    def _count_add(self, layer: str, values: list[Tensor]) -> None:
-        """A residual addition: one addition for each event of events, else for each element."""
-        kinds = [self._kinds[value] for value in values]
-        if not all(kind.counted for kind in kinds):
-            elements = torch.broadcast_shapes(*(value.shape for value in values)).numel()
-            self.others.append((layer, OpCounts(add=_float(elements * self.valid))))
-            return
-        for value, kind in zip(values, kinds, strict=True):
-            number = event_map(value, kind, 1).sum()
-            hidden = OpCounts(add=number) if kind.hidden else None
-            self.others.append((layer, OpCounts(add=number, hidden=hidden)))
+    def _graded_of(self, value: Any) -> Kind | None:
+        """The kind of a tensor where a level is one value to multiply by."""
+        kind = self.kind_of(value)
+        return kind.graded() if kind is not None and kind.name == "levels" else kind
 
     def _count_norm(self, layer: str, kind: Kind, out: Tensor) -> None:
         """Batch norm after synapses folds into them and costs nothing; that of spikes does not."""
-        if kind.sparse:
-            elements = _float(out.numel() * self.valid)
-            self.others.append((layer, OpCounts(add=elements, multiply=elements)))
+        if kind.sparse or not self.convention.fold_batch_norm:
+            self.others.append((layer, dense("add", out.numel(), self.valid)))
+            self.others.append((layer, dense("multiply", out.numel(), self.valid)))
 
-    def _reach(self, weights: Iterable[Tensor]) -> None:
+    def reach(self, weights: Iterable[Tensor]) -> None:
+        """Takes down which parameters met a rule, themselves or in what was made of them."""
         for weight in weights:
             self.reached |= self._origins.get(weight, frozenset())
 
@@ -231,6 +259,16 @@ class Ledger:
         if origins:
             for value in outputs:
                 self._origins[value] = origins
+
+
+def _number(value: float | Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
+def _in_order(name: str, value: Tensor, out: Tensor) -> bool:
+    """Whether a result holds the very values of its argument, in their order."""
+    same = value.numel() == out.numel() and value.device == out.device
+    return name in SAME_ORDER and same
 
 
 def _spread(kind: Kind, value: Tensor, out: Tensor) -> Kind:
@@ -251,7 +289,3 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
         elif isinstance(value, dict):
             found.extend(tensors(value.values()))
     return found
-
-
-def _float(number: float | Tensor) -> Tensor:
-    return torch.as_tensor(number, dtype=torch.float64)

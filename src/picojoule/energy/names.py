@@ -5,16 +5,19 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
 
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _PREFIXES = ("module.", "_forward_module.", "_orig_mod.")
+_WRAPPED = ("_forward_module", "_orig_mod")  # names that only wrappers use, at any depth
 
 
 def plain_name(name: str) -> str:
     """A dotted name without what wrappers put before it; empty for the network itself."""
     while name.startswith(_PREFIXES):
         name = name.split(".", 1)[1]
-    return "" if f"{name}." in _PREFIXES else name
+    parts = [part for part in name.split(".") if part not in _WRAPPED]
+    return "" if f"{name}." in _PREFIXES else ".".join(parts)
 
 
 def arguments(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -36,3 +39,25 @@ def arguments(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 def in_backward() -> bool:
     """Whether autograd runs checkpointed layers a second time."""
     return torch._C._current_graph_task_id() != -1
+
+
+class Unseen:
+    """What a meter does inside is nothing to another meter, nor to activation checkpointing.
+
+    A checkpointed region is run again for its gradient, then without a meter, and must save the
+    same tensors: those of the meter are kept out of its sight.
+    """
+
+    def __enter__(self) -> None:
+        self._quiet = torch._C.DisableTorchFunction()
+        self._quiet.__enter__()
+        self._apart = saved_tensors_hooks(_same, _same)
+        self._apart.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._apart.__exit__(*error)
+        self._quiet.__exit__(*error)
+
+
+def _same(value: Any) -> Any:
+    return value

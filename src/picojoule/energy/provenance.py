@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from picojoule.energy.kinds import Kind, joined, product, summed
+from picojoule.energy.kinds import NOTHING, Kind, joined, product, summed
 
 KindOf = Callable[[Any], Kind | None]
 
@@ -19,6 +19,11 @@ SAME = frozenset(
     reshape_as ravel unfold squeeze_ T mT H mH data diagonal masked_select
     requires_grad identity channel_shuffle pixel_shuffle pixel_unshuffle t abs""".split()
 )
+# Of those, the ones that keep all values in their order.
+SAME_ORDER = frozenset(
+    """view reshape flatten unflatten squeeze unsqueeze contiguous to float double half bfloat16 type
+    type_as clone alias view_as reshape_as ravel squeeze_ requires_grad identity""".split()
+)
 # Copies of a value along new or longer axes.
 COPYING = frozenset("expand expand_as repeat tile repeat_interleave".split())
 # Takes shape or type from its argument, but no value.
@@ -26,6 +31,8 @@ CREATING = frozenset(
     """zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty
     new_full new_tensor grad""".split()
 )
+# What is zero is no event until something is put into it.
+ZEROS = frozenset("zeros zeros_like new_zeros".split())
 JOINING = frozenset("cat concat concatenate stack hstack vstack dstack".split())
 PICKING = frozenset("amax amin max maximum min minimum".split())
 # What the operators and other spellings of a function are called.
@@ -168,6 +175,19 @@ def _where(of: KindOf, out: Tensor, condition: Any, input: Any, other: Any) -> K
     return joined(known) if len(known := [k for k in kinds if k]) == len(kinds) else None
 
 
+def _drawn(of: KindOf, out: Tensor, input: Any, *args: Any, **kwargs: Any) -> Kind | None:
+    kind = of(input)
+    return Kind("events", hidden=False, steps=None if kind is None else kind.steps)
+
+
+def _zero(of: KindOf, out: Tensor, input: Any) -> Kind | None:
+    return NOTHING
+
+
+def _filled(of: KindOf, out: Tensor, input: Any, *args: Any, **kwargs: Any) -> Kind | None:
+    return Kind("analog")
+
+
 def _copy(of: KindOf, out: Tensor, input: Any, src: Any, non_blocking: bool = False) -> Kind | None:
     return of(src)
 
@@ -187,4 +207,7 @@ PROVENANCE: dict[str, Callable[..., Kind | None]] = {
     "setitem": _setitem,
     "where": _where,
     "copy": _copy,
+    "bernoulli": _drawn,
+    "zero": _zero,
+    **dict.fromkeys(("fill", "normal", "uniform"), _filled),
 }

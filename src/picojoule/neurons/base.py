@@ -34,11 +34,13 @@ class Arrivals(NamedTuple):
         name: Under which name, below the neuron's own, they are counted.
         values: Events that arrived, [T, B, N], or of the last steps where none came before.
         weight: Their weights, [out, N].
+        steps: Which steps of the layer's own output the values are, None where they are not.
     """
 
     name: str
     values: Tensor
     weight: Tensor
+    steps: slice | None = None
 
 
 class Neuron(nn.Module, ABC):

@@ -73,5 +73,8 @@ class Recurrent(Neuron):
     def arrivals(self, out: Tensor, state: RecurrentState | None) -> Iterable[Arrivals]:
         """The spikes of each step's predecessor; the first step has none but those of ``state``."""
         last = out[:-1]
-        values = last if state is None else torch.cat([state.spikes.unsqueeze(0), last])
-        yield Arrivals("recurrent", values, self.weight)
+        if state is None:
+            yield Arrivals("recurrent", last, self.weight, steps=slice(0, -1))
+        else:
+            values = torch.cat([state.spikes.unsqueeze(0), last])
+            yield Arrivals("recurrent", values, self.weight)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from picojoule.data import Split, dataset, loader
 from picojoule.data import load as load_data
-from picojoule.energy import Chip, Meter, load_chip
+from picojoule.energy import Chip, Convention, Meter, load_chip
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
@@ -90,12 +90,19 @@ class Trained:
             energy_pj=float(chip.price(meter.counts).total),
         )
 
-    def measure(self, chips: Sequence[Chip], *, data_dir: str | None = None) -> Report:
+    def measure(
+        self,
+        chips: Sequence[Chip],
+        *,
+        data_dir: str | None = None,
+        convention: Convention = Convention(),
+    ) -> Report:
         """The report of the run with its test set measured again, on other chips.
 
         Args:
             chips: To price it on.
             data_dir: Folder of the data sets, where it is not the run's.
+            convention: How to count where there are two honest answers.
         """
         splits = load_data(self.recipe.data.name, data_dir or self.data_dir)
         encoder = build_encoder(self.recipe)
@@ -106,6 +113,7 @@ class Trained:
             chips=chips,
             inputs=encoder.kind,
             ann_steps=ann_steps(self.recipe),
+            convention=convention,
         )
         again = Report.of(found)
         accuracy = self.report.accuracy.model_copy(update={"test": found.accuracy})

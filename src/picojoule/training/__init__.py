@@ -6,10 +6,18 @@ from picojoule.training.finite import NonFiniteLoss
 from picojoule.training.measure import evaluate
 from picojoule.training.measurement import Cost, Measurement
 from picojoule.training.penalties import FixedPrice, Penalty
+from picojoule.training.published import (
+    BalancedPenalty,
+    RateTarget,
+    SpikePenalty,
+    SynapticPenalty,
+    SynOpsTarget,
+)
 from picojoule.training.records import Chosen, EpochRecord, Log, Validation, choose
 from picojoule.training.train import train
 
 __all__ = [
+    "BalancedPenalty",
     "Chosen",
     "Cost",
     "EnergyBudget",
@@ -20,6 +28,10 @@ __all__ = [
     "Measurement",
     "NonFiniteLoss",
     "Penalty",
+    "RateTarget",
+    "SpikePenalty",
+    "SynOpsTarget",
+    "SynapticPenalty",
     "Validation",
     "choose",
     "evaluate",

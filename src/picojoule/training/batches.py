@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Meter
+from picojoule.energy import Convention, Meter
 from picojoule.neurons import Neuron
 
 Inputs = str | Mapping[str, str]
@@ -33,7 +33,9 @@ def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:
     return getattr(loader.collate_fn, "kind", "analog") if inputs is None else inputs
 
 
-def metered(model: Any, x: Tensor, lengths: Tensor | None, inputs: Inputs) -> tuple[Tensor, Meter]:
+def metered(
+    model: Any, x: Tensor, lengths: Tensor | None, inputs: Inputs, convention: Convention
+) -> tuple[Tensor, Meter]:
     """Runs a network that Fabric has set up, and counts what it does.
 
     Args:
@@ -41,12 +43,14 @@ def metered(model: Any, x: Tensor, lengths: Tensor | None, inputs: Inputs) -> tu
         x: [T, B, ...].
         lengths: Steps of each sequence [B], None where all have T.
         inputs: The kind of ``x``, see ``Meter``.
+        convention: How to count, see ``Meter``.
 
     Returns:
         Output [T, B, K] and the meter.
     """
     net = model.module
     ours = any(isinstance(module, Neuron) for module in net.modules())
-    with Meter(net, samples=None if ours else x.shape[1], inputs=inputs) as meter:
+    samples = None if ours else x.shape[1]
+    with Meter(net, samples=samples, inputs=inputs, convention=convention) as meter:
         result = model(x) if lengths is None else model(x, lengths=lengths)
     return (result[0] if isinstance(result, tuple) else result), meter

@@ -1,5 +1,6 @@
 """A watch over the loss that does not make a step wait for the device."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ _NEVER = torch.iinfo(torch.int64).max
 
 
 class NonFiniteLoss(ArithmeticError):  # noqa: N818
-    """The loss, or a weight, became infinite or not a number.
+    """The loss, the energy of a layer or a weight became infinite or not a number.
 
     Attributes:
         epoch: Epoch in which it began, from 1.
@@ -30,7 +31,7 @@ class NonFiniteLoss(ArithmeticError):  # noqa: N818
 
 
 class LossWatch:
-    """Remembers on the device at which step the loss was first not finite.
+    """Remembers on the device at which step the loss or a layer's energy was first not finite.
 
     Args:
         device: Where the loss is.
@@ -38,10 +39,17 @@ class LossWatch:
 
     def __init__(self, device: torch.device) -> None:
         self._first = torch.full((), _NEVER, dtype=torch.int64, device=device)
+        self._bad: dict[str, Tensor] = {}
 
-    def see(self, loss: Tensor, step: int) -> None:
-        """Takes note of the loss of a step, without waiting for it."""
-        self._first = torch.where(loss.isfinite(), self._first, self._first.clamp(max=step))
+    def see(self, loss: Tensor, step: int, layers: Mapping[str, Tensor]) -> None:
+        """Takes note of the loss of a step and the energy of each layer, without waiting for it."""
+        bad = {name: ~e.detach().to(loss.device).isfinite() for name, e in layers.items()}
+        finite = loss.isfinite() & ~torch.stack([loss.new_zeros(()).bool(), *bad.values()]).any()
+        self._first = torch.where(finite, self._first, self._first.clamp(max=step))
+        now = self._first == step
+        for layer, found in bad.items():
+            before = self._bad.get(layer)
+            self._bad[layer] = now & found if before is None else before | (now & found)
 
     def check(self, fabric: Fabric, epoch: int, checkpoint: Path | None) -> None:
         """Reads the note; waits for the device, and is for all ranks to call together.
@@ -51,7 +59,9 @@ class LossWatch:
         """
         first = int(gathered(fabric, self._first).min())
         if first < _NEVER:
-            raise NonFiniteLoss("the loss", epoch, first, checkpoint)
+            bad = [layer for layer, found in self._bad.items() if bool(found)]
+            what = "the energy of " + ", ".join(f"layer '{name}'" for name in bad)
+            raise NonFiniteLoss(what if bad else "the loss", epoch, first, checkpoint)
 
 
 def check_weights(net: nn.Module, epoch: int, step: int, checkpoint: Path | None) -> None:

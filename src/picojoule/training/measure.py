@@ -11,7 +11,7 @@ from lightning_fabric import Fabric, is_wrapped
 from torch import nn
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip
+from picojoule.energy import Chip, Convention
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.measurement import Measurement, Totals
@@ -26,6 +26,7 @@ def evaluate(
     chips: Sequence[Chip],
     inputs: Inputs | None = None,
     ann_steps: int | None = None,
+    convention: Convention = Convention(),
     fabric: Fabric | None = None,
 ) -> Measurement:
     """Runs a network over a data set in evaluation mode and prices what it did.
@@ -43,6 +44,7 @@ def evaluate(
             ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
         ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; as many as the
             input has where left out.
+        convention: How to count where there are two honest answers.
         fabric: Device, precision and processes; one device where left out.
 
     Raises:
@@ -55,11 +57,11 @@ def evaluate(
     if len({chip.name for chip in chips}) < len(chips):
         raise ValueError(f"two chips of one name: {', '.join(chip.name for chip in chips)}")
     model: Any = net if is_wrapped(net) else fabric.setup_module(net)
-    totals = Totals(fabric, chips, ann_steps)
+    totals = Totals(fabric, chips, ann_steps, convention)
     with _evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
             x, label, lengths = unpacked(batch)
-            out, meter = metered(model, x, lengths, kind_of(loader, inputs))
+            out, meter = metered(model, x, lengths, kind_of(loader, inputs), convention)
             correct = readout(out, lengths).argmax(-1) == label
             totals.add(meter, correct, out.shape[0], counted=mine)
     if not totals.samples:

@@ -1,44 +1,17 @@
 """What was counted on a data set, summed, and priced once."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from picojoule.energy import Chip, Meter, OpCounts
+from picojoule.energy import Chip, Convention, Meter, OpCounts
+from picojoule.training.cost import Cost, cost_on
 from picojoule.training.ranks import gathered, summed_counts
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a data set costs on one chip, in pJ per sample.
-
-    Attributes:
-        total_pj: All that the chip prices.
-        floor_pj: The part that no hidden spike can change.
-        low_pj: The total at the low end of every price's range.
-        high_pj: The total at the high end.
-        spread: Standard error of ``total_pj`` over batches, as a share of it; 0 for one batch.
-        by_layer: The total by layer.
-        by_kind: The total by count.
-        excluded: Counts per sample that the chip file says it leaves out.
-        unpriced: Counts per sample that the chip has no price for.
-        ann_pj: The same architecture as a dense ANN; None where the chip has no price for a MAC.
-    """
-
-    total_pj: float
-    floor_pj: float
-    low_pj: float
-    high_pj: float
-    spread: float
-    by_layer: dict[str, float]
-    by_kind: dict[str, float]
-    excluded: dict[str, float]
-    unpriced: dict[str, float]
-    ann_pj: float | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +29,7 @@ class Measurement:
         uncounted: What ran in a batch and was not counted, with its elements.
         unreached: Layers with weights that no batch ran.
         seconds: What the measurement took.
+        convention: By which it was counted.
     """
 
     accuracy: float
@@ -68,6 +42,7 @@ class Measurement:
     uncounted: dict[str, int]
     unreached: tuple[str, ...]
     seconds: float
+    convention: Convention
 
 
 @dataclass
@@ -78,11 +53,13 @@ class Totals:
         fabric: Device and processes.
         chips: To price on.
         ann_steps: Steps of the dense ANN to compare with, None for as many as the input has.
+        convention: By which the meters count.
     """
 
     fabric: Fabric
     chips: Sequence[Chip]
     ann_steps: int | None
+    convention: Convention = Convention()
     steps: int = 0
     samples: list[int] = field(default_factory=list)
     correct: list[Tensor] = field(default_factory=list)
@@ -117,8 +94,13 @@ class Totals:
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
         dense = summed_counts(fabric, self.dense)
+        totals = whole_totals(counts)
+        each = {layer: one / samples for layer, one in counts.items()}
+        each_dense = {layer: one / samples for layer, one in dense.items()}
         costs = {
-            chip.name: _cost(chip, counts, dense, samples, _spread(energies[:, i], sizes))
+            chip.name: cost_on(
+                chip, each, each_dense, steps=self.steps, spread=_spread(energies[:, i], sizes)
+            )
             for i, chip in enumerate(self.chips)
         }
         return Measurement(
@@ -127,35 +109,13 @@ class Totals:
             steps=self.steps,
             parameters=parameters,
             spikes_per_neuron=_spikes_per_neuron(counts) / samples,
-            counts={layer: _numbers(one) for layer, one in counts.items()},
+            counts=totals,
             chips=costs,
             uncounted=self.uncounted,
             unreached=tuple(sorted(self.unreached or ())),
             seconds=time.perf_counter() - started,
+            convention=self.convention,
         )
-
-
-def _cost(
-    chip: Chip,
-    counts: dict[str, OpCounts],
-    dense: dict[str, OpCounts],
-    samples: int,
-    spread: float,
-) -> Cost:
-    energy = chip.price({layer: one / samples for layer, one in counts.items()})
-    ann = chip.price({layer: one / samples for layer, one in dense.items()})
-    return Cost(
-        total_pj=float(energy.total),
-        floor_pj=float(energy.floor),
-        low_pj=float(energy.low),
-        high_pj=float(energy.high),
-        spread=spread,
-        by_layer=_floats(energy.by_layer),
-        by_kind=_floats(energy.by_kind),
-        excluded=_floats(energy.excluded),
-        unpriced=_floats(energy.unpriced),
-        ann_pj=None if "mac" in ann.unpriced or "mac" in ann.excluded else float(ann.total),
-    )
 
 
 def _accumulate(totals: dict[str, OpCounts], counts: dict[str, OpCounts], samples: int) -> None:
@@ -165,20 +125,46 @@ def _accumulate(totals: dict[str, OpCounts], counts: dict[str, OpCounts], sample
         totals[layer] = totals[layer] + one if layer in totals else one
 
 
-def _numbers(counts: OpCounts) -> dict[str, float]:
-    """Totals as numbers; a mean over a batch times its size is whole but for its last bits."""
-    values = {name: value.item() for name, value in counts.items()}
-    return {name: value if name == "second" else round(value) for name, value in values.items()}
+def whole_totals(counts: Mapping[str, OpCounts]) -> dict[str, dict[str, float]]:
+    """Totals over a data set as numbers, whole but for ``second``.
+
+    A mean over a batch times its size is whole but for its last bits.
+
+    Args:
+        counts: Totals by layer.
+
+    Raises:
+        ValueError: A total that is not finite, or not whole; the message names layer and count.
+    """
+    values = {
+        layer: {name: value.item() for name, value in one.items()} for layer, one in counts.items()
+    }
+    # What a neuron puts out comes first: it is the cause of what arrives elsewhere.
+    each = [(layer, name) for layer, one in values.items() for name in one]
+    for layer, name in sorted(each, key=lambda at: at[1] != "spike"):
+        if not math.isfinite(value := values[layer][name]):
+            did = "put out" if name == "spike" else "counted"
+            told = "spikes" if name == "spike" else name
+            raise ValueError(
+                f"layer '{layer}' {did} {value} {told}: the network's input, its weights or its "
+                "states hold values that are not finite"
+            )
+        if name == "second":
+            continue
+        values[layer][name] = round(value)
+        if abs(value - round(value)) > 1e-9 * max(1.0, abs(value)):
+            raise ValueError(
+                f"layer '{layer}' counted {value:g} {name}, and events are whole numbers: the "
+                "input (or what a neuron puts out) was declared events or levels but holds other "
+                'values. Declare it as what it is, such as inputs="analog"'
+            )
+    return values
 
 
 def _spikes_per_neuron(counts: dict[str, OpCounts]) -> float:
     spiking = [one for one in counts.values() if "spike" in dict(one.items())]
     neurons = sum(one.sizes.potentials for one in spiking)
     return sum(one.spike.item() for one in spiking) / neurons if neurons else 0.0
-
-
-def _floats(values: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
 
 
 def _spread(energies: Tensor, samples: Tensor) -> float:

@@ -86,14 +86,12 @@ class FixedPrice(Penalty):
 
     def __init__(self, weight: float, reference_pj: float | None = None) -> None:
         super().__init__()
-        if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(f"weight must be 0 or more, got {weight}")
+        self.weight = checked_weight(weight)
         if reference_pj is not None and not (math.isfinite(reference_pj) and reference_pj > 0):
             raise ValueError(
                 f"reference_pj must be above 0, got {reference_pj}: give an energy per sample in "
                 "pJ, or leave it out to take that of the first batch"
             )
-        self.weight = weight
         reference = math.nan if reference_pj is None else reference_pj
         self.register_buffer("reference_pj", torch.tensor(reference, dtype=torch.float64))
 
@@ -110,3 +108,14 @@ class FixedPrice(Penalty):
     def _reference(self, energy: Energy) -> Tensor:
         first = energy.total.detach()
         return torch.where(self.reference_pj.isnan(), first, self.reference_pj)
+
+
+def checked_weight(weight: float) -> float:
+    """``weight`` where it is finite and at least 0.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not (math.isfinite(weight) and weight >= 0):
+        raise ValueError(f"weight must be 0 or more, got {weight}")
+    return weight

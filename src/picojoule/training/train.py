@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip
+from picojoule.energy import Chip, Convention, Energy
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.checkpoint import load, newest, save
@@ -45,6 +45,7 @@ def train(
     checkpoint: str | PathLike[str] | None = None,
     scheduler: LRScheduler | None = None,
     inputs: Inputs | None = None,
+    convention: Convention = Convention(),
     fabric: Fabric | None = None,
 ) -> Iterator[Log]:
     """Trains a network in place, one record at a time; stop iterating and it stops.
@@ -72,6 +73,7 @@ def train(
         scheduler: Of the learning rate, stepped after every step.
         inputs: The kind of the network's input, see ``Meter``; where left out, as the loader's
             ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
+        convention: How to count where there are two honest answers.
         fabric: Device, precision and processes, launched where it has several; one device where
             left out.
 
@@ -92,7 +94,8 @@ def train(
     if penalty is not None:
         fabric.to_device(penalty)
     kind = kind_of(loader, inputs)
-    task = _Task(fabric, model, wrapped, criterion, readout, chip, penalty, scheduler, kind)
+    parts = (criterion, readout, chip, penalty, scheduler, kind, convention)
+    task = _Task(fabric, model, wrapped, *parts)
     progress = Progress(fabric, net, optimizer, scheduler, penalty, generators(loader))
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None and (saved := newest(folder)) is not None:
@@ -123,6 +126,7 @@ class _Task:
     penalty: Penalty | None
     scheduler: LRScheduler | None
     inputs: Inputs
+    convention: Convention
 
     def measured(self, loader: DataLoader) -> Measurement:
         """The network as it is now, on a data set."""
@@ -132,6 +136,7 @@ class _Task:
             readout=self.readout,
             chips=[self.chip],
             inputs=self.inputs,
+            convention=self.convention,
             fabric=self.fabric,
         )
 
@@ -140,10 +145,10 @@ class _Task:
         return measurement.chips[self.chip.name]
 
 
-def _step(task: _Task, batch: Any, epoch: int, step: int) -> Log:
+def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
     """One step of the optimizer. Nothing in it waits for the device."""
     x, label, lengths = unpacked(batch)
-    out, meter = metered(task.model, x, lengths, task.inputs)
+    out, meter = metered(task.model, x, lengths, task.inputs, task.convention)
     scores = task.readout(out, lengths)
     energy = mean_energy(task.fabric, task.chip.price(meter.counts))
     loss = task.criterion(scores, label)
@@ -158,7 +163,7 @@ def _step(task: _Task, batch: Any, epoch: int, step: int) -> Log:
         task.scheduler.step()
     if task.penalty is not None:
         task.penalty.update(energy)
-    return Log(
+    log = Log(
         epoch=epoch,
         step=step,
         loss=loss.detach(),
@@ -167,6 +172,7 @@ def _step(task: _Task, batch: Any, epoch: int, step: int) -> Log:
         penalty=None if charge is None else charge.detach(),
         multiplier=None if task.penalty is None else task.penalty.multiplier,
     )
+    return log, energy
 
 
 def _epoch(
@@ -185,8 +191,8 @@ def _epoch(
     vars(batches)["_num_iter_calls"] = progress.epoch
     for batch in batches:
         progress.step += 1
-        log = _step(task, batch, epoch, progress.step)
-        watch.see(log.loss, progress.step)
+        log, energy = _step(task, batch, epoch, progress.step)
+        watch.see(log.loss, progress.step, energy.by_layer)
         sums += _weighed(log, samples=len(batch[1]))
         if progress.step % _CHECK_EVERY == 0:
             watch.check(fabric, epoch, folder and newest(folder))

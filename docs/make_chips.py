@@ -1,0 +1,118 @@
+"""Writes a page for each chip that comes with picojoule, made from its file.
+
+Run it after a change of a chip file, in the root of the repository: ``python docs/make_chips.py``.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from picojoule.energy import Chip, Price, chip_names, load_chip
+
+HERE = Path(__file__).parent / "chips"
+INDEX = """\
+# Chips
+
+A chip is a list of prices; [your own](../your-own-chip.md) is a file like these. The pages are
+made from the files by `python docs/make_chips.py`, and every number in them has its source. `pj
+chips show NAME` prints the same.
+
+*Per-operation* files price single events, and sum them up. *All-in* files hold one published
+figure, a whole chip's energy over its synaptic operations, to which nothing may be added. Evidence
+is *measured* on silicon, *simulated* before it, or *estimated*: worked out from other figures, or
+of an origin that is not said where it is quoted.
+
+Do not rank chips by this table. The figures are of different processes, voltages, precisions and
+loads; they hold different parts of a chip; and what one synaptic operation is differs as well. `pj
+measure RUN --chip all` shows what one network costs by each, and what each leaves out.
+
+"""
+
+
+def pages() -> dict[str, str]:
+    """The text of every page, by file name."""
+    chips = [load_chip(name) for name in chip_names()]
+    return {f"{chip.name}.md": page(chip) for chip in chips} | {"README.md": index(chips)}
+
+
+def index(chips: list[Chip]) -> str:
+    """All chips in one table."""
+    rows = [
+        (
+            f"[`{chip.name}`]({chip.name}.md)",
+            chip.node,
+            chip.precision,
+            chip.evidence,
+            chip.scope,
+            accumulate(chip),
+        )
+        for chip in chips
+    ]
+    columns = ("chip", "node", "precision", "evidence", "scope", "an accumulate, pJ")
+    return INDEX + table(columns, rows)
+
+
+def page(chip: Chip) -> str:
+    """One chip."""
+    facts = (
+        ("node", chip.node),
+        ("precision", chip.precision),
+        ("evidence", chip.evidence),
+        ("scope", chip.scope),
+        ("word", f"{chip.word_bits} bits"),
+    )
+    prices = [
+        (f"`{count}`" + (f" of {neuron}" if neuron else ""), *cells(price))
+        for count, neuron, price in chip.each_price()
+    ]
+    return "\n".join(
+        [
+            f"# {chip.name}\n",
+            f"{chip.description}\n",
+            table(("", ""), facts),
+            "Prices in pJ for one of each count; of `second`, in pW.\n",
+            table(("count", "pJ", "low to high", "note", "source"), prices),
+            f"Left out on purpose: {listed(chip.excluded)}.\n",
+            f"No price, and listed as such: {listed(chip.unpriced)}.\n",
+            "[All chips](README.md) · "
+            "[what each count is](../your-own-chip.md#what-can-be-priced)\n",
+        ]
+    )
+
+
+def cells(price: Price) -> tuple[str, str, str, str]:
+    """A price, its range, its note and its source."""
+    pj = f"{price.pj:g}"
+    if price.pj_per_bit:
+        array = [price.array] if price.array else []
+        queue = [f"a queue of {price.fifo} words"] if price.fifo else []
+        pj += f" + {price.pj_per_bit:g} per bit of {' or '.join(array + queue)}"
+    _, low, high = price.ends
+    return pj, "" if low == high else f"{low:g} to {high:g}", price.note, price.source
+
+
+def accumulate(chip: Chip) -> str:
+    """What an accumulate costs."""
+    price = chip.prices.get("ac")
+    if not isinstance(price, Price):
+        return "no price"
+    pj, band, *_ = cells(price)
+    return f"{pj} ({band})" if band else pj
+
+
+def listed(counts: tuple[str, ...]) -> str:
+    """Counts in a sentence."""
+    return ", ".join(f"`{count}`" for count in counts) or "nothing"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    for old in HERE.glob("*.md"):
+        old.unlink()
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")

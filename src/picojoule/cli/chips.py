@@ -1,0 +1,52 @@
+"""``pj chips``: list them, show one, check a file of one's own."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from picojoule.cli.console import ERR, OUT, say
+
+chips_app = typer.Typer(
+    invoke_without_command=True, help="Chips: list them, show one's prices, check a file."
+)
+
+
+@chips_app.callback()
+def chips(context: typer.Context) -> None:
+    """List the chips, show one's prices, or check a file of your own."""
+    if context.invoked_subcommand is None:
+        from picojoule.cli import show
+        from picojoule.energy import chip_names
+
+        OUT.print(show.chips(chip_names()))
+
+
+@chips_app.command("show")
+def chips_show(name: Annotated[str, typer.Argument(help="Name or path of a chip.")]) -> None:
+    """Show one chip with every price and its source."""
+    from picojoule.cli import show
+    from picojoule.energy import load_chip
+
+    OUT.print(show.chip(load_chip(name)))
+
+
+@chips_app.command("check")
+def chips_check(
+    file: Annotated[str, typer.Argument(help="Path (or name) of a chip.", metavar="FILE")],
+) -> None:
+    """Check a chip file: what it prices, or every mistake with its line and its key."""
+    from picojoule.cli import show
+    from picojoule.energy.chip_file import key_line, parse_chip, read_chip
+
+    try:
+        text, path = read_chip(file)
+        chip = parse_chip(text, path)
+    except ValueError as error:
+        ERR.print(Text(str(error), style="red"), soft_wrap=True)
+        raise typer.Exit(1) from None
+    for keys, doubt in show.doubts(chip):
+        line = f"{path}:{key_line(text, keys)}: {'.'.join(keys)}: {doubt}"
+        ERR.print(Text(line, style="yellow"), soft_wrap=True)
+    for line in show.checked(chip):
+        say(line)

@@ -1,0 +1,79 @@
+"""Rules of torch functions that hold several products, or count something besides them.
+
+A rule takes ``of``, which says what a tensor carries, the function's (first) result and its own
+arguments under their own names.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from picojoule.energy.composites.attention import attention, multi_head
+from picojoule.energy.composites.base import Composite
+from picojoule.energy.composites.cells import CELLS
+from picojoule.energy.composites.norms import (
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
+from picojoule.energy.composites.products import addmm, matmul, rmatmul
+from picojoule.energy.composites.resampling import interpolate
+from picojoule.energy.composites.subscripts import (
+    addr,
+    dot,
+    einsum,
+    inner,
+    outer,
+    tensordot,
+    vecdot,
+)
+from picojoule.energy.composites.tables import (
+    bilinear,
+    embedding,
+    embedding_bag,
+    fractional_pool,
+    lp_pool,
+    unpool,
+)
+
+__all__ = ["COMPOSITES", "CONSUMING", "LOOKUPS", "Composite"]
+
+COMPOSITES: dict[str, Callable[..., Composite]] = {
+    **dict.fromkeys(("matmul", "linalg_matmul"), matmul),
+    "rmatmul": rmatmul,
+    **dict.fromkeys(("addmm", "addmv", "baddbmm", "addbmm"), addmm),
+    "addr": addr,
+    "einsum": einsum,
+    "tensordot": tensordot,
+    "inner": inner,
+    **dict.fromkeys(("outer", "ger", "kron"), outer),
+    **dict.fromkeys(("dot", "vdot"), dot),
+    **dict.fromkeys(("vecdot", "linalg_vecdot"), vecdot),
+    "bilinear": bilinear,
+    "scaled_dot_product_attention": attention,
+    "multi_head_attention_forward": multi_head,
+    **CELLS,
+    "embedding": embedding,
+    "embedding_bag": embedding_bag,
+    "interpolate": interpolate,
+    "layer_norm": layer_norm,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    "rms_norm": rms_norm,
+    "local_response_norm": local_response_norm,
+    **{f"lp_pool{n}d": partial(lp_pool, n=n) for n in (1, 2, 3)},
+    **{
+        f"fractional_max_pool{n}d{end}": partial(fractional_pool, n=n)
+        for n in (2, 3)
+        for end in ("", "_with_indices")
+    },
+    **{f"max_unpool{n}d": unpool for n in (1, 2, 3)},
+}
+
+# Read by whole numbers that are no values: they count though no argument is known to carry any.
+LOOKUPS = frozenset(("embedding", "embedding_bag"))
+_EITHER = """matmul linalg_matmul rmatmul addmm addmv baddbmm addbmm addr einsum tensordot inner
+outer ger kron dot vdot vecdot linalg_vecdot""".split()
+# Those whose first argument is what arrives; a product's may be the weights.
+CONSUMING = frozenset(COMPOSITES) - LOOKUPS - frozenset(_EITHER)

@@ -1,0 +1,109 @@
+"""How many synapses or windows each input element meets: exact numbers from shapes and masks."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Axes = int | Sequence[int]
+Key = tuple[tuple[int, ...], ...]
+
+_CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
+_TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+
+
+def each(value: Axes, n: int) -> tuple[int, ...]:
+    """One value per axis; a value given once holds for all."""
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * n if len(values) == 1 else values
+
+
+def axes_key(*properties: Sequence[int]) -> Key:
+    """For each axis its size, outputs, kernel, stride, padding before it and dilation."""
+    return tuple(zip(*properties, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def place_map(key: Key, factor: int, flip: bool, device: torch.device) -> Tensor:
+    """Synapses of each input position, times ``factor``; ``flip`` counts from the output side."""
+    with torch.inference_mode(False):
+        return outer([_axis(axis, flip) for axis in key], device) * factor
+
+
+def share_map(lengths: list[list[int]], device: torch.device) -> float | Tensor:
+    """What one element contributes to its window's mean: one number where windows are equal."""
+    if all(len(set(axis)) == 1 for axis in lengths):
+        return 1 / prod(axis[0] for axis in lengths)
+    return 1 / outer(lengths, device)
+
+
+def window_lengths(axis: tuple[int, ...], padded: bool) -> list[int]:
+    """What torch divides each window's sum by, along one axis."""
+    size, outputs, kernel, stride, pad, _ = axis
+    lengths = []
+    for output in range(outputs):
+        start = output * stride - pad
+        end = min(start + kernel, size + pad)
+        lengths.append(end - start if padded else min(end, size) - max(start, 0))
+    return lengths
+
+
+def outer(axes: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """The product of one number per position of each axis, in float64."""
+    # A map made in inference mode would stay out of every later graph.
+    with torch.inference_mode(False):
+        result = torch.ones((), dtype=torch.float64)
+        for axis in axes:
+            result = result.unsqueeze(-1) * torch.tensor(axis, dtype=torch.float64)
+        return result.to(device)
+
+
+def present(weight: Tensor) -> Tensor:
+    """1 where there is a weight, 0 where it is exactly zero, in float64 and without a graph."""
+    with torch.inference_mode(False), torch.no_grad():
+        return (weight.detach() != 0).double()
+
+
+def convolved_map(key: Key, weight: Tensor, groups: int) -> Tensor:
+    """Weights that are not zero at each input element [C, ...] of a convolution."""
+    sizes, outs, _, strides, before, dilations = zip(*key, strict=True)
+    mask = present(weight)
+    with torch.inference_mode(False), torch.no_grad():
+        ones = mask.new_ones((1, weight.shape[0], *outs))
+        back = _TRANSPOSED[len(key) - 1]
+        reached = back(ones, mask, None, strides, 0, 0, groups, dilations)[0]
+        # What no window reaches at the end, and the padding that is no input.
+        reach = zip(sizes, before, reached.shape[1:], strict=True)
+        missing = [max(0, size + first - there) for size, first, there in reach]
+        reached = F.pad(reached, [end for length in reversed(missing) for end in (0, length)])
+        for axis, (size, first) in enumerate(zip(sizes, before, strict=True), start=1):
+            reached = reached.narrow(axis, first, size)
+        return reached.round()
+
+
+def transposed_map(key: Key, weight: Tensor, groups: int) -> Tensor:
+    """Weights that are not zero at each input element [C, ...] of a transposed convolution."""
+    # Its outputs are the inputs of the convolution that it is the transpose of.
+    outs, sizes, _, strides, pads, dilations = zip(*key, strict=True)
+    mask = present(weight)
+    with torch.inference_mode(False), torch.no_grad():
+        ones = mask.new_ones((1, weight.shape[1] * groups, *outs))
+        reached = _CONVOLUTIONS[len(key) - 1](ones, mask, None, strides, pads, dilations, groups)[0]
+        for axis, size in enumerate(sizes, start=1):
+            reached = reached.narrow(axis, 0, size)
+        return reached.round()
+
+
+def _axis(axis: tuple[int, ...], flip: bool) -> list[int]:
+    """For each input position along an axis, the (output, kernel position) pairs that touch it."""
+    size, outputs, kernel, stride, before, dilation = axis
+    touched = [0] * (outputs if flip else size)
+    for output in range(outputs):
+        for position in range(kernel):
+            index = output * stride + position * dilation - before
+            if 0 <= index < size:
+                touched[output if flip else index] += 1
+    return touched

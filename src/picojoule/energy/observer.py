@@ -1,0 +1,195 @@
+"""The observer: follows a network through its modules while a meter is on."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from picojoule._names import unknown
+from picojoule.energy.kinds import Kind
+from picojoule.energy.ledger import Ledger, tensors
+from picojoule.energy.names import Unseen, arguments, in_backward
+from picojoule.energy.population import Population
+from picojoule.energy.tally import Traffic, event_map, inside, step_map, version_of
+from picojoule.energy.watch import Calls
+
+
+class Observer:
+    """Learns from forward hooks which layer runs, what went in and what neurons put out.
+
+    Args:
+        names: The modules that can be seen, with their names.
+        neurons: Those that are layers of neurons.
+        inputs: The kind of the network's inputs, or a kind per argument name.
+        ledger: Takes down what is learned.
+        calls: Takes down how the network is called.
+
+    Attributes:
+        ran: The modules that ran.
+        silent: Whether the last module that ran gave back no tensor.
+        timed: Whether the network runs through time as picojoule's do, x [T, B, ...].
+    """
+
+    def __init__(
+        self,
+        names: Mapping[nn.Module, str],
+        neurons: Mapping[nn.Module, Population],
+        inputs: str | Mapping[str, str],
+        ledger: Ledger,
+        calls: Calls,
+    ) -> None:
+        self._names, self._neurons, self._inputs = names, neurons, inputs
+        self.ledger, self.calls = ledger, calls
+        self.timed = any(layer.timed for layer in neurons.values())
+        self.ran: set[nn.Module] = set()
+        self.silent = False
+        self._within: Tensor | None = None
+        self._stack: list[nn.Module] = []
+        self._arriving: dict[nn.Module, Any] = {}
+        self._depth = 0
+        self._quiet: Any = None
+
+    @property
+    def layer(self) -> str | None:
+        """Name of the layer that runs, None outside the network and inside neurons."""
+        return None if self._depth or not self._stack else self._names[self._stack[-1]]
+
+    def attach(self, net: nn.Module, undo: ExitStack) -> None:
+        """Follows ``net`` until ``undo`` is closed."""
+        undo.callback(self._listen)
+        hook = net.register_forward_pre_hook(self._start, with_kwargs=True)
+        undo.callback(hook.remove)
+        for module in self._names:
+            enter = module.register_forward_pre_hook(self._enter, with_kwargs=True)
+            undo.callback(enter.remove)
+            leave = module.register_forward_hook(self._leave, with_kwargs=True, always_call=True)
+            undo.callback(leave.remove)
+        undo.enter_context(_Watch(self))
+
+    def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
+        if in_backward():
+            return
+        named = {name: tensors([v]) for name, v in arguments(net, args, kwargs).items()}
+        first = self.calls.first(named)
+        declared = self._inputs
+        if not isinstance(declared, str):
+            for name in declared:
+                if name not in named:
+                    raise ValueError(unknown("input", name, named))
+        steps = first.shape[0] if self.timed else None
+        for name, values in named.items():
+            kind = declared if isinstance(declared, str) else declared.get(name, "analog")
+            for value in values:
+                if value.is_floating_point():
+                    self.ledger.declare(value, Kind(kind, steps=steps))
+        self._within, self.ledger.valid, self.ledger.steps = None, 1.0, steps or 1
+        lengths = named.get("lengths")
+        if lengths and self.timed:
+            steps_of = torch.arange(first.shape[0], device=first.device)[:, None]
+            self._within = steps_of < lengths[0].to(first.device)
+            self.ledger.valid = self._within.double().mean()
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if in_backward():
+            return
+        self.calls.refuse_reentrant()
+        self._stack.append(module)
+        self.ran.add(module)
+        if (layer := self._neurons.get(module)) is not None:
+            self._depth += 1
+            if self._depth == 1 and layer.arrivals is not None:
+                self._arriving[module] = layer.arrivals(module, args, kwargs)
+        if self._depth and self._quiet is None and torch._C._len_torch_function_stack() == 1:
+            # Nobody else watches: what runs inside neurons need not even pass by.
+            self._quiet = torch._C.DisableTorchFunction()
+            self._quiet.__enter__()
+
+    def _leave(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        if in_backward() or not (self._stack and self._stack[-1] is module):
+            return  # run again for its gradient, or an error before it was entered
+        self._stack.pop()
+        if self._depth == 1 and module in self._neurons:
+            self._listen()
+        results = tensors([result])
+        self.silent = not results
+        with Unseen():
+            if module in self._neurons:
+                if self._depth == 1 and results:
+                    self.ran.update(module.modules())
+                    self._count_neuron(module, (*args, *kwargs.values()), result)
+                self._depth -= 1
+            if not self._depth:
+                self._learn(module, results)
+
+    def _listen(self) -> None:
+        """Sees functions again after a layer of neurons."""
+        if self._quiet is not None:
+            self._quiet.__exit__(None, None, None)
+            self._quiet = None
+
+    def _learn(self, module: nn.Module, results: list[Tensor]) -> None:
+        """Values from where nothing was seen are analog, and listed unless a neuron's state."""
+        for value in filter(self.ledger.is_new, results):
+            self.ledger.declare(value, Kind("analog"))
+            if module not in self._neurons:
+                name, kind = self._names[module], type(module).__name__
+                self.ledger.miss(f"{name}: {kind} of unknown type", value.numel())
+
+    def _count_neuron(self, module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
+        """Updates, spikes and inner synapses of a neuron layer that has just run."""
+        layer, name, ledger = self._neurons[module], self._names[module], self.ledger
+        out = tensors([result])[0]
+        kind, steps, spikes = layer.kind, None, None
+        within, valid = (self._within, ledger.valid) if layer.timed else (None, 1.0)
+        if layer.timed:
+            kind = replace(kind, steps=out.shape[0])
+        if kind.sparse:
+            if layer.leading == 2 and out.dim() > 2:
+                steps = step_map(out, kind, within)
+            events = event_map(out, kind, 1) if steps is None else steps.sum(0)
+            spikes = events.sum()
+            fired = Traffic(
+                *(name, out, kind, 1, None, events),
+                within=within,
+                leading=layer.leading,
+                version=version_of(out),
+            )
+            ledger.traffic.append(fired)
+            kind = replace(kind, tally=events if within is None else None)
+        ledger.others.append((name, layer.count(out, spikes, valid)))
+        ledger.declare(out, kind)
+        arrived = self._arriving.pop(module, None)
+        for part in arrived(result) if arrived else ():
+            own = kind.untallied()
+            given = ledger.kind_of(args[0]) if args else None
+            source = {"output": own, "input": given}.get(part.source) or Kind("analog")
+            call, events = part.call, None
+            if within is not None:
+                values = inside(call.values, within[len(within) - len(call.values) :])
+                call = call._replace(values=values)
+            elif part.steps is not None and steps is not None:
+                events = steps[part.steps].sum(0)
+            ledger.record(f"{name}.{part.name}", call, source, events=events)
+
+
+class _Watch(TorchFunctionMode):
+    """Lets a meter see the functions that run inside its network, but not inside its neurons."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__()
+        self._observer = observer
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        layer = self._observer.layer
+        if layer is None:
+            return func(*args, **(kwargs or {}))
+        return self._observer.ledger.see(layer, func, args, kwargs or {})

@@ -1,0 +1,141 @@
+"""What a meter must know of how its network is called: samples, compilers, checkpoints."""
+
+import sys
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointFunction
+
+
+class Calls:
+    """The calls of a network inside a block, and the samples in them.
+
+    Args:
+        samples: Samples that the user says will run, None where they are counted.
+        needed: Whether they cannot be counted.
+
+    Raises:
+        TypeError: ``samples`` is no whole number.
+        ValueError: It is missing or not positive.
+    """
+
+    def __init__(self, samples: int | None, *, needed: bool) -> None:
+        if samples is None and needed:
+            raise ValueError(
+                "samples is needed: this network holds no picojoule neuron, and which of its axes "
+                "is the batch is not guessed. Pass samples=, the number of samples run inside"
+            )
+        if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int)):
+            raise TypeError(f"samples must be a whole number, got {samples!r}")
+        if samples is not None and samples < 1:
+            raise ValueError(f"samples must be at least 1, got {samples}")
+        self._declared = samples
+        self._shapes: list[torch.Size] = []
+        self._grad = False
+
+    @property
+    def samples(self) -> int:
+        """Those that the user said, else those seen on axis 1."""
+        return self._seen(1) if self._declared is None else self._declared
+
+    def first(self, named: Mapping[str, list[Tensor]]) -> Tensor:
+        """The first input of a call, floating-point if there is one.
+
+        Raises:
+            ValueError: There is none.
+        """
+        given = [value for values in named.values() for value in values]
+        given.sort(key=lambda value: not value.is_floating_point())
+        if not given:
+            raise ValueError(
+                "the network was called without a tensor: give it one, or meter the part of it "
+                "that takes one"
+            )
+        self._shapes.append(given[0].shape)
+        self._grad = torch.is_grad_enabled()
+        return given[0]
+
+    def check(self, *, timed: bool) -> None:
+        """Compares what the user said with what ran.
+
+        Args:
+            timed: Whether axis 1 is known to be the batch.
+
+        Raises:
+            ValueError: No axis holds so many samples or a multiple, in a call or over all calls.
+        """
+        said = self._declared
+        if said is None or (said == 1 and not timed):
+            return
+        axes = [1] if timed else range(min(map(len, self._shapes)))
+        sums = {self._seen(axis) for axis in axes}
+        sizes = {shape[axis] for shape in self._shapes for axis in axes}
+        folded = 0 if timed else said  # steps may be folded into the batch of a foreign network
+        if said not in sums | sizes and not (folded and any(n % said == 0 for n in sums | sizes)):
+            shapes = ", ".join(str(list(shape)) for shape in dict.fromkeys(self._shapes))
+            raise ValueError(
+                f"samples={said}, but no axis of the inputs that ran ({shapes}) holds so many "
+                "or a multiple, in one call or in all: pass the number of samples run inside the block"
+            )
+
+    def refuse_reentrant(self) -> None:
+        """Finds the form of activation checkpointing that would lose the penalty's gradient.
+
+        Raises:
+            RuntimeError: It is in use.
+        """
+        if not self._grad or torch.is_grad_enabled():
+            return
+        frame = sys._getframe()
+        while frame is not None:
+            if frame.f_code is CheckpointFunction.forward.__code__:
+                raise RuntimeError(
+                    "activation checkpointing in its reentrant form runs layers without a graph, "
+                    "and the gradient of the energy would be lost: pass use_reentrant=False to "
+                    "torch.utils.checkpoint"
+                )
+            frame = frame.f_back
+
+    def _seen(self, axis: int) -> int:
+        return sum(shape[axis] for shape in self._shapes if len(shape) > axis)
+
+
+def scripted(net: nn.Module) -> dict[nn.Module, nn.Module | None]:
+    """Scripted and traced modules, each with the nearest module around it that can be seen.
+
+    Raises:
+        ValueError: The network itself is one.
+    """
+    if isinstance(net, torch.jit.ScriptModule):
+        raise ValueError(
+            "the network is scripted or traced, and what runs inside cannot be seen: meter the "
+            "network as it was before"
+        )
+    found: dict[nn.Module, nn.Module | None] = {}
+
+    def visit(module: nn.Module, holder: nn.Module) -> None:
+        for part in module.children():
+            if isinstance(part, torch.jit.ScriptModule):
+                found[part] = holder
+                visit(part, holder)
+            else:
+                visit(part, part)
+
+    visit(net, net)
+    return found
+
+
+def eager(net: nn.Module, undo: ExitStack) -> None:
+    """Runs compiled modules uncompiled until ``undo`` is closed, and says so once."""
+    compiled = [m for m in net.modules() if hasattr(m, "_orig_mod") or m._compiled_call_impl]
+    if compiled or "torch._dynamo" in sys.modules:
+        undo.enter_context(torch.compiler.set_stance("force_eager"))
+    if compiled:
+        warnings.warn(
+            "what torch.compile made of this network cannot be seen: under a Meter it runs "
+            "uncompiled, which is slower",
+            stacklevel=4,
+        )

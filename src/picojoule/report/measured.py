@@ -1,0 +1,51 @@
+"""The record of a network that no recipe describes."""
+
+from collections.abc import Sequence
+
+from torch import nn
+from torch.utils.data import DataLoader
+
+from picojoule.energy import Chip, Convention
+from picojoule.readout import Readout
+from picojoule.report.record import Report
+from picojoule.training import evaluate
+from picojoule.training.batches import Inputs
+
+
+def measure(
+    net: nn.Module,
+    loader: DataLoader,
+    *,
+    readout: Readout,
+    chips: Sequence[Chip],
+    inputs: Inputs | None = None,
+    ann_steps: int | None = None,
+    convention: Convention = Convention(),
+) -> Report:
+    """The accuracy and the energy of a network on a test set.
+
+    Args:
+        net: x [T, B, ...] to out [T, B, K] and a state.
+        loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
+        readout: out [T, B, K] and lengths to scores [B, K].
+        chips: To price it on.
+        inputs: The kind of the network's input: ``"analog"``, ``"events"`` or ``"levels"``; where
+            left out, as the loader's ``collate_fn.kind`` says, else ``"analog"``.
+        ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; as many as the
+            input has where left out.
+        convention: How to count where there are two honest answers.
+
+    Raises:
+        ValueError: An empty data set, batches of other parts, or two chips of one name; a count
+            that is not finite, or events that are no whole numbers.
+    """
+    found = evaluate(
+        net,
+        loader,
+        readout=readout,
+        chips=chips,
+        inputs=inputs,
+        ann_steps=ann_steps,
+        convention=convention,
+    )
+    return Report.of(found)

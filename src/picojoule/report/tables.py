@@ -1,0 +1,155 @@
+"""How energies look to people: every figure beside what it is to be held against."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from picojoule.training import Cost
+from picojoule.units import format_energy
+
+if TYPE_CHECKING:
+    from picojoule.report.record import Report
+
+_MEMORY = ("event_read", "weight_read", "state_read", "state_write", "output_write")
+_NOTABLE = 0.005  # of the total: what rounds to one percent
+
+
+def by_layer_and_kind(report: "Report") -> Group:
+    """Energy by layer with totals and dense ANNs, and by kind of count: two columns per chip."""
+    chips = report.chips
+    layers = _split("layer", chips, {name: chip.by_layer for name, chip in chips.items()})
+    layers.add_section()
+    costs = list(chips.values())
+    _add(layers, "total", [(format_energy(one.total_pj), "") for one in costs])
+    if any(_band(one) for one in costs):
+        _add(layers, "low to high", [(_band(one), "") for one in costs])
+    _add(layers, "floor", [_part(one.floor_pj, one.total_pj) for one in costs])
+    layers.add_section()
+    _add(layers, "dense ANN", [_beside(one.ann_pj, one) for one in costs])
+    quantised = _quantised(costs)
+    _add(layers, quantised, [_beside(one.quantised_ann_pj, one) for one in costs])
+    if report.spike_rate:
+        layers.add_section()
+        _add(layers, "spikes per neuron and step", [(f"{report.spike_rate:.3g}", "")] * len(costs))
+        _add(layers, "as dear as the dense ANN at", [(_even(one)[0], "") for one in costs])
+        _add(layers, f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs])
+    kinds = _split("kind", chips, {name: chip.by_kind for name, chip in chips.items()})
+    return Group(layers, kinds)
+
+
+def comparison(report: "Report") -> Table:
+    """One row per chip: energy, dense ANNs, break-even rates, and the share by kind."""
+    costs = list(report.chips.values())
+    quantised = _quantised(costs)
+    title = f"energy per inference by chip, at {report.spike_rate:.3g} spikes per neuron and step"
+    table = Table(title=title, title_justify="left", min_width=len(title), show_lines=True)
+    table.add_column("chip", no_wrap=True)
+    for column in ("energy", "dense ANN", quantised, "as dear at"):
+        table.add_column(column, justify="right")
+    table.add_column("by kind", overflow="fold")
+    table.add_column("no price for", overflow="fold")
+    for name, one in report.chips.items():
+        table.add_row(*(Text(cell) for cell in _row(name, one)))
+    return table
+
+
+def times(ratio: float) -> str:
+    """How many times as much, in two digits.
+
+    Example:
+        >>> times(18.93), times(1.394), times(0.0712)
+        ('19x', '1.4x', '0.071x')
+    """
+    return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
+
+
+def _row(name: str, one: Cost) -> Iterable[str]:
+    said = ", ".join(filter(None, (one.precision, one.scope)))
+    missing = ", ".join(one.unpriced)
+    if not one.by_kind:
+        return (f"{name}\n{said}", "nothing here\nhas a price", "", "", "", "", missing)
+    beside = ("\n".join(_beside(pj, one)) for pj in (one.ann_pj, one.quantised_ann_pj))
+    even = [part for part in _even(one) if part]
+    energy = "\n".join(filter(None, (format_energy(one.total_pj), _band(one))))
+    return (f"{name}\n{said}", energy, *beside, "\n".join(even), _shares(one), missing)
+
+
+def _shares(one: Cost) -> str:
+    """The share of each kind of count, the largest first, all accesses to memory as one."""
+    grouped: dict[str, float] = {}
+    for count, pj in one.by_kind.items():
+        kind = "memory" if count in _MEMORY else count
+        grouped[kind] = grouped.get(kind, 0.0) + pj
+    ordered = sorted(grouped.items(), key=lambda item: -item[1])
+    return ", ".join(
+        f"{kind} {pj / one.total_pj:.0%}" for kind, pj in ordered if pj > _NOTABLE * one.total_pj
+    )
+
+
+def _quantised(costs: Iterable[Cost]) -> str:
+    """What the quantised ANN is called: by its bits, which all chips have in common."""
+    bits = {one.quantised_ann_bits for one in costs} - {None}
+    return f"{bits.pop()}-bit ANN" if bits else "quantised ANN"
+
+
+def _band(one: Cost) -> str:
+    """The total at both ends of its prices, empty where they are one."""
+    if one.low_pj == one.total_pj == one.high_pj:
+        return ""
+    return f"{format_energy(one.low_pj)} to {format_energy(one.high_pj)}"
+
+
+def _beside(pj: float | None, one: Cost) -> tuple[str, str]:
+    """What an ANN costs, and how many times what the spiking network does."""
+    if pj is None:
+        return "", ""
+    return format_energy(pj), times(pj / one.total_pj) if one.total_pj else ""
+
+
+def _even(one: Cost) -> tuple[str, str]:
+    """The spike rates at which the network costs what the dense and the quantised ANN do."""
+    pairs = (
+        (one.ann_pj, one.break_even_rate),
+        (one.quantised_ann_pj, one.quantised_break_even_rate),
+    )
+    return tuple(_rate(pj, rate, one) for pj, rate in pairs)  # pyright: ignore[reportReturnType]
+
+
+def _rate(ann_pj: float | None, rate: float | None, one: Cost) -> str:
+    if rate is not None:
+        return f"{rate:.3g}"
+    return "no rate" if ann_pj is not None and ann_pj < one.floor_pj else ""
+
+
+def _part(pj: float | None, total_pj: float) -> tuple[str, str]:
+    """An energy and its share of the total."""
+    if pj is None:
+        return "", ""
+    return format_energy(pj), f"{pj / total_pj:.0%}" if total_pj else ""
+
+
+def _split(what: str, chips: Mapping[str, Cost], parts: Mapping[str, Mapping[str, float]]) -> Table:
+    title = f"energy per inference by {what}"
+    table = Table(title=title, title_justify="left", min_width=len(title))
+    table.add_column(what)
+    for name, one in chips.items():
+        table.add_column(f"{name}\n{one.precision}".strip(), justify="right")
+        table.add_column("share", justify="right")
+    names = dict.fromkeys(name for split in parts.values() for name in split)
+    for name in sorted(names, key=_position):
+        cells = [_part(parts[chip].get(name), one.total_pj) for chip, one in chips.items()]
+        _add(table, name, cells)
+    return table
+
+
+def _add(table: Table, label: str, cells: Iterable[tuple[str, str]]) -> None:
+    """A row with two cells for each chip."""
+    table.add_row(label, *(text for pair in cells for text in pair))
+
+
+def _position(layer: str) -> list[int]:
+    """Sorts numbered layers by their numbers and leaves all others in the order they have."""
+    return [int(part) if part.isdigit() else -1 for part in layer.split(".")]

@@ -1,0 +1,139 @@
+"""What a data set costs on one chip, beside the dense networks it is to be held against."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from picojoule.energy import Chip, OpCounts
+
+
+class Cost(BaseModel):
+    """What one sample costs on one chip, in pJ.
+
+    The break-even rates follow from the energy being linear in the spikes of hidden neurons. They
+    are None where no ANN is priced, where no hidden spike was seen, and where the floor alone costs
+    more than the ANN, so that the spiking network is dearer at any rate.
+
+    Attributes:
+        total_pj: All that the chip prices.
+        floor_pj: The part that no hidden spike can change.
+        low_pj, high_pj: The total at the ends of the prices' published ranges.
+        by_layer, by_kind: The total split by layer and by count.
+        excluded: Counts per sample that the chip file says it leaves out.
+        unpriced: Counts per sample that the chip has no price for; not in the total.
+        ann_pj: The same architecture as a dense ANN, in the chip's own precision; None where the
+            chip has no price for a MAC.
+        quantised_ann_pj: The same with activations of ``quantised_ann_bits`` bits.
+        quantised_ann_bits: ceil(log2(T + 1)): what T steps of one spike can tell apart, after Yan
+            et al., arXiv:2409.08290.
+        break_even_rate: Spikes per neuron and step at which the network would cost ``ann_pj``.
+        quantised_break_even_rate: At which it would cost ``quantised_ann_pj``.
+        spread: Standard error of ``total_pj`` over batches, as a share of it; 0 for one batch.
+        scope, precision: As the chip file says.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    total_pj: float
+    floor_pj: float
+    low_pj: float
+    high_pj: float
+    by_layer: dict[str, float]
+    by_kind: dict[str, float]
+    excluded: dict[str, float]
+    unpriced: dict[str, float]
+    ann_pj: float | None
+    quantised_ann_pj: float | None = None
+    quantised_ann_bits: int | None = None
+    break_even_rate: float | None = None
+    quantised_break_even_rate: float | None = None
+    spread: float = 0.0
+    scope: str = ""
+    precision: str = ""
+
+
+def cost_on(
+    chip: Chip,
+    counts: dict[str, OpCounts],
+    dense: dict[str, OpCounts],
+    *,
+    steps: int,
+    spread: float,
+) -> Cost:
+    """What a network costs on a chip.
+
+    Args:
+        chip: To price it on.
+        counts: By layer, per sample.
+        dense: Those of the same architecture as a dense ANN.
+        steps: T of the output.
+        spread: Standard error over batches, as a share of the total.
+    """
+    energy = chip.price(counts)
+    total, floor = float(energy.total), float(energy.floor)
+    rate = spike_rate({layer: _floats(dict(one.items())) for layer, one in counts.items()})
+    bits = steps.bit_length()  # that is ceil(log2(steps + 1))
+    ann, quantised = _dense_pj(chip, dense), _dense_pj(chip.quantised(bits), dense)
+    return Cost(
+        total_pj=total,
+        floor_pj=floor,
+        low_pj=float(energy.low),
+        high_pj=float(energy.high),
+        by_layer=_floats(energy.by_layer),
+        by_kind=_floats(energy.by_kind),
+        excluded=_floats(energy.excluded),
+        unpriced=_floats(energy.unpriced),
+        ann_pj=ann,
+        quantised_ann_pj=quantised,
+        quantised_ann_bits=None if quantised is None else bits,
+        break_even_rate=break_even(rate, total, floor, ann),
+        quantised_break_even_rate=break_even(rate, total, floor, quantised),
+        spread=spread,
+        scope=chip.scope,
+        precision=chip.precision,
+    )
+
+
+def break_even(rate: float, total_pj: float, floor_pj: float, ann_pj: float | None) -> float | None:
+    """The spike rate at which a network costs what an ANN does.
+
+    Args:
+        rate: Spikes per neuron and step as they are.
+        total_pj: What the network costs at that rate.
+        floor_pj: What it would cost without a hidden spike.
+        ann_pj: What the ANN costs, None where that is not known.
+
+    Returns:
+        None where there is no such rate, or no telling.
+
+    Example:
+        >>> break_even(0.1, total_pj=50.0, floor_pj=10.0, ann_pj=30.0)
+        0.05
+    """
+    if ann_pj is None or ann_pj < floor_pj or total_pj <= floor_pj or not rate:
+        return None
+    return rate * (ann_pj - floor_pj) / (total_pj - floor_pj)
+
+
+def spike_rate(counts: Mapping[str, Mapping[str, float]]) -> float:
+    """Mean spikes per neuron and step of all layers that spike; 0 where none does.
+
+    Args:
+        counts: By layer and count, per sample or in total.
+    """
+    spiking = [layer for layer in counts.values() if "spike" in layer]
+    updates = sum(layer.get("update", 0) for layer in spiking)
+    return sum(layer["spike"] for layer in spiking) / updates if updates else 0.0
+
+
+def _dense_pj(chip: Chip | None, dense: dict[str, OpCounts]) -> float | None:
+    """What a dense ANN costs, None on a chip that cannot run one."""
+    if chip is None:
+        return None
+    energy = chip.price(dense)
+    unknown = "mac" in energy.unpriced or "mac" in energy.excluded
+    return None if unknown else float(energy.total)
+
+
+def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}

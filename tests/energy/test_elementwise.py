@@ -1,0 +1,193 @@
+"""Operations on elements: additions and multiplications outside synapses, counted by hand."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from energy.metering import Two, events, run, total, totals
+from picojoule.energy import Convention, Meter
+from picojoule.energy import tally as tallying
+from picojoule.networks import Sequential
+from picojoule.neurons import LIF, Recurrent
+
+X, Y = events(4, 3, 8), events(4, 3, 8)
+N, ONES, BOTH = X.numel(), int(X.sum()), int(X.sum() + Y.sum())
+VECTOR = torch.rand(8)
+MASK = torch.rand(4, 3, 8) < 0.5
+
+OF_EVENTS = {
+    "events plus events": (lambda x, y: x + y, {"add": BOTH}),
+    "events minus events": (lambda x, y: x - y, {"add": BOTH}),
+    "events plus a constant": (lambda x, y: x + 0.5, {"add": N}),
+    "events plus nothing": (lambda x, y: 0 + x, {}),
+    "the opposite": (lambda x, y: 1 - x, {}),
+    "events times a constant": (lambda x, y: x * 0.5 / 3, {}),
+    "events times a mask": (lambda x, y: x * MASK, {}),
+    "events times events": (lambda x, y: x * y, {}),
+    "events times values": (lambda x, y: x * VECTOR, {"multiply": ONES}),
+    "levels times values": (lambda x, y: (x + x) * VECTOR, {"add": 2 * ONES, "multiply": ONES}),
+    "sum of events": (lambda x, y: x.sum(0), {"add": ONES}),
+    "mean of events": (lambda x, y: x.mean(0), {"add": ONES}),
+    "sum of levels": (lambda x, y: (x + y).sum(), {"add": 2 * BOTH}),
+    "in place": (lambda x, y: x.add_(y), {"add": BOTH}),
+}
+OF_ANALOG = {
+    "plus a constant": (lambda x, y: x + 0.5, {"add": N}),
+    "one of another shape": (lambda x, y: x + y[:1], {"add": N}),
+    "minus": (lambda x, y: x - y, {"add": N}),
+    "times a constant": (lambda x, y: x * 0.5, {"multiply": N}),
+    "over a constant": (lambda x, y: x / 3, {"multiply": N}),
+    "times values": (lambda x, y: x * VECTOR, {"multiply": N}),
+    "times one another": (lambda x, y: x * y, {"multiply": N}),
+    "times a mask": (lambda x, y: x * MASK, {}),
+    "sum": (lambda x, y: x.sum(0), {"add": N - N // 4}),
+    "mean of all": (lambda x, y: x.mean(), {"add": N - 1}),
+    "in place": (lambda x, y: x.mul_(2.0), {"multiply": N}),
+    "one minus": (lambda x, y: 1 - x, {"add": N}),
+}
+
+
+@pytest.mark.parametrize("case", OF_EVENTS)
+def test_events(case):
+    function, expected = OF_EVENTS[case]
+    meter = run(Two(lambda net, x, y: function(x.clone(), y)), X, Y)
+    assert totals(meter) == {name: number for name, number in expected.items() if number}
+    assert meter.uncounted == {}
+
+
+@pytest.mark.parametrize("case", OF_ANALOG)
+def test_analog_values(case):
+    function, expected = OF_ANALOG[case]
+    meter = run(Two(lambda net, x, y: function(x.clone(), y)), X, Y, inputs="analog")
+    assert totals(meter) == expected
+    assert meter.uncounted == {}
+
+
+def test_a_learned_factor_and_a_learned_addend():
+    net = Two(lambda net, x: x * net.scale + net.shift, scale=nn.Parameter(torch.rand(8)))
+    net.shift = nn.Parameter(torch.rand(8))
+    assert totals(run(net, X)) == {"multiply": ONES, "add": N}
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_batch_norm_folds_unless_asked_otherwise(fold):
+    net = nn.Sequential(nn.Conv1d(3, 2, 3), nn.BatchNorm1d(2)).eval()
+    with Meter(net, samples=4, inputs="events", convention=Convention(fold_batch_norm=fold)) as m:
+        net(X)
+    elements = 4 * 2 * 6
+    assert m.counts["0"].ac.item() > 0
+    found = total(m, "add") * 4, total(m, "multiply") * 4 - 2 * ONES  # two place an event
+    assert found == ((0, 0) if fold else (elements, elements))
+
+
+def test_levels_are_accumulated_or_multiplied():
+    levels = X + Y
+    layer = nn.Linear(8, 5, bias=False)
+    found = []
+    for way in ("accumulate", "multiply"):
+        with Meter(layer, samples=1, inputs="levels", convention=Convention(levels=way)) as meter:
+            layer(levels)
+        found.append(totals(meter))
+    some = int((levels > 0).sum())
+    assert (found[0]["ac"], found[0].get("mac", 0), found[0]["event_read"]) == (BOTH * 5, 0, BOTH)
+    assert (found[1]["mac"], found[1].get("ac", 0), found[1]["event_read"]) == (some * 5, 0, some)
+    assert found[1]["weight_read"] == some * 5
+
+
+def test_a_multiplied_level_has_a_gradient_up_to_one():
+    x = torch.tensor([[0.0, 1.0, 2.0]], requires_grad=True)
+    layer = nn.Linear(3, 5)
+    with Meter(layer, samples=1, inputs="levels", convention=Convention(levels="multiply")) as m:
+        layer(x)
+    m.counts["network"].mac.backward()
+    assert x.grad.tolist() == [[5, 5, 0]]
+
+
+def test_another_word_for_levels_is_refused():
+    with pytest.raises(ValueError, match="'multipy': did you mean 'multiply'"):
+        Convention(levels="multipy")
+
+
+def test_zeros_take_on_the_kind_of_what_they_are_joined_with():
+    def forward(net, x):
+        padded = torch.cat([torch.zeros(1, 3, 8), x])
+        kept = torch.where(MASK, x, torch.zeros_like(x))
+        filled = torch.zeros(4, 3, 8)
+        filled[1:] = x[1:]
+        state = torch.zeros(3, 8) + x[0]
+        return [net.fc(value) for value in (padded, kept, filled, state)]
+
+    meter = run(Two(forward, fc=nn.Linear(8, 1)), X)
+    expected = ONES + X[MASK].sum() + X[1:].sum() + X[0].sum()
+    assert meter.counts["fc"].ac.item() == expected.item()
+    assert "mac" not in dict(meter.counts["fc"].items())
+
+
+def test_zeros_that_were_filled_are_values():
+    net = Two(lambda net, x: net.fc(torch.zeros(2, 8).uniform_()), fc=nn.Linear(8, 1))
+    assert totals(run(net, X))["mac"] == 16
+
+
+def test_drawn_events_are_events():
+    net = Two(lambda net, x: net.fc(torch.bernoulli(x)), fc=nn.Linear(8, 5))
+    assert totals(run(net, X * 1.0, inputs="analog"))["ac"] == ONES * 5
+
+
+def test_spikes_are_summed_once_for_all_who_consume_them(monkeypatch):
+    summed = []
+    original = tallying.events_of
+
+    def counted(values, *rest, **more):
+        summed.append(values.shape)
+        return original(values, *rest, **more)
+
+    monkeypatch.setattr(tallying, "events_of", counted)
+    net = Sequential(nn.Linear(3, 4), Recurrent(LIF(), 4), nn.Linear(4, 2))
+    with Meter(net) as meter:
+        net(torch.rand(5, 2, 3))
+    assert meter.counts["1.recurrent"].ac is not None
+    assert summed == [(5, 2, 4)]
+
+    net = Sequential(nn.Conv2d(1, 2, 3), LIF(), nn.Conv2d(2, 3, 3), LIF(), nn.Flatten())
+    net.append(nn.Linear(12, 2))
+    summed.clear()
+    with Meter(net):
+        net(torch.rand(5, 2, 1, 6, 6))
+    assert summed == [(5, 2, 2, 4, 4), (5, 2, 3, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x.detach(), lambda x: x * MASK, lambda x: F.dropout(x, 0.5), "in place"]
+)
+def test_a_sum_is_not_taken_for_values_that_changed(change):
+    def forward(net, x):
+        net.fc(x)  # sums x
+        if change == "in place":
+            x[0] = 0.0
+            return net.fc(x)
+        return net.fc(change(x))
+
+    torch.manual_seed(3)
+    meter = run(Two(forward, fc=nn.Linear(8, 1)), X.clone().requires_grad_() * 1)
+    first, second = meter.traffic
+    assert second.events.sum() == second.number().sum()
+    assert first.events.requires_grad
+    assert second.events.requires_grad == (second.values.requires_grad)
+
+
+def test_what_was_changed_in_place_later_is_not_read_again():
+    def forward(net, x):
+        out = net.neuron(x)[0]
+        kept = net.fc(out)
+        out += x
+        return kept
+
+    net = Two(forward, neuron=LIF(), fc=nn.Linear(8, 2))
+    with torch.no_grad(), Meter(net, inputs="events") as meter:
+        net(X)
+    fired, arrived = meter.traffic
+    assert fired.events.sum() == arrived.events.sum() == meter.counts["neuron"].spike * 3
+    for record in (fired, arrived):
+        with pytest.raises(RuntimeError, match=f"'{record.layer}' was changed in place"):
+            record.number()

@@ -1,0 +1,165 @@
+"""What a network costs beside dense ANNs, and the spike rate at which both cost the same."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+import picojoule as pj
+from picojoule.energy import OpCounts
+from picojoule.training.cost import break_even, cost_on, spike_rate
+from picojoule.training.measurement import whole_totals
+
+STEPS = 5
+
+
+def items(x):
+    """Two batches of x [T, B, N]."""
+    half = x.shape[1] // 2
+    labels = torch.arange(half) % 3
+    parts = [(x[:, :half], labels, None), (x[:, half:], labels, None)]
+    return DataLoader(parts, batch_size=None)  # pyright: ignore[reportArgumentType]
+
+
+def events(seed=0):
+    torch.manual_seed(seed)
+    return (torch.rand(STEPS, 8, 6) < 0.4).float()
+
+
+def measured(net, x, chip="45nm", inputs="events", **options):
+    chips = [pj.load_chip(chip)]
+    return pj.measure(net, items(x), readout=pj.readout.mean, chips=chips, inputs=inputs, **options)
+
+
+def network(threshold=1.0, outputs=3):
+    torch.manual_seed(1)
+    layers = nn.Linear(6, 20), pj.LIF(threshold=threshold), nn.Linear(20, outputs), pj.LI()
+    net = pj.Sequential(*layers)
+    with torch.no_grad():
+        for layer in (net[0], net[2]):
+            layer.weight.abs_()
+    return net
+
+
+MACS = 6 * 20 + 20 * 3
+
+
+def test_the_quantised_ann_of_a_network_worked_out_by_hand():
+    """Five steps are told apart by three bits: 3/32 of what a MAC costs above an accumulate."""
+    one = measured(network(), events(), ann_steps=1).chips["45nm"]
+    assert one.ann_pj == pytest.approx(MACS * 4.6)
+    assert one.quantised_ann_bits == 3
+    assert one.quantised_ann_pj == pytest.approx(MACS * (0.9 + 3.7 * 3 / 32))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 7, 8, 15, 16, 100])
+def test_bits_tell_a_number_of_spikes_from_any_other(steps):
+    cost = cost_on(pj.load_chip("45nm"), {}, {"x": OpCounts()}, steps=steps, spread=0.0)
+    assert cost.quantised_ann_bits == math.ceil(math.log2(steps + 1))
+
+
+def test_the_quantised_ann_reads_and_writes_fewer_bits():
+    def layer(inputs, outputs, bits):
+        macs, access = inputs * outputs, 1.09e-5
+        return (
+            macs * (0.1 + 3.1 * bits / 32)
+            + outputs * (0.1 + 13.2 + access * outputs * 32)  # biases
+            + inputs * (13.2 + access * inputs * bits)
+            + macs * (13.2 + access * macs * 32)  # weights
+            + outputs * (13.2 + access * outputs * bits)
+            + macs * 0.1  # addresses
+        )
+
+    one = measured(network(), events(), "45nm-sram", ann_steps=1).chips["45nm-sram"]
+    assert one.quantised_ann_pj == pytest.approx(layer(6, 20, 3) + layer(20, 3, 3))
+    assert one.ann_pj == pytest.approx(layer(6, 20, 32) + layer(20, 3, 32))
+
+
+def test_two_rates_of_one_network_agree_on_where_it_breaks_even():
+    """With one hidden layer each spike costs the same, so that both lie on one line."""
+    nets = network(2.0, outputs=30), network(0.7, outputs=30)
+    quiet, lively = (measured(net, events(), ann_steps=1) for net in nets)
+    assert 0 < quiet.spike_rate < lively.spike_rate
+    a, b = quiet.chips["45nm"], lively.chips["45nm"]
+    assert a.floor_pj == pytest.approx(b.floor_pj)
+    for rate in ("break_even_rate", "quantised_break_even_rate"):
+        assert getattr(a, rate) == pytest.approx(getattr(b, rate))
+        assert getattr(a, rate) > 0
+    # By hand: every spike of 20 neurons in 5 steps costs 30 accumulates.
+    by_hand = ((6 * 20 + 20 * 30) * 4.6 - a.floor_pj) / (20 * STEPS * 30 * 0.9)
+    assert a.break_even_rate == pytest.approx(by_hand)
+
+
+def test_there_is_no_rate_where_the_floor_alone_costs_more_than_the_ann():
+    one = measured(network(0.5), events(), ann_steps=1).chips["45nm"]
+    floor = one.ann_pj / 2
+    assert break_even(0.1, 2 * one.ann_pj, floor, one.ann_pj) == pytest.approx(0.1 / 3)
+    assert break_even(0.1, 2 * one.ann_pj, 1.01 * one.ann_pj, one.ann_pj) is None
+    # Static analog inputs at each step: the first layer alone costs five times the ANN's.
+    analog = measured(network(0.5), torch.rand(STEPS, 8, 6), inputs="analog", ann_steps=1)
+    assert analog.chips["45nm"].floor_pj > analog.chips["45nm"].ann_pj
+    assert analog.chips["45nm"].break_even_rate is None
+
+
+def test_there_is_no_rate_without_a_spike_or_without_an_ann():
+    silent = measured(network(1e6), events()).chips["45nm"]
+    assert silent.total_pj == silent.floor_pj
+    assert (silent.break_even_rate, silent.quantised_break_even_rate) == (None, None)
+    assert silent.ann_pj is not None
+    loihi = measured(network(0.5), events(), "loihi").chips["loihi"]
+    assert (loihi.ann_pj, loihi.quantised_ann_pj, loihi.quantised_ann_bits) == (None, None, None)
+    assert (loihi.break_even_rate, loihi.quantised_break_even_rate) == (None, None)
+    assert loihi.low_pj < loihi.total_pj < loihi.high_pj
+
+
+def test_the_rate_is_over_layers_that_spike():
+    counts = {
+        "1": {"spike": 6, "update": 40},
+        "2": {"ac": 3},
+        "3": {"spike": 2, "update": 10},
+        "5": {"update": 99},
+    }
+    assert spike_rate(counts) == 8 / 50
+    assert spike_rate({"5": {"update": 99}}) == 0
+
+
+class TestWholeTotals:
+    """Counts of a data set are whole numbers, or somebody is told which layer's are not."""
+
+    def counts(self, **values):
+        numbers = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
+        return OpCounts(**numbers)
+
+    def test_the_last_bits_of_a_mean_do_not_matter(self):
+        found = whole_totals({"0": self.counts(ac=1e12 + 0.0001, add=3 - 1e-10, second=0.25)})
+        assert found == {"0": {"ac": 10**12, "add": 3, "second": 0.25}}
+        assert isinstance(found["0"]["ac"], int)
+
+    @pytest.mark.parametrize(("value", "said"), [(math.nan, "nan"), (math.inf, "inf")])
+    def test_a_neuron_layer_that_puts_out_nan_is_named_first(self, value, said):
+        counts = {"2": self.counts(ac=value), "1": self.counts(update=3.0, spike=value)}
+        with pytest.raises(ValueError, match=f"layer '1' put out {said} spikes"):
+            whole_totals(counts)
+        with pytest.raises(ValueError, match=f"layer '2' counted {said} ac"):
+            whole_totals({"2": counts["2"]})
+
+    @pytest.mark.parametrize("value", [12.5, 1e6 + 0.01])
+    def test_events_that_are_no_whole_number(self, value):
+        with pytest.raises(ValueError, match=r"layer '0' counted .* ac, and events are whole") as e:
+            whole_totals({"0": self.counts(ac=value)})
+        assert 'inputs="analog"' in str(e.value)
+
+    def test_a_network_is_refused_by_layer(self):
+        x = events()
+        x[0, 3] *= 0.5
+        with pytest.raises(ValueError, match=r"layer '0' counted .* declared events or levels"):
+            measured(network(), x)
+        assert measured(network(), x, inputs="analog").samples == 8
+
+    def test_a_nan_in_the_input_is_named(self):
+        x = events()
+        x[0, 0, 0] = math.nan
+        with pytest.raises(ValueError, match="layer '0' counted nan"):
+            measured(network(), x)
