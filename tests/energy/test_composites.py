@@ -11,6 +11,7 @@ from torch import nn
 
 from energy.metering import Two, arrived, events, run, spikes, total, totals
 from picojoule.energy import Convention, Meter
+from picojoule.neurons import LIF
 
 pytestmark = pytest.mark.filterwarnings("ignore:no neuron is known", "ignore:.*chain_matmul")
 SIZES = {"a": 2, "b": 3, "i": 2, "j": 3, "k": 4}
@@ -143,6 +144,9 @@ class TestProducts:
             (lambda x, y: torch.addmv(torch.zeros(2), x, y), ("ij", "j"), "ij,j"),
             (lambda x, y: torch.addr(torch.zeros(2, 3), x, y), ("i", "j"), "i,j"),
             (lambda x, y: torch.addmm(torch.ones(1, 4), x, y), ("ij", "jk"), "ij,jk"),
+            (lambda x, y: torch.zeros(2, 4).addmm(mat1=x, mat2=y), ("ij", "jk"), "ij,jk"),
+            (lambda x, y: torch.ones(2).addmv(mat=x, vec=y), ("ij", "j"), "ij,j"),
+            (lambda x, y: torch.ones(1).baddbmm(batch1=x, batch2=y), ("aij", "ajk"), "aij,ajk"),
             (lambda x, y: torch.baddbmm(torch.ones(1), x, y), ("aij", "ajk"), "aij,ajk"),
             (lambda x, y: torch.addbmm(torch.ones(1), x, y), ("aij", "ajk"), "aij,ajk"),
         ],
@@ -164,6 +168,10 @@ class TestProducts:
         assert totals(learned)["bias"] == 8
         again = run(Two(lambda net, x, y: torch.addmm(y, x, net.w), w=w), x, torch.rand(2, 4))
         assert (totals(again)["add"], total(again, "bias")) == (8, 0)
+
+    def test_nothing_by_something_is_nothing(self):
+        meter = run(Two(lambda net, x, y: x @ y), torch.ones(0, 3), torch.ones(3, 2))
+        assert totals(meter) == {}
 
     def test_gradients_reach_both_sides(self):
         x, y = (levels(2, 3).requires_grad_(), levels(3, 4).requires_grad_())
@@ -198,15 +206,11 @@ def test_bilinear(rows, first, second, outputs, seed):
 
 class TestAttention:
     def test_spikes_by_hand(self):
-        """2 heads, 3 queries, 4 keys, depth 2, values of depth 5."""
-        q, k, v = levels(1, 2, 3, 2), levels(1, 2, 4, 2), levels(1, 2, 4, 5)
-        net = Two(lambda net, q, k: F.scaled_dot_product_attention(q, k, v_of(k)))
-
-        def v_of(k):
-            return k.repeat(1, 1, 1, 3)[..., :5]
-
+        """2 heads, 3 queries, 4 keys, depth 2, values of depth 4."""
+        q, k = levels(1, 2, 3, 2), levels(1, 2, 4, 2)
+        v = torch.cat([k, k], -1)
+        net = Two(lambda net, q, k: F.scaled_dot_product_attention(q, k, torch.cat([k, k], -1)))
         meter = run(net, q, k, inputs="levels")
-        v = v_of(k)
         pairs = sum(
             int(q[0, h, i, d] * k[0, h, j, d])
             for h, i, j, d in product(range(2), range(3), range(4), range(2))
@@ -217,7 +221,7 @@ class TestAttention:
         assert meter.uncounted == {"network: softmax": 2 * 3 * 4}
         dense = meter.dense()
         assert dense["network.scores"].mac.item() == 2 * 3 * 4 * 2
-        assert dense["network.values"].mac.item() == 2 * 3 * 4 * 5
+        assert dense["network.values"].mac.item() == 2 * 3 * 4 * 4
 
     def test_analog(self):
         x, y = torch.rand(2, 2, 3, 4), torch.rand(2, 2, 6, 4)
@@ -280,17 +284,12 @@ class TestMultiHead:
     def test_other_keys_and_values_with_all_extras(self):
         layer = nn.MultiheadAttention(8, 2, kdim=3, vdim=6, add_bias_kv=True, add_zero_attn=True)
         q, k, v = events(5, 2, 8), events(4, 2, 3), torch.rand(4, 2, 6)
-        net = Two(lambda net, q, k: net.layer(q, k, v_of(k)), layer=layer)
-
-        def v_of(k):
-            return torch.cat([k, k], -1) * torch.tensor(0.5, requires_grad=True)
-
-        meter = run(net, q, k)
-        done = meter.counts["layer.in_proj"]
+        meter = run(layer, q, k, v, inputs={"query": "events", "key": "events", "value": "analog"})
+        done = meter.counts["network.in_proj"]
         assert done.ac.item() == 8 * (q.sum() + k.sum())
-        assert done.mac.item() == 8 * 2 * k.sum()
+        assert done.mac.item() == 4 * 2 * 6 * 8
         for part in ("scores", "values"):
-            assert meter.counts[f"layer.{part}"].mac.item() == 2 * 2 * 5 * (4 + 2) * 4
+            assert meter.counts[f"network.{part}"].mac.item() == 2 * 2 * 5 * (4 + 2) * 4
         assert not any("weight" in name or "bias" in name for name in meter.uncounted)
         assert meter.unreached == []
 
@@ -393,3 +392,34 @@ class TestOtherPools:
         asked, plain = (run(pool(2, return_indices=wanted), x) for wanted in (True, False))
         assert totals(asked) == totals(plain) == {"pool": x.sum()}
         assert asked.uncounted == {}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.LayerNorm(4),
+        nn.GRU(4, 4),
+        Two(lambda net, x: F.scaled_dot_product_attention(x, x, x)),
+        Two(lambda net, x: x @ torch.ones(4, 4)),
+        Two(lambda net, x: F.interpolate(x, size=4, mode="linear")),
+        nn.TransformerEncoderLayer(4, 2, 4),
+    ],
+)
+def test_a_dense_network_runs_as_often_as_it_is_said_to(layer):
+    """Ten steps of a spiking network; the ANN of the same layers runs once."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.last, self.neuron = layer, nn.Linear(4, 3), LIF()
+
+        def forward(self, x):
+            y = self.layer(x)
+            return self.neuron(self.last(y[0] if isinstance(y, tuple) else y))
+
+    net = Net()
+    with Meter(net) as meter:
+        net(torch.rand(10, 2, 4))
+    once, often = meter.dense(steps=1), meter.dense()
+    for name, counts in often.items():
+        assert once[name].mac.item() == pytest.approx(counts.mac.item() / 10, rel=1e-12), name

@@ -7,7 +7,7 @@ from torch import nn
 
 from energy.metering import Two, events, run, total, totals
 from picojoule.energy import Convention, Meter
-from picojoule.energy import tally as tallying
+from picojoule.energy import events as summing
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, Recurrent
 
@@ -136,13 +136,13 @@ def test_drawn_events_are_events():
 
 def test_spikes_are_summed_once_for_all_who_consume_them(monkeypatch):
     summed = []
-    original = tallying.events_of
+    original = summing.events_of
 
     def counted(values, *rest, **more):
         summed.append(values.shape)
         return original(values, *rest, **more)
 
-    monkeypatch.setattr(tallying, "events_of", counted)
+    monkeypatch.setattr(summing, "events_of", counted)
     net = Sequential(nn.Linear(3, 4), Recurrent(LIF(), 4), nn.Linear(4, 2))
     with Meter(net) as meter:
         net(torch.rand(5, 2, 3))

@@ -1,8 +1,10 @@
 """The meter against the oracle, which counts one event, one synapse and one neuron at a time."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from energy.oracle import build, simulate
 from energy.oracle import layers as spec
@@ -73,6 +75,9 @@ def agree(case: Case, levels="accumulate", skip_zero_weights=False, fold_batch_n
         assert all(number <= found[key] for key, number in hidden.items())
     else:
         assert hidden == some(truth.hidden)
+    for layer, words in truth.sizes.items():
+        sizes = meter.counts[layer].sizes
+        assert (sizes.weights, sizes.bias, sizes.inputs, sizes.potentials) == words
     macs = {key: n for key, n in whole(meter.dense(), samples).items() if key[1] == "mac"}
     assert macs == some(truth.dense)
 
@@ -80,3 +85,61 @@ def agree(case: Case, levels="accumulate", skip_zero_weights=False, fold_batch_n
 @given(cases())
 def test_every_count_of_every_layer(case):
     agree(case)
+
+
+_KINDS = "linear recurrent convolution transposed pool adaptive norm branch upsample"
+
+
+@pytest.mark.parametrize("of", _KINDS.split())
+@given(data=st.data())
+def test_each_kind_of_layer(of, data):
+    agree(data.draw(cases(most=2, of=of)))
+
+
+@given(cases(most=3))
+def test_levels_that_are_multiplied(case):
+    agree(case, levels="multiply")
+
+
+@given(cases(most=3))
+def test_zero_weights_that_are_skipped(case):
+    agree(case, skip_zero_weights=True)
+
+
+@given(cases(most=3, of="norm"))
+def test_batch_norm_that_is_not_folded(case):
+    agree(case, fold_batch_norm=False)
+
+
+def ones(case):
+    """The dense ANN of a network is the network of analog values that are all there."""
+    truth = simulate(case.layers, np.ones_like(case.x), "analog", lengths=case.lengths)
+    return {key: n for key, n in truth.dense.items() if n}
+
+
+@given(cases(most=3))
+def test_a_dense_ann_is_the_same_whatever_arrives(case):
+    meter, _, _ = metered(case)
+    found = whole(meter.dense(), case.x.shape[1])
+    assert {key: n for key, n in found.items() if key[1] == "mac"} == ones(case)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_dense_ann_runs_as_often_as_it_is_told(steps):
+    """The loop back of a recurrent layer closes once less."""
+    layers = (spec.Linear(np.ones((3, 2))), spec.Recurrent(spec.Fire(5e-3, 0.7), np.ones((3, 3))))
+    case = Case(layers, np.ones((4, 2, 2)), "events", None)
+    found = whole(metered(case)[0].dense(steps), 2)
+    macs = {layer: n for (layer, name), n in found.items() if name == "mac"}
+    loops = {"1.recurrent": 2 * 9 * (steps - 1)} if steps > 1 else {}
+    assert macs == {"0": 2 * 6 * steps} | loops
+
+
+@pytest.mark.parametrize("how", ["add", "join"])
+def test_the_floor_keeps_the_input_that_runs_beside_hidden_spikes(how):
+    """Two events of the input, each of which makes a neuron fire: half of the four are its."""
+    branch = spec.Branch(how, (spec.Fire(5e-3, 0.7),))
+    width = 4 if how == "join" else 2
+    case = Case((branch, spec.Linear(np.ones((3, width)))), np.ones((1, 1, 2)), "events", None)
+    done = metered(case)[0].counts["1"]
+    assert (done.ac.item(), done.hidden.ac.item()) == (12, 6)

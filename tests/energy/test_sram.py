@@ -1,8 +1,20 @@
-"""``45nm-sram`` on layers worked out by hand, after Lemaire et al. 2022.
+"""``45nm-sram`` on layers worked out by hand, after Lemaire et al. 2022 (arXiv:2210.13107).
 
 The equations of the paper, with exact pairs where they ignore borders and stride:
 operations, accesses (13.2 pJ + 1.09e-5 pJ per bit of the memory) and addressing.
+
+Pairs of a value and a synapse take the place of these terms, numbered as in the paper. Where
+padding and stride cut nothing off, both are equal; in layers that are fully connected, always.
+
+- 1.1, operations of a convolution in an ANN: Cout Hout Wout Cin k
+- 1.4, accumulates of events in a convolution: events ceil(kh / S) ceil(kw / S) Cout
+- 3, 6 and 7, inputs and weights read by a convolution in an ANN: Cout Hout Wout Cin k
+- 8, weights read for events in a convolution: events Cout k
+- 9, 10, 14 and 15, potentials read and written for events in a convolution: events Cout k
+- 16.3, addresses of what an event in a convolution meets: events Cout k
 """
+
+from math import ceil
 
 import pytest
 import torch
@@ -68,6 +80,76 @@ def test_strided_convolution_has_fewer_pairs_than_the_published_equation():
     with Meter(net, samples=1, inputs="events") as meter:
         net(centre)
     assert meter.counts["0"].ac.item() == 1  # ceil(3 / 2)^2 = 4 in the paper
+
+
+class TestPublishedEquations:
+    """The equations as they are published, where borders and strides cut nothing off."""
+
+    MAC, ACC = MULTIPLY + ADD, ADD
+
+    def test_a_convolution_of_events(self):
+        channels, size, kernel, out, steps = 2, 9, 3, 5, 2
+        at = ((0, 0, 0, 3, 3), (0, 0, 1, 4, 5), (1, 0, 1, 2, 6), (1, 0, 0, 6, 6))
+        net = Sequential(nn.Conv2d(channels, out, kernel), LIF(threshold=1e6))
+        energy, fired = priced(net, spikes((steps, 1, channels, size, size), *at))
+        assert not fired.any()
+        events, outputs, k = len(at), out * (size - kernel + 1) ** 2, kernel * kernel
+        weights = channels * out * k
+        leak = steps * outputs * self.MAC
+        added = events * ceil(kernel / 1) ** 2 * out + steps * outputs
+        potentials = events * out * k + steps * outputs
+        expected = (
+            leak
+            + added * self.ACC
+            + events * QUEUE
+            + events * out * k * access(weights)
+            + steps * outputs * access(out)  # biases
+            + 2 * potentials * access(outputs)
+            + 2 * events * self.MAC  # 16.2
+            + events * out * k * self.ACC  # 16.3
+        )
+        assert sum(by_layer(energy).values()) == pytest.approx(expected)
+
+    def test_a_fully_connected_layer_of_events(self):
+        inputs, outputs, steps, weight = 8, 4, 3, 0.6
+        net = Sequential(nn.Linear(inputs, outputs), LIF(threshold=0.5))
+        with torch.no_grad():
+            net[0].weight.fill_(weight)
+            net[0].bias.zero_()
+        at = ((0, 0, 1), (1, 0, 6), (2, 0, 0))
+        energy, fired = priced(net, spikes((steps, 1, inputs), *at))
+        events, put_out = len(at), int(fired.sum())
+        assert put_out == steps * outputs
+        expected = (
+            steps * outputs * self.MAC  # 2.3, the leak
+            + (events * outputs + steps * outputs + put_out) * self.ACC  # 2.4, corrected
+            + events * QUEUE
+            + events * outputs * access(inputs * outputs)
+            + steps * outputs * access(outputs)  # biases
+            + 2 * (events + steps) * outputs * access(outputs)
+            + put_out * QUEUE
+            + events * outputs * self.ACC  # 17.2
+        )
+        assert sum(by_layer(energy).values()) == pytest.approx(expected)
+
+    @pytest.mark.parametrize("kernel", [1, 3])
+    def test_a_convolution_of_an_ann(self, kernel):
+        channels, size, out = 2, 7, 5
+        net = Sequential(nn.Conv2d(channels, out, kernel), LIF())
+        with Meter(net, inputs="events") as meter:
+            net(torch.zeros(1, 1, channels, size, size))
+        inputs, outputs = channels * size**2, out * (size - kernel + 1) ** 2
+        macs, weights = outputs * channels * kernel**2, channels * out * kernel**2
+        expected = (
+            macs * self.MAC
+            + outputs * self.ACC
+            + macs * access(inputs)
+            + macs * access(weights)
+            + outputs * access(out)  # biases
+            + outputs * access(outputs)
+            + (inputs + outputs + out * kernel**2) * self.ACC  # addresses
+        )
+        assert CHIP.price(meter.dense(steps=1)).total.item() == pytest.approx(expected)
 
 
 def test_analog_layers_cost_as_in_an_ann():

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.counts import OpCounts
+from picojoule.energy.events import event_map
 from picojoule.energy.kinds import Kind
 from picojoule.energy.provenance import KindOf
-from picojoule.energy.tally import event_map
 
 Share = float | Tensor
 

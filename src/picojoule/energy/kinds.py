@@ -20,6 +20,8 @@ class Kind:
         signed: Whether events count by magnitude.
         hidden: Whether neurons of the network put the events out.
         steps: Steps that the tensor spans, None where that is not known.
+        folds: Whether the values come straight out of synapses, so that a norm folds into these.
+        within: Which steps [T, B] lie within their sequences, where events may lie outside.
         tally: Events at each place of the tensor's last axes, summed over all axes before them,
             where that is known already. One sum then serves all who consume the tensor.
     """
@@ -29,6 +31,8 @@ class Kind:
     signed: bool = False
     hidden: bool = False
     steps: int | None = None
+    folds: bool = False
+    within: Tensor | None = None
     tally: Tensor | None = None
 
     @property

@@ -16,7 +16,8 @@ from picojoule.energy.ledger import Ledger
 from picojoule.energy.names import plain_name
 from picojoule.energy.observer import Observer
 from picojoule.energy.population import population
-from picojoule.energy.tally import Traffic, count_dense, count_synapses, merged
+from picojoule.energy.tally import count_dense, count_synapses, merged
+from picojoule.energy.traffic import Traffic
 from picojoule.energy.watch import Calls, eager, scripted
 from picojoule.neurons.base import NeuronCost
 

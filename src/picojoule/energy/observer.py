@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from picojoule._names import unknown
+from picojoule.energy.events import event_map, inside, step_map, version_of
 from picojoule.energy.kinds import Kind
-from picojoule.energy.ledger import Ledger, tensors
+from picojoule.energy.ledger import Ledger
+from picojoule.energy.lineage import tensors
 from picojoule.energy.names import Unseen, arguments, in_backward
 from picojoule.energy.population import Population
-from picojoule.energy.tally import Traffic, event_map, inside, step_map, version_of
+from picojoule.energy.rules import Synapses
+from picojoule.energy.traffic import Traffic
 from picojoule.energy.watch import Calls
 
 
@@ -47,7 +50,6 @@ class Observer:
         self.timed = any(layer.timed for layer in neurons.values())
         self.ran: set[nn.Module] = set()
         self.silent = False
-        self._within: Tensor | None = None
         self._stack: list[nn.Module] = []
         self._arriving: dict[nn.Module, Any] = {}
         self._depth = 0
@@ -86,13 +88,13 @@ class Observer:
             kind = declared if isinstance(declared, str) else declared.get(name, "analog")
             for value in values:
                 if value.is_floating_point():
-                    self.ledger.declare(value, Kind(kind, steps=steps))
-        self._within, self.ledger.valid, self.ledger.steps = None, 1.0, steps or 1
+                    self.ledger.lineage.declare(value, Kind(kind, steps=steps))
+        self.ledger.within, self.ledger.valid, self.ledger.steps = None, 1.0, steps or 1
         lengths = named.get("lengths")
         if lengths and self.timed:
             steps_of = torch.arange(first.shape[0], device=first.device)[:, None]
-            self._within = steps_of < lengths[0].to(first.device)
-            self.ledger.valid = self._within.double().mean()
+            self.ledger.within = steps_of < lengths[0].to(first.device)
+            self.ledger.valid = self.ledger.within.double().mean()
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward():
@@ -136,8 +138,8 @@ class Observer:
 
     def _learn(self, module: nn.Module, results: list[Tensor]) -> None:
         """Values from where nothing was seen are analog, and listed unless a neuron's state."""
-        for value in filter(self.ledger.is_new, results):
-            self.ledger.declare(value, Kind("analog"))
+        for value in filter(self.ledger.lineage.is_new, results):
+            self.ledger.lineage.declare(value, Kind("analog"))
             if module not in self._neurons:
                 name, kind = self._names[module], type(module).__name__
                 self.ledger.miss(f"{name}: {kind} of unknown type", value.numel())
@@ -147,7 +149,7 @@ class Observer:
         layer, name, ledger = self._neurons[module], self._names[module], self.ledger
         out = tensors([result])[0]
         kind, steps, spikes = layer.kind, None, None
-        within, valid = (self._within, ledger.valid) if layer.timed else (None, 1.0)
+        within, valid = (ledger.within, ledger.valid) if layer.timed else (None, 1.0)
         if layer.timed:
             kind = replace(kind, steps=out.shape[0])
         if kind.sparse:
@@ -164,19 +166,32 @@ class Observer:
             ledger.traffic.append(fired)
             kind = replace(kind, tally=events if within is None else None)
         ledger.others.append((name, layer.count(out, spikes, valid)))
-        ledger.declare(out, kind)
+        ledger.lineage.declare(out, kind)
         arrived = self._arriving.pop(module, None)
+        given = ledger.lineage.kind_of(args[0]) if args else None
         for part in arrived(result) if arrived else ():
-            own = kind.untallied()
-            given = ledger.kind_of(args[0]) if args else None
-            source = {"output": own, "input": given}.get(part.source) or Kind("analog")
-            call, events = part.call, None
-            if within is not None:
-                values = inside(call.values, within[len(within) - len(call.values) :])
-                call = call._replace(values=values)
-            elif part.steps is not None and steps is not None:
+            kinds = {"output": kind.untallied(), "input": given}
+            events = None
+            if part.steps is not None and steps is not None and within is None:
                 events = steps[part.steps].sum(0)
-            ledger.record(f"{name}.{part.name}", call, source, events=events)
+            arriving = kinds.get(part.source) or Kind("analog")
+            if layer.timed:
+                self._record_steps(f"{name}.{part.name}", part.call, arriving, events, len(out))
+            else:
+                ledger.record(f"{name}.{part.name}", part.call, arriving)
+
+    def _record_steps(
+        self, layer: str, call: Synapses, kind: Kind, events: Tensor | None, steps: int
+    ) -> None:
+        """Takes down what arrived inside a layer, at the last of its steps [T, B, ...]."""
+        within, valid = self.ledger.within, 1.0
+        if within is not None:
+            within = within[steps - len(call.values) :]
+            valid = within.double().mean() if within.numel() else 1.0
+            call = call._replace(values=inside(call.values, within))
+        kind = replace(kind, steps=len(call.values))
+        lag = steps - len(call.values)
+        self.ledger.record(layer, call, kind, events=events, valid=valid, lag=lag)
 
 
 class _Watch(TorchFunctionMode):

@@ -21,8 +21,8 @@ SAME = frozenset(
 )
 # Of those, the ones that keep all values in their order.
 SAME_ORDER = frozenset(
-    """view reshape flatten unflatten squeeze unsqueeze contiguous to float double half bfloat16 type
-    type_as clone alias view_as reshape_as ravel squeeze_ requires_grad identity""".split()
+    """view reshape flatten unflatten squeeze unsqueeze contiguous to float double half bfloat16
+    type type_as clone alias view_as reshape_as ravel squeeze_ requires_grad identity""".split()
 )
 # Copies of a value along new or longer axes.
 COPYING = frozenset("expand expand_as repeat tile repeat_interleave".split())

@@ -35,6 +35,7 @@ class Synapses(NamedTuple):
         bias: The biases, None where there are none.
         output: Elements of the result, one potential each.
         located: Whether an event's position must be computed (convolutions).
+        channels: Output channels of a convolution.
         dense: Pairs of a dense ANN, None where they are each of ``values`` with its fan-out. Where
             two tensors of events meet, the fan-out counts events.
     """
@@ -45,6 +46,7 @@ class Synapses(NamedTuple):
     bias: Tensor | None
     output: int
     located: bool = False
+    channels: int = 0
     dense: int | None = None
 
 
@@ -100,7 +102,8 @@ def convolution(
         fanout = convolved_map(key, weight, groups)
     else:
         fanout = place_map(key, weight.shape[0] // groups, False, input.device)
-    return Synapses(input, fanout, weight, bias, out.numel(), located=True)
+    channels = weight.shape[0]
+    return Synapses(input, fanout, weight, bias, out.numel(), located=True, channels=channels)
 
 
 def transposed(
@@ -126,7 +129,8 @@ def transposed(
         fanout = transposed_map(key, weight, groups)
     else:
         fanout = place_map(key, weight.shape[1], True, input.device)
-    return Synapses(input, fanout, weight, bias, out.numel(), located=True)
+    channels = weight.shape[1] * groups
+    return Synapses(input, fanout, weight, bias, out.numel(), located=True, channels=channels)
 
 
 def average_pool(

@@ -78,7 +78,7 @@ class Calls:
             shapes = ", ".join(str(list(shape)) for shape in dict.fromkeys(self._shapes))
             raise ValueError(
                 f"samples={said}, but no axis of the inputs that ran ({shapes}) holds so many "
-                "or a multiple, in one call or in all: pass the number of samples run inside the block"
+                "or a multiple, in one call or in all: pass the number of samples that ran inside"
             )
 
     def refuse_reentrant(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from picojoule.energy.composites.attention import attention, multi_head
-from picojoule.energy.composites.base import Composite
+from picojoule.energy.composites.base import Composite, respelled
 from picojoule.energy.composites.cells import CELLS
 from picojoule.energy.composites.norms import (
     group_norm,
@@ -37,18 +37,22 @@ from picojoule.energy.composites.tables import (
     unpool,
 )
 
-__all__ = ["COMPOSITES", "CONSUMING", "LOOKUPS", "Composite"]
+__all__ = ["COMPOSITES", "Composite"]
 
 COMPOSITES: dict[str, Callable[..., Composite]] = {
-    **dict.fromkeys(("matmul", "linalg_matmul"), matmul),
+    **dict.fromkeys(
+        ("matmul", "linalg_matmul"), respelled(matmul, mat2="other", vec="other", tensor2="other")
+    ),
     "rmatmul": rmatmul,
-    **dict.fromkeys(("addmm", "addmv", "baddbmm", "addbmm"), addmm),
+    "addmm": respelled(addmm, mat1="first", mat2="second"),
+    "addmv": respelled(addmm, mat="first", vec="second"),
+    **dict.fromkeys(("baddbmm", "addbmm"), respelled(addmm, batch1="first", batch2="second")),
     "addr": addr,
     "einsum": einsum,
     "tensordot": tensordot,
     "inner": inner,
-    **dict.fromkeys(("outer", "ger", "kron"), outer),
-    **dict.fromkeys(("dot", "vdot"), dot),
+    **dict.fromkeys(("outer", "ger", "kron"), respelled(outer, vec2="other")),
+    **dict.fromkeys(("dot", "vdot"), respelled(dot, tensor="other")),
     **dict.fromkeys(("vecdot", "linalg_vecdot"), vecdot),
     "bilinear": bilinear,
     "scaled_dot_product_attention": attention,
@@ -70,10 +74,3 @@ COMPOSITES: dict[str, Callable[..., Composite]] = {
     },
     **{f"max_unpool{n}d": unpool for n in (1, 2, 3)},
 }
-
-# Read by whole numbers that are no values: they count though no argument is known to carry any.
-LOOKUPS = frozenset(("embedding", "embedding_bag"))
-_EITHER = """matmul linalg_matmul rmatmul addmm addmv baddbmm addbmm addr einsum tensordot inner
-outer ger kron dot vdot vecdot linalg_vecdot""".split()
-# Those whose first argument is what arrives; a product's may be the weights.
-CONSUMING = frozenset(COMPOSITES) - LOOKUPS - frozenset(_EITHER)

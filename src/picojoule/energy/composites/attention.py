@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from picojoule.energy.composites.base import Composite, Product, absent, moved, projection
+from picojoule.energy.composites.base import Composite, Product, absent, analog, moved, projection
 from picojoule.energy.composites.products import meet
-from picojoule.energy.kinds import Kind
 from picojoule.energy.provenance import KindOf
 from picojoule.energy.rules import Synapses
 
@@ -41,6 +40,7 @@ def attention(
     batch = torch.broadcast_shapes(*(given.shape[:-2] for given in (query, key, value)))
     weights = absent((*batch, query.shape[-2], key.shape[-2]), query)
     axes = [list(range(given.dim() - 2, 0, -1)) for given in (query, key, value, weights)]
+    after = analog(*kinds)
     products = [
         *meet(
             (kinds[0], kinds[1]),
@@ -51,7 +51,7 @@ def attention(
             part="scores",
         ),
         *meet(
-            (Kind("analog"), kinds[2]),
+            (after, kinds[2]),
             out.numel(),
             (weights, value),
             ([*axes[3], -2, -3], [*axes[2], -3, -4]),
@@ -62,7 +62,7 @@ def attention(
     added = attn_mask is not None and attn_mask.is_floating_point()
     counts: dict[str, float | Tensor] = {"add": weights.numel()} if added else {}
     missed = {"softmax": weights.numel()}
-    return Composite(products, counts, missed, reached=(query, key, value))
+    return Composite(products, counts, missed, after, (query, key, value))
 
 
 def multi_head(
@@ -107,24 +107,24 @@ def multi_head(
     given, skip = (query, key, value), skip_zero_weights
     own = (q_proj_weight, k_proj_weight, v_proj_weight)
     parts = own if use_separate_proj_weight else _thirds(in_proj_weight)
+    after = analog(*map(of, given))
     products: list[Product] = []
     for values, weight, bias in zip(given, parts, _thirds(in_proj_bias), strict=True):
         assert weight is not None
-        kind = of(values) or Kind("analog")
-        products.append(("in_proj", projection(values, weight, bias, skip), kind))
+        products.append(("in_proj", projection(values, weight, bias, skip), of(values) or after))
     batch = query.shape[1] if query.dim() == 3 else 1
     keys = key.shape[0] if static_k is None else static_k.shape[1]
     keys += (bias_k is not None) + add_zero_attn
     scores = (batch, num_heads, query.shape[0], keys)
-    depth, analog = out.shape[-1] // num_heads, Kind("analog")
+    depth = out.shape[-1] // num_heads
     weights, queries = absent(scores, query), absent((*scores[:3], depth), query)
     products += [
-        ("scores", Synapses(queries, keys, None, None, weights.numel()), analog),
-        ("values", Synapses(weights, depth, None, None, out.numel()), analog),
+        ("scores", Synapses(queries, keys, None, None, weights.numel()), after),
+        ("values", Synapses(weights, depth, None, None, out.numel()), after),
         (
             "out_proj",
             projection(absent(out.shape, out), out_proj_weight, out_proj_bias, skip),
-            analog,
+            after,
         ),
     ]
     masks = (key_padding_mask, attn_mask)
@@ -136,7 +136,7 @@ def multi_head(
         counts["multiply"] = means
     learned = (in_proj_weight, in_proj_bias, bias_k, bias_v, static_k, static_v)
     reached = [weight for weight in (*learned, *own) if weight is not None]
-    return Composite(products, counts, {"softmax": weights.numel()}, reached=reached)
+    return Composite(products, counts, {"softmax": weights.numel()}, after, reached)
 
 
 def _thirds(weight: Tensor | None) -> tuple[Tensor | None, ...]:

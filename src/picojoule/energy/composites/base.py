@@ -1,13 +1,15 @@
 """What a function that holds several products tells the ledger, and helpers to say it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from picojoule.energy.counts import Sizes
 from picojoule.energy.kinds import Kind
+from picojoule.energy.provenance import KindOf
 from picojoule.energy.rules import Synapses, linear
 
 Product = tuple[str, Synapses, Kind]
@@ -44,6 +46,20 @@ def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) 
     """A linear layer inside a function; its result does not exist outside."""
     out = absent((*values.shape[:-1], weight.shape[0]), values)
     return linear(out, values, weight, bias, skip_zero_weights=skip)
+
+
+def analog(*kinds: Kind | None) -> Kind:
+    """The analog kind over the steps of those that are known."""
+    return Kind("analog", steps=next((kind.steps for kind in kinds if kind and kind.steps), None))
+
+
+def respelled(rule: Callable[..., Composite], **names: str) -> Callable[..., Composite]:
+    """A rule of several functions, under the names that one of them gives to its arguments."""
+
+    def spelled(of: KindOf, out: Tensor, *args: Any, **kwargs: Any) -> Composite:
+        return rule(of, out, *args, **{names.get(name, name): v for name, v in kwargs.items()})
+
+    return spelled
 
 
 def moved(kind: Kind | None) -> Kind | None:

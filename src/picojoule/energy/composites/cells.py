@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from picojoule.energy.composites.base import Composite, Product, absent, projection
+from picojoule.energy.composites.base import Composite, Product, absent, analog, projection
 from picojoule.energy.kinds import Kind
 from picojoule.energy.provenance import KindOf
 
@@ -40,12 +40,12 @@ _UNITS = {
 }
 
 
-def _steps(unit: _Unit, updates: int, products: Sequence[Product]) -> Composite:
+def _steps(unit: _Unit, updates: int, products: Sequence[Product], kind: Kind) -> Composite:
     """The products of ``updates`` updates, and what these do beside them."""
     done = {"add": unit.adds * updates, "multiply": unit.multiplies * updates}
     counts: dict[str, float | Tensor] = {name: n for name, n in done.items() if n}
     missed = {name: n * updates for name, n in unit.functions.items()}
-    return Composite(products, counts, missed)
+    return Composite(products, counts, missed, kind.analog())
 
 
 def layers(unit: _Unit) -> Callable[..., Composite]:
@@ -60,7 +60,7 @@ def layers(unit: _Unit) -> Callable[..., Composite]:
         weights, has_biases, depth, _, _, bidirectional = args[2 if packed else 1 :][:6]
         directions = 2 if bidirectional else 1
         size = len(weights) // (depth * directions)
-        values, kind = input, of(input) or Kind("analog")
+        values, kind = input, of(input) or analog()
         products: list[Product] = []
         for layer in range(depth):
             outputs = 0
@@ -71,10 +71,10 @@ def layers(unit: _Unit) -> Callable[..., Composite]:
                 products += _layer(name, values, kind, own, has_biases, skip_zero_weights)
                 outputs += own[1].shape[1]
             values = absent((*input.shape[:-1], outputs), input)
-            kind = Kind("analog", steps=kind.steps)
+            kind = kind.analog()
         rows = input.numel() // max(1, input.shape[-1])
         units = weights[0].shape[0] // unit.gates
-        return _steps(unit, rows * units * depth * directions, products)
+        return _steps(unit, rows * units * depth * directions, products, kind)
 
     return rule
 
@@ -90,14 +90,14 @@ def _layer(
     """One layer in one direction: its inputs, its last outputs, and their projection if any."""
     bias = weights[2:4] if has_biases else (None, None)
     hidden = absent((*values.shape[:-1], weights[1].shape[1]), values)
-    analog = Kind("analog", steps=kind.steps)
+    after = kind.analog()
     found = [
         (f"ih_{name}", projection(values, weights[0], bias[0], skip), kind),
-        (f"hh_{name}", projection(hidden, weights[1], bias[1], skip), analog),
+        (f"hh_{name}", projection(hidden, weights[1], bias[1], skip), after),
     ]
     if len(weights) % 2:  # the cell's outputs are projected to fewer
         cell = absent((*values.shape[:-1], weights[-1].shape[1]), values)
-        found.append((f"hr_{name}", projection(cell, weights[-1], None, skip), analog))
+        found.append((f"hr_{name}", projection(cell, weights[-1], None, skip), after))
     return found
 
 
@@ -117,12 +117,12 @@ def cell(unit: _Unit) -> Callable[..., Composite]:
         skip_zero_weights: bool = False,
     ) -> Composite:
         hidden = absent((hx if isinstance(hx, Tensor) else hx[0]).shape, input)
-        kind = of(input) or Kind("analog")
+        kind = of(input) or analog()
         products: list[Product] = [
             ("ih", projection(input, w_ih, b_ih, skip_zero_weights), kind),
             ("hh", projection(hidden, w_hh, b_hh, skip_zero_weights), kind.analog()),
         ]
-        return _steps(unit, out.numel(), products)
+        return _steps(unit, out.numel(), products, kind)
 
     return rule
 

@@ -8,18 +8,25 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.composites.base import Composite
+from picojoule.energy.composites.base import Composite, analog
+from picojoule.energy.kinds import Kind
 from picojoule.energy.provenance import KindOf
 
 
 def _normed(
-    elements: int, groups: int, adds: int, multiplies: int, weight: Any, bias: Any
+    kind: Kind | None,
+    elements: int,
+    groups: int,
+    adds: int,
+    multiplies: int,
+    weight: Any,
+    bias: Any,
 ) -> Composite:
     adds, multiplies = adds + (bias is not None), multiplies + (weight is not None)
     counts: dict[str, float | Tensor] = {"add": adds * elements, "multiply": multiplies * elements}
     reached = [given for given in (weight, bias) if given is not None]
     missed = {"inverse root": groups} if groups else {}
-    return Composite((), counts, missed, reached=reached)
+    return Composite((), counts, missed, analog(kind), reached)
 
 
 def layer_norm(
@@ -38,11 +45,11 @@ def layer_norm(
 
     That is 3 additions and 2 multiplications per element, and one more of each for an affine map.
     """
-    del of, input, eps, cudnn_enable, skip_zero_weights
+    del eps, cudnn_enable, skip_zero_weights
     size = 1
     for axis in normalized_shape:
         size *= axis
-    return _normed(out.numel(), out.numel() // max(1, size), 3, 2, weight, bias)
+    return _normed(of(input), out.numel(), out.numel() // max(1, size), 3, 2, weight, bias)
 
 
 def group_norm(
@@ -58,8 +65,8 @@ def group_norm(
     skip_zero_weights: bool = False,
 ) -> Composite:
     """As layer norm, over groups of channels."""
-    del of, eps, cudnn_enabled, skip_zero_weights
-    return _normed(out.numel(), input.shape[0] * num_groups, 3, 2, weight, bias)
+    del eps, cudnn_enabled, skip_zero_weights
+    return _normed(of(input), out.numel(), input.shape[0] * num_groups, 3, 2, weight, bias)
 
 
 def instance_norm(
@@ -77,10 +84,10 @@ def instance_norm(
     skip_zero_weights: bool = False,
 ) -> Composite:
     """As layer norm, over each channel; with running statistics one multiply and one addition."""
-    del of, running_mean, running_var, momentum, eps, skip_zero_weights
+    del running_mean, running_var, momentum, eps, skip_zero_weights
     if not use_input_stats:  # all four numbers of a channel become two
-        return _normed(out.numel(), 0, 1, 1, None, None)
-    return _normed(out.numel(), input.shape[0] * input.shape[1], 3, 2, weight, bias)
+        return _normed(of(input), out.numel(), 0, 1, 1, None, None)
+    return _normed(of(input), out.numel(), input.shape[0] * input.shape[1], 3, 2, weight, bias)
 
 
 def rms_norm(
@@ -94,11 +101,11 @@ def rms_norm(
     skip_zero_weights: bool = False,
 ) -> Composite:
     """Square (a multiply and an addition), scale (a multiply), and a multiply for weights."""
-    del of, input, eps, skip_zero_weights
+    del eps, skip_zero_weights
     size = 1
     for axis in normalized_shape:
         size *= axis
-    return _normed(out.numel(), out.numel() // max(1, size), 1, 2, weight, None)
+    return _normed(of(input), out.numel(), out.numel() // max(1, size), 1, 2, weight, None)
 
 
 def local_response_norm(
@@ -116,7 +123,7 @@ def local_response_norm(
 
     The window is of ``size`` channels at the border too, as torch fills it with zeros.
     """
-    del of, input, alpha, beta, k, skip_zero_weights
+    del alpha, beta, k, skip_zero_weights
     elements = out.numel()
     counts: dict[str, float | Tensor] = {"add": size * elements, "multiply": 3 * elements}
-    return Composite((), counts, {"power": elements})
+    return Composite((), counts, {"power": elements}, analog(of(input)))

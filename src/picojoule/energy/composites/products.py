@@ -11,12 +11,12 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.composites.base import Composite, Product
+from picojoule.energy.composites.base import Composite, Product, analog
+from picojoule.energy.events import events_of
 from picojoule.energy.fanout import present
 from picojoule.energy.kinds import Kind
 from picojoule.energy.provenance import KindOf
 from picojoule.energy.rules import Synapses
-from picojoule.energy.tally import events_of
 
 Labels = Sequence[int]
 
@@ -67,16 +67,18 @@ def _coinciding(
     bias: Tensor | None,
 ) -> tuple[Synapses, Kind]:
     """Two sparse tensors: the fan-out of each event is the events that it meets."""
-    hidden = first.hidden or second.hidden
+    hidden, steps = first.hidden or second.hidden, first.steps or second.steps
     if first.counted and second.counted:
         name = "levels" if "levels" in (first.name, second.name) else "events"
-        kind = Kind(name, first.scale, first.signed, hidden, first.steps)
+        kind = Kind(name, first.scale, first.signed, hidden, steps)
         there = events_of(pair[1], second, multiplied=False)
     else:
         # An analog value that meets an event or another: one multiply-accumulate.
-        kind = Kind("graded", hidden=hidden, steps=first.steps)
+        kind = Kind("graded", hidden=hidden, steps=steps)
         there = pair[1] != 0
-    fanout = _partners(pair[0], labels[0], there.double(), labels[1])
+    fanout: int | Tensor = 0
+    if pair[0].numel():
+        fanout = _partners(pair[0], labels[0], there.double(), labels[1])
     dense = pair[0].numel() * _lacking(pair, labels)
     return Synapses(pair[0], fanout, None, bias, output, dense=dense), kind
 
@@ -114,7 +116,7 @@ def product(
     options: Any = {"bias": None if added else bias, "skip_zero_weights": skip_zero_weights}
     products = meet(kinds, out.numel(), pair, labels, **options)
     counts: dict[str, float | Tensor] = {"add": out.numel()} if added else {}
-    return Composite(products, counts, reached=pair)
+    return Composite(products, counts, kind=analog(*kinds), reached=pair)
 
 
 def matmul_labels(first: Tensor, second: Tensor) -> tuple[Labels, Labels]:
@@ -130,16 +132,13 @@ def matmul(
     of: KindOf,
     out: Tensor,
     input: Tensor,
-    other: Tensor | None = None,
+    other: Tensor,
     *,
-    mat2: Tensor | None = None,
-    vec: Tensor | None = None,
-    tensor2: Tensor | None = None,
     skip_zero_weights: bool = False,
 ) -> Composite:
-    """``matmul``, ``mm``, ``bmm`` and ``mv``, which name their second factor differently."""
-    pair = input, next(v for v in (other, mat2, vec, tensor2) if v is not None)
-    return product(of, out, pair, matmul_labels(*pair), skip_zero_weights=skip_zero_weights)
+    """``matmul``, ``mm``, ``bmm`` and ``mv``."""
+    labels = matmul_labels(input, other)
+    return product(of, out, (input, other), labels, skip_zero_weights=skip_zero_weights)
 
 
 def rmatmul(

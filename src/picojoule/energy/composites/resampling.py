@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from picojoule.energy.composites.base import Composite, moved
+from picojoule.energy.composites.base import Composite, analog, moved
 from picojoule.energy.fanout import outer
-from picojoule.energy.kinds import Kind
 from picojoule.energy.provenance import KindOf
 from picojoule.energy.rules import Synapses
 
@@ -47,7 +46,7 @@ def interpolate(
     axes = zip(input.shape[2:], out.shape[2:], factors, strict=True)
     reached = [_entered(size, outputs, factor, n, *settings) for size, outputs, factor in axes]
     call = Synapses(input, outer(reached, input.device), None, None, out.numel(), located=True)
-    return Composite([("", call, kind or Kind("analog"))])
+    return Composite([("", call, kind or analog())], kind=analog(kind))
 
 
 def _per_axis(factor: Any, n: int) -> tuple[float | None, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.composites.base import Composite, moved
+from picojoule.energy.composites.base import Composite, analog, moved
 from picojoule.energy.composites.products import Labels, product
 from picojoule.energy.provenance import KindOf
 
@@ -24,7 +24,7 @@ def einsum(
     labels = [_labels(term, value.dim()) for term, value in zip(terms, given, strict=True)]
     twice = any(len(set(own)) < len(own) for own in labels)
     if len(given) > 2 or twice:
-        return Composite(missed={"einsum": out.numel()}, reached=given)
+        return Composite((), {}, {"einsum": out.numel()}, analog(*map(of, given)), given)
     if len(given) == 1:
         kind = of(given[0])
         summed = out.numel() < given[0].numel()
@@ -75,30 +75,24 @@ def outer(
     of: KindOf,
     out: Tensor,
     input: Tensor,
-    other: Tensor | None = None,
+    other: Tensor,
     *,
-    vec2: Tensor | None = None,
     skip_zero_weights: bool = False,
 ) -> Composite:
     """``outer`` and ``kron``: every element of the one meets every one of the other."""
-    second = vec2 if other is None else other
-    assert second is not None
-    return tensordot(of, out, input, second, 0, skip_zero_weights=skip_zero_weights)
+    return tensordot(of, out, input, other, 0, skip_zero_weights=skip_zero_weights)
 
 
 def dot(
     of: KindOf,
     out: Tensor,
     input: Tensor,
-    other: Tensor | None = None,
+    other: Tensor,
     *,
-    tensor: Tensor | None = None,
     skip_zero_weights: bool = False,
 ) -> Composite:
     """``dot`` and ``vdot``."""
-    second = tensor if other is None else other
-    assert second is not None
-    return tensordot(of, out, input, second, 1, skip_zero_weights=skip_zero_weights)
+    return tensordot(of, out, input, other, 1, skip_zero_weights=skip_zero_weights)
 
 
 def vecdot(

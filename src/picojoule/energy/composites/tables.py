@@ -5,10 +5,10 @@ from math import prod
 
 from torch import Tensor
 
-from picojoule.energy.composites.base import Composite, absent, moved
+from picojoule.energy.composites.base import Composite, absent, analog, moved
 from picojoule.energy.counts import Sizes
 from picojoule.energy.fanout import Axes, each, present
-from picojoule.energy.kinds import Kind, product
+from picojoule.energy.kinds import product
 from picojoule.energy.provenance import KindOf
 from picojoule.energy.rules import Synapses
 
@@ -90,8 +90,9 @@ def bilinear(
     an event and an analog value are graded: one multiplication, and one multiply-accumulate per
     output. Those of two analog inputs are dense.
     """
-    first, second = (of(given) or Kind("analog") for given in (input1, input2))
-    kind, width = product(first, second), weight[0].numel()
+    after = analog(of(input1), of(input2))
+    kind = product(of(input1) or after, of(input2) or after)
+    width = weight[0].numel()
     if kind.uneven:
         kind = kind.graded()
     fanout = present(weight).sum(0).flatten() if skip_zero_weights else weight.shape[0]
@@ -104,7 +105,7 @@ def bilinear(
     if not kind.counted:
         pairs = (values != 0).sum() if kind.sparse else values.numel()
         counts["multiply"] = pairs
-    return Composite([("", call, kind)], counts, reached=(input1, input2))
+    return Composite([("", call, kind)], counts, kind=after, reached=(input1, input2))
 
 
 def lp_pool(
@@ -120,9 +121,10 @@ def lp_pool(
     skip_zero_weights: bool = False,
 ) -> Composite:
     """Powers summed over windows, all of them whole; powers and roots are named."""
-    del of, norm_type, stride, ceil_mode, skip_zero_weights
+    del norm_type, stride, ceil_mode, skip_zero_weights
     pairs = out.numel() * prod(each(kernel_size, n))
-    return Composite((), {"pool": pairs}, {"power": input.numel() + out.numel()})
+    missed = {"power": input.numel() + out.numel()}
+    return Composite((), {"pool": pairs}, missed, analog(of(input)))
 
 
 def fractional_pool(

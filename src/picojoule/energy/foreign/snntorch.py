@@ -37,7 +37,7 @@ _GATED = NeuronCost(adds=1, multiplies=3, states=2)
 
 def _worth(module: Any) -> float:
     """What a spike is worth; where only one neuron may fire, the factor is not applied."""
-    return 1.0 if module.inhibition else float(module.graded_spikes_factor)
+    return 1.0 if module.inhibition else module.graded_spikes_factor.item()
 
 
 def _one_step(cost: NeuronCost, arrivals: Any = None) -> Any:
@@ -155,12 +155,12 @@ SNNTORCH: Table = {
     "RLeaky": _one_step(_LEAKY, _feedback),
     "RSynaptic": _one_step(_SYNAPTIC, _feedback),
     "SLSTM": lambda module: Foreign(
-        _GATED, scale=float(module.graded_spikes_factor), arrivals=_lstm
+        _GATED, scale=module.graded_spikes_factor.item(), arrivals=_lstm
     ),
     "SConv2dLSTM": _sconv2dlstm,
     "StateLeaky": _state_leaky(),
     "LinearLeaky": _state_leaky(_projected),
     "LeakyParallel": lambda module: Foreign(
-        NeuronCost(states=1), leading=2, scale=float(module.graded_spikes_factor), arrivals=_rnn
+        NeuronCost(states=1), leading=2, scale=module.graded_spikes_factor.item(), arrivals=_rnn
     ),
 }

@@ -72,7 +72,7 @@ def _inter_layer(
 
 def _dsr(cost: NeuronCost, per_step: bool) -> Any:
     def known(module: Any) -> Foreign:
-        worth = max(float(module.v_threshold), module.v_threshold_lower_bound)
+        worth = max(module.v_threshold.item(), module.v_threshold_lower_bound)
         return Foreign(cost, leading=2, scale=worth / module.delta_t if per_step else worth)
 
     return known
@@ -113,7 +113,7 @@ SPIKINGJELLY: Table = {
         NeuronCost(adds=1, states=2),
         leading=_leading(module),
         signed=True,
-        scale=float(module.q_threshold),
+        scale=module.q_threshold.item(),
     ),
     "DSRIFNode": _dsr(_IF, per_step=False),
     "DSRLIFNode": _dsr(_LIF, per_step=True),

@@ -1,0 +1,87 @@
+"""How many events there are in values, summed once and exactly."""
+
+import torch
+from torch import Tensor
+
+from picojoule.energy.kinds import Kind
+
+
+def version_of(values: Tensor) -> int | None:
+    """How often a tensor was changed in place, None where torch does not keep count."""
+    return None if values.is_inference() else values._version
+
+
+def event_map(values: Tensor, kind: Kind, fanout: int | Tensor, multiplied: bool = False) -> Tensor:
+    """Events at each place of a fan-out map, summed over all axes before it, in float64.
+
+    Where the fan-out is one number, all events [] are enough. A level of n is n events, or one
+    where levels are ``multiplied``; a graded value is one. The numbers are whole, also where the
+    values are not quite; the gradient is that of the values.
+    """
+    known = kind.tally
+    places = fanout.shape if isinstance(fanout, Tensor) else None
+    # A sum made without a graph, say by a frozen part, does not serve one who wants gradients.
+    graph = values.requires_grad and torch.is_grad_enabled()
+    fits = known is not None and (places is None or known.shape == places)
+    if known is not None and fits and not multiplied and (known.requires_grad or not graph):
+        return known
+    events = events_of(values, kind, multiplied)
+    if places is None:
+        return _total(events)
+    rows = events.reshape(-1, *places)
+    return rows.sum(0, dtype=_wide(events, rows.shape[0])).double()
+
+
+def _total(events: Tensor) -> Tensor:
+    """All events, summed along the last axes first, which lie side by side in memory."""
+    axes, along = events.dim(), 1
+    while axes and along < 256:
+        axes -= 1
+        along *= events.shape[axes]
+    rows = events.sum(tuple(range(axes, events.dim())), dtype=_wide(events, along))
+    return rows.double().sum()
+
+
+def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
+    """Events of each step at each place: from [T, B, N] to [T, N], or [T, B, C, ...] to [T, ...].
+
+    Args:
+        out: What neurons put out.
+        kind: Its kind.
+        within: Which steps [T, B] lie within their sequences, None for all.
+    """
+    events = events_of(inside(out, within), kind, multiplied=False)
+    axes = (1, 2) if out.dim() > 3 else 1
+    rows = out.shape[1] * (out.shape[2] if out.dim() > 3 else 1)
+    return events.sum(axes, dtype=_wide(events, rows)).double()
+
+
+def inside(values: Tensor, within: Tensor | None) -> Tensor:
+    """Values [T, B, ...] or [T*B, ...] with zeros after the end of their sequences."""
+    if within is None:
+        return values
+    if values.shape[:2] != within.shape:
+        within = within.flatten()
+    return values * within.view(*within.shape, *[1] * (values.dim() - within.dim()))
+
+
+def events_of(values: Tensor, kind: Kind, multiplied: bool) -> Tensor:
+    """How many events each element is."""
+    if not kind.counted:
+        return values != 0
+    scale = kind.scale
+    if isinstance(scale, Tensor):
+        scale = scale.masked_fill(scale == 0, torch.inf)  # nothing passes
+    if isinstance(scale, Tensor) or scale != 1:
+        values = values / scale
+        values = values + (values.round() - values).detach()
+    values = values.abs() if kind.signed else values
+    if kind.within is not None:
+        values = inside(values, kind.within)
+    # Where levels are multiplied the first one counts, and is the one with a gradient.
+    return values.clamp(max=1) if multiplied else values
+
+
+def _wide(events: Tensor, rows: int) -> torch.dtype:
+    # float32 holds whole numbers up to 2^24: 16 events in each of 2^20 rows.
+    return torch.float64 if rows > 1 << 20 else torch.promote_types(events.dtype, torch.float32)

@@ -1,0 +1,124 @@
+"""Traffic: what arrived at a layer in one call, and how large the layer is."""
+
+from dataclasses import dataclass
+from math import prod
+
+from torch import Tensor
+
+from picojoule.energy.counts import Sizes
+from picojoule.energy.events import events_of, inside
+from picojoule.energy.kinds import Kind
+from picojoule.energy.rules import Synapses
+
+
+@dataclass(frozen=True, eq=False)
+class Traffic:
+    """What arrived at one layer in one call, or what a layer of neurons put out.
+
+    Attributes:
+        layer: Dotted name of the layer that consumed it, or that fired.
+        values: What arrived or was put out, with its graph.
+        kind: Its kind.
+        fanout: Synapses of each element: one number, or a map over the last axes of ``values``.
+        synapses: The call as its rule describes it; None for what neurons put out.
+        events: Events at each place of the last axes of ``values``, summed over all others; as
+            few axes as the fan-out map has, or as were known. None for analog values. Reduced
+            while the network runs, because it may change its tensors in place later.
+        multiplied: Whether a level is one multiply-accumulate (see ``Convention``).
+        within: Which steps [T, B] of ``values`` lie within their sequences, None for all.
+        valid: Share of the rows of a call that lie within their sequences (1 for neurons' outputs).
+        steps: Steps of the network's input.
+        lag: By how many steps these values are fewer, because they arrive steps later.
+        leading: How many of the first axes of ``values`` are no part of a neuron's place: 2 for
+            [T, B, ...], 1 for [B, ...].
+        samples: Samples that ran in the whole block, by which sums are divided.
+        version: How often ``values`` had been changed in place, None where that is not known.
+    """
+
+    layer: str
+    values: Tensor
+    kind: Kind
+    fanout: int | Tensor
+    synapses: Synapses | None
+    events: Tensor | None
+    multiplied: bool = False
+    within: Tensor | None = None
+    valid: float | Tensor = 1.0
+    steps: int = 1
+    lag: int = 0
+    leading: int = 1
+    samples: int = 1
+    version: int | None = None
+
+    @property
+    def scale(self) -> float | Tensor:
+        """What one event is worth in ``values``."""
+        return self.kind.scale
+
+    @property
+    def fired(self) -> bool:
+        """Whether these are the outputs of a layer of neurons."""
+        return self.synapses is None
+
+    def number(self, power: float = 1.0) -> Tensor:
+        """Events at each element of ``values``, each number to a power, with their graph.
+
+        Raises:
+            RuntimeError: The network changed these values in place after they were counted.
+        """
+        if self.version is not None and self.values._version != self.version:
+            raise RuntimeError(
+                f"what arrived at or left '{self.layer}' was changed in place later: write "
+                "x = x + y in the network, not x += y, or take a penalty that needs sums alone "
+                "(EnergyBudget, FixedPrice, p=1)"
+            )
+        number = events_of(inside(self.values, self.within), self.kind, self.multiplied)
+        return number if power == 1 else number.to(self.values.dtype) ** power
+
+    @property
+    def sizes(self) -> Sizes:
+        """The constant sizes of a layer of synapses, for one step and one sample."""
+        call = self.synapses
+        if call is None:
+            return Sizes()
+        return Sizes(
+            weights=0 if call.weight is None else call.weight.numel(),
+            bias=0 if call.bias is None else call.bias.numel(),
+            inputs=inputs_of(call),
+            potentials=outputs_of(call),
+            events=self.kind.sparse,
+            bits=call.values.element_size() * 8,
+        )
+
+
+def kernel_positions(call: Synapses) -> int:
+    """Kernel positions of a convolution, 1 for other synapses."""
+    return prod(call.weight.shape[2:]) if call.located and call.weight is not None else 1
+
+
+def dense_pairs(call: Synapses) -> float | Tensor:
+    """Pairs of an element and a synapse of a dense ANN."""
+    if call.dense is not None:
+        return call.dense
+    if isinstance(call.fanout, Tensor):
+        return call.fanout.sum() * (call.values.numel() // max(1, call.fanout.numel()))
+    return call.values.numel() * call.fanout
+
+
+def _axes(call: Synapses) -> int:
+    """How many of the last axes are one sample and step of the input."""
+    if not call.located:
+        return 1
+    if call.weight is not None:
+        return call.weight.dim() - 1
+    return call.fanout.dim() + 1 if isinstance(call.fanout, Tensor) else 1
+
+
+def inputs_of(call: Synapses) -> int:
+    """Input elements of one sample and step."""
+    return prod(call.values.shape[-_axes(call) :])
+
+
+def outputs_of(call: Synapses) -> int:
+    """Output elements of one sample and step."""
+    return call.output // max(1, call.values.numel() // max(1, inputs_of(call)))

@@ -1,0 +1,95 @@
+"""What happens to values, one at a time, outside synapses and neurons."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from energy.oracle.signal import Signal
+from energy.oracle.walks import Window
+
+
+def scaled(signal: Signal, factor: float) -> Signal:
+    """Events that are worth something else."""
+    worth = signal.worth * factor if signal.counted else signal.worth
+    return replace(signal, values=signal.values * factor, worth=worth, folds=False)
+
+
+def complement(signal: Signal, silent: bool) -> Signal:
+    """The opposite line. Where neurons decide, none of its events is sure to come."""
+    assert signal.kind == "events"
+    values = 1 - signal.values
+    return replace(signal, values=values * 0 if silent and signal.hidden else values)
+
+
+def upsampled(signal: Signal, factor: int) -> Signal:
+    """Each value many times along each axis of space."""
+    first = signal.values.ndim - len(signal.shape) + 1
+
+    def copies(array: np.ndarray) -> np.ndarray:
+        for axis in range(first, array.ndim):
+            array = np.repeat(array, factor, axis)
+        return array
+
+    return replace(signal.mapped(copies), folds=False)
+
+
+def largest(signal: Signal, shape: tuple[int, ...], found: list[Window]) -> Signal:
+    """The largest of each window; of events of unequal worth it is a graded value."""
+    values = np.zeros((*signal.values.shape[:2], *shape))
+    for at in np.ndindex(*values.shape[:2]):
+        for window in found:
+            values[at][window.target] = max(signal.values[at][place] for place in window.places)
+    if signal.uneven:
+        return Signal("graded", values, hidden=signal.hidden)
+    worth = signal.worth if np.ndim(signal.worth) == 0 else float(np.max(signal.worth))
+    return replace(signal, values=values, worth=worth, folds=False)
+
+
+def averaged(signal: Signal, shape: tuple[int, ...], found: list[Window]) -> Signal:
+    """The mean of each window: a level, since it holds a whole number of events."""
+    values = np.zeros((*signal.values.shape[:2], *shape))
+    worth = np.zeros(shape)
+    for window in found:
+        worth[window.target] = np.max(signal.worth) / window.divisor
+        for at in np.ndindex(*values.shape[:2]):
+            total = sum(signal.values[at][place] for place in window.places)
+            values[at][window.target] = total / window.divisor
+    if not signal.counted:
+        return Signal("analog", values)
+    if signal.uneven:
+        return Signal("graded", values, hidden=signal.hidden)
+    return Signal("levels", values, worth, signal.hidden)
+
+
+def _worth_the_same(first: Signal, second: Signal) -> bool:
+    return bool(np.allclose(first.worth, second.worth))
+
+
+def summed(first: Signal, second: Signal, sign: int) -> Signal:
+    """A level where both hold events worth the same."""
+    values = first.values + sign * second.values
+    if not (first.counted and second.counted):
+        return Signal("analog", values)
+    hidden = first.hidden or second.hidden
+    if not _worth_the_same(first, second):
+        return Signal("graded", values, hidden=hidden)
+    return Signal("levels", values, first.worth, hidden)
+
+
+def joined(first: Signal, second: Signal) -> Signal:
+    """Side by side along the channels: what both are, if they are the same."""
+    values = np.concatenate([first.values, second.values], 2)
+    hidden = first.hidden or second.hidden
+    counted = first.counted and second.counted
+    if counted and not _worth_the_same(first, second):
+        return Signal("analog", values)
+    if first.kind == second.kind:
+        kind = first.kind
+    elif counted:
+        kind = "levels"
+    else:
+        return Signal("analog", values)
+    worth = first.worth
+    if isinstance(worth, np.ndarray):
+        worth = np.concatenate([worth, np.broadcast_to(second.worth, second.shape)], 0)
+    return Signal(kind, values, worth, hidden)
