@@ -23,7 +23,7 @@ for layer, counts in sorted(meter.counts.items()):
 
 # The same counts on three chips, beside the same layers as a dense ANN that looks once. No training
 # of the hidden spikes goes below the floor, which holds all that they do not cause.
-for name in pj.chip_names():
+for name in ("45nm", "45nm-int8", "45nm-sram"):
     chip = pj.load_chip(name)
     energy, ann = chip.price(meter.counts), chip.price(meter.dense(steps=1))
     total, floor, dense = (format_energy(e.item()) for e in (energy.total, energy.floor, ann.total))

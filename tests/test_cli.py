@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
 from rich.console import Console
 
+from pages import PAGES, blocks
 from picojoule import cli
 from picojoule.cli import show
 from picojoule.cli.follow import follow
@@ -22,8 +24,8 @@ from picojoule.energy import Price, chip_names, load_chip
 from picojoule.recipe import load_recipe
 from picojoule.run import start
 from picojoule.run.fit import Step
-from picojoule.units import picojoule
-from tiny import SETTINGS
+from picojoule.units import format_energy, picojoule
+from tiny import CHIP_HEAD, CHIP_PRICE, SETTINGS
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)]
 
@@ -64,7 +66,9 @@ def test_train_shows_epochs_energies_floor_and_outcome(pj, tmp_path):
     assert "energy per inference by layer" in text
     assert "energy per inference by kind" in text
     assert re.fullmatch(r"floor \S+ .J, 0\.\d\d of what it spends", lines[-2])
-    pattern = rf"test accuracy 0\.\d{{3}} · \S+ .J per inference on 45nm · no budget · {out}"
+    beside = r"\(dense ANN [\d.]+x, 3-bit ANN [\d.]+x\)"
+    spent = rf"\S+ .J per inference on 45nm {beside}"
+    pattern = rf"test accuracy 0\.\d{{3}} · {spent} · no budget · {out}"
     assert re.fullmatch(pattern, lines[-1])
     assert json.loads((out / "report.json").read_text())["seed"] == 3
 
@@ -119,7 +123,7 @@ def test_ctrl_c_says_how_to_go_on(pj, tmp_path, monkeypatch):
 def test_measure_prices_a_run_on_several_chips(pj, done, tmp_path):
     mine = tmp_path / "mine.toml"
     price = '[price.ac]\npj = 2.0\nsource = "measured"\n'
-    mine.write_text(f'name = "mine"\ndescription = "ours"\nexcluded = ["pool"]\n{price}')
+    mine.write_text(CHIP_HEAD + f'excluded = ["pool"]\n{price}')
     chips = ["--chip", "45nm", "--chip", "45nm-sram", "--chip", mine]
     code, text, _ = pj("measure", done, *chips, "--json")
     assert code == 0
@@ -132,7 +136,48 @@ def test_measure_prices_a_run_on_several_chips(pj, done, tmp_path):
     assert report["accuracy"] == own["accuracy"]
     code, text, _ = pj("measure", done, *chips)
     assert "mine has no price for: " in text
-    assert "per inference on mine · budget 2 nJ on 45nm: " in text
+    assert "per inference on mine · budget 2 nJ on 45nm: " in text  # no MAC, so no dense ANN
+
+
+def test_measure_compares_all_chips_in_one_table(pj, done, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli.OUT, "width", 160)
+    mine = tmp_path / "mine.toml"
+    price = '[price.mac]\npj = 2.0\nsource = "measured"\n'
+    mine.write_text(CHIP_HEAD + price)
+    code, text, _ = pj("measure", done, "--chip", "all", "--chip", mine, "--chip", "45nm")
+    assert code == 0
+    rows = {
+        line.split("│")[1].strip(): line.split("│")[2:] for line in text.splitlines() if "│" in line
+    }
+    assert set(rows) >= {*chip_names(), "mine"}
+    assert "by chip" in text
+    report = json.loads(pj("measure", done, "--chip", "all", "--json")[1])
+    assert set(report["chips"]) == set(chip_names())
+    for name, one in report["chips"].items():
+        if one["by_kind"]:
+            assert rows[name][0].strip() == format_energy(one["total_pj"]), name
+    assert [rows["mine"][at].strip() for at in (0, -2)] == ["no price", "nothing here is priced"]
+    assert re.fullmatch(r"test accuracy 0\.\d{3} · budget 2 nJ on 45nm: .*", text.splitlines()[-1])
+
+
+def test_measure_counts_as_asked(pj, done):
+    def report(*options):
+        return json.loads(pj("measure", done, *options, "--json")[1])
+
+    plain, other = report(), report("--levels", "multiply", "--skip-zero-weights")
+    assert plain["convention"] == {
+        "levels": "accumulate",
+        "skip_zero_weights": False,
+        "fold_batch_norm": True,
+    }
+    assert other["convention"] == {
+        "levels": "multiply",
+        "skip_zero_weights": True,
+        "fold_batch_norm": True,
+    }
+    assert report("--unfold-batch-norm")["convention"]["fold_batch_norm"] is False
+    code, _, err = pj("measure", done, "--levels", "multply")
+    assert (code, "did you mean 'multiply'?" in err) == (2, True)
 
 
 def test_predict_says_label_confidence_and_energy(pj, done, tmp_path):
@@ -169,6 +214,70 @@ def test_a_chip_is_shown_with_its_sources(pj):
     assert "4.6 pJ" in text
     assert "Horowitz" in text
     assert "left out on purpose: add, multiply" in text
+
+
+def test_a_chip_file_that_is_in_order_is_summed_up(pj, tmp_path):
+    mine = tmp_path / "mine.toml"
+    by_type = CHIP_PRICE.replace("ac", "spike.LIF")
+    mine.write_text(CHIP_HEAD + 'excluded = ["pool"]\n' + CHIP_PRICE + by_type)
+    code, text, err = pj("chips", "check", mine)
+    assert (code, err) == (0, "")
+    assert text.splitlines() == [
+        "ok: mine, 28 nm, int8, measured, per-operation, words of 32 bits",
+        "priced: ac, spike (LIF)",
+        "left out on purpose: pool",
+        "no price for: mac, add, multiply, update, event_read, weight_read, state_read, "
+        "state_write, output_write, address, bias, second",
+    ]
+
+
+def test_mistakes_in_a_chip_file_are_all_named_with_line_and_key(pj, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        CHIP_HEAD + CHIP_PRICE.replace("1.0", "-1.0") + "nte = 2\n[price.acc]\npj = 1\n"
+    )
+    code, text, err = pj("chips", "check", mine)
+    assert (code, text) == (1, "")
+    starts = [
+        f"{mine}:7: price.ac.pj: ",
+        f"{mine}:9: unknown key 'price.ac.nte': did you mean 'price.ac.note'?",
+        f"{mine}:10: price.acc.source is missing",
+        f"{mine}:10: price.acc: unknown count 'acc': did you mean 'ac'?",
+    ]
+    assert len(err.splitlines()) == len(starts)
+    for line, beginning in zip(err.splitlines(), starts, strict=True):
+        assert line.startswith(beginning)
+
+
+def test_a_type_of_neuron_that_is_not_known_is_said_and_not_refused(pj, tmp_path):
+    mine = tmp_path / "mine.toml"
+    types = [CHIP_PRICE.replace("ac", f"spike.{name}") for name in ("Lif", "LIF", "Octopus")]
+    mine.write_text(CHIP_HEAD + "".join(types))
+    code, text, err = pj("chips", "check", mine)
+    assert (code, text.splitlines()[0].startswith("ok: ")) == (0, True)
+    assert err.splitlines() == [
+        f"{mine}:6: price.spike.Lif: picojoule has no neuron 'Lif': did you mean 'LIF'?",
+        f"{mine}:12: price.spike.Octopus: picojoule has no neuron 'Octopus'; "
+        "right if there is one elsewhere",
+    ]
+
+
+def test_the_template_of_the_documentation_is_in_order(pj, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (text,) = blocks("docs/your-own-chip.md", "toml")
+    Path("my-chip.toml").write_text(text)
+    code, said, err = pj("chips", "check", "my-chip.toml")
+    assert (code, err) == (0, "")
+    assert said.startswith("ok: my-chip, ")
+    Path("my-chip.toml").write_text(text.replace("[price.spike.LIF]", "[price.spike.Lif]"))
+    err = pj("chips", "check", "my-chip.toml")[2]
+    assert err in PAGES["docs/your-own-chip.md"]
+
+
+@pytest.mark.parametrize("name", chip_names())
+def test_the_chips_that_come_with_picojoule_are_in_order(pj, name):
+    code, text, _ = pj("chips", "check", name)
+    assert (code, text.startswith(f"ok: {name}, ")) == (0, True)
 
 
 def shown(renderable) -> str:
@@ -249,9 +358,6 @@ def test_version_and_help(pj):
         assert command in text
 
 
-PRICE = '[price.ac]\npj = 1.0\nsource = "measured"\n'
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -279,10 +385,9 @@ PRICE = '[price.ac]\npj = 1.0\nsource = "measured"\n'
     ],
 )
 def test_what_a_user_can_mend_is_a_message_and_exit_code_2(pj, tmp_path, words, message):
-    head = 'name = "x"\ndescription = "x"\n'
-    (tmp_path / "no-source.toml").write_text(head + PRICE.replace("source", "note"))
-    (tmp_path / "negative.toml").write_text(head + PRICE.replace("1.0", "-1.0"))
-    (tmp_path / "unknown.toml").write_text(head + PRICE.replace("ac", "acc", 1))
+    (tmp_path / "no-source.toml").write_text(CHIP_HEAD + CHIP_PRICE.replace("source", "note"))
+    (tmp_path / "negative.toml").write_text(CHIP_HEAD + CHIP_PRICE.replace("1.0", "-1.0"))
+    (tmp_path / "unknown.toml").write_text(CHIP_HEAD + CHIP_PRICE.replace("ac", "acc", 1))
     code, out, err = pj(*words.format(tmp_path).split())
     assert code == 2
     assert out == ""

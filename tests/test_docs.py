@@ -11,9 +11,10 @@ import torch
 import picojoule as pj
 from pages import PAGES, ROOT, blocks
 from picojoule.data import Latency, Split, Splits, load, loader
-from picojoule.energy.chip import parse_chip
+from picojoule.energy.chip_file import parse_chip
 from picojoule.recipe import Recipe, load_recipe
-from picojoule.report import BudgetReport, ChipReport, Report
+from picojoule.report import BudgetReport, Report
+from picojoule.training import Cost
 
 README, CHIP_PAGE, RUNS_PAGE = (
     PAGES[name] for name in ("README.md", "docs/your-own-chip.md", "docs/runs.md")
@@ -149,38 +150,49 @@ def test_the_chip_of_the_documentation_has_every_key_there_is(chip_file):
         (
             'source = "me"\n',
             "",
-            "price.ac.source is missing: every number needs the place where it is published",
+            ":8: price.ac.source is missing: every number needs the place where it is published",
         ),
-        ("pj = 1", "pj = -1", "price.ac.pj: Input should be greater than or equal to 0"),
-        ("price.ac", "price.acc", "chip: unknown count 'acc': did you mean 'ac'?"),
+        (
+            'evidence = "measured"\n',
+            "",
+            ": evidence is missing: say whether the prices were measured, simulated or estimated",
+        ),
+        ("pj = 1", "pj = -1", ":9: price.ac.pj: Input should be greater than or equal to 0"),
+        (
+            "pj = 1",
+            "pj = '100 fJ'",
+            ":9: price.ac.pj: expected a number in pJ, got '100 fJ': write 0.1",
+        ),
+        ("price.ac", "price.acc", ":8: price.acc: unknown count 'acc': did you mean 'ac'?"),
         (
             "pj = 1",
             'pj = 1\nunit = "pJ"',
-            "unknown key 'price.ac.unit': did you mean 'price.ac.note'?",
+            ":10: unknown key 'price.ac.unit': did you mean 'price.ac.note'?",
         ),
-        ("pj = 1", "pj = 1\nlow = 2", "price.ac: low must not be above pj"),
+        ("pj = 1", "pj = 1\nlow = 2", ":10: price.ac.low: low must not be above pj"),
         (
             "pj = 1",
             "pj = 1\npj_per_bit = 1",
-            "price.ac: pj_per_bit needs an array (or fifo) whose bits to take",
+            ":10: price.ac.pj_per_bit: pj_per_bit needs an array (or fifo) whose bits to take",
         ),
-        ("excluded = []", 'excluded = ["ac"]', "chip: ac: both priced and excluded"),
+        ("excluded = []", 'excluded = ["ac"]', ":7: excluded: ac is both priced and excluded"),
         (
             "[price.ac]",
             '[price.mac]\npj = 1\nsource = "me"\n[price.ac]',
-            "chip: an all-in figure already holds everything: it must be the only price",
+            ":8: price.mac: an all-in figure already holds everything: one price of ac, for all "
+            "neurons, must be the only price, got mac",
         ),
         ("pj = 1", "pj = 0,1", " is not valid TOML"),
     ],
 )
 def test_what_is_said_of_mistakes_is_what_is_said(right, wrong, message):
     scope = "all-in" if "all-in" in message else "per-operation"
-    text = f'name = "m"\ndescription = "d"\nscope = "{scope}"\nexcluded = []\n'
+    text = 'name = "m"\ndescription = "d"\nnode = "n"\nprecision = "p"\n'
+    text += f'evidence = "measured"\nscope = "{scope}"\nexcluded = []\n'
     text += '[price.ac]\npj = 1\nsource = "me"\n'
     assert parse_chip(text.replace("all-in", "per-operation"), "my-chip.toml")
-    colon = "" if message.startswith(" ") else ": "
-    assert f"`my-chip.toml{colon}{message}`" in CHIP_PAGE
-    with pytest.raises(ValueError, match=re.escape(f"my-chip.toml{colon}{message}")):
+    assert f"`my-chip.toml{message}`" in CHIP_PAGE
+    with pytest.raises(ValueError, match=re.escape(f"my-chip.toml{message}")):
         parse_chip(text.replace(right, wrong), "my-chip.toml")
 
 
@@ -209,7 +221,7 @@ def test_the_errors_of_the_documentation():
     assert f"error: {error.value}\n" in RUNS_PAGE
 
 
-@pytest.mark.parametrize("record", [Report, ChipReport, BudgetReport])
+@pytest.mark.parametrize("record", [Report, Cost, BudgetReport])
 def test_every_key_of_a_report_is_explained(record):
     _, section = RUNS_PAGE.split("## The report")
     for name, field in record.model_fields.items():
@@ -221,4 +233,4 @@ def test_every_count_and_every_chip_is_explained():
         assert f"`{count}`" in COUNTING_PAGE, count
         assert f"`{count}`" in CHIP_PAGE, count
     for chip in pj.chip_names():
-        assert f"`{chip}`" in COUNTING_PAGE, chip
+        assert f"[`{chip}`]({chip}.md)" in PAGES["docs/chips/README.md"], chip

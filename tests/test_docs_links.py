@@ -85,7 +85,7 @@ def understood(line: str, words: list[str]) -> None:
         assert word in known, f"{line}: no option {word}"
         value = None if known[word].is_flag else next(rest, None)
         settings += [value] if word == "--set" and value and "KEY" not in value else []
-        if word == "--chip" and value:
+        if word == "--chip" and value and value != "all":
             assert load_chip(value), line
     if command.name == "train":
         named = arguments[0] if arguments else "digits"

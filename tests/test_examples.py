@@ -81,7 +81,33 @@ def budget(out: str) -> None:
     assert max(map(float, multipliers[1:])) > 0
 
 
-CHECKS = {"01_neuron": neuron, "02_meter": meter, "03_train": train, "04_budget": budget}
+def priced(out: str) -> None:
+    """A network of another library, without and with a penalty."""
+    free, kept = (line for line in out.splitlines() if "test accuracy" in line)
+    first, second = (number(r"test accuracy ([\d.]+)", line) for line in (free, kept))
+    assert first > 0.8
+    assert second > first - 0.05
+    # the input's events cost what they cost
+    assert energies(kept)[1] == energies(free)[1]
+    assert energies(kept)[1] < energies(kept)[0] < 0.8 * energies(free)[0]
+
+
+def foreign_budget(out: str) -> None:
+    priced(out)
+    (limit,) = energies(next(line for line in out.splitlines() if "with a budget" in line))
+    (_, kept) = (energies(line)[0] for line in out.splitlines() if "test accuracy" in line)
+    assert kept == pytest.approx(limit, rel=0.1)
+
+
+CHECKS = {
+    "01_neuron": neuron,
+    "02_meter": meter,
+    "03_train": train,
+    "04_budget": budget,
+    "05_snntorch": priced,
+    "06_spikingjelly": foreign_budget,
+    "07_norse": priced,
+}
 
 
 def test_every_example_is_checked():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from picojoule.recipe import Recipe, load_recipe, recipe_names, toml
 from picojoule.run.build import build_network, build_optimizer, build_schedule
 from picojoule.units import format_energy, picojoule, seconds
+from tiny import CHIP
 
 
 def refused(*overrides: str, recipe: str | Path = "digits") -> str:
@@ -221,8 +222,7 @@ def test_a_surrogate_may_have_parameters():
 
 
 def test_a_chip_file_is_found_from_any_folder(tmp_path, monkeypatch):
-    price = '[price.ac]\npj = 1.0\nsource = "measured"\n'
-    (tmp_path / "mine.toml").write_text(f'name = "mine"\ndescription = "ours"\n{price}')
+    (tmp_path / "mine.toml").write_text(CHIP)
     monkeypatch.chdir(tmp_path)
     recipe = load_recipe("digits", ["budget.chip=mine.toml"])
     assert recipe.budget.chip == str(tmp_path / "mine.toml")
@@ -231,7 +231,7 @@ def test_a_chip_file_is_found_from_any_folder(tmp_path, monkeypatch):
 def test_a_chip_file_of_a_recipe_file_is_found_beside_it(tmp_path, monkeypatch):
     chip = tmp_path / "chips" / "c.toml"
     chip.parent.mkdir()
-    chip.write_text('name = "c"\ndescription = "c"\n[price.ac]\npj = 1.0\nsource = "measured"\n')
+    chip.write_text(CHIP)
     (chip.parent / "r.toml").write_text(
         'extends = "digits"\nname = "r"\n[budget]\nchip = "c.toml"\n'
     )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from torch.utils.data import DataLoader
 import picojoule as pj
 from picojoule.cli import show
 from picojoule.report import BudgetReport
+from picojoule.report.tables import comparison, times
+from picojoule.training import Cost
 from picojoule.units import format_energy
 
 
@@ -30,6 +33,13 @@ def shown(thing) -> str:
     console = Console(file=io.StringIO(), width=120)
     console.print(thing)
     return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def ratios(one: Cost) -> tuple[str, str]:
+    """How many times what it costs its dense and its quantised ANN cost."""
+    assert one.ann_pj is not None
+    assert one.quantised_ann_pj is not None
+    return times(one.ann_pj / one.total_pj), times(one.quantised_ann_pj / one.total_pj)
 
 
 def budget(**changes) -> BudgetReport:
@@ -113,6 +123,130 @@ def test_the_tables_hold_every_layer_kind_and_chip(report):
     assert format_energy(report.chips["45nm-sram"].total_pj) in text
 
 
+def test_dense_anns_stand_beside_the_total_and_not_as_a_share_of_it(report):
+    lines = {
+        line.split("│")[1].strip(): line
+        for line in shown(report.table()).splitlines()[4:-1]
+        if "│" in line
+    }
+    one = report.chips["45nm"]
+    dense, quantised = ratios(one)
+    assert [format_energy(one.ann_pj), dense] == cells(lines["dense ANN"])[1:3]
+    assert [format_energy(one.quantised_ann_pj), quantised] == cells(lines["3-bit ANN"])[1:3]
+    assert cells(lines["as dear as the dense ANN at"])[1] == f"{one.break_even_rate:.3g}"
+    assert cells(lines["as dear as the 3-bit ANN at"])[1] == f"{one.quantised_break_even_rate:.3g}"
+    assert cells(lines["spikes per neuron and step"])[1] == f"{report.spike_rate:.3g}"
+    assert "low to high" not in lines
+    assert "fp32" in shown(report.table())
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("│")[1:-1]]
+
+
+def test_the_rate_is_that_of_the_counts(report):
+    hidden = report.counts["1"]
+    assert report.spike_rate == hidden["spike"] / hidden["update"] > 0
+    assert report.spike_rate == pytest.approx(report.spikes_per_neuron / report.steps)
+
+
+def test_a_band_is_shown_where_prices_have_ranges(report):
+    one = report.chips["45nm"].model_copy(update={"low_pj": 1.0, "high_pj": 2e6})
+    text = shown(report.model_copy(update={"chips": {"45nm": one}}).table())
+    assert re.search(r"low to high +│ +1 pJ to 2 µJ", text)
+
+
+@pytest.mark.parametrize(
+    ("update", "said"),
+    [
+        ({"ann_pj": 1.0, "break_even_rate": None}, "no rate"),
+        ({"ann_pj": None, "break_even_rate": None}, ""),
+    ],
+)
+def test_where_there_is_no_break_even_rate_it_is_said_why(report, update, said):
+    one = report.chips["45nm"].model_copy(update=update)
+    text = shown(report.model_copy(update={"chips": {"45nm": one}}).table())
+    (line,) = [line for line in text.splitlines() if "as dear as the dense ANN" in line]
+    assert cells(line)[1] == said
+
+
+def test_a_comparison_has_a_row_for_each_chip(report):
+    memory = {"ac": 1.0, "weight_read": 50.0, "state_read": 49.0}
+    costs = {
+        "45nm": report.chips["45nm"],
+        "mine": report.chips["45nm"].model_copy(
+            update={"by_kind": memory, "total_pj": 100.0, "low_pj": 90.0, "high_pj": 110.0}
+        ),
+        "nothing": report.chips["45nm"].model_copy(
+            update={"by_kind": {}, "total_pj": 0.0, "unpriced": {"ac": 3.0, "spike.LIF": 2.0}}
+        ),
+    }
+    text = shown(comparison(report.model_copy(update={"chips": costs})))
+    for part in (
+        *(
+            "45nm",
+            "mine",
+            "nothing here is priced",
+            "no price for ac, spike.LIF",
+            "memory 99%, ac 1%",
+        ),
+        *("90 pJ to", "110 pJ", "3-bit ANN", *ratios(report.chips["45nm"])),
+        f"{report.chips['45nm'].break_even_rate:.3g}",
+        f"at {report.spike_rate:.3g} spikes per neuron and step",
+        "fp32",
+    ):
+        assert part in text, (part, text)
+
+
+def test_a_comparison_is_whole_on_a_narrow_terminal(report):
+    chips = [pj.load_chip(name) for name in pj.chip_names()]
+    costs = {
+        chip.name: report.chips["45nm"].model_copy(
+            update={
+                "precision": chip.precision,
+                "scope": chip.scope,
+                "low_pj": 1.0,
+                "unpriced": dict.fromkeys(("second.LIF", *chip.unpriced), 1.0),
+            }
+        )
+        for chip in chips
+    }
+    console = Console(file=io.StringIO(), width=80)
+    console.print(comparison(report.model_copy(update={"chips": costs})))
+    text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert "…" not in text
+    for line in text.splitlines():
+        assert len(line) <= 80
+        assert not line.startswith("│") or line.endswith("│")
+    for chip in chips:
+        assert f"│ {chip.name} " in text
+        assert f"│ {chip.precision} " in text
+
+
+def test_reports_from_before_a_key_was_there_still_load(report):
+    content = json.loads(report.to_json())
+    del content["convention"]
+    for one in content["chips"].values():
+        for key in ("quantised_ann_pj", "quantised_ann_bits", "break_even_rate", "spread"):
+            del one[key]
+        for key in ("quantised_break_even_rate", "scope", "precision"):
+            del one[key]
+    old = pj.Report.from_json(json.dumps(content))
+    assert old.convention is None
+    assert old.chips["45nm"].quantised_ann_pj is None
+    assert "dense ANN" in shown(old.table())
+    assert "dense ANN" in show.summary(old, Path("runs/x"))
+    assert shown(comparison(old))
+
+
+def test_a_report_says_how_was_counted(report):
+    assert report.convention == {
+        "levels": "accumulate",
+        "skip_zero_weights": False,
+        "fold_batch_norm": True,
+    }
+
+
 def test_what_a_chip_has_no_price_for_is_shown(report):
     chip = report.chips["45nm"].model_copy(update={"unpriced": {"pool": 12.0}})
     text = shown(show.energies(report.model_copy(update={"chips": {"45nm": chip}})))
@@ -122,7 +256,8 @@ def test_what_a_chip_has_no_price_for_is_shown(report):
 def test_the_summary_says_whether_the_budget_was_met(report):
     one = report.model_copy(update={"chips": {"45nm": report.chips["45nm"]}})
     spent = format_energy(report.chips["45nm"].total_pj)
-    start = f"test accuracy {one.accuracy.test:.3f} · {spent} per inference on 45nm · "
+    beside = "(dense ANN {}, 3-bit ANN {})".format(*ratios(report.chips["45nm"]))
+    start = f"test accuracy {one.accuracy.test:.3f} · {spent} per inference on 45nm {beside} · "
     assert show.summary(one, "runs/x") == start + "no budget · runs/x"
     met = one.model_copy(update={"budget": budget()})
     assert show.summary(met, "runs/x") == start + "budget 12 nJ: met · runs/x"

@@ -13,10 +13,9 @@ from picojoule.recipe import load_recipe
 from picojoule.run import Run, resume, start
 from picojoule.run.fit import own_randomness
 from picojoule.run.folder import Folder, Machine
-from tiny import SETTINGS
+from tiny import CHIP, SETTINGS
 
 CPU = Machine(accelerator="cpu")
-CHIP = 'name = "mine"\ndescription = "ours"\n[price.ac]\npj = 1.0\nsource = "measured"\n'
 LIVELY = "network.neuron.threshold=0.1"
 
 

@@ -3,6 +3,14 @@
 import os
 import sys
 
+# A chip file of a user's own, as short as can be.
+CHIP_HEAD = (
+    'name = "mine"\ndescription = "ours"\nnode = "28 nm"\nprecision = "int8"\n'
+    'evidence = "measured"\n'
+)
+CHIP_PRICE = '[price.ac]\npj = 1.0\nsource = "measured"\n'
+CHIP = CHIP_HEAD + CHIP_PRICE
+
 SETTINGS = [
     "train.epochs=2",
     "train.batch_size=256",

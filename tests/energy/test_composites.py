@@ -202,6 +202,9 @@ def test_bilinear(rows, first, second, outputs, seed):
     there = int((x != 0).sum(1) @ (y != 0).sum(1))
     mixed = run(layer, x, y, inputs={"input1": "levels", "input2": "graded"})
     assert (total(mixed, "mac"), total(mixed, "multiply")) == (there * outputs, there)
+    # an analog value that happens to be zero is multiplied as any other
+    gated = run(layer, x, y, inputs={"input1": "levels", "input2": "analog"})
+    assert total(gated, "multiply") == int((x != 0).sum()) * second
 
 
 class TestAttention:

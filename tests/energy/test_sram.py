@@ -25,6 +25,8 @@ from picojoule.energy import Meter, load_chip
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF
 
+pytestmark = pytest.mark.filterwarnings("ignore:no neuron is known")
+
 ADD, MULTIPLY = 0.1, 3.1
 CHIP = load_chip("45nm-sram")
 

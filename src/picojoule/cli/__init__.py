@@ -12,7 +12,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from picojoule import __version__
-from picojoule.cli.chips import chips_app
+from picojoule.cli.chips import chips_app, chosen
 from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.data import data_app
 
@@ -193,16 +193,14 @@ def measure(
 ) -> None:
     """Price a trained run again on its test set, for one or more chips."""
     from picojoule.cli import show
-    from picojoule.energy import Convention, chip_names, load_chip
+    from picojoule.energy import Convention
     from picojoule.run.trained import load
 
     convention = Convention(levels, skip_zero_weights, not unfold_batch_norm)  # pyright: ignore
     trained = load(run)
-    given = chip or [trained.recipe.budget.chip]
-    every = "all" in given
-    names = [name for one in given for name in (chip_names() if one == "all" else [one])]
-    chips = [load_chip(name) for name in dict.fromkeys(names)]
-    report = trained.measure(chips, data_dir=data_dir, convention=convention)
+    names = chip or [trained.recipe.budget.chip]
+    every = "all" in names
+    report = trained.measure(chosen(names), data_dir=data_dir, convention=convention)
     if as_json:
         OUT.out(report.to_json(), end="", highlight=False)
         return

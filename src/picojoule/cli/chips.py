@@ -1,11 +1,14 @@
 """``pj chips``: list them, show one, check a file of one's own."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from picojoule.cli.console import ERR, OUT, say
+
+if TYPE_CHECKING:
+    from picojoule.energy import Chip
 
 chips_app = typer.Typer(
     invoke_without_command=True, help="Chips: list them, show one's prices, check a file."
@@ -50,3 +53,11 @@ def chips_check(
         ERR.print(Text(line, style="yellow"), soft_wrap=True)
     for line in show.checked(chip):
         say(line)
+
+
+def chosen(names: list[str]) -> "list[Chip]":
+    """The chips of those names, each once; ``all`` stands for all that there are."""
+    from picojoule.energy import chip_names, load_chip
+
+    each = [name for one in names for name in (chip_names() if one == "all" else [one])]
+    return [load_chip(name) for name in dict.fromkeys(each)]

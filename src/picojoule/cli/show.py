@@ -42,7 +42,10 @@ def _entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
 def chips(names: Iterable[str]) -> Table:
     """The chips of those names."""
     loaded = [load_chip(name) for name in names]
-    rows = [(one.name, one.node, one.precision, one.evidence, one.scope) for one in loaded]
+    rows = [
+        (one.name, one.node, one.precision, one.evidence, one.scope.replace("per-", "per "))
+        for one in loaded
+    ]
     return listing("chips", ("name", "node", "precision", "evidence", "scope"), rows)
 
 

@@ -80,7 +80,7 @@ def convolved_map(key: Key, weight: Tensor, groups: int) -> Tensor:
         missing = [max(0, size + first - there) for size, first, there in reach]
         reached = F.pad(reached, [end for length in reversed(missing) for end in (0, length)])
         for axis, (size, first) in enumerate(zip(sizes, before, strict=True), start=1):
-            reached = reached.narrow(axis, 0, size)
+            reached = reached.narrow(axis, first, size)
         return reached.round()
 
 

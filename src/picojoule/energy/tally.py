@@ -66,18 +66,15 @@ def merged(calls: Iterable[Traffic]) -> list[Traffic]:
         alone = index if call.events is None or isinstance(call.valid, Tensor) else None
         shape = None if call.events is None else call.events.shape
         kind = (call.kind.name, call.kind.hidden)
-        key = (call.layer, fanout, kind, shape, call.sizes, call.valid, alone)
+        output = 0 if call.synapses is None else call.synapses.output
+        key = (call.layer, fanout, kind, shape, call.sizes, output, call.valid, alone)
         groups.setdefault(key, []).append(call)
     return [_sum(group) if len(group) > 1 else group[0] for group in groups.values()]
 
 
 def _sum(group: list[Traffic]) -> Traffic:
-    first = group[0]
-    synapses = first.synapses
-    assert synapses is not None
-    output = sum(call.synapses.output for call in group if call.synapses is not None)
     events = torch.stack([call.events for call in group if call.events is not None]).sum(0)
-    return replace(first, events=events, synapses=synapses._replace(output=output))
+    return replace(group[0], events=events, valid=group[0].valid * len(group))
 
 
 def _dense(call: Traffic, share: float | Tensor) -> dict[str, Tensor]:

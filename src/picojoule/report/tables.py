@@ -42,17 +42,20 @@ def by_layer_and_kind(report: "Report") -> Group:
 
 def comparison(report: "Report") -> Table:
     """One row per chip: energy, dense ANNs, break-even rates, and the share by kind."""
-    costs = list(report.chips.values())
-    quantised = _quantised(costs)
+    quantised = _quantised(report.chips.values())
     title = f"energy per inference by chip, at {report.spike_rate:.3g} spikes per neuron and step"
     table = Table(title=title, title_justify="left", min_width=len(title), show_lines=True)
-    table.add_column("chip", no_wrap=True)
-    for column in ("energy", "dense ANN", quantised, "as dear at"):
-        table.add_column(column, justify="right")
+    table.caption = (
+        "as dear at: the spikes per neuron and step at which it costs as much as they do"
+    )
+    table.caption_justify = "left"
+    table.add_column("chip", no_wrap=True, overflow="fold")
+    table.add_column("energy", justify="right", max_width=10)
+    table.add_column(f"dense ANN\n{quantised}", justify="right", no_wrap=True)
+    table.add_column("as dear at", justify="right", no_wrap=True)
     table.add_column("by kind", overflow="fold")
-    table.add_column("no price for", overflow="fold")
     for name, one in report.chips.items():
-        table.add_row(*(Text(cell) for cell in _row(name, one)))
+        table.add_row(*(Text("\n".join(filter(None, lines))) for lines in _row(name, one)))
     return table
 
 
@@ -66,15 +69,17 @@ def times(ratio: float) -> str:
     return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
 
 
-def _row(name: str, one: Cost) -> Iterable[str]:
-    said = ", ".join(filter(None, (one.precision, one.scope)))
-    missing = ", ".join(one.unpriced)
-    if not one.by_kind:
-        return (f"{name}\n{said}", "nothing here\nhas a price", "", "", "", "", missing)
-    beside = ("\n".join(_beside(pj, one)) for pj in (one.ann_pj, one.quantised_ann_pj))
-    even = [part for part in _even(one) if part]
-    energy = "\n".join(filter(None, (format_energy(one.total_pj), _band(one))))
-    return (f"{name}\n{said}", energy, *beside, "\n".join(even), _shares(one), missing)
+def _row(name: str, one: Cost) -> Iterable[Iterable[str]]:
+    """The lines of each cell."""
+    yield name, one.precision, "all-in" if one.scope == "all-in" else ""
+    if one.by_kind:
+        yield format_energy(one.total_pj), _band(one)
+    else:
+        yield ("no price",)
+    yield (" ".join(_beside(pj, one)).strip() for pj in (one.ann_pj, one.quantised_ann_pj))
+    yield _even(one)
+    missing = f"no price for {', '.join(one.unpriced)}" if one.unpriced else ""
+    yield _shares(one) or "nothing here is priced", missing
 
 
 def _shares(one: Cost) -> str:
@@ -115,7 +120,8 @@ def _even(one: Cost) -> tuple[str, str]:
         (one.ann_pj, one.break_even_rate),
         (one.quantised_ann_pj, one.quantised_break_even_rate),
     )
-    return tuple(_rate(pj, rate, one) for pj, rate in pairs)  # pyright: ignore[reportReturnType]
+    dense, quantised = (_rate(pj, rate, one) for pj, rate in pairs)
+    return dense, quantised
 
 
 def _rate(ann_pj: float | None, rate: float | None, one: Cost) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from math import prod
 
+import torch
 from torch import Tensor
 
 from picojoule.energy.composites.base import Composite, absent, analog, moved
 from picojoule.energy.counts import Sizes
 from picojoule.energy.fanout import Axes, each, present
-from picojoule.energy.kinds import product
+from picojoule.energy.kinds import Kind, product
 from picojoule.energy.provenance import KindOf
 from picojoule.energy.rules import Synapses
 
@@ -91,7 +92,8 @@ def bilinear(
     output. Those of two analog inputs are dense.
     """
     after = analog(of(input1), of(input2))
-    kind = product(of(input1) or after, of(input2) or after)
+    kinds = of(input1) or after, of(input2) or after
+    kind = product(*kinds)
     width = weight[0].numel()
     if kind.uneven:
         kind = kind.graded()
@@ -103,9 +105,15 @@ def bilinear(
     call = Synapses(values, fanout, weight, bias, out.numel())
     counts: dict[str, float | Tensor] = {}
     if not kind.counted:
-        pairs = (values != 0).sum() if kind.sparse else values.numel()
-        counts["multiply"] = pairs
+        counts["multiply"] = (_arriving(input1, kinds[0]) * _arriving(input2, kinds[1])).sum()
     return Composite([("", call, kind)], counts, kind=after, reached=(input1, input2))
+
+
+def _arriving(values: Tensor, kind: Kind) -> Tensor:
+    """Elements of each row that are multiplied: those that are not zero, or all analog ones."""
+    if kind.sparse:
+        return (values.detach() != 0).sum(-1)
+    return torch.full(values.shape[:-1], values.shape[-1], device=values.device)
 
 
 def lp_pool(
