@@ -37,8 +37,9 @@ class Sizes:
     Attributes:
         weights: Words of its weight array.
         bias: Words of its bias array.
-        inputs: Elements of one step's input.
-        potentials: Elements of one step's output, one potential each.
+        inputs: Elements of one row of its input: the features of a linear layer, all channels and
+            positions of a convolution.
+        potentials: Elements of one row of its output, one potential each.
         neuron: The type of its neurons, empty for a layer of synapses.
         events: Whether its inputs (or a neuron's outputs) are events in a queue.
         bits: Bits of a word of the network as it ran.
@@ -73,7 +74,8 @@ class OpCounts:
         pool: Pairs of a value and a pooling window it lies in.
         bias: Biases added.
         second: Neurons times the seconds they are switched on.
-        hidden: The part of all this that hidden spikes caused, which training can change.
+        hidden: The part of all this that hidden spikes caused, which training can change. At most:
+            events of the input that are added to hidden spikes, or joined with them, count as such.
         sizes: The layer's constant sizes.
     """
 
