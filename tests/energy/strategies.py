@@ -191,7 +191,11 @@ class Maker:
 
     def any(self) -> spec.Layer:
         """A layer that fits, neurons more often than others."""
-        fits = [self.linear, self.fire, self.fire, self.norm, self.branch, self.scale]
+        fits = [self.linear, self.fire, self.norm, self.branch, self.scale]
+        if self.kind == "analog":
+            fits += [self.fire] * 4
+        else:
+            fits += [self.branch, self.branch, self.scale]
         if self.kind == "events":
             fits.append(self.complement)
         if len(self.shape) == 1:
@@ -211,11 +215,11 @@ _SPACE = ("convolution", "transposed", "pool", "adaptive", "upsample", "flatten"
 
 @st.composite
 def cases(draw: st.DrawFn, most: int = 5, of: str | None = None) -> Case:
-    """A network of one to ``most`` layers and an input for it.
+    """A network of one to ``most`` layers, four more at its end, and an input for it.
 
     Args:
         draw: Given by hypothesis.
-        most: Layers at most, without the neurons at the end.
+        most: Layers at most, without the four at the end.
         of: The layer that comes first or second; left out, any.
     """
     inputs = draw(st.sampled_from(["events", "levels", "analog"]))
@@ -225,8 +229,8 @@ def cases(draw: st.DrawFn, most: int = 5, of: str | None = None) -> Case:
     shape += tuple(draw(st.sampled_from(_SIZES[axes])) for _ in range(axes))
     maker = Maker(draw, shape, inputs)
     steps, batch = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    ends = st.lists(st.integers(1, steps), min_size=batch, max_size=batch)
-    lengths = draw(st.one_of(st.none(), ends))
+    many = st.lists(st.integers(1, steps), min_size=batch, max_size=batch)
+    lengths = draw(st.one_of(st.none(), many))
     at = draw(st.integers(0, most)) if lengths is None else -1
     layers: list[spec.Layer] = [maker.fire()] if of and draw(st.booleans()) else []
     layers += [getattr(maker, of)()] if of else []
@@ -239,5 +243,6 @@ def cases(draw: st.DrawFn, most: int = 5, of: str | None = None) -> Case:
     x = maker.random.integers(0, highest + 1, (steps, batch, *shape)) * 1.0
     x = x / 16 if inputs == "analog" else x
     x = x * (maker.random.random(x.shape) < 0.7)
-    # A network without neurons would leave its samples to guesses.
-    return Case((*layers, maker.fire()), x, inputs, lengths)
+    # Synapses, so that whatever came out is received, and then hidden spikes are.
+    ends = (maker.linear(), maker.fire(), maker.linear(), maker.fire())
+    return Case((*layers, *ends), x, inputs, lengths)

@@ -114,3 +114,38 @@ def test_embeddings_read_a_row_for_each_index(indices, size):
     done = {name: value.item() for name, value in meter.counts["network"].items()}
     assert done == {"event_read": len(indices), "weight_read": sum(size for _ in indices)}
     assert meter.uncounted == {}
+
+
+@given(kinds, seeds, small, small, st.sampled_from(["sum", "mean"]), st.sampled_from([0, 1]))
+def test_sums_over_an_axis(kind, seed, rows, columns, name, axis):
+    """Each event is added; of analog values the first of each sum is there already."""
+    x = drawn(kind, seed, rows, columns)
+    expected = Counter()
+    for line in np.moveaxis(x, axis, -1):
+        for index, value in enumerate(line):
+            expected["add"] += int(index > 0) if kind == "analog" else int(value)
+    found = metered(Two(lambda net, x: getattr(x, name)(axis)), (x,), kind)
+    assert found.get("network", {}) == +expected
+
+
+@given(kinds, kinds, seeds, small, small)
+def test_sums_of_two_tensors(first, second, seed, rows, columns):
+    """Each event of either joins at one addition; with an analog value every element does."""
+    x, y = drawn(first, seed, rows, columns), drawn(second, seed + 1, rows, columns)
+    expected = Counter()
+    for place in np.ndindex(x.shape):
+        dense = "analog" in (first, second)
+        expected["add"] += 1 if dense else int(x[place]) + int(y[place])
+    found = metered(Two(lambda net, x, y: x + y), (x, y), {"x": first, "other": second})
+    assert found.get("network", {}) == +expected
+
+
+@given(kinds, seeds, small, small)
+def test_analog_values_that_are_multiplied(kind, seed, rows, columns):
+    """By events or levels: once where one is. By each other: at every element."""
+    x, y = drawn(kind, seed, rows, columns), drawn("analog", seed + 1, rows, columns)
+    expected = Counter()
+    for place in np.ndindex(x.shape):
+        expected["multiply"] += int(kind == "analog" or x[place] != 0)
+    found = metered(Two(lambda net, x, y: x * y), (x, y), {"x": kind, "other": "analog"})
+    assert found.get("network", {}) == +expected

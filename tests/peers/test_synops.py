@@ -3,9 +3,13 @@
 import pytest
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based.model.ms_resnet import ms_resnet18
+from spikingjelly.activation_based.model.parametric_lif_net import CIFAR10Net
+from spikingjelly.activation_based.model.spike_driven_transformer import SpikeDrivenTransformer
 from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpCounter
 from torch import nn
 
+import picojoule as pj
 from energy.metering import run, total
 from energy.test_golden import CASES, FIVE, ONES
 from peers.compare import inputs, lively
@@ -36,6 +40,39 @@ def test_a_network_over_time():
     meter = run(net, x, samples=3)
     functional.reset_net(net)
     assert synops(net, x) == 3 * total(meter, "ac") > 0
+
+
+ZOO = {
+    "a spiking transformer": lambda: SpikeDrivenTransformer(
+        T=2, num_classes=10, embed_dims=32, num_heads=2, depths=1
+    ),
+    "a residual network": lambda: ms_resnet18(
+        T=2, num_classes=10, spiking_neuron=neuron.LIFNode, v_threshold=0.5
+    ),
+    "a plain one": lambda: CIFAR10Net(channels=4, spiking_neuron=neuron.ParametricLIFNode),
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_networks_of_its_model_zoo(name):
+    """Where events meet synapses; levels and analog values count otherwise in both."""
+    net, x = ZOO[name](), inputs(2, 2, 3, 32, 32, rate=0.3)
+    functional.set_step_mode(net, "m")
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0
+    net(x)  # norms of this very batch, so that deep layers spike
+    functional.reset_net(net.eval())
+    with torch.no_grad(), pj.Meter(net, samples=2, inputs="events") as meter:
+        net(x)
+    arrived = [c for c in meter.traffic if not c.fired and c.kind.name == "events"]
+    pairs = sum((call.events * call.fanout).sum().item() for call in arrived)
+    functional.reset_net(net)
+    assert pairs == synops(net, x)
+    spiking = {call.layer for call in meter.traffic if call.fired and call.events.any()}
+    assert len(spiking) > 3
+    assert meter.uncounted == {}
+    assert meter.unreached == []
 
 
 def test_levels_are_dense_to_it():

@@ -149,10 +149,8 @@ def conflicts(
     for name, entry in prices.items():
         if name != "ac" or is_by_type(entry):
             told = f"{name} by type of neuron" if is_by_type(entry) else name
-            yield (
-                ("price", name),
-                (
-                    "an all-in figure already holds everything: one price of ac, for all neurons, must "
-                    f"be the only price, got {told}"
-                ),
+            message = (
+                "an all-in figure already holds everything: one price of ac, for all neurons, must be "
+                f"the only price, got {told}"
             )
+            yield ("price", name), message

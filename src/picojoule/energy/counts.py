@@ -37,9 +37,9 @@ class Sizes:
     Attributes:
         weights: Words of its weight array.
         bias: Words of its bias array.
-        inputs: Elements of one row of its input: the features of a linear layer, all channels and
-            positions of a convolution.
-        potentials: Elements of one row of its output, one potential each.
+        inputs: Elements of one step's input. Of a linear layer of a foreign network its features,
+            since which further axes are steps is not known.
+        potentials: Elements of one step's output, one potential each.
         neuron: The type of its neurons, empty for a layer of synapses.
         events: Whether its inputs (or a neuron's outputs) are events in a queue.
         bits: Bits of a word of the network as it ran.

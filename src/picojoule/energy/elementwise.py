@@ -49,7 +49,7 @@ def _multiply(of: KindOf, valid: Share, input: Any, other: Any, **_: Any) -> lis
     sparses = [(value, kind) for value, kind in factors if kind is not None and kind.sparse]
     rest = [value for value, kind in factors if kind is None or not kind.sparse]
     gates = not rest or (isinstance(rest[0], Tensor) and rest[0].dtype == torch.bool)
-    if sparses and (gates or constant(rest[0])):
+    if sparses and (gates or (of(rest[0]) is None and constant(rest[0]))):
         return []
     if sparses:
         return [sparse("multiply", *sparses[0], once=sparses[0][1].counted)]

@@ -50,6 +50,7 @@ class Ledger:
         within: Which steps [T, B] of a batch lie within their sequences, None for all.
         valid: The share of those that do.
         steps: Steps of the network's input.
+        batch: Samples of one call, None where that is not known.
     """
 
     def __init__(self, net: nn.Module, convention: Convention) -> None:
@@ -61,6 +62,7 @@ class Ledger:
         self.within: Tensor | None = None
         self.valid: float | Tensor = 1.0
         self.steps = 1
+        self.batch: int | None = None
         self.lineage = Lineage(net)
 
     def miss(self, what: str, elements: int) -> None:
@@ -80,6 +82,7 @@ class Ledger:
             Traffic(
                 *(layer, call.values, kind, call.fanout, call, events, multiplied),
                 steps=self.steps,
+                batch=self.batch,
                 version=version_of(call.values),
                 **{"valid": self.valid, **more},
             )
@@ -132,6 +135,10 @@ class Ledger:
         """Counts a call that has run and says what its results carry."""
         if name in COMPOSITES and (known or name in _LOOKUPS):
             kind = self._compose(layer, name, outputs[0], args, kwargs)
+        elif not known and name == "dropout" and not self.lineage.is_learned(tensors(args)[0]):
+            # Dropout of a constant makes a mask, as random numbers do.
+            kind = PROVENANCE[name](lambda _: Kind("events"), outputs[0], *args, **kwargs)
+            assert kind is not None
         elif not known:
             self.lineage.derive(tensors((*args, *kwargs.values())), outputs)
             return
@@ -168,7 +175,8 @@ class Ledger:
             pooled = rule(out, *args, **kwargs)
             self.others.append((layer, count_windows(pooled, known[0], self.valid)))
             if pooled.share is None:
-                return known[0].graded() if known[0].uneven else known[0]
+                kind = known[0].graded() if known[0].uneven else known[0]
+                return replace(kind, folds=False)  # a norm can turn the largest into the smallest
             return known[0].levels(pooled.share)
         if learned and name in ("mul", "div", "setitem"):
             return known[0].graded() if known[0].sparse and name != "setitem" else analog

@@ -87,9 +87,10 @@ class Observer:
         for name, values in named.items():
             kind = declared if isinstance(declared, str) else declared.get(name, "analog")
             for value in values:
-                if value.is_floating_point():
+                if self.ledger.lineage.is_new(value):  # not a state that it gave back before
                     self.ledger.lineage.declare(value, Kind(kind, steps=steps))
         self.ledger.within, self.ledger.valid, self.ledger.steps = None, 1.0, steps or 1
+        self.ledger.batch = first.shape[1] if steps else None
         lengths = named.get("lengths")
         if lengths and self.timed:
             steps_of = torch.arange(first.shape[0], device=first.device)[:, None]
@@ -105,7 +106,8 @@ class Observer:
         if (layer := self._neurons.get(module)) is not None:
             self._depth += 1
             if self._depth == 1 and layer.arrivals is not None:
-                self._arriving[module] = layer.arrivals(module, args, kwargs)
+                skip = self.ledger.convention.skip_zero_weights
+                self._arriving[module] = layer.arrivals(module, args, kwargs, skip)
         if self._depth and self._quiet is None and torch._C._len_torch_function_stack() == 1:
             # Nobody else watches: what runs inside neurons need not even pass by.
             self._quiet = torch._C.DisableTorchFunction()
@@ -169,6 +171,7 @@ class Observer:
         ledger.lineage.declare(out, kind)
         arrived = self._arriving.pop(module, None)
         given = ledger.lineage.kind_of(args[0]) if args else None
+        given = given and given.untallied()  # what arrives may have its axes elsewhere
         for part in arrived(result) if arrived else ():
             kinds = {"output": kind.untallied(), "input": given}
             events = None

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from picojoule.energy.counts import OpCounts, Sizes
-from picojoule.energy.foreign import Arriving, Foreign, Inner, known
+from picojoule.energy.foreign import Arriving, Foreign, Inner, known, projection
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules import Synapses
 from picojoule.neurons.base import NeuronCost
 
 
@@ -90,14 +89,13 @@ def population(
 
 
 def _own(
-    module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False
 ) -> Callable[[Any], Iterable[Inner]]:
     """The inner synapses of picojoule's own neurons."""
     state = args[1] if len(args) > 1 else kwargs.get("state")
 
     def arrived(result: Any) -> Iterable[Inner]:
         for name, values, weight, steps in module.arrivals(result[0], state):
-            call = Synapses(values, weight.shape[0], weight, None, values.numel())
-            yield Inner(name, call, "output", steps)
+            yield Inner(name, projection(values, weight, None, skip), "output", steps)
 
     return arrived

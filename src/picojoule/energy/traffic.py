@@ -28,6 +28,7 @@ class Traffic:
         within: Which steps [T, B] of ``values`` lie within their sequences, None for all.
         valid: Share of the rows of a call that lie within their sequences (1 for neurons' outputs).
         steps: Steps of the network's input.
+        batch: Samples of one call, None where that is not known.
         lag: By how many steps these values are fewer, because they arrive steps later.
         leading: How many of the first axes of ``values`` are no part of a neuron's place: 2 for
             [T, B, ...], 1 for [B, ...].
@@ -45,6 +46,7 @@ class Traffic:
     within: Tensor | None = None
     valid: float | Tensor = 1.0
     steps: int = 1
+    batch: int | None = None
     lag: int = 0
     leading: int = 1
     samples: int = 1
@@ -81,11 +83,15 @@ class Traffic:
         call = self.synapses
         if call is None:
             return Sizes()
+        # Where steps and samples are known, all other axes are places that share the weights.
+        rows = call.values.numel() // max(1, inputs_of(call))
+        runs = (self.kind.steps or 0) * (self.batch or 0)
+        places = rows // runs if runs and rows % runs == 0 else 1
         return Sizes(
             weights=0 if call.weight is None else call.weight.numel(),
             bias=0 if call.bias is None else call.bias.numel(),
-            inputs=inputs_of(call),
-            potentials=outputs_of(call),
+            inputs=inputs_of(call) * places,
+            potentials=outputs_of(call) * places,
             events=self.kind.sparse,
             bits=call.values.element_size() * 8,
         )

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from energy.oracle import layers as spec
 from energy.oracle.signal import Signal
-from energy.oracle.walks import Window
+from energy.oracle.walks import Window, margins
 
 
 def scaled(signal: Signal, factor: float) -> Signal:
@@ -30,7 +31,7 @@ def upsampled(signal: Signal, factor: int) -> Signal:
             array = np.repeat(array, factor, axis)
         return array
 
-    return replace(signal.mapped(copies), folds=False)
+    return signal.mapped(copies)
 
 
 def largest(signal: Signal, shape: tuple[int, ...], found: list[Window]) -> Signal:
@@ -93,3 +94,25 @@ def joined(first: Signal, second: Signal) -> Signal:
     if isinstance(worth, np.ndarray):
         worth = np.concatenate([worth, np.broadcast_to(second.worth, second.shape)], 0)
     return Signal(kind, values, worth, hidden)
+
+
+def surrounded(signal: Signal, layer: spec.Convolution) -> Signal:
+    """Circular, reflected and replicated margins are inputs once more."""
+    if layer.mode == "zeros":
+        return signal
+    mode = {"circular": "wrap", "reflect": "reflect", "replicate": "edge"}[layer.mode]
+    axes = list(zip(*margins(layer), strict=True))
+
+    def padded(array: np.ndarray) -> np.ndarray:
+        return np.pad(array, [(0, 0)] * (array.ndim - len(axes)) + axes, mode)
+
+    return signal.mapped(padded)
+
+
+def normed(signal: Signal, layer: spec.Norm) -> Signal:
+    """Batch norm at inference: a factor and an offset for each channel."""
+    spread = np.sqrt(layer.variance + layer.epsilon)
+    shape = (-1, *[1] * (len(signal.shape) - 1))
+    factor = (layer.weight / spread).reshape(shape)
+    offset = (layer.bias - layer.mean * layer.weight / spread).reshape(shape)
+    return Signal("analog", signal.values * factor + offset, folds=signal.folds)

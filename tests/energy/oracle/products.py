@@ -22,12 +22,12 @@ def contraction(
     """
     terms, result = equation.split("->")
     names = terms.split(",")
-    sizes = {a: n for term, x in zip(names, arrays, strict=True) for a, n in zip(term, x.shape)}
+    sizes: dict[str, int] = {}
+    for term, x in zip(names, arrays, strict=True):
+        sizes |= zip(term, x.shape, strict=True)
     sparse = [kind not in (None, "analog") for kind in kinds]
     first = 0 if sparse[0] or (not sparse[1] and kinds[0] is not None) else 1
-    numbers = [
-        _numbers(x, kind, multiply_levels) for x, kind in zip(arrays, kinds, strict=True)
-    ]
+    numbers = [_numbers(x, kind, multiply_levels) for x, kind in zip(arrays, kinds, strict=True)]
     graded = "graded" in kinds or (multiply_levels and "levels" in [k for k in kinds if k])
     counts: Counter[str] = Counter()
     for place in np.ndindex(arrays[first].shape):

@@ -17,7 +17,7 @@ class Signal:
         values: What they are in numbers.
         worth: What one event is worth at each place of a sample; one number holds for all.
         hidden: Whether neurons had a part in it.
-        folds: Whether it came straight out of synapses, into which a batch norm can fold.
+        folds: Whether it came out of synapses, into which a batch norm folds, and was only moved.
     """
 
     kind: str

@@ -1,42 +1,15 @@
 """Runs a described network one event, one synapse and one neuron at a time, and counts."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
 
 from energy.oracle import elements
 from energy.oracle import layers as spec
+from energy.oracle.outcome import Outcome
 from energy.oracle.signal import Signal
-from energy.oracle.walks import Wires, convolution, linear, margins, recurrent, transposed, windows
-
-Counts = Counter[tuple[str, str]]
-
-
-@dataclass
-class Outcome:
-    """What a run did.
-
-    Attributes:
-        counts: Totals over the batch, by layer and name of the count.
-        hidden: Of these, what would not have been counted had no neuron fired.
-        dense: Multiply-accumulates of the same layers in a dense ANN.
-        fired: What each layer of neurons put out, [T, B, ...].
-        output: What the network put out.
-        sizes: Words of weights, biases, inputs and potentials of each layer of synapses.
-        margin: How near a membrane came to its threshold.
-        mixed: Whether hidden spikes were added to or joined with other events.
-    """
-
-    counts: Counts = field(default_factory=Counter)
-    hidden: Counts = field(default_factory=Counter)
-    dense: Counts = field(default_factory=Counter)
-    fired: dict[str, np.ndarray] = field(default_factory=dict)
-    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    output: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    margin: float = np.inf
-    mixed: bool = False
+from energy.oracle.walks import Wires, convolution, linear, recurrent, transposed, windows
 
 
 def simulate(
@@ -88,6 +61,12 @@ class _Run:
         """One more."""
         self.outcome.counts[layer, name] += 1
 
+    def each_element(self, layer: str, signal: Signal, *names: str) -> None:
+        """One more of each for every element within the sequences."""
+        for at in self.alive(signal.steps):
+            for _, name in product(np.ndindex(signal.values[at].shape), names):
+                self.count(layer, name)
+
     def through(self, above: str, layers: tuple[spec.Layer, ...], signal: Signal) -> Signal:
         """All layers in a row, named by their place below ``above``."""
         for index, layer in enumerate(layers):
@@ -101,7 +80,7 @@ class _Run:
             case spec.Linear():
                 return self.synapses(name, linear(layer, shape), layer, signal)
             case spec.Convolution():
-                signal = _made_of_inputs(layer, signal)
+                signal = elements.surrounded(signal, layer)
                 return self.synapses(name, convolution(layer, signal.shape), layer, signal)
             case spec.Transposed():
                 return self.synapses(name, transposed(layer, shape), layer, signal)
@@ -116,31 +95,24 @@ class _Run:
                 return self.norm(name, layer, signal)
             case spec.Scale():
                 if not signal.sparse:  # of events it folds into the next weights
-                    for at in self.alive(signal.steps):
-                        for _ in np.ndindex(signal.values[at].shape):
-                            self.count(name, "multiply")
+                    self.each_element(name, signal, "multiply")
                 return elements.scaled(signal, layer.factor)
             case spec.Complement():
-                result = elements.complement(signal, self.silent)
-                return result.mapped(self.inside)
+                return elements.complement(signal, self.silent).mapped(self.inside)
             case spec.Repeat():
                 return signal.mapped(lambda a: np.repeat(a, layer.steps, 0))
             case spec.Flatten():
-                return signal.mapped(lambda a: a.reshape(*a.shape[: a.ndim - len(shape)], -1))
+                return signal.mapped(lambda a: a.reshape(*a.shape[:2], -1))
             case spec.Upsample():
                 return elements.upsampled(signal, layer.factor)
-
-    def arriving(self, signal: Signal, at: tuple[int, int], place: tuple[int, ...]) -> int:
-        """How many times the synapses of a place work."""
-        number = signal.number(at, place)
-        return min(1, number) if signal.kind == "levels" and self.multiply_levels else number
 
     def synapses(self, name: str, wires: Wires, layer, signal: Signal) -> Signal:
         """Events or values over synapses, and one potential for each output."""
         potentials = np.zeros((signal.steps, self.batch, *wires.shape))
-        shape, bias = signal.shape, layer.bias
-        words = (layer.weight.size, 0 if bias is None else bias.size)
-        self.outcome.sizes[name] = (*words, int(np.prod(shape)), int(np.prod(wires.shape)))
+        shape, bias, words = signal.shape, layer.bias, layer.weight.size
+        words = (words, 0 if bias is None else bias.size, np.prod(shape), np.prod(wires.shape))
+        self.outcome.sizes[name] = words
+        self.outcome.places |= {name} if not wires.located and len(shape) > 1 else set()
         wires = wires.without_zeros() if self.skip_zero_weights else wires
         for at in self.alive(signal.steps):
             for source in np.ndindex(*shape):
@@ -156,14 +128,15 @@ class _Run:
                 if bias is not None:
                     potentials[at][target] += bias[target[0 if wires.located else -1]]
                     self.count(name, "bias")
-        steps = len(self.alive(self.steps))
-        self.outcome.dense[name, "mac"] += sum(map(len, wires.leaving.values())) * steps
+        for _ in self.alive(self.steps):
+            self.outcome.dense[name, "mac"] += sum(map(len, wires.leaving.values()))
         return Signal("analog", potentials, folds=True)
 
     def events(self, name, wires, signal, at, source) -> None:
         """Each event is read and located, and each of its synapses works once."""
-        exact = signal.counted and not (signal.kind == "levels" and self.multiply_levels)
-        for _ in range(self.arriving(signal, at, source)):
+        multiplied = signal.kind == "levels" and self.multiply_levels
+        exact, number = signal.counted and not multiplied, signal.number(at, source)
+        for _ in range(min(1, number) if multiplied else number):
             self.count(name, "event_read")
             if wires.located:
                 for _ in range(2):
@@ -171,10 +144,8 @@ class _Run:
                     self.count(name, "address")
             for _ in wires.leaving.get(source, ()):
                 self.count(name, "ac" if exact else "mac")
-                self.count(name, "weight_read")
-                self.count(name, "state_read")
-                self.count(name, "state_write")
-                self.count(name, "address")
+                for each in ("weight_read", "state_read", "state_write", "address"):
+                    self.count(name, each)
 
     def value(self, name: str, wires: Wires, source) -> None:
         """An analog value is there at every step; in a convolution each tap reads it again."""
@@ -202,8 +173,7 @@ class _Run:
         for at in self.alive(signal.steps):
             for window in found:
                 for place in window.places:
-                    times = signal.number(at, place) if signal.sparse else 1
-                    for _ in range(times):
+                    for _ in range(signal.number(at, place) if signal.sparse else 1):
                         self.count(name, "pool")
         if layer.largest:
             return elements.largest(signal, shape, found)
@@ -211,39 +181,30 @@ class _Run:
 
     def norm(self, name: str, layer: spec.Norm, signal: Signal) -> Signal:
         """Folded into the synapses before it where there are any."""
-        spread = np.sqrt(layer.variance + layer.epsilon)
-        shape = (-1, *[1] * (len(signal.shape) - 1))
-        factor = (layer.weight / spread).reshape(shape)
-        offset = (layer.bias - layer.mean * layer.weight / spread).reshape(shape)
         if not (signal.folds and self.fold):
-            for at in self.alive(signal.steps):
-                for _ in np.ndindex(signal.values[at].shape):
-                    self.count(name, "multiply")
-                    self.count(name, "add")
-        return Signal("analog", signal.values * factor + offset, folds=signal.folds)
+            self.each_element(name, signal, "multiply", "add")
+        return elements.normed(signal, layer)
 
     def join(self, name: str, how: str, first: Signal, second: Signal) -> Signal:
         """A residual addition or subtraction costs one addition for each event, or element."""
         both = first.counted and second.counted
-        self.outcome.mixed |= both and first.hidden != second.hidden
+        self.outcome.mixed |= first.hidden != second.hidden and both
         if how == "join":
             return elements.joined(first, second)
         for at in self.alive(first.steps):
             for place in np.ndindex(*first.shape):
-                number = first.number(at, place) + second.number(at, place) if both else 1
-                for _ in range(number):
+                events = first.number(at, place) + second.number(at, place)
+                for _ in range(events if both else 1):
                     self.count(name, "add")
         return elements.summed(first, second, -1 if how == "subtract" else 1)
 
     def neurons(self, name: str, layer, signal: Signal) -> Signal:
         """One neuron, one sample and one step after the other."""
-        wires = recurrent(layer.weight) if isinstance(layer, spec.Recurrent) else None
-        neuron = layer.neuron if isinstance(layer, spec.Recurrent) else layer
+        loops = isinstance(layer, spec.Recurrent)
+        wires, neuron = (recurrent(layer.weight), layer.neuron) if loops else (None, layer)
         fires = isinstance(neuron, spec.Fire)
-        alpha = np.exp(-spec.DT / neuron.tau)
-        membrane = np.zeros(signal.values.shape[1:])
-        out = np.zeros_like(signal.values)
-        kind = "events" if fires else "analog"
+        kind, alpha = "events" if fires else "analog", np.exp(-spec.DT / neuron.tau)
+        out, membrane = np.zeros_like(signal.values), np.zeros(signal.values.shape[1:])
         for t in range(signal.steps):
             current = signal.values[t].copy()
             for b in range(self.batch):
@@ -269,8 +230,7 @@ class _Run:
                 self.value(name, wires, source)
             for target, weight in wires.leaving.get(source, ()):
                 current[target] += weight * before.values[(*at, *source)]
-                if at[0] + 1 < self.steps:  # an ANN runs as often as the network has inputs
-                    self.outcome.dense[name, "mac"] += 1
+                self.outcome.dense[name, "mac"] += int(at[0] + 1 < self.steps)
         if not before.sparse:
             self.outputs(name, wires)
 
@@ -283,23 +243,8 @@ class _Run:
         distance = abs(membrane[place] - neuron.threshold)
         self.outcome.margin = min(self.outcome.margin, distance)
         if membrane[place] >= neuron.threshold:
-            membrane[place] = (
-                0.0 if neuron.reset == "zero" else membrane[place] - neuron.threshold
-            )
+            membrane[place] = 0.0 if neuron.reset == "zero" else membrane[place] - neuron.threshold
             if not self.silent:
                 out[place] = 1.0
                 self.count(name, "spike")
                 self.count(name, "output_write")
-
-
-def _made_of_inputs(layer: spec.Convolution, signal: Signal) -> Signal:
-    """Circular, reflected and replicated margins are inputs once more."""
-    if layer.mode == "zeros":
-        return signal
-    mode = {"circular": "wrap", "reflect": "reflect", "replicate": "edge"}[layer.mode]
-    axes = list(zip(*margins(layer), strict=True))
-
-    def padded(array: np.ndarray) -> np.ndarray:
-        return np.pad(array, [(0, 0)] * (array.ndim - len(axes)) + axes, mode)
-
-    return signal.mapped(padded)
