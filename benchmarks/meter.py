@@ -21,6 +21,7 @@ from torch import nn
 import picojoule as pj
 from picojoule._memory import keep_freed_memory
 
+
 def recurrent() -> nn.Module:
     """A recurrent network for sequences, 700-512-20."""
     return pj.network("keyword", inputs=(700,), classes=20, width=512)

@@ -150,7 +150,7 @@ def conflicts(
         if name != "ac" or is_by_type(entry):
             told = f"{name} by type of neuron" if is_by_type(entry) else name
             message = (
-                "an all-in figure already holds everything: one price of ac, for all neurons, must be "
-                f"the only price, got {told}"
+                "an all-in figure already holds everything: one price of ac, for all neurons, must "
+                f"be the only price, got {told}"
             )
             yield ("price", name), message
