@@ -51,9 +51,11 @@ class Meter:
             checkpointing in its reentrant form.
 
     Example:
-        >>> net = Sequential(nn.Linear(3, 2), LIF())
+        >>> import torch
+        >>> import picojoule as pj
+        >>> net = pj.Sequential(nn.Linear(3, 2), pj.LIF())
         >>> with Meter(net) as meter:
-        ...     _ = net(torch.rand(5, 4, 3))
+        ...     _ = net(torch.ones(5, 4, 3))
         >>> meter.counts["0"].mac
         tensor(30., dtype=torch.float64)
     """
