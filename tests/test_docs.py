@@ -77,7 +77,7 @@ def test_docstring_examples_run_with_the_tests():
 def test_the_step_in_the_readme_is_that_of_the_design():
     assert f"```python\n{STEP}```" in README
     names = given()
-    setup, step = blocks("README.md", "python")
+    setup, step, foreign = blocks("README.md", "python")
     exec(setup, names)
     before = [p.clone() for p in names["net"].parameters()]
     exec(step, names)
@@ -86,6 +86,9 @@ def test_the_step_in_the_readme_is_that_of_the_design():
     assert (budget.multiplier > 0) == (energy.total > budget.limit_pj / 1.02)
     after = names["net"].parameters()
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    exec(foreign, names)
+    names["loss"].backward()
+    assert names["net"][0].weight.grad.any()
 
 
 def tour() -> dict:
