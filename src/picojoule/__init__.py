@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from picojoule import training as training
     from picojoule.energy import COUNTS as COUNTS
     from picojoule.energy import Chip as Chip
+    from picojoule.energy import Convention as Convention
     from picojoule.energy import Energy as Energy
     from picojoule.energy import Meter as Meter
     from picojoule.energy import OpCounts as OpCounts
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from picojoule.training import train as train
 
 _NAMES = {
-    "energy": "COUNTS Chip Energy Meter OpCounts Price chip_names load_chip",
+    "energy": "COUNTS Chip Convention Energy Meter OpCounts Price chip_names load_chip",
     "networks": "NETWORKS Repeat Sequential network",
     "neurons": "LI LIF Neuron NeuronCost Recurrent detach neuron scan",
     "recipe": "Recipe load_recipe recipe_names",
