@@ -76,7 +76,8 @@ class Ledger:
         events = more.pop("events", None)
         if kind.sparse and (events is None or multiplied):
             events = event_map(call.values, kind, call.fanout, multiplied)
-            if not multiplied and events.dim() < call.values.dim() and kind is not NOTHING:
+            small = events.dim() < call.values.dim() and not multiplied
+            if small and kind is not NOTHING and self.lineage.kind_of(call.values) is kind:
                 self.lineage.declare(call.values, replace(kind, tally=events))  # for the next one
         self.traffic.append(
             Traffic(
