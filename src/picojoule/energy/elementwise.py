@@ -9,7 +9,7 @@ from torch import Tensor
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import event_map
 from picojoule.energy.kinds import Kind
-from picojoule.energy.provenance import KindOf
+from picojoule.energy.provenance import KindOf, constant
 
 Share = float | Tensor
 
@@ -19,9 +19,11 @@ def dense(count: str, elements: int, valid: Share) -> OpCounts:
     return OpCounts.of({count: torch.as_tensor(elements * valid, dtype=torch.float64)})
 
 
-def sparse(count: str, values: Tensor, kind: Kind, *, once: bool = False) -> OpCounts:
-    """One operation for each event; a level of n is n, or one where it counts ``once``."""
-    number = event_map(values, kind, 1, once).sum()
+def sparse(
+    count: str, values: Tensor, kind: Kind, *, copies: int = 1, once: bool = False
+) -> OpCounts:
+    """One operation for each event and copy; a level of n is n, or one where it counts ``once``."""
+    number = event_map(values, kind, 1, once).sum() * copies
     return OpCounts.of({count: number}, {count: number} if kind.hidden else None)
 
 
@@ -29,7 +31,12 @@ def _add(of: KindOf, valid: Share, input: Any, other: Any, **_: Any) -> list[OpC
     """Events join at one addition each; anything else is an addition for each element."""
     terms = [(value, of(value)) for value in (input, other)]
     if all(kind is not None and kind.counted for _, kind in terms):
-        return [sparse("add", value, kind) for value, kind in terms if kind is not None]
+        elements = _elements(input, other)
+        return [
+            sparse("add", value, kind, copies=elements // max(1, value.numel()))
+            for value, kind in terms
+            if kind is not None
+        ]
     if any(not isinstance(value, Tensor) and value == 0 for value, _ in terms):
         return []  # sum([...]) in Python starts from 0
     return [dense("add", _elements(input, other), valid)]
@@ -52,7 +59,9 @@ def _multiply(of: KindOf, valid: Share, input: Any, other: Any, **_: Any) -> lis
     if sparses and (gates or (of(rest[0]) is None and constant(rest[0]))):
         return []
     if sparses:
-        return [sparse("multiply", *sparses[0], once=sparses[0][1].counted)]
+        value, kind = sparses[0]
+        copies = _elements(input, other) // max(1, value.numel())
+        return [sparse("multiply", value, kind, copies=copies, once=kind.counted)]
     masks = [v for v in rest if isinstance(v, Tensor) and v.dtype == torch.bool]
     return [] if masks else [dense("multiply", _elements(input, other), valid)]
 
@@ -62,13 +71,6 @@ def reduction(out: Tensor, input: Tensor, kind: Kind, valid: Share) -> OpCounts:
     if kind.counted:
         return sparse("add", input, kind)
     return dense("add", input.numel() - out.numel(), valid)
-
-
-def constant(value: Any) -> bool:
-    """Whether a factor is the same for every element and not learned."""
-    if isinstance(value, Tensor):
-        return value.numel() == 1 and not value.requires_grad
-    return isinstance(value, (int, float))
 
 
 def _elements(input: Any, other: Any) -> int:

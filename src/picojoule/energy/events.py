@@ -23,23 +23,28 @@ def event_map(values: Tensor, kind: Kind, fanout: int | Tensor, multiplied: bool
     # A sum made without a graph, say by a frozen part, does not serve one who wants gradients.
     graph = values.requires_grad and torch.is_grad_enabled()
     fits = known is not None and (places is None or known.shape == places)
+    fits = fits and kind.version == version_of(values)  # nor one of what was changed since
     if known is not None and fits and not multiplied and (known.requires_grad or not graph):
         return known
     events = events_of(values, kind, multiplied)
     if places is None:
-        return _total(events)
+        return _total(events, kind)
     rows = events.reshape(-1, *places)
-    return rows.sum(0, dtype=_wide(events, rows.shape[0])).double()
+    limit = _whole(kind)
+    parts = [rows] if len(rows) <= limit else rows.split(limit)
+    return sum((_wide_sum(part, 0).double() for part in parts[1:]), _wide_sum(parts[0], 0).double())
 
 
-def _total(events: Tensor) -> Tensor:
+def _total(events: Tensor, kind: Kind) -> Tensor:
     """All events, summed along the last axes first, which lie side by side in memory."""
     axes, along = events.dim(), 1
     while axes and along < 256:
         axes -= 1
         along *= events.shape[axes]
-    rows = events.sum(tuple(range(axes, events.dim())), dtype=_wide(events, along))
-    return rows.double().sum()
+    last = tuple(range(axes, events.dim()))
+    if along > _whole(kind):
+        return events.sum(dtype=torch.float64)
+    return _wide_sum(events, last).double().sum()
 
 
 def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
@@ -51,9 +56,11 @@ def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
         within: Which steps [T, B] lie within their sequences, None for all.
     """
     events = events_of(inside(out, within), kind, multiplied=False)
-    axes = (1, 2) if out.dim() > 3 else 1
+    axes = (1, 2) if out.dim() > 3 else (1,)
     rows = out.shape[1] * (out.shape[2] if out.dim() > 3 else 1)
-    return events.sum(axes, dtype=_wide(events, rows)).double()
+    if rows > _whole(kind):
+        return events.sum(axes, dtype=torch.float64)
+    return _wide_sum(events, axes).double()
 
 
 def inside(values: Tensor, within: Tensor | None) -> Tensor:
@@ -82,6 +89,11 @@ def events_of(values: Tensor, kind: Kind, multiplied: bool) -> Tensor:
     return values.clamp(max=1) if multiplied else values
 
 
-def _wide(events: Tensor, rows: int) -> torch.dtype:
-    # float32 holds whole numbers up to 2^24: 16 events in each of 2^20 rows.
-    return torch.float64 if rows > 1 << 20 else torch.promote_types(events.dtype, torch.float32)
+def _whole(kind: Kind) -> int:
+    # float32 holds whole numbers up to 2^24: 16 events in each of 2^20 rows, or levels of 4096 in
+    # each of 2^12.
+    return 1 << (12 if kind.name == "levels" else 20)
+
+
+def _wide_sum(events: Tensor, axes: int | tuple[int, ...]) -> Tensor:
+    return events.sum(axes, dtype=torch.promote_types(events.dtype, torch.float32))

@@ -24,6 +24,7 @@ class Kind:
         within: Which steps [T, B] lie within their sequences, where events may lie outside.
         tally: Events at each place of the tensor's last axes, summed over all axes before them,
             where that is known already. One sum then serves all who consume the tensor.
+        version: How often the tensor had been changed in place when it was summed.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Kind:
     folds: bool = False
     within: Tensor | None = None
     tally: Tensor | None = None
+    version: int | None = None
 
     @property
     def sparse(self) -> bool:

@@ -78,7 +78,8 @@ class Ledger:
             events = event_map(call.values, kind, call.fanout, multiplied)
             small = events.dim() < call.values.dim() and not multiplied
             if small and kind is not NOTHING and self.lineage.kind_of(call.values) is kind:
-                self.lineage.declare(call.values, replace(kind, tally=events))  # for the next one
+                summed = replace(kind, tally=events, version=version_of(call.values))
+                self.lineage.declare(call.values, summed)  # for the next one
         self.traffic.append(
             Traffic(
                 *(layer, call.values, kind, call.fanout, call, events, multiplied),
@@ -97,7 +98,8 @@ class Ledger:
         result = function(*args, **kwargs)
         with Unseen():
             results = args[:1] if name == "setitem" else (result,)
-            outputs = [value for value in tensors(results) if value.is_floating_point()]
+            moved = bool(known) and name in SAME  # spikes may be of any type
+            outputs = [v for v in tensors(results) if v.is_floating_point() or moved]
             if outputs and name in ZEROS:
                 self.lineage.declare(outputs[0], NOTHING)
             elif outputs and name not in CREATING:
@@ -161,7 +163,7 @@ class Ledger:
         """Counts a call whose arguments have kinds; gives its result's kind."""
         analog = known[0].analog()
         inputs = tensors((*args, *kwargs.values()))
-        learned = any(map(self.lineage.is_learned, inputs))
+        learned = any(self.lineage.is_learned(v) and v.numel() > 1 for v in inputs)
         if name in JOINING:
             return analog if learned else joined(known)
         if name in PICKING:

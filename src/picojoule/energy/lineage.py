@@ -1,13 +1,14 @@
 """Lineage: which kind each tensor is of, and which parameters it was made of."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from picojoule.energy.events import version_of
 from picojoule.energy.kinds import Kind
 from picojoule.energy.provenance import COPYING, JOINING, SAME, SAME_ORDER
 
@@ -70,8 +71,8 @@ class Lineage:
         inputs = tensors((*args, *kwargs.values()))
         if name in COPYING:
             kind = _spread(kind, inputs[0], outputs[0])
-        if kind.tally is not None and not _in_order(name, inputs[0], outputs[0]):
-            kind = kind.untallied()
+        if kind.tally is not None:
+            kind = _still_summed(name, kind, inputs[0], outputs[0])
         kinds = [kind] * len(outputs)
         if kind.uneven and (name in SAME or name in JOINING or name == "pad"):
             kinds = self._moved(function, kind, args, kwargs)[: len(outputs)]
@@ -96,10 +97,12 @@ class Lineage:
         return [replace(kind, scale=scale) for scale in tensors([moved])]
 
 
-def _in_order(name: str, value: Tensor, out: Tensor) -> bool:
-    """Whether a result holds the very values of its argument, in their order."""
+def _still_summed(name: str, kind: Kind, value: Tensor, out: Tensor) -> Kind:
+    """The kind of a result, with the sum of its argument if it holds the very same values."""
     same = value.numel() == out.numel() and value.device == out.device
-    return name in SAME_ORDER and same
+    if name in SAME_ORDER and same and kind.version == version_of(value):
+        return replace(kind, version=version_of(out))
+    return kind.untallied()
 
 
 def _spread(kind: Kind, value: Tensor, out: Tensor) -> Kind:
@@ -110,7 +113,7 @@ def _spread(kind: Kind, value: Tensor, out: Tensor) -> Kind:
 
 
 def tensors(values: Iterable[Any]) -> list[Tensor]:
-    """The tensors among arguments, also inside lists and tuples."""
+    """The tensors among arguments, also inside lists, dicts and dataclasses."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
@@ -119,4 +122,6 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
             found.extend(tensors(value))
         elif isinstance(value, dict):
             found.extend(tensors(value.values()))
+        elif is_dataclass(value) and not isinstance(value, type):
+            found.extend(tensors(vars(value).values()))
     return found

@@ -140,7 +140,7 @@ class Meter:
 
         Args:
             steps: How often the ANN runs: 1 where the input is static; as many times as the input
-                has steps where left out.
+                has steps where left out. Of a foreign network every call counts.
         """
         return self._per_sample([(call.layer, count_dense(call, steps)) for call in self._arrived])
 

@@ -87,7 +87,9 @@ class Observer:
         for name, values in named.items():
             kind = declared if isinstance(declared, str) else declared.get(name, "analog")
             for value in values:
-                if self.ledger.lineage.is_new(value):  # not a state that it gave back before
+                # not a state that it gave back before, nor indices
+                spikes = value.dtype in (torch.bool, torch.uint8)
+                if spikes or self.ledger.lineage.is_new(value):
                     self.ledger.lineage.declare(value, Kind(kind, steps=steps))
         self.ledger.within, self.ledger.valid, self.ledger.steps = None, 1.0, steps or 1
         self.ledger.batch = first.shape[1] if steps else None
@@ -166,7 +168,8 @@ class Observer:
                 version=version_of(out),
             )
             ledger.traffic.append(fired)
-            kind = replace(kind, tally=events if within is None else None)
+            if within is None:
+                kind = replace(kind, tally=events, version=version_of(out))
         ledger.others.append((name, layer.count(out, spikes, valid)))
         ledger.lineage.declare(out, kind)
         arrived = self._arriving.pop(module, None)

@@ -69,10 +69,10 @@ def population(
     """
     said = next((costs[kind] for kind in type(module).__mro__ if kind in costs), None)
     cost = getattr(module, "cost", None)
-    if said is None and isinstance(cost, NeuronCost):
+    if isinstance(cost, NeuronCost):
         own: Any = module
         kind = Kind(own.output, hidden=own.output != "analog")
-        return Population(cost, kind, 2, own.species, own.dt, (), _own, timed=True)
+        return Population(said or cost, kind, 2, own.species, own.dt, (), _own, timed=True)
     about = known(module) or (None if said is None else Foreign(said))
     if about is None:
         return None

@@ -68,11 +68,9 @@ def name_of(function: Callable[..., Any]) -> str:
     return _ALIASES.get(plain, plain)
 
 
-def _constant(value: Any) -> bool:
-    """Whether a factor is the same for every element and not learned."""
-    if isinstance(value, Tensor):
-        return value.numel() == 1 and not value.requires_grad
-    return isinstance(value, (int, float))
+def constant(value: Any) -> bool:
+    """Whether a factor is the same for every element, learned or not."""
+    return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, (int, float))
 
 
 def _mul(of: KindOf, out: Tensor, input: Any, other: Any, **_: Any) -> Kind:
@@ -83,7 +81,7 @@ def _mul(of: KindOf, out: Tensor, input: Any, other: Any, **_: Any) -> Kind:
     assert kind is not None
     if isinstance(factor, Tensor) and factor.dtype == torch.bool:
         return kind
-    if _constant(factor):
+    if constant(factor):
         return kind.scaled(factor)
     return Kind("graded", hidden=kind.hidden, steps=kind.steps) if kind.sparse else kind.analog()
 
@@ -92,7 +90,7 @@ def _div(
     of: KindOf, out: Tensor, input: Any, other: Any, *, rounding_mode: str | None = None
 ) -> Kind | None:
     first = of(input)
-    if first is None or of(other) is not None or rounding_mode or not _constant(other):
+    if first is None or of(other) is not None or rounding_mode or not constant(other):
         return None
     return None if isinstance(other, (int, float)) and not other else first.scaled(1 / other)
 

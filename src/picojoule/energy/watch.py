@@ -70,7 +70,8 @@ class Calls:
         said = self._declared
         if said is None or (said == 1 and not timed):
             return
-        axes = [1] if timed else range(min(map(len, self._shapes)))
+        # The last axis is never the batch, but of numbers alone.
+        axes = [1] if timed else range(max(1, min(map(len, self._shapes)) - 1))
         sums = {self._seen(axis) for axis in axes}
         sizes = {shape[axis] for shape in self._shapes for axis in axes}
         folded = 0 if timed else said  # steps may be folded into the batch of a foreign network
