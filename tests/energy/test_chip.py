@@ -151,15 +151,19 @@ class TestPricing:
 
 
 class TestQuantised:
-    """Activations of b bits: mac(b) = ac + (mac - ac) b / word, reads and writes of b bits."""
+    """Activations of b bits: mac = ac + (mac - ac) (b - 1) / (word - 1), accesses of b bits."""
 
     def test_a_multiply_accumulate_of_fewer_bits(self):
         one = load_chip("45nm-int8").quantised(3)
         assert one is not None
         assert one.price({"x": done(mac=10)}).total.item() == pytest.approx(
-            10 * (0.03 + (0.23 - 0.03) * 3 / 8)
+            10 * (0.03 + (0.23 - 0.03) * 2 / 7)
         )
         assert one.price({"x": done(ac=10)}).total.item() == pytest.approx(10 * 0.03)
+
+    def test_a_product_of_one_bit_is_an_accumulate(self):
+        one = load_chip("45nm").quantised(1)
+        assert one.price({"x": done(mac=10)}).total.item() == pytest.approx(10 * 0.9)
 
     def test_more_bits_than_a_word_change_nothing(self):
         chip = load_chip("45nm-int8")
@@ -182,7 +186,8 @@ class TestQuantised:
             f"[price.ac]\npj = 2\nhigh = 4\n{PRICE}",
         )
         energy = mine.quantised(4).price({"x": done(mac=1)})
-        assert (energy.low.item(), energy.total.item(), energy.high.item()) == (4, 6, 11)
+        ends = [2 + 4 * 3 / 7, 2 + 8 * 3 / 7, 4 + 14 * 3 / 7]
+        assert [energy.low.item(), energy.total.item(), energy.high.item()] == pytest.approx(ends)
 
     @pytest.mark.parametrize("missing", ["mac", "ac"])
     def test_there_is_none_without_both_prices(self, tmp_path, missing):

@@ -80,7 +80,9 @@ def test_sizes_of_a_linear_layer_and_its_neurons():
     with Meter(net) as meter:
         net(torch.rand(5, 3, 6).double())
     first, second = meter.counts["0"].sizes, meter.counts["1"].sizes
-    assert first == Sizes(weights=24, bias=0, inputs=6, potentials=4, events=False, bits=64)
+    assert first == Sizes(
+        weights=24, bias=0, inputs=6, potentials=4, events=False, given=True, bits=64
+    )
     assert second == Sizes(potentials=4, neuron="LIF", bits=64)
 
 

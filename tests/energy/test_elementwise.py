@@ -1,15 +1,25 @@
 """Operations on elements: additions and multiplications outside synapses, counted by hand."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from energy.metering import Two, events, run, total, totals
-from picojoule.energy import Convention, Meter
+from picojoule.energy import Convention, Foreign, Meter
 from picojoule.energy import events as summing
 from picojoule.networks import Sequential
-from picojoule.neurons import LIF, Recurrent
+from picojoule.neurons import LIF, NeuronCost, Recurrent
+
+
+@dataclass
+class Result:
+    """What somebody's network gives back."""
+
+    scores: torch.Tensor
+
 
 X, Y = events(4, 3, 8), events(4, 3, 8)
 N, ONES, BOTH = X.numel(), int(X.sum()), int(X.sum() + Y.sum())
@@ -191,3 +201,85 @@ def test_what_was_changed_in_place_later_is_not_read_again():
     for record in (fired, arrived):
         with pytest.raises(RuntimeError, match=f"'{record.layer}' was changed in place"):
             record.number()
+
+
+def test_broadcast_values_count_as_often_as_they_meet():
+    gate, column = torch.rand(4, 3, 5, 1), events(4, 3, 8, 1)
+    row = X.unsqueeze(2)  # [4, 3, 1, 8]
+    net = Two(lambda net, x, other: x * other)
+    with Meter(net, samples=1, inputs={"x": "events", "other": "analog"}) as meter:
+        net(row, gate)
+    assert totals(meter) == {"multiply": 5 * ONES}
+    added = run(Two(lambda net, x, y: x + y), row, column)
+    assert totals(added) == {"add": 8 * ONES + 8 * int(column.sum())}
+
+
+PARTS = {
+    "a step": lambda y: y[0].zero_(),
+    "a flat view": lambda y: y.view(-1)[:24].zero_(),
+    "masked": lambda y: y[0].mul_(torch.zeros(1)),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_changed_in_place_changes_the_whole(part):
+    def forward(net, x):
+        y = x.clone()
+        net.fc(y)  # sums y
+        PARTS[part](y)
+        return net.fc(y)
+
+    meter = run(Two(forward, fc=nn.Linear(8, 1)), X)
+    assert meter.counts["fc"].ac.item() == ONES + X[1:].sum().item()
+
+
+def test_values_written_into_zeros_are_no_events():
+    def forward(net, x):
+        out = torch.zeros(4, 3, 8)
+        for step in range(4):
+            out[step].copy_(x[step].sigmoid())
+        return net.fc(out)
+
+    meter = run(Two(forward, fc=nn.Linear(8, 1)), X)
+    assert meter.counts["fc"].mac.item() == X.numel()
+    assert set(meter.uncounted) == {"network: sigmoid"}
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8])
+def test_spikes_of_any_type_are_events(dtype):
+    net = Two(lambda net, x: net.fc(x.flatten(1).float()), fc=nn.Linear(24, 5))
+    meter = run(net, X.to(dtype))
+    assert (totals(meter)["ac"], meter.uncounted) == (5 * ONES, {})
+
+
+def test_results_in_a_dataclass_are_results():
+    net = Two(lambda net, x: Result(net.fc(x)), fc=nn.Linear(8, 5))
+    assert totals(run(net, X))["ac"] == 5 * ONES
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer"),
+    [((1, 300_001), nn.Linear(300_001, 1)), ((2**16 + 1, 3, 5), nn.Conv1d(3, 1, 1))],
+)
+def test_high_levels_are_counted_exactly(shape, layer):
+    x = torch.full(shape, 255.0)
+    with torch.no_grad():
+        assert totals(run(layer, x, inputs="levels"))["ac"] == 255 * x.numel()
+
+
+def test_a_type_can_be_said_to_put_out_analog_values():
+    class Readout(nn.Module):
+        def forward(self, x):
+            return x - 1.5
+
+    net = nn.Sequential(nn.Linear(8, 4), Readout(), nn.Linear(4, 2))
+    about = Foreign(NeuronCost(adds=1, multiplies=1, states=1), output="analog")
+    with Meter(net, samples=3, inputs="events", neurons={Readout: about}) as meter:
+        net(X)
+    assert "spike" not in dict(meter.counts["1"].items())
+    assert meter.counts["2"].mac.item() == 4 * 8
+
+
+def test_a_dense_ann_of_a_foreign_loop_cannot_be_told_its_steps():
+    with pytest.raises(ValueError, match="steps= needs a network"):
+        run(nn.Linear(8, 2), X).dense(steps=1)

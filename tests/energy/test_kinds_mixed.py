@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from energy.metering import arrived, events, setting
+from energy.metering import Two, arrived, events, setting
+from picojoule.energy import Meter
 
 X = events(4, 3, 8)
 ONES = X.sum().item()
@@ -55,7 +57,38 @@ class TestLearned:
     def weight(self, *shape):
         return nn.Parameter(torch.rand(shape) + 0.5)
 
-    @pytest.mark.parametrize("shape", [(), (1,), (8,)])
+    @pytest.mark.parametrize("shape", [(), (1,)])
+    @pytest.mark.parametrize("grad", [True, False])
+    def test_events_times_one_learned_factor_are_events_worth_that(self, shape, grad):
+        """The next weights can hold it, as they hold a constant."""
+        with torch.set_grad_enabled(grad):
+            kind, found = arrived(lambda net, x: x * net.w, X, w=self.weight(*shape))
+        assert (kind.name, found) == ("events", ONES)
+
+    def test_one_learned_factor_has_no_gradient_of_the_energy(self):
+        scale, spikes = self.weight(), X.clone().requires_grad_()
+        net = Two(lambda net, x: F.linear(x * net.w, torch.ones(5, 8)), w=scale)
+        with Meter(net, samples=1, inputs="events") as meter:
+            net(spikes)
+        meter.counts["network"].ac.backward()
+        assert scale.grad.item() == pytest.approx(0, abs=1e-3)
+        assert torch.allclose(spikes.grad, torch.full_like(spikes, 5.0))
+
+    def test_gated_events_pass_the_gradient_of_the_energy_on(self):
+        """A value at each event is charged where there is one, and so is its spike."""
+        spikes = X.clone().requires_grad_()
+        net = Two(
+            lambda net, x: F.linear((x * net.w).flatten(1), torch.ones(5, 24)), w=self.weight(8)
+        )
+        with Meter(net, samples=1, inputs="events") as meter:
+            net(spikes)
+        done = meter.counts["network"]
+        assert (done.mac.item(), done.multiply.item()) == (5 * ONES, ONES)
+        done.mac.backward()
+        assert torch.equal(spikes.grad, torch.full_like(spikes, 5.0))
+        assert net.w.grad is None or not net.w.grad.any()
+
+    @pytest.mark.parametrize("shape", [(8,)])
     @pytest.mark.parametrize(
         "factor",
         [

@@ -93,7 +93,11 @@ def test_only_by_package_and_name():
 
     assert known(Leaky()) is None
     assert known(nn.Linear(2, 2)) is None
-    assert known(Mine(beta=0.9)) == known(snn.Leaky(beta=0.9)) == Foreign(pj.NeuronCost(1, 1, 1))
+    assert (
+        known(Mine(beta=0.9))
+        == known(snn.Leaky(beta=0.9))
+        == Foreign(pj.NeuronCost(1, 1, 1), species="LIF")
+    )
 
 
 def test_steps_follow_the_mode():

@@ -112,7 +112,7 @@ def test_one_class_of_the_user():
     net.lif1 = Mine(beta=BETA)
     with pj.Meter(net, samples=4, inputs="events") as meter:
         net(inputs(6, 4, 8))
-    assert meter.counts["lif1"].sizes.neuron == "Mine"
+    assert meter.counts["lif1"].sizes.neuron == "LIF"
     assert meter.counts["fc2"].ac.item() == 5 * meter.counts["lif1"].spike.item()
 
 

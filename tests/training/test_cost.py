@@ -47,11 +47,11 @@ MACS = 6 * 20 + 20 * 3
 
 
 def test_the_quantised_ann_of_a_network_worked_out_by_hand():
-    """Five steps are told apart by three bits: 3/32 of what a MAC costs above an accumulate."""
+    """Five steps are told apart by three bits: 2/31 of what a MAC costs above an accumulate."""
     one = measured(network(), events(), ann_steps=1).chips["45nm"]
     assert one.ann_pj == pytest.approx(MACS * 4.6)
     assert one.quantised_ann_bits == 3
-    assert one.quantised_ann_pj == pytest.approx(MACS * (0.9 + 3.7 * 3 / 32))
+    assert one.quantised_ann_pj == pytest.approx(MACS * (0.9 + 3.7 * 2 / 31))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 7, 8, 15, 16, 100])
@@ -60,11 +60,21 @@ def test_bits_tell_a_number_of_spikes_from_any_other(steps):
     assert cost.quantised_ann_bits == math.ceil(math.log2(steps + 1))
 
 
+def test_analog_inputs_are_as_wide_for_the_quantised_ann():
+    """The pictures are the same for both; only what its neurons say has fewer bits."""
+    torch.manual_seed(0)
+    net = pj.Sequential(nn.Linear(6, 20), pj.Repeat(8), pj.LIF(), nn.Linear(20, 3), pj.LI())
+    with pj.Meter(net) as meter:
+        net(torch.rand(1, 4, 6))
+    found = cost_on(pj.load_chip("45nm"), meter.counts, meter.dense(1), steps=8, spread=0.0)
+    assert found.quantised_ann_pj == pytest.approx(120 * 4.6 + 60 * (0.9 + 3.7 * 3 / 31))
+
+
 def test_the_quantised_ann_reads_and_writes_fewer_bits():
     def layer(inputs, outputs, bits):
         macs, access = inputs * outputs, 1.09e-5
         return (
-            macs * (0.1 + 3.1 * bits / 32)
+            macs * (0.1 + 3.1 * (bits - 1) / 31)
             + outputs * (0.1 + 13.2 + access * outputs * 32)  # biases
             + inputs * (13.2 + access * inputs * bits)
             + macs * (13.2 + access * macs * 32)  # weights

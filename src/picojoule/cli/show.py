@@ -145,6 +145,8 @@ def compared(report: Report) -> RenderableType:
 def _uncounted(report: Report) -> Iterator[Text]:
     if report.uncounted:
         yield Text(f"not counted: {', '.join(report.uncounted)}", style="yellow")
+    if report.unreached:
+        yield Text(f"did not run: {', '.join(report.unreached)}", style="yellow")
 
 
 def _counts(counts: Mapping[str, float]) -> str:

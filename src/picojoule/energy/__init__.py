@@ -5,6 +5,7 @@ from picojoule.energy.chip_file import chip_names, load_chip
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import COUNTS, OpCounts, Sizes
 from picojoule.energy.estimate import Energy
+from picojoule.energy.foreign import Foreign
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter import Meter
 from picojoule.energy.price import Price
@@ -15,6 +16,7 @@ __all__ = [
     "Chip",
     "Convention",
     "Energy",
+    "Foreign",
     "Kind",
     "Meter",
     "OpCounts",

@@ -68,8 +68,10 @@ class Chip(BaseModel):
     def quantised(self, bits: int) -> "Chip | None":
         """The same chip for activations of ``bits`` bits and weights of whole words.
 
-        Its ``mac`` costs ``ac + (mac - ac) * bits / word_bits``, and where the size of an array
-        decides what it costs to read an input or write an output, they are of ``bits`` bits.
+        Its ``mac`` costs ``ac + (mac - ac) * (bits - 1) / (word_bits - 1)``: a product of one bit
+        is an accumulate, and each further bit one more of the additions of a full one. Where the
+        size of an array decides what it costs to read an input or write an output, they are of
+        ``bits`` bits.
 
         Returns:
             None where a price of ``mac`` or ``ac`` is missing.
@@ -78,7 +80,8 @@ class Chip(BaseModel):
         if not (isinstance(mac, Price) and isinstance(ac, Price)):
             return None
         share = min(1.0, bits / self.word_bits)
-        changed: dict[str, Entry] = {"mac": with_fewer_bits(mac, ac, share)}
+        more = min(1.0, (bits - 1) / max(1, self.word_bits - 1))
+        changed: dict[str, Entry] = {"mac": with_fewer_bits(mac, ac, more)}
         for count in ("event_read", "output_write"):
             if isinstance(price := self.prices.get(count), Price):
                 update = {"pj_per_bit": price.pj_per_bit * share}

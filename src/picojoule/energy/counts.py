@@ -42,6 +42,7 @@ class Sizes:
         potentials: Elements of one step's output, one potential each.
         neuron: The type of its neurons, empty for a layer of synapses.
         events: Whether its inputs (or a neuron's outputs) are events in a queue.
+        given: Whether its inputs are the network's own, and analog.
         bits: Bits of a word of the network as it ran.
     """
 
@@ -51,6 +52,7 @@ class Sizes:
     potentials: int = 0
     neuron: str = ""
     events: bool = True
+    given: bool = False
     bits: int = 32
 
 

@@ -75,7 +75,11 @@ def inside(values: Tensor, within: Tensor | None) -> Tensor:
 def events_of(values: Tensor, kind: Kind, multiplied: bool) -> Tensor:
     """How many events each element is."""
     if not kind.counted:
-        return values != 0
+        number = kind.number
+        if number is None or number.numel() != values.numel():
+            return values != 0
+        number = number.reshape(values.shape)
+        return number + ((values != 0).to(number.dtype) - number).detach()
     scale = kind.scale
     if isinstance(scale, Tensor):
         scale = scale.masked_fill(scale == 0, torch.inf)  # nothing passes

@@ -19,7 +19,9 @@ class Kind:
         scale: What one event or level is worth in the tensor; per position where it varies.
         signed: Whether events count by magnitude.
         hidden: Whether neurons of the network put the events out.
+        given: Whether these are inputs of the network, which no neuron has seen.
         steps: Steps that the tensor spans, None where that is not known.
+        number: Of graded values, the events at each element, which have a gradient.
         folds: Whether the values come straight out of synapses, so that a norm folds into these.
         within: Which steps [T, B] lie within their sequences, where events may lie outside.
         tally: Events at each place of the tensor's last axes, summed over all axes before them,
@@ -32,6 +34,8 @@ class Kind:
     signed: bool = False
     hidden: bool = False
     steps: int | None = None
+    given: bool = False
+    number: Tensor | None = None
     folds: bool = False
     within: Tensor | None = None
     tally: Tensor | None = None

@@ -11,7 +11,7 @@ from picojoule.energy.composites import COMPOSITES
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.elementwise import ELEMENTWISE, dense, reduction
-from picojoule.energy.events import event_map, version_of
+from picojoule.energy.events import event_map, events_of, version_of
 from picojoule.energy.kinds import NOTHING, Kind, joined
 from picojoule.energy.lineage import Lineage, tensors
 from picojoule.energy.names import Unseen
@@ -34,6 +34,7 @@ _EQUALS = frozenset(
     kron dot vdot vecdot linalg_vecdot""".split()
 )
 _CONSUMING = (frozenset(SYNAPSES) | frozenset(COMPOSITES)) - _EQUALS
+_CASTS = frozenset("float to type type_as double half bfloat16".split())
 _LOOKUPS = ("embedding", "embedding_bag")  # of whole numbers, which have no kind
 
 
@@ -142,6 +143,9 @@ class Ledger:
             # Dropout of a constant makes a mask, as random numbers do.
             kind = PROVENANCE[name](lambda _: Kind("events"), outputs[0], *args, **kwargs)
             assert kind is not None
+        elif not known and name in _CASTS and _from_bool(args):
+            self.miss(f"{layer}: values of a comparison", outputs[0].numel())
+            kind = Kind("analog")
         elif not known:
             self.lineage.derive(tensors((*args, *kwargs.values())), outputs)
             return
@@ -181,6 +185,8 @@ class Ledger:
                 kind = known[0].graded() if known[0].uneven else known[0]
                 return replace(kind, folds=False)  # a norm can turn the largest into the smallest
             return known[0].levels(pooled.share)
+        if name in ("mul", "div") and (graded := self._gated(inputs, out)) is not None:
+            return graded
         if learned and name in ("mul", "div", "setitem"):
             return known[0].graded() if known[0].sparse and name != "setitem" else analog
         if name in ("sum", "mean"):
@@ -197,6 +203,18 @@ class Ledger:
             return replace(analog, folds=folds)
         self.miss(f"{layer}: {name}", out.numel())
         return analog
+
+    def _gated(self, factors: list[Tensor], out: Tensor) -> Kind | None:
+        """The kind of events times other values: a value at each event, which is charged once."""
+        kinds = [self.lineage.kind_of(factor) for factor in factors]
+        if len(factors) != 2 or sum(kind is not None and kind.counted for kind in kinds) != 1:
+            return None
+        events, other = (0, 1) if kinds[0] is not None and kinds[0].counted else (1, 0)
+        kind, factor = kinds[events], factors[other]
+        if kind is None or factor.numel() == 1 or factor.dtype == torch.bool or kind.uneven:
+            return None
+        number = events_of(factors[events], kind, multiplied=True).expand(out.shape)
+        return replace(kind.graded(), number=number)
 
     def _compose(
         self, layer: str, name: str, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -226,6 +244,11 @@ class Ledger:
         """Takes down which parameters met a rule, themselves or in what was made of them."""
         for weight in weights:
             self.reached |= self.lineage.origins(weight)
+
+
+def _from_bool(args: tuple[Any, ...]) -> bool:
+    """Whether a cast makes numbers of what a comparison gave: spikes, or a mask, or neither."""
+    return bool(args) and isinstance(args[0], Tensor) and args[0].dtype == torch.bool
 
 
 def _number(value: float | Tensor) -> Tensor:

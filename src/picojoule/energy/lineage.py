@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from picojoule.energy.events import version_of
-from picojoule.energy.kinds import Kind
+from picojoule.energy.kinds import Kind, joined
 from picojoule.energy.provenance import COPYING, JOINING, SAME, SAME_ORDER
 
 
@@ -71,6 +71,8 @@ class Lineage:
         inputs = tensors((*args, *kwargs.values()))
         if name in COPYING:
             kind = _spread(kind, inputs[0], outputs[0])
+        if kind.number is not None and name in SAME:
+            kind = kind if name in SAME_ORDER else replace(kind, number=None)
         if kind.tally is not None:
             kind = _still_summed(name, kind, inputs[0], outputs[0])
         kinds = [kind] * len(outputs)
@@ -78,6 +80,10 @@ class Lineage:
             kinds = self._moved(function, kind, args, kwargs)[: len(outputs)]
         for value, one in zip(outputs, kinds, strict=True):
             self._kinds[value] = one
+            whole = value._base
+            if inputs and value is inputs[0] and whole is not None and whole in self._kinds:
+                # A part was changed in place, and with it the whole.
+                self._kinds[whole] = joined([self._kinds[whole].untallied(), one])
 
     def _moved(
         self, function: Any, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]

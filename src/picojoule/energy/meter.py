@@ -11,6 +11,7 @@ from torch import nn
 from picojoule._names import unknown
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
+from picojoule.energy.foreign import Foreign
 from picojoule.energy.kinds import KINDS
 from picojoule.energy.ledger import Ledger
 from picojoule.energy.names import plain_name
@@ -39,7 +40,8 @@ class Meter:
             picojoule neuron (then it is the sum of ``x.shape[1]``).
         inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
             ``"events"`` or ``"levels"``.
-        neurons: Further neuron types and the cost of one update of each.
+        neurons: Further neuron types and the cost of one update of each, or a
+            ``picojoule.energy.Foreign`` where there is more to say than that.
         dt: Seconds per step, for neurons that have no ``dt``.
         convention: How to count where there are two honest answers.
 
@@ -65,7 +67,7 @@ class Meter:
         net: nn.Module,
         samples: int | None = None,
         inputs: str | Mapping[str, str] = "analog",
-        neurons: Mapping[type[nn.Module], NeuronCost] | None = None,
+        neurons: Mapping[type[nn.Module], NeuronCost | Foreign] | None = None,
         dt: float | None = None,
         convention: Convention = Convention(),
     ) -> None:
@@ -140,8 +142,17 @@ class Meter:
 
         Args:
             steps: How often the ANN runs: 1 where the input is static; as many times as the input
-                has steps where left out. Of a foreign network every call counts.
+                has steps where left out.
+
+        Raises:
+            ValueError: ``steps`` of a foreign network, of which every call counts: how many of
+                them are steps is not known.
         """
+        if steps is not None and not self._observer.timed:
+            raise ValueError(
+                "steps= needs a network that takes x [T, B, ...] as picojoule's do; of others each "
+                "call counts: meter the dense network in as many calls as it needs"
+            )
         return self._per_sample([(call.layer, count_dense(call, steps)) for call in self._arrived])
 
     @property
@@ -184,11 +195,12 @@ class Meter:
         return {layer: counts / self.samples for layer, counts in totals.items()}
 
 
-def _checked(neurons: Any) -> Mapping[type[nn.Module], NeuronCost]:
+def _checked(neurons: Any) -> Mapping[type[nn.Module], NeuronCost | Foreign]:
     if neurons is None:
         return {}
     if not isinstance(neurons, Mapping) or not all(
-        isinstance(kind, type) and isinstance(cost, NeuronCost) for kind, cost in neurons.items()
+        isinstance(kind, type) and isinstance(cost, (NeuronCost, Foreign))
+        for kind, cost in neurons.items()
     ):
         raise TypeError(
             "neurons says what an update of each type costs: "

@@ -90,7 +90,7 @@ class Observer:
                 # not a state that it gave back before, nor indices
                 spikes = value.dtype in (torch.bool, torch.uint8)
                 if spikes or self.ledger.lineage.is_new(value):
-                    self.ledger.lineage.declare(value, Kind(kind, steps=steps))
+                    self.ledger.lineage.declare(value, Kind(kind, steps=steps, given=True))
         self.ledger.within, self.ledger.valid, self.ledger.steps = None, 1.0, steps or 1
         self.ledger.batch = first.shape[1] if steps else None
         lengths = named.get("lengths")
@@ -107,6 +107,8 @@ class Observer:
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
             self._depth += 1
+            if self._depth == 1:
+                self._expect(module, args)
             if self._depth == 1 and layer.arrivals is not None:
                 skip = self.ledger.convention.skip_zero_weights
                 self._arriving[module] = layer.arrivals(module, args, kwargs, skip)
@@ -133,6 +135,13 @@ class Observer:
                 self._depth -= 1
             if not self._depth:
                 self._learn(module, results)
+
+    def _expect(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Lists what comes to neurons from where nothing was seen, such as a scripted function."""
+        for value in tensors(args)[:1]:
+            if self.ledger.lineage.is_new(value):
+                self.ledger.lineage.declare(value, Kind("analog"))
+                self.ledger.miss(f"{self._names[module]}: input of unknown origin", value.numel())
 
     def _listen(self) -> None:
         """Sees functions again after a layer of neurons."""

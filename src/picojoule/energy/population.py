@@ -58,7 +58,7 @@ class Population:
 
 
 def population(
-    module: nn.Module, costs: Mapping[type[nn.Module], NeuronCost], dt: float | None
+    module: nn.Module, costs: Mapping[type[nn.Module], NeuronCost | Foreign], dt: float | None
 ) -> Population | None:
     """What is known of a module as a layer of neurons, None where it is none.
 
@@ -69,19 +69,22 @@ def population(
     """
     said = next((costs[kind] for kind in type(module).__mro__ if kind in costs), None)
     cost = getattr(module, "cost", None)
+    own_cost = said.cost if isinstance(said, Foreign) else said
     if isinstance(cost, NeuronCost):
         own: Any = module
         kind = Kind(own.output, hidden=own.output != "analog")
-        return Population(said or cost, kind, 2, own.species, own.dt, (), _own, timed=True)
-    about = known(module) or (None if said is None else Foreign(said))
+        return Population(own_cost or cost, kind, 2, own.species, own.dt, (), _own, timed=True)
+    about = said if isinstance(said, Foreign) else known(module)
+    if about is None and own_cost is not None:
+        about = Foreign(own_cost)
     if about is None:
         return None
     kind = Kind(about.output, about.scale, about.signed, hidden=about.output != "analog")
     return Population(
-        cost=said or about.cost,
+        cost=own_cost or about.cost,
         kind=kind,
         leading=about.leading,
-        species=type(module).__name__,
+        species=about.species or type(module).__name__,
         dt=about.dt if dt is None else dt,
         covers=tuple(module.get_parameter(name) for name in about.covers),
         arrivals=about.arrivals,

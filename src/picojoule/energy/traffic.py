@@ -93,6 +93,7 @@ class Traffic:
             inputs=inputs_of(call) * places,
             potentials=outputs_of(call) * places,
             events=self.kind.sparse,
+            given=self.kind.given and not self.kind.sparse,
             bits=call.values.element_size() * 8,
         )
 

@@ -74,8 +74,9 @@ class Calls:
         axes = [1] if timed else range(max(1, min(map(len, self._shapes)) - 1))
         sums = {self._seen(axis) for axis in axes}
         sizes = {shape[axis] for shape in self._shapes for axis in axes}
-        folded = 0 if timed else said  # steps may be folded into the batch of a foreign network
-        if said not in sums | sizes and not (folded and any(n % said == 0 for n in sums | sizes)):
+        # Steps may be folded into the first axis of a foreign network.
+        folded = not timed and self._seen(0) % said == 0
+        if said not in sums | sizes and not folded:
             shapes = ", ".join(str(list(shape)) for shape in dict.fromkeys(self._shapes))
             raise ValueError(
                 f"samples={said}, but no axis of the inputs that ran ({shapes}) holds so many "

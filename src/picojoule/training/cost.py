@@ -73,7 +73,12 @@ def cost_on(
     total, floor = float(energy.total), float(energy.floor)
     rate = spike_rate({layer: _floats(dict(one.items())) for layer, one in counts.items()})
     bits = steps.bit_length()  # that is ceil(log2(steps + 1))
-    ann, quantised = _dense_pj(chip, dense), _dense_pj(chip.quantised(bits), dense)
+    # What the network is given has as many bits for the quantised ANN as for every other.
+    given = {layer: done for layer, done in dense.items() if done.sizes.given}
+    inner = {layer: done for layer, done in dense.items() if not done.sizes.given}
+    ann, first = _dense_pj(chip, dense), _dense_pj(chip, given)
+    quantised = _dense_pj(chip.quantised(bits), inner)
+    quantised = None if quantised is None or first is None else first + quantised
     return Cost(
         total_pj=total,
         floor_pj=floor,

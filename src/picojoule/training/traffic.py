@@ -49,8 +49,9 @@ class TrafficPenalty(Penalty, ABC):
         if not any(record.kind.hidden for record in records):
             where = "from any layer of neurons" if self.fired else "of neurons at any synapse"
             raise ValueError(
-                f"{name} got traffic without spikes {where}: name the neurons of a foreign "
-                "network, Meter(net, neurons={Type: cost}), or leave the penalty out"
+                f"{name} got traffic without spikes {where} (values at spikes, such as gated ones, "
+                "are none): name the neurons of a foreign network, Meter(net, neurons={Type: "
+                "cost}), or take EnergyBudget or FixedPrice"
             )
         return (self.weight * self.charge(records)).float()
 

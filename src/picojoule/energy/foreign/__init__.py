@@ -16,6 +16,8 @@ because no chip here has a price for them.
 They are counted exactly like any other, below the neuron's name.
 """
 
+from dataclasses import replace
+
 from torch import nn
 
 from picojoule.energy.foreign.describe import Arrived, Arriving, Foreign, Inner, projection
@@ -27,6 +29,12 @@ __all__ = ["FOREIGN", "Arrived", "Arriving", "Foreign", "Inner", "known", "proje
 
 FOREIGN = {"snntorch": SNNTORCH, "spikingjelly": SPIKINGJELLY, "norse": NORSE}
 
+# Leaky integrators that fire, whatever they are called: what their circuits cost is that of a LIF.
+_LIF = frozenset(
+    """Leaky RLeaky Lapicque StateLeaky LinearLeaky LIFNode SimpleLIFNode ParametricLIFNode KLIFNode
+    OTTTLIFNode SLTTLIFNode LIFBoxCell LIF LIFCell LIFRecurrent LIFRecurrentCell""".split()
+)
+
 
 def known(module: nn.Module) -> Foreign | None:
     """What is known of a module as a layer of neurons, None where it is no type that is known.
@@ -37,5 +45,6 @@ def known(module: nn.Module) -> Foreign | None:
         table = FOREIGN.get(kind.__module__.split(".")[0], {})
         if kind.__name__ in table:
             entry = table[kind.__name__]
-            return entry if isinstance(entry, Foreign) else entry(module)
+            about = entry if isinstance(entry, Foreign) else entry(module)
+            return replace(about, species="LIF") if kind.__name__ in _LIF else about
     return None

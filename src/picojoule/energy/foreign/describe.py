@@ -46,6 +46,8 @@ class Foreign:
         signed: Whether events are counted by magnitude.
         scale: What one event is worth.
         dt: Seconds per step, None where the library has none.
+        species: The type of neuron of picojoule whose circuit it is, by which chips price; its own
+            name where left empty.
         covers: Parameters of two or more dimensions that are part of the update and no synapses.
         arrivals: What arrives at synapses inside, None where there are none.
     """
@@ -56,6 +58,7 @@ class Foreign:
     signed: bool = False
     scale: float = 1.0
     dt: float | None = None
+    species: str = ""
     covers: tuple[str, ...] = ()
     arrivals: Arriving | None = None
 
