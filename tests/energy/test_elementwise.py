@@ -283,3 +283,14 @@ def test_a_type_can_be_said_to_put_out_analog_values():
 def test_a_dense_ann_of_a_foreign_loop_cannot_be_told_its_steps():
     with pytest.raises(ValueError, match="steps= needs a network"):
         run(nn.Linear(8, 2), X).dense(steps=1)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(8, 5, bias=False), nn.Conv1d(3, 2, 3)])
+@pytest.mark.parametrize("kind", ["events", "levels"])
+@pytest.mark.parametrize("learned", [True, False])
+def test_inputs_of_either_sign_count_by_magnitude(layer, kind, learned):
+    signs = X - Y
+    with torch.set_grad_enabled(learned):
+        found = totals(run(layer, signs.clone().requires_grad_(learned), inputs=kind))
+    expected = totals(run(layer, signs.abs(), inputs=kind))
+    assert found == expected

@@ -97,7 +97,8 @@ def _energy(price: Price) -> str:
         _, low, high = price.ends
         text += f" ({low:g} to {high:g})"
     if price.pj_per_bit:
-        where = f"{price.fifo} entries" if price.array is None else price.array
+        queue = None if price.fifo is None else f"a queue of {price.fifo} words"
+        where = " or ".join(part for part in (price.array, queue) if part)
         text += f" + {price.pj_per_bit:g} pJ per bit of {where}"
     return text
 
@@ -132,6 +133,8 @@ def energies(report: Report) -> RenderableType:
     """Where the energy goes, and what it does not hold."""
     lines: list[RenderableType] = [report.table()]
     for name, one in report.chips.items():
+        if one.excluded:
+            lines.append(Text(f"{name} leaves out: {_counts(one.excluded)}", style="dim"))
         if one.unpriced:
             lines.append(Text(f"{name} has no price for: {_counts(one.unpriced)}", style="yellow"))
     return Group(*lines, *_uncounted(report))

@@ -32,7 +32,8 @@ def event_map(values: Tensor, kind: Kind, fanout: int | Tensor, multiplied: bool
     rows = events.reshape(-1, *places)
     limit = _whole(kind)
     parts = [rows] if len(rows) <= limit else rows.split(limit)
-    return sum((_wide_sum(part, 0).double() for part in parts[1:]), _wide_sum(parts[0], 0).double())
+    sums = [_wide_sum(part, 0, kind).double() for part in parts]
+    return sums[0] if len(sums) == 1 else torch.stack(sums).sum(0)
 
 
 def _total(events: Tensor, kind: Kind) -> Tensor:
@@ -43,8 +44,8 @@ def _total(events: Tensor, kind: Kind) -> Tensor:
         along *= events.shape[axes]
     last = tuple(range(axes, events.dim()))
     if along > _whole(kind):
-        return events.sum(dtype=torch.float64)
-    return _wide_sum(events, last).double().sum()
+        return _wide_sum(events.double(), last, kind).sum()
+    return _wide_sum(events, last, kind).double().sum()
 
 
 def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
@@ -59,8 +60,8 @@ def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
     axes = (1, 2) if out.dim() > 3 else (1,)
     rows = out.shape[1] * (out.shape[2] if out.dim() > 3 else 1)
     if rows > _whole(kind):
-        return events.sum(axes, dtype=torch.float64)
-    return _wide_sum(events, axes).double()
+        return _wide_sum(events.double(), axes, kind)
+    return _wide_sum(events, axes, kind).double()
 
 
 def inside(values: Tensor, within: Tensor | None) -> Tensor:
@@ -99,5 +100,11 @@ def _whole(kind: Kind) -> int:
     return 1 << (12 if kind.name == "levels" else 20)
 
 
-def _wide_sum(events: Tensor, axes: int | tuple[int, ...]) -> Tensor:
-    return events.sum(axes, dtype=torch.promote_types(events.dtype, torch.float32))
+def _wide_sum(events: Tensor, axes: int | tuple[int, ...], kind: Kind) -> Tensor:
+    wide = torch.promote_types(events.dtype, torch.float32)
+    if kind.given and events.is_floating_point() and not events.requires_grad:
+        # Inputs may have signs, such as the polarity of a pixel; in one pass, without a copy.
+        return torch.linalg.vector_norm(events, 1, axes, dtype=wide)
+    if kind.given and events.requires_grad:  # not abs(), which has no gradient at zero
+        events = torch.where(events < 0, -events, events)
+    return events.sum(axes, dtype=wide)
