@@ -29,8 +29,21 @@ if TYPE_CHECKING:
     from picojoule.networks import Repeat as Repeat
     from picojoule.networks import Sequential as Sequential
     from picojoule.networks import network as network
+    from picojoule.neurons import ALIF as ALIF
+    from picojoule.neurons import BRF as BRF
+    from picojoule.neurons import HRF as HRF
+    from picojoule.neurons import IF as IF
     from picojoule.neurons import LI as LI
     from picojoule.neurons import LIF as LIF
+    from picojoule.neurons import LNM as LNM
+    from picojoule.neurons import PLIF as PLIF
+    from picojoule.neurons import RF as RF
+    from picojoule.neurons import Adaptation as Adaptation
+    from picojoule.neurons import AdLIF as AdLIF
+    from picojoule.neurons import Barrier as Barrier
+    from picojoule.neurons import CubaLIF as CubaLIF
+    from picojoule.neurons import Mixture as Mixture
+    from picojoule.neurons import MultiLevelIF as MultiLevelIF
     from picojoule.neurons import Neuron as Neuron
     from picojoule.neurons import NeuronCost as NeuronCost
     from picojoule.neurons import Recurrent as Recurrent
@@ -45,6 +58,8 @@ if TYPE_CHECKING:
     from picojoule.run.trained import Prediction as Prediction
     from picojoule.run.trained import Trained as Trained
     from picojoule.run.trained import load as load
+    from picojoule.streaming import Stream as Stream
+    from picojoule.streaming import stream as stream
     from picojoule.training import BalancedPenalty as BalancedPenalty
     from picojoule.training import EnergyBudget as EnergyBudget
     from picojoule.training import FixedPrice as FixedPrice
@@ -60,10 +75,12 @@ if TYPE_CHECKING:
 _NAMES = {
     "energy": "COUNTS Chip Convention Energy Meter OpCounts Price chip_names load_chip",
     "networks": "NETWORKS Repeat Sequential network",
-    "neurons": "LI LIF Neuron NeuronCost Recurrent detach neuron scan",
+    "neurons": "ALIF AdLIF Adaptation BRF Barrier CubaLIF HRF IF LI LIF LNM Mixture MultiLevelIF "
+    "Neuron NeuronCost PLIF RF Recurrent detach neuron scan",
     "recipe": "Recipe load_recipe recipe_names",
     "report": "Report measure",
     "run.trained": "Prediction Trained load",
+    "streaming": "Stream stream",
     "training": "BalancedPenalty EnergyBudget FixedPrice Log NonFiniteLoss Penalty RateTarget "
     "SpikePenalty SynOpsTarget SynapticPenalty train",
 }

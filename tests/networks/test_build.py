@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from picojoule.networks import NETWORKS, Repeat, network
-from picojoule.neurons import LI, LIF, Recurrent
+from picojoule.neurons import BRF, LI, LIF, PLIF, AdLIF, Recurrent
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,22 @@ def test_readout_runs_on_the_neurons_clock():
     assert isinstance(net[-1], LI)
     assert net[-1].dt == 0.01
     assert net[-1].tau.item() == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "dt", "tau"),
+    [
+        (lambda size: AdLIF(size, tau=(5e-3, 5e-3)), 1e-3, 5e-3),
+        (lambda size: PLIF(size, tau=3e-3), 1e-3, 3e-3),
+        (lambda size: BRF(size, dt=2e-3), 2e-3, 40e-3),
+    ],
+    ids=["AdLIF", "PLIF", "BRF"],
+)
+@pytest.mark.parametrize("name", ["mlp", "keyword"])
+def test_readout_runs_on_the_clock_of_any_neuron(name, neuron, dt, tau):
+    net = network(name, inputs=(6,), classes=2, neuron=neuron)
+    assert net[-1].dt == dt
+    assert net[-1].tau.item() == pytest.approx(tau)
 
 
 @pytest.mark.parametrize("inputs", [(8, 8), (6,)])

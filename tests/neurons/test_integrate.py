@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from picojoule.neurons import LI, LIF
+from picojoule.neurons import IF, LI, LIF, PLIF, CubaLIF
 from picojoule.surrogate import SURROGATES, ATan
 
 TAU, DT = 20e-3, 1e-3
@@ -160,3 +160,94 @@ def test_bad_options_are_refused(options, words):
 def test_a_surrogate_class_instead_of_an_instance_is_refused():
     with pytest.raises((TypeError, ValueError), match="ATan"):
         LIF(surrogate=ATan)
+
+
+def test_if_never_forgets():
+    x = torch.zeros(1000, 1, 1)
+    x[0] = x[-1] = 0.5
+    assert spike_times(IF(), x.double()) == [999]
+
+
+def test_if_is_a_lif_that_never_leaks():
+    x = torch.rand(100, 2, 3)
+    for reset in ("zero", "subtract"):
+        assert torch.equal(IF(reset=reset)(x)[0], LIF(tau=1e30, reset=reset)(x)[0])
+
+
+@pytest.mark.parametrize("current", [0.09, 0.3, 0.8])
+def test_if_by_subtraction_fires_once_for_every_threshold_that_arrives(current):
+    spikes, _ = IF(reset="subtract").double()(constant(current, 1000))
+    assert abs(spikes.sum().item() - 1000 * current) <= 1
+
+
+@pytest.mark.parametrize(("tau", "synapse"), [(20e-3, 5e-3), (5e-3, 20e-3), (30e-3, 1e-3)])
+def test_impulse_response_of_cubalif_is_a_difference_of_exponentials(tau, synapse):
+    neuron = CubaLIF(tau=tau, tau_synapse=synapse, threshold=1e9).double()
+    x = torch.zeros(60, 1, 1, dtype=torch.float64)
+    x[0] = 0.9
+    alpha, beta = math.exp(-DT / tau), math.exp(-DT / synapse)
+    state = None
+    for n, step in enumerate(x.unsqueeze(1)):
+        _, state = neuron(step, state)
+        membrane = 0.9 * (alpha ** (n + 1) - beta ** (n + 1)) / (alpha - beta)
+        assert state.membrane.item() == pytest.approx(membrane, rel=1e-5)
+        assert state.current.item() == pytest.approx(0.9 * beta**n, rel=1e-5)
+
+
+def test_cubalif_whose_synapse_forgets_at_once_is_a_lif():
+    x = torch.rand(100, 2, 3)
+    for reset in ("zero", "subtract"):
+        assert torch.equal(CubaLIF(tau_synapse=1e-9, reset=reset)(x)[0], LIF(reset=reset)(x)[0])
+
+
+def test_plif_starts_as_the_lif_of_its_time_constant_with_a_scaled_input():
+    x = torch.rand(100, 2, 3, dtype=torch.float64) * 3
+    k = 1 - math.exp(-DT / 5e-3)
+    for reset in ("zero", "subtract"):
+        spikes, state = PLIF(tau=5e-3, reset=reset).double()(x)
+        expected, end = LIF(tau=5e-3, reset=reset).double()(k * x)
+        assert expected.any()
+        assert torch.equal(spikes, expected)
+        assert torch.allclose(state.membrane, end.membrane, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tau", [1e-4, 2e-3, 20e-3, 10.0])
+def test_the_time_constant_of_plif_is_what_was_asked_for(tau):
+    neuron = PLIF(3, tau=tau)
+    assert neuron.tau.tolist() == pytest.approx([tau] * 3, rel=1e-4)
+    assert torch.sigmoid(neuron.raw[0]).item() == pytest.approx(1 - math.exp(-DT / tau), rel=1e-4)
+
+
+def test_plif_learns_its_time_constant_whatever_the_step_of_the_optimizer():
+    neuron = PLIF(threshold=1e9)
+    _, state = neuron(torch.ones(10, 1, 1))
+    state.membrane.sum().backward()
+    assert neuron.raw.grad > 0  # the input is scaled up as the leak grows
+    for raw in (-1e9, -50.0, 50.0, 1e9):
+        neuron.raw.data.fill_(raw)
+        _, state = neuron(torch.rand(100, 1, 1))
+        assert 0 <= state.membrane.item() <= 1
+
+
+@pytest.mark.parametrize("kind", [IF, PLIF, CubaLIF])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dt": 0.0}, "dt must be positive"),
+        ({"threshold": -1.0}, "threshold must be positive"),
+        ({"reset": "hard"}, "'zero' or 'subtract', not 'hard'"),
+        ({"surrogate": "atn"}, "did you mean 'atan'"),
+        ({"threshold": torch.ones(2)}, "size="),
+    ],
+)
+def test_bad_options_of_all_integrators_are_refused(kind, options, words):
+    with pytest.raises(ValueError, match=words):
+        kind(**options)
+
+
+@pytest.mark.parametrize("kind", [PLIF, CubaLIF])
+def test_time_constants_that_are_not_positive_are_refused(kind):
+    with pytest.raises(ValueError, match="tau must be positive"):
+        kind(tau=-1e-3)
+    with pytest.raises(ValueError, match="tau_synapse must be positive"):
+        CubaLIF(tau_synapse=0.0)

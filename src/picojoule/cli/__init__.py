@@ -53,7 +53,9 @@ def _is_first() -> bool:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        say(f"picojoule {__version__}")
+        from picojoule.kernels.cc import tier
+
+        say(f"picojoule {__version__} (kernels: {tier()})")
         raise typer.Exit
 
 

@@ -15,7 +15,7 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.ledger import Ledger
 from picojoule.energy.lineage import tensors
 from picojoule.energy.names import Unseen, arguments, in_backward
-from picojoule.energy.population import Population
+from picojoule.energy.population import Part, Population
 from picojoule.energy.rules import Synapses
 from picojoule.energy.traffic import Traffic
 from picojoule.energy.watch import Calls
@@ -131,7 +131,7 @@ class Observer:
             if module in self._neurons:
                 if self._depth == 1 and results:
                     self.ran.update(module.modules())
-                    self._count_neuron(module, (*args, *kwargs.values()), result)
+                    self._count_neuron(module, args, kwargs, result)
                 self._depth -= 1
             if not self._depth:
                 self._learn(module, results)
@@ -157,32 +157,26 @@ class Observer:
                 name, kind = self._names[module], type(module).__name__
                 self.ledger.miss(f"{name}: {kind} of unknown type", value.numel())
 
-    def _count_neuron(self, module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
+    def _count_neuron(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
         """Updates, spikes and inner synapses of a neuron layer that has just run."""
         layer, name, ledger = self._neurons[module], self._names[module], self.ledger
         out = tensors([result])[0]
-        kind, steps, spikes = layer.kind, None, None
-        within, valid = (ledger.within, ledger.valid) if layer.timed else (None, 1.0)
-        if layer.timed:
-            kind = replace(kind, steps=out.shape[0])
-        if kind.sparse:
-            if layer.leading == 2 and out.dim() > 2:
-                steps = step_map(out, kind, within)
-            events = event_map(out, kind, 1) if steps is None else steps.sum(0)
-            spikes = events.sum()
-            fired = Traffic(
-                *(name, out, kind, 1, None, events),
-                within=within,
-                leading=layer.leading,
-                version=version_of(out),
-            )
-            ledger.traffic.append(fired)
-            if within is None:
-                kind = replace(kind, tally=events, version=version_of(out))
-        ledger.others.append((name, layer.count(out, spikes, valid)))
+        kind, steps, events = self._put_out(layer, out)
+        parts = None if layer.groups is None else layer.groups(module, args, kwargs, result)
+        if parts is None:
+            self._count_kind(name, Part("", layer, out), kind, events)
+        for part in parts or ():
+            own, _, fired = self._put_out(part.population, part.values)
+            self._count_kind(f"{name}.{part.name}", part, own, fired)
+        within = ledger.within if layer.timed else None
+        if events is not None and within is None:
+            kind = replace(kind, tally=events, version=version_of(out))
         ledger.lineage.declare(out, kind)
         arrived = self._arriving.pop(module, None)
-        given = ledger.lineage.kind_of(args[0]) if args else None
+        inputs = (*args, *kwargs.values())
+        given = ledger.lineage.kind_of(inputs[0]) if inputs else None
         given = given and given.untallied()  # what arrives may have its axes elsewhere
         for part in arrived(result) if arrived else ():
             kinds = {"output": kind.untallied(), "input": given}
@@ -194,6 +188,32 @@ class Observer:
                 self._record_steps(f"{name}.{part.name}", part.call, arriving, events, len(out))
             else:
                 ledger.record(f"{name}.{part.name}", part.call, arriving)
+
+    def _put_out(self, layer: Population, out: Tensor) -> tuple[Kind, Tensor | None, Tensor | None]:
+        """The kind of what neurons put out, its events at each step, and in all."""
+        kind = replace(layer.kind, steps=out.shape[0]) if layer.timed else layer.kind
+        if not kind.sparse:
+            return kind, None, None
+        if layer.leading == 2 and out.dim() > 2:
+            steps = step_map(out, kind, self.ledger.within if layer.timed else None)
+            return kind, steps, steps.sum(0)
+        return kind, None, event_map(out, kind, 1)
+
+    def _count_kind(self, name: str, part: Part, kind: Kind, events: Tensor | None) -> None:
+        """Updates and spikes of neurons of one kind."""
+        layer, out, ledger = part.population, part.values, self.ledger
+        within, valid = (ledger.within, ledger.valid) if layer.timed else (None, 1.0)
+        spikes = None
+        if events is not None:
+            spikes = events.sum()
+            fired = Traffic(
+                *(name, out, kind, 1, None, events),
+                within=within,
+                leading=layer.leading,
+                version=version_of(out),
+            )
+            ledger.traffic.append(fired)
+        ledger.others.append((name, layer.count(out, spikes, valid, part.present)))
 
     def _record_steps(
         self, layer: str, call: Synapses, kind: Kind, events: Tensor | None, steps: int

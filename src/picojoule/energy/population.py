@@ -1,8 +1,8 @@
 """Layers of neurons, ours and anyone's: what is known of them and what one call cost."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Population:
         covers: Parameters that are part of the update and no synapses.
         arrivals: What arrives at synapses inside, None where there are none.
         timed: Whether it runs through time as picojoule's do, so that axis 1 is the batch.
+        groups: Its kinds of neurons, where there are several, and what each put out.
     """
 
     cost: NeuronCost
@@ -36,10 +37,19 @@ class Population:
     covers: tuple[Tensor, ...] = ()
     arrivals: Arriving | None = None
     timed: bool = False
+    groups: "Groups | None" = None
 
-    def count(self, out: Tensor, spikes: Tensor | None, valid: float | Tensor) -> OpCounts:
-        """Updates of one call, and what it put out."""
+    def count(
+        self,
+        out: Tensor,
+        spikes: Tensor | None,
+        valid: float | Tensor,
+        present: Tensor | None = None,
+    ) -> OpCounts:
+        """Updates of one call, and what it put out; of all neurons or those that are present."""
         updates = torch.as_tensor(out.numel() * valid, dtype=torch.float64)
+        if present is not None:
+            updates = updates * present.double().mean()
         times = {
             "add": self.cost.adds,
             "multiply": self.cost.multiplies,
@@ -53,8 +63,29 @@ class Population:
             neuron=self.species,
             bits=out.element_size() * 8,
         )
+        fixed["update"] = updates
         fired = {} if spikes is None else {"spike": spikes, "output_write": spikes}
-        return OpCounts.of({"update": updates} | fixed | fired, fired, sizes)
+        # Training can change which neurons there are, and with them what they cost anyway.
+        return OpCounts.of(fixed | fired, fired if present is None else fixed | fired, sizes)
+
+
+class Part(NamedTuple):
+    """What the neurons of one kind put out, in a layer that holds several.
+
+    Attributes:
+        name: Below that of the layer.
+        population: What is known of them.
+        values: What they put out.
+        present: Which neurons there are, with their gradient; None where all are.
+    """
+
+    name: str
+    population: Population
+    values: Tensor
+    present: Tensor | None = None
+
+
+Groups = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], list[Part] | None]
 
 
 def population(
@@ -71,9 +102,8 @@ def population(
     cost = getattr(module, "cost", None)
     own_cost = said.cost if isinstance(said, Foreign) else said
     if isinstance(cost, NeuronCost):
-        own: Any = module
-        kind = Kind(own.output, hidden=own.output != "analog")
-        return Population(own_cost or cost, kind, 2, own.species, own.dt, (), _own, timed=True)
+        ours = _ours(module)
+        return ours if own_cost is None else replace(ours, cost=own_cost)
     about = said if isinstance(said, Foreign) else known(module)
     if about is None and own_cost is not None:
         about = Foreign(own_cost)
@@ -91,11 +121,34 @@ def population(
     )
 
 
-def _own(
+def _ours(own: Any) -> Population:
+    """What is known of a layer of picojoule's own neurons."""
+    kind = Kind(own.output, hidden=own.output != "analog")
+    return Population(
+        *(own.cost, kind, 2, own.species, own.dt), arrivals=_inner, timed=True, groups=_groups
+    )
+
+
+def _groups(
+    module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> list[Part] | None:
+    """The kinds of neurons in one layer of picojoule's own, None where there is one."""
+    groups = module.groups(result[0], _state(args, kwargs), result[1])
+    if groups is None:
+        return None
+    return [Part(name, _ours(kind), values, there) for name, kind, values, there in groups]
+
+
+def _state(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The state that a layer of picojoule's own neurons was given."""
+    return args[1] if len(args) > 1 else kwargs.get("state")
+
+
+def _inner(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False
 ) -> Callable[[Any], Iterable[Inner]]:
     """The inner synapses of picojoule's own neurons."""
-    state = args[1] if len(args) > 1 else kwargs.get("state")
+    state = _state(args, kwargs)
 
     def arrived(result: Any) -> Iterable[Inner]:
         for name, values, weight, steps in module.arrivals(result[0], state):

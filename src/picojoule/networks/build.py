@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from picojoule._names import unknown
 from picojoule.networks.sequential import Repeat, Sequential
@@ -153,9 +153,14 @@ def _linear(inputs: int, outputs: int) -> nn.Linear:
 
 
 def _readout(parts: list[nn.Module]) -> LI:
-    """A leaky readout on the clock of the neurons before it."""
-    clocks = [part.dt for part in parts if isinstance(part, Neuron)]
-    taus = [
-        float(t.mean()) for part in parts for n, t in part.named_parameters() if n.endswith("tau")
-    ]
-    return LI(dt=clocks[-1], tau=taus[-1]) if clocks and taus else LI()
+    """A leaky readout on the clock of the neurons before it.
+
+    Its time constant is the mean of theirs, or 20 steps where they have none.
+    """
+    neurons = [part for part in parts if isinstance(part, Neuron)]
+    if not neurons:
+        return LI()
+    dt = neurons[-1].dt
+    found = [getattr(module, "tau", None) for part in neurons for module in part.modules()]
+    taus = [float(tau.mean()) for tau in found if isinstance(tau, Tensor)]
+    return LI(dt=dt, tau=taus[-1] if taus else 20 * dt)

@@ -1,17 +1,47 @@
 """What a neuron does in time."""
 
-from picojoule.neurons.base import Arrivals, Neuron, NeuronCost, detach, neuron
-from picojoule.neurons.integrate import LI, LIF, LIFState
+from picojoule.neurons.adaptive import ALIF, Adaptation, AdLIF, AdLIFState, ALIFState
+from picojoule.neurons.balanced import BRF, HRF, BRFState, HRFState
+from picojoule.neurons.base import Arrivals, Group, Neuron, NeuronCost, detach, neuron
+from picojoule.neurons.integrate import IF, LI, LIF, LIFState
+from picojoule.neurons.leaky import PLIF, CubaLIF, CubaLIFState
+from picojoule.neurons.mixture import Mixture, MixtureState
+from picojoule.neurons.multilevel import Barrier, MultiLevelIF, MultiLevelState
+from picojoule.neurons.polynomial import LNM, LNMState
 from picojoule.neurons.recurrent import Recurrent, RecurrentState
+from picojoule.neurons.resonate import RF, RFState
 from picojoule.neurons.scan import scan
 
 __all__ = [
+    "ALIF",
+    "BRF",
+    "HRF",
+    "IF",
     "LI",
     "LIF",
+    "LNM",
+    "PLIF",
+    "RF",
+    "ALIFState",
+    "AdLIF",
+    "AdLIFState",
+    "Adaptation",
     "Arrivals",
+    "BRFState",
+    "Barrier",
+    "CubaLIF",
+    "CubaLIFState",
+    "Group",
+    "HRFState",
     "LIFState",
+    "LNMState",
+    "Mixture",
+    "MixtureState",
+    "MultiLevelIF",
+    "MultiLevelState",
     "Neuron",
     "NeuronCost",
+    "RFState",
     "Recurrent",
     "RecurrentState",
     "detach",

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
-from picojoule.neurons.scan import scan
+from picojoule.neurons import fused
+from picojoule.neurons.scan import engine_for, scan
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,14 @@ class NeuronCost:
         adds: Additions and subtractions per neuron and step, the input included.
         multiplies: Multiplications per neuron and step.
         states: Words of state read and written per neuron and step.
+        comparisons: With a threshold, per neuron and step; no chip prices them alone, they are
+            part of its ``update``.
     """
 
     adds: int = 0
     multiplies: int = 0
     states: int = 0
+    comparisons: int = 0
 
 
 class Arrivals(NamedTuple):
@@ -43,6 +47,22 @@ class Arrivals(NamedTuple):
     steps: slice | None = None
 
 
+class Group(NamedTuple):
+    """What the neurons of one kind put out, in a layer that holds several.
+
+    Attributes:
+        name: Under which name, below the layer's own, they are counted.
+        neuron: The kind: its output, cost, species and clock.
+        values: What they put out, [T, B, ...].
+        present: How much of each neuron along axis 2 there is, 0 or 1; None where all are there.
+    """
+
+    name: str
+    neuron: "Neuron"
+    values: Tensor
+    present: Tensor | None = None
+
+
 class Neuron(nn.Module, ABC):
     """A population of neurons: currents in, spikes out, over all steps.
 
@@ -53,11 +73,13 @@ class Neuron(nn.Module, ABC):
             ``"analog"``.
         cost: Operations and state of one update.
         dt: Seconds per step.
+        engine: By which engine it runs (see ``scan``); None for the fastest that can run it.
     """
 
     output: str = "events"
     cost: NeuronCost
     dt: float
+    engine: str | None = None
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "cost"):
@@ -88,10 +110,33 @@ class Neuron(nn.Module, ABC):
             )
         return scan(self, currents, state)
 
+    def engine_for(self, currents: Tensor, state: Any = None) -> str:
+        """The engine by which it runs currents [T, B, ...]: ``"eager"`` or ``"fused"``."""
+        return engine_for(self, currents, state)
+
+    def fuse(self, currents: Tensor, state: Any) -> fused.AllSteps | str:
+        """What runs all steps at once, or why nothing can: for the fused engine.
+
+        This compiles ``step``, in which every operation is to be pointwise. A layer whose step is
+        not gives its own.
+        """
+        return fused.fuse(self, currents, state)
+
     def arrivals(self, out: Tensor, state: Any) -> Iterable[Arrivals]:
         """What this layer's own synapses received while it put out ``out`` from ``state`` on."""
         del out, state
         return ()
+
+    def groups(self, out: Tensor, before: Any, after: Any) -> Iterable[Group] | None:
+        """What each kind of neurons put out in a layer of several, None where there is one.
+
+        Args:
+            out: What the layer put out.
+            before: The state it was given, None for the initial one.
+            after: The state it gave back.
+        """
+        del out, before, after
+        return None
 
 
 def detach(state: Any) -> Any:

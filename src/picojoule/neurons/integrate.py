@@ -1,18 +1,85 @@
-"""Neurons that integrate: the leaky integrate-and-fire neuron and the leaky readout."""
+"""Neurons that integrate what arrives: IF, LIF, and the leaky readout LI."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, per_neuron, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
+from picojoule.neurons.firing import RESETS, fire, leak
+from picojoule.neurons.parameters import Value, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
 
 
 class LIFState(NamedTuple):
-    """State of leaky integrators: the membrane [B, ...] after the reset."""
+    """State of integrators: the membrane [B, ...] after the reset."""
 
     membrane: Tensor
+
+
+class IF(Neuron):
+    """Integrate-and-fire: a LIF neuron that never forgets.
+
+    Equation::
+
+        v[t] = v[t-1] + I[t]
+        s[t] = 1 where v[t] >= threshold, else 0
+        v[t] = v[t] * (1 - s[t])             reset="zero"
+        v[t] = v[t] - threshold * s[t]       reset="subtract"
+
+    Args:
+        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        dt: Seconds per step; nothing but static power depends on it.
+        threshold: A number, a tensor [size], a range ``(low, high)`` or a distribution.
+        reset: ``"zero"`` or ``"subtract"``.
+        surrogate: The spike function, or its name.
+        detach_reset: Whether the spike in the reset is cut from the graph.
+
+    Shape:
+        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+
+    Raises:
+        ValueError: A step or threshold that is not positive, an unknown reset.
+
+    Example:
+        >>> spikes, state = IF(reset="subtract")(torch.full((5, 1, 1), 0.4))
+        >>> spikes.flatten()
+        tensor([0., 0., 1., 0., 1.])
+    """
+
+    cost = NeuronCost(adds=1, states=1, comparisons=1)
+
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        dt: float = 1e-3,
+        threshold: Value = 1.0,
+        reset: str = "zero",
+        surrogate: str | Surrogate = "atan",
+        detach_reset: bool = True,
+    ) -> None:
+        super().__init__()
+        positive("dt", dt)
+        self.threshold = parameter("threshold", threshold, size)
+        self.reset = one_of("reset", reset, RESETS)
+        self.dt, self.detach_reset = dt, detach_reset
+        self.surrogate = spike_function(surrogate)
+
+    def init_state(self, current: Tensor) -> LIFState:
+        """A membrane at rest (zero)."""
+        return LIFState(torch.zeros_like(current))
+
+    def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
+        """One step: current [B, ...] to spikes [B, ...]."""
+        v = state.membrane + current
+        threshold = along(self.threshold, current)
+        spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
+        return spikes, LIFState(v)
+
+    def extra_repr(self) -> str:
+        """The constants, for ``repr``."""
+        return f"dt={self.dt}, reset='{self.reset}', surrogate={self.surrogate}"
 
 
 class LIF(Neuron):
@@ -28,9 +95,10 @@ class LIF(Neuron):
 
     Args:
         size: Number of neurons (or channels) with parameters of their own; None shares one set.
-        tau: Membrane time constant in seconds; a number or a tensor [size].
+        tau: Membrane time constant in seconds; a number, a tensor [size], a range ``(low, high)``
+            or a distribution.
         dt: Seconds per step.
-        threshold: A number or a tensor [size].
+        threshold: As ``tau``.
         reset: ``"zero"`` or ``"subtract"``.
         surrogate: The spike function, or its name.
         detach_reset: Whether the spike in the reset is cut from the graph.
@@ -47,26 +115,25 @@ class LIF(Neuron):
         tensor([0., 1., 0.])
     """
 
-    cost = NeuronCost(adds=1, multiplies=1, states=1)
+    cost = NeuronCost(adds=1, multiplies=1, states=1, comparisons=1)
 
     def __init__(
         self,
         size: int | None = None,
         *,
-        tau: float | Tensor = 20e-3,
+        tau: Value = 20e-3,
         dt: float = 1e-3,
-        threshold: float | Tensor = 1.0,
+        threshold: Value = 1.0,
         reset: str = "zero",
         surrogate: str | Surrogate = "atan",
         detach_reset: bool = True,
     ) -> None:
         super().__init__()
-        if reset not in ("zero", "subtract"):
-            raise ValueError(f"reset must be 'zero' or 'subtract', not '{reset}'")
         positive("dt", dt)
-        self.tau = per_neuron(positive("tau", tau), size)
-        self.threshold = per_neuron(positive("threshold", threshold), size)
-        self.dt, self.reset, self.detach_reset = dt, reset, detach_reset
+        self.tau = parameter("tau", tau, size)
+        self.threshold = parameter("threshold", threshold, size)
+        self.reset = one_of("reset", reset, RESETS)
+        self.dt, self.detach_reset = dt, detach_reset
         self.surrogate = spike_function(surrogate)
 
     def init_state(self, current: Tensor) -> LIFState:
@@ -75,19 +142,10 @@ class LIF(Neuron):
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
-        threshold = along(self.threshold, current)
-        alpha = along(torch.exp(-self.dt / self.tau), current)
+        alpha = along(leak(self.tau, self.dt), current)
         v = torch.addcmul(current, alpha, state.membrane)
-        spikes = self.surrogate(v - threshold)
-        if self.reset == "subtract":
-            v = v - threshold * (spikes.detach() if self.detach_reset else spikes)
-        elif self.detach_reset:
-            # not v * (1 - s): an infinite membrane would become NaN
-            v = torch.where(v.detach() >= threshold, 0.0, v)
-        else:
-            # v * (1 - s), written so that an infinite membrane has finite gradients
-            reset = v.masked_fill(v.detach() >= threshold, 0.0)
-            v = reset - v.detach().nan_to_num() * (spikes - spikes.detach())
+        threshold = along(self.threshold, current)
+        spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
         return spikes, LIFState(v)
 
     def extra_repr(self) -> str:
@@ -104,7 +162,8 @@ class LI(Neuron):
 
     Args:
         size: Number of neurons with parameters of their own; None shares one set.
-        tau: Membrane time constant in seconds; a number or a tensor [size].
+        tau: Membrane time constant in seconds; a number, a tensor [size], a range ``(low, high)``
+            or a distribution.
         dt: Seconds per step.
 
     Shape:
@@ -117,12 +176,10 @@ class LI(Neuron):
     output = "analog"
     cost = NeuronCost(adds=1, multiplies=1, states=1)
 
-    def __init__(
-        self, size: int | None = None, *, tau: float | Tensor = 20e-3, dt: float = 1e-3
-    ) -> None:
+    def __init__(self, size: int | None = None, *, tau: Value = 20e-3, dt: float = 1e-3) -> None:
         super().__init__()
         positive("dt", dt)
-        self.tau = per_neuron(positive("tau", tau), size)
+        self.tau = parameter("tau", tau, size)
         self.dt = dt
 
     def init_state(self, current: Tensor) -> LIFState:
@@ -131,7 +188,7 @@ class LI(Neuron):
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to membrane [B, ...]."""
-        alpha = along(torch.exp(-self.dt / self.tau), current)
+        alpha = along(leak(self.tau, self.dt), current)
         v = torch.addcmul(current, alpha, state.membrane)
         return v, LIFState(v)
 

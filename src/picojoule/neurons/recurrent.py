@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from picojoule.neurons.base import Arrivals, Neuron, NeuronCost
+from picojoule._names import unknown
+from picojoule.kernels.paths import PATHS
+from picojoule.neurons import feedback
+from picojoule.neurons.base import Arrivals, Group, Neuron, NeuronCost
+from picojoule.neurons.fused import AllSteps
 
 
 class RecurrentState(NamedTuple):
@@ -27,20 +31,26 @@ class Recurrent(Neuron):
     Args:
         neuron: The neurons.
         size: How many, N. The weight [N, N] starts uniform in +-1/sqrt(N).
+        path: How the fused engine multiplies by the weight: ``"events"`` (work proportional to the
+            spikes), ``"dense"``, or None for what the density of each step's spikes says.
 
     Shape:
         currents [T, B, N] to spikes [T, B, N].
 
     Raises:
-        ValueError: Currents whose last axis is not ``size``.
+        ValueError: Currents whose last axis is not ``size``, or an unknown path.
     """
 
-    def __init__(self, neuron: Neuron, size: int) -> None:
+    def __init__(self, neuron: Neuron, size: int, *, path: str | None = None) -> None:
         super().__init__()
-        if any(parameter.numel() not in (1, size) for parameter in neuron.parameters()):
+        if path is not None and path not in PATHS:
+            raise ValueError(unknown("path", path, PATHS))
+        said = getattr(neuron, "size", None)  # a mixture's parameters are those of its parts
+        sizes = {p.numel() for p in neuron.parameters()} - {1} if said is None else {said}
+        if sizes - {size}:
             raise ValueError(f"expected neurons of size {size} (or shared), got {neuron}")
         self.neuron = neuron
-        self.size = size
+        self.size, self.path = size, path
         self.weight = nn.Parameter(torch.empty(size, size))
         nn.init.uniform_(self.weight, -1 / math.sqrt(size), 1 / math.sqrt(size))
         self.output, self.dt = neuron.output, neuron.dt
@@ -70,6 +80,10 @@ class Recurrent(Neuron):
         spikes, inner = self.neuron.step(current, state.inner)
         return spikes, RecurrentState(spikes, inner)
 
+    def fuse(self, currents: Tensor, state: RecurrentState) -> AllSteps | str:
+        """Compiles the step of the neurons inside; the weight's gradient is summed once."""
+        return feedback.fuse(self, currents, state)
+
     def arrivals(self, out: Tensor, state: RecurrentState | None) -> Iterable[Arrivals]:
         """The spikes of each step's predecessor; the first step has none but those of ``state``."""
         last = out[:-1]
@@ -78,3 +92,9 @@ class Recurrent(Neuron):
         else:
             values = torch.cat([state.spikes.unsqueeze(0), last])
             yield Arrivals("recurrent", values, self.weight)
+
+    def groups(
+        self, out: Tensor, before: RecurrentState | None, after: RecurrentState
+    ) -> Iterable[Group] | None:
+        """Those of the neurons inside."""
+        return self.neuron.groups(out, None if before is None else before.inner, after.inner)

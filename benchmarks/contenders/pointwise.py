@@ -1,0 +1,136 @@
+"""Layers of neurons alone, and in a network of convolutions."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+import picojoule as pj
+from contenders import Contender, there
+
+Layer = Callable[[Tensor], Tensor]  # currents [T, B, ...] to spikes
+
+
+class Looped(nn.Module):
+    """Another library's neuron in a plain loop over time, with unbind."""
+
+    def __init__(self, cell: nn.Module, initial: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.cell, self.initial = cell, initial
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """Currents [T, B, ...] to spikes."""
+        state, outs = self.initial(currents[0]), []
+        for current in currents.unbind(0):
+            spikes, state = self.cell(current, state)
+            outs.append(spikes)
+        return torch.stack(outs)
+
+
+class Spikes(nn.Module):
+    """A neuron of ours, without its state."""
+
+    def __init__(self, neuron: pj.neurons.Neuron, engine: str | None = None) -> None:
+        super().__init__()
+        neuron.engine = engine
+        self.neuron = neuron
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """Currents [T, B, ...] to spikes."""
+        return self.neuron(currents)[0]
+
+
+class Jelly(nn.Module):
+    """SpikingJelly's neuron over all steps at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from spikingjelly.activation_based import neuron, surrogate
+
+        self.cell = neuron.LIFNode(
+            tau=20.0,
+            decay_input=False,
+            detach_reset=True,
+            surrogate_function=surrogate.ATan(),
+            step_mode="m",
+        )
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """Currents [T, B, ...] to spikes."""
+        self.cell.reset()
+        return self.cell(currents)
+
+
+def neurons() -> Iterator[tuple[str, Callable[[], nn.Module]]]:
+    """Leaky integrate-and-fire of everybody."""
+    yield "picojoule", lambda: Spikes(pj.LIF())
+    yield "picojoule, eager", lambda: Spikes(pj.LIF(), "eager")
+    if there("snntorch"):
+        yield "snntorch Leaky", _snntorch
+    if there("norse"):
+        yield "norse LIFBoxCell", _norse
+    if there("spikingjelly"):
+        yield "spikingjelly LIFNode", Jelly
+
+
+def _snntorch() -> nn.Module:
+    import snntorch
+
+    return Looped(snntorch.Leaky(beta=0.95, reset_mechanism="zero"), torch.zeros_like)
+
+
+def _norse() -> nn.Module:
+    import norse.torch
+
+    return Looped(norse.torch.LIFBoxCell(), lambda current: None)
+
+
+def alone(layer: Layer) -> Contender:
+    """A layer of neurons, of which nothing learns but what is before."""
+    return Contender(None, lambda x: (spikes := layer(x), spikes.detach()))
+
+
+def lif() -> Iterator[tuple[str, Callable[[], Contender]]]:
+    """Leaky integrate-and-fire alone."""
+    for name, make in neurons():
+        yield name, lambda make=make: alone(make())
+
+
+def kinds() -> Iterator[tuple[str, Callable[[], Contender]]]:
+    """Our other neurons against our LIF."""
+    made = {
+        "LNM": pj.neurons.LNM,
+        "MultiLevelIF": pj.neurons.MultiLevelIF,
+        "Mixture": lambda: pj.neurons.Mixture({"lif": 0.5, "if": 0.5}, 1000),
+        "LIF": pj.LIF,
+    }
+    for name, make in made.items():
+        yield name, lambda make=make: alone(Spikes(make()))
+
+
+def cnn7() -> Iterator[tuple[str, Callable[[], Contender]]]:
+    """Seven layers of weights for pictures of 28 x 28."""
+    for name, make in neurons():
+        yield name, lambda make=make: _cnn7(make)
+
+
+def _cnn7(make: Callable[[], nn.Module]) -> Contender:
+    blocks: list[nn.Module] = []
+    for before, after, pool in ((1, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2), (64, 128, 1)):
+        norm = nn.BatchNorm2d(after)
+        blocks += [nn.Conv2d(before, after, 3, padding=1, bias=False), norm, make()]
+        blocks += [nn.MaxPool2d(2)] if pool > 1 else []
+    blocks += [nn.Flatten(), nn.Linear(128 * 7 * 7, 128), make(), nn.Linear(128, 10)]
+    net = nn.ModuleList(blocks)
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        steps, fired = len(x), []
+        for block in net:
+            if isinstance(block, (Looped, Spikes, Jelly)):
+                x = block(x)
+                fired.append(x.detach().mean())
+            else:
+                x = block(x.flatten(0, 1)).unflatten(0, (steps, -1))
+        return x.mean(0), torch.stack(fired)
+
+    return Contender(net, run)

@@ -1,0 +1,174 @@
+"""C without headers of torch: compiled where a compiler is found, kept, and called by ctypes.
+
+``PICOJOULE_KERNELS`` says which tier runs: ``c``, ``numba`` or ``off`` (torch alone). Left out, it
+is the first of these that this machine has. A tier that was asked for by name is used or is an
+error. Compiled files are kept under ``PICOJOULE_CACHE``, or the user's cache folder.
+"""
+
+import ctypes
+import hashlib
+import importlib.util
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from picojoule._names import unknown
+
+TIERS = ("c", "numba", "off")
+# No fast-math: infinite and undefined values must stay what they are. No contraction: a product
+# and a sum round as torch's do, one after the other.
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-std=gnu11",
+    "-fPIC",
+    "-shared",
+)
+
+_log = logging.getLogger(__name__)
+
+
+def tier() -> str:
+    """The tier that runs: ``"c"``, ``"numba"`` or ``"off"``.
+
+    Raises:
+        ValueError: ``PICOJOULE_KERNELS`` is none of them.
+        RuntimeError: It names a tier that this machine lacks.
+    """
+    asked = os.environ.get("PICOJOULE_KERNELS", "")
+    return _tier(asked, os.environ.get("CC", ""))
+
+
+@cache
+def _tier(asked: str, compiler_name: str) -> str:
+    if asked and asked not in TIERS:
+        raise ValueError(unknown("PICOJOULE_KERNELS", asked, TIERS))
+    there = {
+        "c": (compiler := _compiler(compiler_name)) is not None and _flags(compiler) is not None,
+        "numba": importlib.util.find_spec("numba") is not None,
+        "off": True,
+    }
+    if asked and not there[asked]:
+        missing = "a C compiler that works" if asked == "c" else "the package numba"
+        raise RuntimeError(
+            f"PICOJOULE_KERNELS={asked} needs {missing}, which this machine lacks: install it, or "
+            "leave the variable out"
+        )
+    return asked or next(name for name in TIERS if there[name])
+
+
+def shared_object(source: str) -> ctypes.CDLL | None:
+    """The C source, compiled once for this machine and loaded; None where tier ``c`` does not run.
+
+    Args:
+        source: One translation unit. ``#pragma omp`` works where the compiler has OpenMP and is
+            ignored where it has not; so ``omp.h`` is better not included.
+
+    Raises:
+        RuntimeError: The compiler refuses the source.
+    """
+    if tier() != "c":
+        return None
+    return _load(source, os.environ.get("CC", ""))
+
+
+@cache
+def _load(source: str, compiler_name: str) -> ctypes.CDLL:
+    import torch  # noqa: F401  # first, so that both share torch's own OpenMP and its threads
+
+    compiler = _compiler(compiler_name)
+    assert compiler is not None
+    made = [compiler, *(_flags(compiler) or FLAGS)]
+    text = "\0".join([source, *made, _version(compiler), _machine()])
+    folder = _folder()
+    file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.so"
+    if not file.exists():
+        _compile(made, source, file)
+    return ctypes.CDLL(str(file))
+
+
+def _compile(command: list[str], source: str, file: Path) -> None:
+    """Compiles to a file of its own name first: another process may do the same just now."""
+    handle, name = tempfile.mkstemp(suffix=".so", dir=file.parent)
+    os.close(handle)
+    try:
+        done = subprocess.run(
+            [*command, "-x", "c", "-", "-o", name, "-lm"],
+            input=source,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(
+                f"{command[0]} could not compile a kernel (PICOJOULE_KERNELS=numba runs without "
+                f"it):\n{done.stderr[:2000]}"
+            )
+        os.replace(name, file)
+        _log.info("compiled %s", file)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@cache
+def _compiler(name: str) -> str | None:
+    """Path of ``name``, or of the first compiler there is."""
+    for candidate in (name,) if name else ("cc", "gcc", "clang"):
+        if found := shutil.which(candidate):
+            return found
+    return None
+
+
+@cache
+def _flags(compiler: str) -> tuple[str, ...] | None:
+    """How it makes a shared object, with OpenMP if it can; None where it makes none."""
+    for flags in ((*FLAGS, "-fopenmp"), FLAGS):
+        if _tries([compiler, *flags]):
+            return flags
+    return None
+
+
+def _tries(command: list[str]) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        source = "#include <math.h>\nint one(void) { return 1; }\n"
+        line = [*command, "-x", "c", "-", "-o", f"{folder}/one.so"]
+        return not subprocess.run(line, input=source, capture_output=True, text=True).returncode
+
+
+@cache
+def _version(compiler: str) -> str:
+    done = subprocess.run([compiler, "--version"], capture_output=True, text=True)
+    return done.stdout
+
+
+def _machine() -> str:
+    """What ``-march=native`` depends on: a home folder may be shared between machines."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text() if info.exists() else ""
+    lines = [line for line in text.splitlines() if line.startswith(("flags", "model name"))]
+    return "\n".join([platform.machine(), platform.processor(), *sorted(set(lines))])
+
+
+def _folder() -> Path:
+    """Where compiled files are kept, for this user alone: what lies there is run."""
+    given = os.environ.get("PICOJOULE_CACHE")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(given) / "kernels" if given else home / "picojoule" / "kernels"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return _temporary()
+
+
+@cache
+def _temporary() -> Path:
+    return Path(tempfile.mkdtemp(prefix="picojoule-kernels-"))

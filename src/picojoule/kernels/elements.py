@@ -1,0 +1,180 @@
+"""What one element may do, for loops that numba compiles; the names are those of pointwise.py."""
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.extending import intrinsic
+
+_inline = njit(inline="always", error_model="numpy")
+
+
+def _call(name, kind, args, builder):
+    """LLVM's own operation on numbers of one type."""
+    typed = ir.FunctionType(kind, [kind] * len(args))
+    return builder.call(builder.module.declare_intrinsic(name, [kind], typed), args)
+
+
+@intrinsic
+def fused(typing_context, a, b, c):
+    """A * b + c, rounded once."""
+    del typing_context
+    return a(a, a, a), lambda _, builder, __, args: _call("llvm.fma", args[0].type, args, builder)
+
+
+@intrinsic
+def lower(typing_context, x):
+    """The next whole number below."""
+    del typing_context
+    return x(x), lambda _, builder, __, args: _call("llvm.floor", args[0].type, args, builder)
+
+
+@intrinsic
+def nearest(typing_context, x):
+    """The nearest whole number, of two the even one."""
+    del typing_context
+    return x(x), lambda _, builder, __, args: _call("llvm.rint", args[0].type, args, builder)
+
+
+@_inline
+def where(chosen, a, b):
+    """One of two."""
+    return a if chosen else b
+
+
+@_inline
+def negation(a):
+    """Not."""
+    return not a
+
+
+@_inline
+def absolute(x):
+    """Without its sign."""
+    return abs(x)
+
+
+@_inline
+def root(x):
+    """The square root."""
+    return np.sqrt(x)
+
+
+@_inline
+def sign(x):
+    """-1, 0 or 1."""
+    return type(x)((x > 0) - (x < 0))
+
+
+@_inline
+def maximum(a, b):
+    """The larger; undefined where one is."""
+    return a if (a >= b) | (a != a) else b
+
+
+@_inline
+def minimum(a, b):
+    """The smaller; undefined where one is."""
+    return a if (a <= b) | (a != a) else b
+
+
+@intrinsic
+def two_to(typing_context, n):
+    """2 to the power of a whole number that is an exponent of the type."""
+    del typing_context
+
+    def generate(_, builder, __, args):
+        double = n.bitwidth == 64
+        whole = ir.IntType(n.bitwidth)
+        moved = builder.add(builder.fptosi(args[0], whole), whole(1023 if double else 127))
+        return builder.bitcast(builder.shl(moved, whole(52 if double else 23)), args[0].type)
+
+    return n(n), generate
+
+
+def _exponential(kind, most, least, high, low, terms):
+    """exp(x) = 2^n exp(r) as in C, which numba has no way to vectorise otherwise."""
+    number = getattr(np, kind)
+    most, least, high, low = number(most), number(least), number(-high), number(-low)
+    per_ln2, half = number(1.44269504088896340736), number(0.5)
+    series = tuple(number(1 / math.factorial(k)) for k in range(terms, -1, -1))
+
+    @_inline
+    def exponential(x):
+        x = maximum(minimum(x, most), least)
+        n = nearest(x * per_ln2)
+        r = fused(n, low, fused(n, high, x))
+        total = series[0]
+        for term in series[1:]:
+            total = fused(total, r, term)
+        first = lower(n * half)
+        return total * two_to(first) * two_to(n - first)  # pyright: ignore
+
+    return exponential
+
+
+exponential_float32 = _exponential("float32", 89, -104, 0.693359375, -2.12194440e-4, 7)
+exponential_float64 = _exponential(
+    "float64", 710, -746, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 13
+)
+
+
+@_inline
+def logarithm(x):
+    """The natural logarithm."""
+    return np.log(x)
+
+
+@_inline
+def sine(x):
+    """sin(x)."""
+    return np.sin(x)
+
+
+@_inline
+def cosine(x):
+    """cos(x)."""
+    return np.cos(x)
+
+
+@_inline
+def tangent_h(x):
+    """tanh(x)."""
+    return np.tanh(x)
+
+
+@_inline
+def arc_tangent(x):
+    """atan(x)."""
+    return np.arctan(x)
+
+
+@_inline
+def error_function(x):
+    """erf(x)."""
+    return type(x)(math.erf(x))
+
+
+@_inline
+def power(x, y):
+    """X to the power of y."""
+    return x**y
+
+
+@_inline
+def numbers(x, nan, top, bottom):
+    """x, with numbers for what is undefined or infinite."""
+    if x != x:
+        return nan
+    if x == np.inf:
+        return top
+    return bottom if x == -np.inf else x
+
+
+@_inline
+def interpolated(start, end, weight):
+    """From start to end, from the nearer end on."""
+    if abs(weight) < 0.5:
+        return fused(weight, end - start, start)  # pyright: ignore
+    return fused(weight - type(weight)(1), end - start, end)  # pyright: ignore

@@ -1,0 +1,198 @@
+/* Event-driven products: work that is proportional to the events among the values.
+
+   Compiled once for each REAL, float and double. An event is a value that is not zero. Every sum
+   runs over the events in their order, whichever thread does it, so that results do not depend on
+   the number of threads. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+enum { WIDTH = 64, WIDE = 16 };
+#elif defined(__AVX__)
+enum { WIDTH = 32, WIDE = 8 };
+#else
+enum { WIDTH = 16, WIDE = 8 };
+#endif
+enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 20, BLOCK = 128, SMALL = 1 << 16 };
+typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
+
+/* The places of a row's events; their values too, unless all are 1. */
+static int64_t compact(const REAL *x, int64_t cols, int32_t *index, int *weighted) {
+    int64_t n = 0, c = 0;
+    int other = 0;
+#if defined(__AVX512F__)
+    if (sizeof(REAL) == 4) {
+        __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for (; c + 16 <= cols; c += 16, place = _mm512_add_epi32(place, _mm512_set1_epi32(16))) {
+            __m512 v = _mm512_loadu_ps((const void *)(x + c));
+            __mmask16 there = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+            other |= _mm512_mask_cmp_ps_mask(there, v, _mm512_set1_ps(1), _CMP_NEQ_UQ);
+            _mm512_storeu_si512(index + n, _mm512_maskz_compress_epi32(there, place));
+            n += __builtin_popcount(there);
+        }
+    }
+#endif
+    for (; c < cols; c++) {
+        int there = x[c] != 0;
+        index[n] = c;
+        n += there;
+        other |= there & (x[c] != 1);
+    }
+    *weighted = other != 0;
+    return n;
+}
+
+#define ADD_ROWS(NAME, COUNT)                                                                     \
+    static inline __attribute__((always_inline)) void NAME(                                       \
+        const int32_t *index, int64_t events, const REAL *x, int64_t step, const REAL *from,      \
+        int64_t stride, const REAL *base, REAL *out) {                                            \
+        vec sum[COUNT];                                                                           \
+        _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++)                                  \
+            sum[j] = base ? *(const vec *)(base + j * LANES) : (vec){0};                          \
+        for (int64_t e = 0; e < events; e++) {                                                    \
+            const REAL *row = from + index[e] * stride;                                           \
+            if (step) {                                                                           \
+                _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++)                          \
+                    sum[j] += x[index[e] * step] * *(const vec *)(row + j * LANES);               \
+            } else {                                                                              \
+                _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++)                          \
+                    sum[j] += *(const vec *)(row + j * LANES);                                    \
+            }                                                                                     \
+        }                                                                                         \
+        _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++)                                  \
+            *(vec *)(out + j * LANES) = sum[j];                                                   \
+    }
+ADD_ROWS(add_wide, WIDE)
+ADD_ROWS(add_four, 4)
+ADD_ROWS(add_one, 1)
+
+/* out[c] = base[c] + sum over events e of x[e * step] from[e * stride + c], for c in start..stop;
+   step 0 means that all x are 1. */
+static void add_rows(const int32_t *index, int64_t events, const REAL *x, int64_t step,
+                     const REAL *from, int64_t stride, const REAL *base, REAL *out,
+                     int64_t start, int64_t stop) {
+    int64_t c = start;
+#define EACH(NAME, COUNT)                                                                         \
+    for (; c + (COUNT) * LANES <= stop; c += (COUNT) * LANES)                                     \
+        NAME(index, events, x, step, from + c, stride, base ? base + c : 0, out + c);
+    EACH(add_wide, WIDE)
+    EACH(add_four, 4)
+    EACH(add_one, 1)
+    for (; c < stop; c++) {
+        REAL sum = base ? base[c] : 0;
+        for (int64_t e = 0; e < events; e++) {
+            REAL w = from[index[e] * stride + c];
+            sum += step ? x[index[e] * step] * w : w;
+        }
+        out[c] = sum;
+    }
+}
+
+static int64_t count(const REAL *x, int64_t cols) {
+    int64_t n = 0;
+    for (int64_t c = 0; c < cols; c++) n += x[c] != 0;
+    return n;
+}
+
+/* Events of every step-th row. */
+int64_t events_count(const REAL *x, int64_t rows, int64_t cols, int64_t step, int threads) {
+    int64_t n = 0, taken = (rows + step - 1) / step;
+#pragma omp parallel for num_threads(threads) reduction(+ : n) if (taken * cols > SMALL)
+    for (int64_t r = 0; r < taken; r++) n += count(x + r * step * cols, cols);
+    return n;
+}
+
+/* One row, or nothing and -1 where it has more than limit events. By one thread: waking another
+   takes longer than most such rows, and on a busy machine far longer. */
+int64_t events_row(const REAL *x, int64_t cols, const REAL *weight, int64_t n, const REAL *base,
+                   REAL *out, int64_t limit) {
+    int weighted;
+    int32_t *index = malloc((cols + 16) * sizeof(int32_t));
+    int64_t events = compact(x, cols, index, &weighted);
+    if (events > limit)
+        events = -1;
+    else
+        add_rows(index, events, x, weighted, weight, n, base, out, 0, n);
+    free(index);
+    return events;
+}
+
+/* out[r] = base[r * base_stride] + x[r] weight, for rows x[r] of cols values. */
+void events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, int64_t n,
+                 const REAL *base, int64_t base_stride, REAL *out, int threads) {
+    /* Rows are taken together as long as a strip of the weights stays in the cache. */
+    int64_t strip = n, together = 4;
+    if (rows >= 8 && cols * n * (int64_t)sizeof(REAL) > CACHE) {
+        strip = CACHE / (cols * sizeof(REAL)) / (4 * LANES) * (4 * LANES);
+        strip = strip < 4 * LANES ? 4 * LANES : strip;
+        together = (rows + threads - 1) / threads;
+        together = together < 64 ? together : 64;
+    }
+#pragma omp parallel num_threads(threads) if (rows * cols > 4096)
+    {
+        int64_t events[64];
+        int weighted[64];
+        int32_t *index = malloc((together * cols + 16) * sizeof(int32_t));
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t first = 0; first < rows; first += together) {
+            int64_t group = first + together < rows ? together : rows - first, start[64], used = 0;
+            for (int64_t g = 0; g < group; g++, used += events[g - 1]) {
+                start[g] = used;
+                events[g] = compact(x + (first + g) * cols, cols, index + used, weighted + g);
+            }
+            for (int64_t c = 0; c < n; c += strip)
+                for (int64_t g = 0; g < group; g++)
+                    add_rows(index + start[g], events[g], x + (first + g) * cols, weighted[g],
+                             weight, n, base ? base + (first + g) * base_stride : 0,
+                             out + (first + g) * n, c, c + strip < n ? c + strip : n);
+        }
+        free(index);
+    }
+}
+
+/* Columns start..stop of the sum over rows r of x[r, k] grads[r], added to out[k]. */
+static void outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, int64_t n,
+                  REAL *out, int64_t start, int64_t stop, int32_t *scratch) {
+    int32_t *index = scratch, *order = index + BLOCK * cols + 16, *ends = order + BLOCK * cols;
+    for (int64_t first = 0; first < rows; first += BLOCK) {
+        /* The events of a block of rows, sorted by column: each meets a row of grads in cache. */
+        int64_t block = first + BLOCK < rows ? BLOCK : rows - first, begin[BLOCK + 1];
+        const REAL *values = x + first * cols;
+        int step = 0, weighted;
+        begin[0] = 0;
+        memset(ends, 0, (cols + 1) * sizeof(int32_t));
+        for (int64_t r = 0; r < block; r++) {
+            int64_t events = compact(values + r * cols, cols, index + begin[r], &weighted);
+            for (int64_t e = 0; e < events; e++) ends[index[begin[r] + e] + 1]++;
+            begin[r + 1] = begin[r] + events;
+            step |= weighted;
+        }
+        for (int64_t c = 0; c < cols; c++) ends[c + 1] += ends[c];
+        for (int64_t r = 0; r < block; r++)
+            for (int64_t e = begin[r]; e < begin[r + 1]; e++) order[ends[index[e]]++] = r;
+        for (int64_t c = 0; c < cols; c++) {
+            int64_t from = c ? ends[c - 1] : 0;
+            if (ends[c] > from)
+                add_rows(order + from, ends[c] - from, values + c, step ? cols : 0,
+                         grads + first * n, n, out + c * n, out + c * n, start, stop);
+        }
+    }
+}
+
+/* out[k] = sum over rows r of x[r, k] grads[r], for x [rows, cols] and grads [rows, n]. */
+void events_outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, int64_t n, REAL *out,
+                  int threads) {
+    int64_t part = ((n + threads - 1) / threads + LANES - 1) / LANES * LANES;
+    part = part ? part : LANES; /* where there is nothing to do */
+    memset(out, 0, cols * n * sizeof(REAL));
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int64_t start = 0; start < n; start += part) {
+        int32_t *scratch = malloc((2 * BLOCK * cols + cols + 64) * sizeof(int32_t));
+        outer(x, rows, cols, grads, n, out, start, start + part < n ? start + part : n, scratch);
+        free(scratch);
+    }
+}

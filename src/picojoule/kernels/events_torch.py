@@ -1,0 +1,29 @@
+"""Event-driven products by torch's own sparse functions, where nothing can be compiled."""
+
+import torch
+from torch import Tensor
+
+
+def count(x: Tensor, step: int) -> int:
+    """Events of every ``step``-th row of x [R, K]."""
+    return int(x[::step].count_nonzero())
+
+
+def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor | None:
+    """Base [N] + x [1, K] weight_t [K, N]; None where x has more events than ``limit``."""
+    places = x[0].nonzero()[:, 0]
+    if len(places) > limit:
+        return None
+    out = x[:, places] @ weight_t[places]
+    return out if base is None else out + base
+
+
+def rows(x: Tensor, weight_t: Tensor, base: Tensor | None) -> Tensor:
+    """Base [N] or [R, N] + x [R, K] weight_t [K, N]."""
+    out = torch.sparse.mm(x.to_sparse(), weight_t)
+    return out if base is None else out + base
+
+
+def outer(x: Tensor, grads: Tensor) -> Tensor:
+    """The sum over rows of x [R, K] times grads [R, N], as [K, N]."""
+    return torch.sparse.mm(x.t().to_sparse(), grads)

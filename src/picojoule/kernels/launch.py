@@ -1,0 +1,94 @@
+"""Calls of compiled loops, in C by pointers and in numba by arrays."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from picojoule.kernels import cc, module
+
+Call = Callable[[int], None]  # with the number of a step
+
+
+class Each(NamedTuple):
+    """A tensor of which step t's call takes the t-th part."""
+
+    tensor: Tensor
+
+
+Given = Tensor | Each | None
+Prepare = Callable[[str, list[int], Sequence[Given]], Call]
+
+
+def one_of(given: Given) -> Tensor | None:
+    """What a single call takes."""
+    return given.tensor[0] if isinstance(given, Each) else given
+
+
+class _CCall:
+    """A call by pointers; keeps alive what they point to."""
+
+    def __init__(self, function: Any, sizes: list[int], given: Sequence[Given]) -> None:
+        self._function, self._given = function, given
+        starts = [None if one is None else one.data_ptr() for one in map(one_of, given)]
+        self._numbers = (ctypes.c_int64 * len(sizes))(*sizes)
+        self._pointers = (ctypes.c_void_p * len(starts))(*starts)
+        self._moves = [
+            (k, one.tensor.data_ptr(), one.tensor.stride(0) * one.tensor.itemsize)
+            for k, one in enumerate(given)
+            if isinstance(one, Each)
+        ]
+
+    def __call__(self, step: int) -> None:
+        for k, start, size in self._moves:
+            self._pointers[k] = start + step * size
+        self._function(self._numbers, self._pointers)
+
+
+def of_c(source: str) -> Prepare:
+    """Calls of the functions in this C: sizes and pointers."""
+    library = cc.shared_object(source)
+    return lambda name, sizes, given: _CCall(getattr(library, name), sizes, given)
+
+
+def of_numba(source: str) -> Prepare:
+    """Calls of the functions in this Python: a share of the chunks, sizes and arrays."""
+    compiled = module.load(source)
+
+    def prepare(name: str, sizes: list[int], given: Sequence[Given]) -> Call:
+        function, numbers = getattr(compiled, name), np.array(sizes, np.int64)
+        threads, chunks = sizes[5], -(-sizes[2] // sizes[1]) * sizes[3]
+        bounds = [worker * chunks // threads for worker in range(threads + 1)]
+        tensors = [one_of(one) for one in given]
+        nothing = next(one for one in tensors if one is not None).new_empty(0)
+        arrays = [_flat(nothing if one is None else one) for one in tensors]
+        moves = [(k, one.tensor) for k, one in enumerate(given) if isinstance(one, Each)]
+
+        def call(step: int) -> None:
+            for k, tensor in moves:
+                arrays[k] = _flat(tensor[step])
+            calls = [(*bounds[w : w + 2], w, numbers, *arrays) for w in range(threads)]
+            waiting = [_pool(threads - 1).submit(function, *args) for args in calls[1:]]
+            function(*calls[0])
+            for one in waiting:
+                one.result()
+
+        return call
+
+    return prepare
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="picojoule")
+
+
+def _flat(tensor: Tensor) -> Any:
+    """All that lies between a tensor's first and last element, as an array of one axis."""
+    reach = zip(tensor.shape, tensor.stride(), strict=True)
+    span = 1 + sum((size - 1) * stride for size, stride in reach) if tensor.numel() else 0
+    return tensor.detach().as_strided((span,), (1,)).numpy()

@@ -1,0 +1,111 @@
+/* What one element may do, for the loops that picojoule writes; REAL and TRUTH are defined before.
+   The names are those of pointwise.py. All of it is free of branches, so that loops vectorise. */
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+
+typedef REAL real;
+typedef TRUTH truth;
+
+#define BLOCK 1024
+#define R(x) ((real)(x))
+#define TRUE ((truth)1)
+#define FALSE ((truth)0)
+#define NOT_A_NUMBER ((real)NAN)
+#define INFINITE ((real)INFINITY)
+#define SMALLER(a, b) ((a) < (b) ? (a) : (b))
+
+#ifdef DOUBLE
+#define LARGEST DBL_MAX
+#define OF(name) name
+#define BIAS 1023
+#define MANTISSA 52
+#define LN2_HIGH 6.93147180369123816490e-01
+#define LN2_LOW 1.90821492927058770002e-10
+#define EXP_MOST 710.0
+#define EXP_LEAST -746.0
+#define EXP_START higher(r)
+#else
+#define LARGEST FLT_MAX
+#define OF(name) name##f
+#define BIAS 127
+#define MANTISSA 23
+#define LN2_HIGH 0.693359375f
+#define LN2_LOW -2.12194440e-4f
+#define EXP_MOST 89.0f
+#define EXP_LEAST -104.0f
+#define EXP_START R(0)
+#endif
+
+#if defined(__FMA__) || defined(__aarch64__)
+static inline real fused(real a, real b, real c) { return OF(__builtin_fma)(a, b, c); }
+#else
+static inline real fused(real a, real b, real c) { return a * b + c; }
+#endif
+static inline real where(truth chosen, real a, real b) { return chosen ? a : b; }
+static inline truth negation(truth a) { return !a; }
+static inline real absolute(real x) { return OF(fabs)(x); }
+static inline real root(real x) { return OF(sqrt)(x); }
+static inline real lower(real x) { return OF(floor)(x); }
+static inline real nearest(real x) { return OF(rint)(x); }
+static inline real sign(real x) { return (real)((x > 0) - (x < 0)); }
+static inline real maximum(real a, real b) { return ((a >= b) | (a != a)) ? a : b; }
+static inline real minimum(real a, real b) { return ((a <= b) | (a != a)) ? a : b; }
+static inline real logarithm(real x) { return OF(log)(x); }
+static inline real sine(real x) { return OF(sin)(x); }
+static inline real cosine(real x) { return OF(cos)(x); }
+static inline real tangent_h(real x) { return OF(tanh)(x); }
+static inline real arc_tangent(real x) { return OF(atan)(x); }
+static inline real error_function(real x) { return OF(erf)(x); }
+static inline real power(real x, real y) { return OF(pow)(x, y); }
+static inline real numbers(real x, real nan, real top, real bottom) {
+    x = x != x ? nan : x;
+    x = x == INFINITE ? top : x;
+    return x == -INFINITE ? bottom : x;
+}
+static inline real interpolated(real start, real end, real weight) {
+    real low = fused(weight, end - start, start), high = fused(weight - R(1), end - start, end);
+    return absolute(weight) < R(0.5) ? low : high;
+}
+#ifdef DOUBLE
+/* What the series for exp(r) holds from r^8 on, over r^8. */
+static inline real higher(real r) {
+    real series = 1.0 / 6227020800;
+    series = fused(series, r, 1.0 / 479001600);
+    series = fused(series, r, 1.0 / 39916800);
+    series = fused(series, r, 1.0 / 3628800);
+    series = fused(series, r, 1.0 / 362880);
+    return fused(series, r, 1.0 / 40320);
+}
+#endif
+/* exp(x) = 2^n exp(r), |r| <= ln(2) / 2: a series for exp(r), and 2^n in two halves, because n may
+   lie beyond the exponents of a single number. */
+static inline real exponential(real x) {
+    x = x > EXP_MOST ? EXP_MOST : x;
+    x = x < EXP_LEAST ? EXP_LEAST : x;
+    real n = nearest(x * R(1.44269504088896340736));
+    real r = fused(n, -LN2_LOW, fused(n, -LN2_HIGH, x));
+    real series = EXP_START;
+    series = fused(series, r, R(1.0 / 5040));
+    series = fused(series, r, R(1.0 / 720));
+    series = fused(series, r, R(1.0 / 120));
+    series = fused(series, r, R(1.0 / 24));
+    series = fused(series, r, R(1.0 / 6));
+    series = fused(series, r, R(0.5));
+    series = fused(series, r, R(1));
+    series = fused(series, r, R(1));
+    truth whole = (truth)n, half = whole >> 1;
+    union { truth bits; real value; } first = {(half + BIAS) << MANTISSA};
+    union { truth bits; real value; } second = {(whole - half + BIAS) << MANTISSA};
+    return series * first.value * second.value;
+}
+/* In lanes of a fixed width, so that the sum is the same on every machine. */
+static inline real summed(const real *x, int64_t size) {
+    real lanes[16] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + 16 <= size; i += 16)
+        for (int j = 0; j < 16; j++) lanes[j] += x[i + j];
+    for (int j = 0; j < 16; j++) sum += lanes[j];
+    for (; i < size; i++) sum += x[i];
+    return sum;
+}

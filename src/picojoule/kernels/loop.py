@@ -1,0 +1,197 @@
+"""The compiled loops of a step: tensors in, tensors out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from picojoule.kernels.cc import tier
+from picojoule.kernels.launch import Call, Given, of_c, of_numba, one_of
+from picojoule.kernels.program import Program
+from picojoule.kernels.source_c import c_source
+from picojoule.kernels.source_numba import numba_source
+
+_BLOCK = 1024  # elements that pass through time together, at most; BLOCK of the sources
+_CACHE_BYTES = 1 << 19  # that the states of all steps of such a block may take
+_ROW = 512  # elements from which on a row is a period of its own
+_LIGHT = 1 << 16  # elements times steps below which one thread is quicker
+
+
+class Layout(NamedTuple):
+    """How [T, B, F] elements pass through the loop.
+
+    Attributes:
+        steps: T.
+        rows: B.
+        width: F.
+        together: Rows that make one period of the parameters.
+        block: Elements that pass through time together.
+    """
+
+    steps: int
+    rows: int
+    width: int
+    together: int
+    block: int
+
+    @property
+    def period(self) -> int:
+        """Elements of a period."""
+        return self.width * self.together
+
+    @property
+    def per_period(self) -> int:
+        """Blocks of a period."""
+        return -(-self.period // self.block)
+
+    @property
+    def chunks(self) -> int:
+        """Blocks in all."""
+        return -(-self.rows // self.together) * self.per_period
+
+    def strides(self, tensor: Tensor | None) -> list[int]:
+        """From one step of a tensor [T, B, F] to the next, and from one period to the next."""
+        return [0, 0] if tensor is None else [tensor.stride(0), _row(tensor) * self.together]
+
+
+class Loops:
+    """The loops of one step, compiled for one dtype.
+
+    Where a tensor is given as ``Each``, the call of step t takes its t-th part.
+
+    Args:
+        forward: A step: its outputs are the output and the next state.
+        backward: Its vector-Jacobian product, None where no gradient is asked for.
+        states: Parts of the state.
+        dtype: float32 or float64.
+    """
+
+    def __init__(
+        self, forward: Program, backward: Program | None, states: int, dtype: torch.dtype
+    ) -> None:
+        self.forward_program, self.backward_program = forward, backward
+        self._states, self.dtype = states, dtype
+        sides = (forward, *((backward,) if backward else ()))
+        self._vectors = any(vector for side in sides for vector in side.vectors)
+        if tier() == "c":
+            self._prepare = of_c(c_source(forward, backward, states, dtype))
+        else:
+            self._prepare = of_numba(numba_source(forward, backward, states, dtype))
+
+    def layout(self, *given: Given) -> Layout:
+        """How these [T, B, F], the first of which is there, pass through the loop."""
+        tensors = [one for one in map(one_of, given) if one is not None]
+        steps, rows, width = tensors[0].shape
+        together = 1
+        if rows and all(_row(one) == width for one in tensors):
+            together = rows if not self._vectors else min(rows, max(1, _ROW // max(width, 1)))
+        room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
+        block = min(_BLOCK, max(64, room // 64 * 64))
+        period = max(width * together, 1)
+        even = -(-period // -(-period // block))
+        return Layout(steps, rows, width, together, min(_BLOCK, -(-even // 16) * 16))
+
+    def forward(
+        self,
+        currents: Given,
+        out: Given,
+        parameters: Sequence[Tensor],
+        states: Sequence[Given],
+        last: Sequence[Given],
+    ) -> Call:
+        """What writes the output [T, B, F] and the last states [B, F].
+
+        Args:
+            currents: [T, B, F]; its last axis is dense, and so is that of ``out``.
+            out: Where the output goes.
+            parameters: What the forward program takes.
+            states: Before the first step, [B, F], dense.
+            last: Where the states after the last step go.
+        """
+        layout = self.layout(currents, out)
+        taken = _periodic(parameters, self.forward_program, layout)
+        ends = (currents, out)
+        return self._ready("forward", layout, ends, [*ends, *taken, *states, *last])
+
+    def backward(
+        self,
+        ends: tuple[Given, Given, Given],
+        parameters: tuple[Sequence[Tensor], Sequence[Tensor]],
+        states: Sequence[Given],
+        last: Sequence[Given],
+        first: Sequence[Given],
+        sums: Sequence[Tensor],
+    ) -> Call:
+        """What writes the gradients of currents and states, and adds to the sums.
+
+        Args:
+            ends: Currents [T, B, F], the output's gradient or None for zeros, and where the
+                currents' gradient goes, or None where nobody asks.
+            parameters: What the forward and the backward program take.
+            states: Before the first step, [B, F].
+            last: Gradients of the states after the last step; None for zeros.
+            first: Where those of ``states`` go.
+            sums: From ``sums``.
+        """
+        assert self.backward_program is not None
+        layout = self.layout(*ends)
+        example = one_of(ends[0])
+        assert example is not None
+        room = example.new_empty(
+            torch.get_num_threads() * layout.steps * layout.block * self._states
+        )
+        taken = _periodic(parameters[0], self.forward_program, layout)
+        taken += _periodic(parameters[1], self.backward_program, layout)
+        given = [*ends, room, *taken, *states, *last, *first, *sums]
+        return self._ready("backward", layout, (ends[0], None, *ends[1:]), given)
+
+    def sums(self, *ends: Given) -> list[Tensor]:
+        """Zeros for the sums of ``backward`` with these ends."""
+        assert self.backward_program is not None
+        layout, example = self.layout(*ends), one_of(ends[0])
+        assert example is not None
+        return [
+            example.new_zeros(layout.chunks if one.whole else layout.rows * layout.width)
+            for one in self.backward_program.sums
+        ]
+
+    def summed(self, sums: Sequence[Tensor], shape: torch.Size) -> list[Tensor]:
+        """The sums as ``finish`` of the program takes them, for elements of that shape [B, ...]."""
+        assert self.backward_program is not None
+        programs = self.backward_program.sums
+        return [
+            found.sum() if one.whole else found.view(shape)
+            for one, found in zip(programs, sums, strict=True)
+        ]
+
+    def _ready(
+        self, name: str, layout: Layout, ends: Sequence[Given], given: Sequence[Given]
+    ) -> Call:
+        elements = layout.rows * layout.width
+        if not elements:
+            return _nothing
+        light = elements * layout.steps < _LIGHT
+        threads = 1 if light else min(torch.get_num_threads(), layout.chunks)
+        sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
+        for one in ends:
+            sizes += layout.strides(one_of(one))
+        return self._prepare(name, sizes, given)
+
+
+def _nothing(step: int) -> None:
+    """What is to be done for no elements."""
+    del step
+
+
+def _periodic(parameters: Sequence[Tensor], program: Program, layout: Layout) -> list[Tensor]:
+    """Parameters as the loop reads them: one number, or one for each element of a period."""
+    return [
+        one.expand(layout.together, layout.width).contiguous() if vector else one
+        for one, vector in zip(parameters, program.vectors, strict=True)
+    ]
+
+
+def _row(tensor: Tensor) -> int:
+    """From one row of a tensor [T, B, F] to the next."""
+    return tensor.stride(1) if tensor.shape[1] > 1 else tensor.shape[2]

@@ -1,0 +1,148 @@
+"""Which way a product of spikes goes: by its events, or dense.
+
+Measured density alone decides, never timing, so that runs repeat.
+"""
+
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from picojoule._names import unknown
+from picojoule.kernels import events_c, events_torch
+from picojoule.kernels.cc import tier
+
+PATHS = ("events", "dense")
+_SAMPLE = 256  # rows by which density is measured where there are many more
+_NARROW = 32  # outputs of which a row of weights is shorter than the search for events
+_SMALL, _NEAR, _CACHE = 1 << 15, 1 << 20, 1 << 19  # weights: a call's own time, one row's, many's
+# The density up to which a product goes by events. Measured on two x86-64 cores with AVX-512, 2 MB
+# of cache and 97 GFLOP/s each in a dense product. Where the measured break-even hangs on how fast
+# the machine is at dense products or at reading weights, the limit is half of it. Dense / events in
+# time, tier c:
+#   1 x 700 x 512: 4.9 at 5 %, 2.1 at 50 %, 1.2 at 100 %; 1 x 4096 x 4096: 14 at 5 %, 1.5 at 50 %
+#   128 x 512 x 512: 6.8 at 5 %, 1.6 at 30 %, 1.0 at 50 %; 12800 x 512 x 20: 1.6 at 10 %
+#   128 x 4096 x 4096: 2.0 at 5 %, 1.1 at 10 %; gradients as 128 x 512 x 512, large ones better
+LIMITS = {
+    "c": {
+        "small row": 0.0,
+        "row": 1.0,
+        "large row": 0.25,
+        "narrow": 0.1,
+        "cached": 0.25,
+        "large": 0.05,
+        "gradient": 0.25,
+    },
+    "numba": {
+        "small row": 0.0,
+        "row": 0.25,
+        "large row": 0.25,
+        "narrow": 0.0,
+        "cached": 0.08,
+        "large": 0.02,
+        "gradient": 0.05,
+    },
+    "off": {
+        "small row": 0.0,
+        "row": 0.0,
+        "large row": 0.05,
+        "narrow": 0.0,
+        "cached": 0.0,
+        "large": 0.0,
+        "gradient": 0.0,
+    },
+}
+
+
+def path_for(spikes: Tensor, outputs: int, *, gradient: bool = False) -> str:
+    """Which way a product of spikes [R, K] with weights [K, N] goes: ``"events"`` or ``"dense"``.
+
+    Args:
+        spikes: [R, K]; of many rows, evenly spaced ones are looked at.
+        outputs: N.
+        gradient: The product of spikes with the gradient [R, N] of their output instead.
+    """
+    if not suits(spikes) or not spikes.numel() or not outputs:
+        return "dense"
+    rows, inputs = spikes.shape
+    limit = limit_for(rows, inputs, outputs, gradient=gradient)
+    return "events" if limit and density(spikes) <= limit else "dense"
+
+
+def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -> float:
+    """The density up to which a product of this shape goes by events."""
+    limits, weights = LIMITS[tier()], inputs * outputs
+    if rows == 1 and not gradient:
+        size = "small row" if weights <= _SMALL else "row" if weights <= _NEAR else "large row"
+        return limits[size]
+    if outputs < _NARROW:
+        return limits["narrow"]
+    if gradient:
+        return limits["gradient"]
+    if weights <= _CACHE:
+        return limits["cached"]
+    return max(limits["large"], limits["large row"] / rows)
+
+
+def density(spikes: Tensor) -> float:
+    """The share of values [R, K] that are not zero, in evenly spaced rows where there are many."""
+    spikes = spikes.detach().contiguous()
+    step = max(1, len(spikes) // _SAMPLE)
+    return kernels().count(spikes, step) / (-(-len(spikes) // step) * spikes.shape[1])
+
+
+def kernels() -> ModuleType:
+    """The functions of the tier that runs."""
+    name = tier()
+    if name == "c":
+        return events_c
+    if name == "numba":
+        from picojoule.kernels import events_numba  # slow to import, and an extra
+
+        return events_numba
+    return events_torch
+
+
+def suits(*tensors: Tensor) -> bool:
+    """Whether these have a way by events: plain tensors of one floating-point type, on the CPU."""
+    return (
+        all(type(x) in (Tensor, nn.Parameter) and x.layout == torch.strided for x in tensors)
+        and {x.device.type for x in tensors} == {"cpu"}
+        and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
+        and all(x.dim() == 2 for x in tensors)
+        and not traced()
+    )
+
+
+def traced() -> bool:
+    """Whether something that must see torch's own functions looks on."""
+    return (
+        torch.is_autocast_enabled("cpu")
+        or torch.compiler.is_compiling()
+        or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+    )
+
+
+def version(tensor: Tensor) -> int:
+    """Counts the changes of a tensor in place; those of one made for inference are not counted."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def chosen(path: str | None, spikes: Tensor, other: Tensor, *, gradient: bool = False) -> str:
+    """The path asked for, or where that is None what ``path_for`` says of these.
+
+    Raises:
+        ValueError: An unknown path, or tensors that have no way by events.
+    """
+    if path is None:
+        fits = suits(spikes, other)
+        return path_for(spikes, other.shape[1], gradient=gradient) if fits else "dense"
+    if path not in PATHS:
+        raise ValueError(unknown("path", path, PATHS))
+    if path == "events" and not suits(spikes, other):
+        got = ", ".join(f"{list(x.shape)} {x.dtype} on {x.device}" for x in (spikes, other))
+        raise ValueError(
+            "products by events take two matrices of float32 or float64 on the CPU, outside of "
+            f"autocast, torch.compile and torch.func; got {got}: leave path out, or ask for 'dense'"
+        )
+    return path

@@ -1,0 +1,91 @@
+"""Event-driven products with gradients."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
+
+from picojoule.kernels.events import product, weight_gradient
+from picojoule.kernels.paths import chosen, suits
+
+
+class _Product(torch.autograd.Function):
+    """``product`` with its gradients: that of the weights event-driven too."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, spikes: Tensor, weight_t: Tensor, base: Tensor | None, paths: tuple[str, str]
+    ) -> Tensor:
+        ctx.save_for_backward(spikes, weight_t)
+        ctx.path, ctx.base = paths[1], None if base is None else base.shape
+        return product(spikes, weight_t, base, path=paths[0])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        grad, (spikes, weight_t) = grads[0], ctx.saved_tensors
+        needed = ctx.needs_input_grad
+        to_spikes = grad @ weight_t.t() if needed[0] else None
+        to_weight = None
+        if needed[1] and torch.is_grad_enabled():  # for the gradient of a gradient
+            to_weight = spikes.t() @ grad
+        elif needed[1]:
+            to_weight = weight_gradient(spikes, grad, path=ctx.path).t()
+        return to_spikes, to_weight, grad.sum_to_size(ctx.base) if needed[2] else None, None
+
+
+def spike_matmul(
+    spikes: Tensor, weight_t: Tensor, base: Tensor | None = None, *, path: str | None = None
+) -> Tensor:
+    """``base + spikes weight_t`` with gradients: of the spikes dense, of the weights by events.
+
+    Args:
+        spikes: [R, K].
+        weight_t: [K, N].
+        base: [N] or [R, N]; None for zero.
+        path: ``"events"`` or ``"dense"``, for the product and the gradient; None for what
+            ``path_for`` says of each.
+
+    Raises:
+        ValueError: An unknown path, or tensors that have no way by events.
+
+    Example:
+        >>> spike_matmul(torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        tensor([[3., 4.]])
+    """
+    paths = chosen(path, spikes, weight_t), chosen(path, spikes, weight_t, gradient=True)
+    if paths == ("dense", "dense"):
+        return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
+    return _Product.apply(spikes, weight_t, base, paths)  # pyright: ignore[reportReturnType]
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``torch.nn.functional.linear``, by events where they are few.
+
+    It is seen by function modes under the name and with the arguments of torch's own, so that a
+    meter counts it alike.
+    """
+    given = (input, weight) if bias is None else (input, weight, bias)
+    if has_torch_function(given):
+        return handle_torch_function(linear, given, input, weight, bias)
+    values = input.reshape(-1, weight.shape[1])
+    # The weights are turned once for all rows, which must be worth it.
+    if len(values) * 8 < weight.shape[1] or not suits(values, weight):
+        return nn.functional.linear(input, weight, bias)
+    out = spike_matmul(values, weight.t(), bias)
+    return out.view(*input.shape[:-1], len(weight))
+
+
+class EventProducts(TorchFunctionMode):
+    """Inside this context every ``torch.nn.functional.linear`` goes by events where they are few.
+
+    Example:
+        >>> layer = nn.Linear(100, 50)
+        >>> with EventProducts():
+        ...     out = layer((torch.rand(400, 100) < 0.05).float())
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return (linear if func is nn.functional.linear else func)(*args, **(kwargs or {}))

@@ -1,0 +1,98 @@
+"""The scalar program of a step: what runs before its loop, in it and after it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+from torch.fx.node import Node, map_arg
+
+from picojoule.kernels.pointwise import Value
+
+
+@dataclass
+class Line:
+    """``name = text``, a truth value or a number."""
+
+    name: str
+    value: Value
+
+
+@dataclass
+class Sum:
+    """A sum over elements: what is summed, and the node that sums."""
+
+    text: str
+    node: Node
+    rank: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is over all elements."""
+        return len(self.axes) == self.rank
+
+    @property
+    def axes(self) -> list[int]:
+        """The axes [B, ...] that are summed."""
+        given = self.node.args[1] if len(self.node.args) > 1 else None
+        axes = list(given) if given else range(self.rank)  # pyright: ignore[reportArgumentType]
+        return sorted(axis % self.rank for axis in axes)
+
+    def finish(self, summed: Tensor) -> Tensor:
+        """The node's value: from the sum over all elements, or from the sum over time [B, ...]."""
+        shape = self.node.meta["val"].shape
+        return summed.reshape(shape) if self.whole else summed.sum(self.axes).reshape(shape)
+
+
+@dataclass
+class Program:
+    """One direction of a step: what runs before the loop, in it and after it.
+
+    Attributes:
+        lines: The loop's body.
+        outputs: Expressions of what it gives, element for element.
+        parameters: What the loop takes from torch, with whether it holds truth values.
+        sums: What it sums up.
+    """
+
+    inputs: list[Node] = field(default_factory=list)
+    before: list[Node] = field(default_factory=list)
+    constants: dict[Node, Tensor] = field(default_factory=dict)
+    parameters: dict[Node, bool] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    sums: list[Sum] = field(default_factory=list)
+    after: list[Node] = field(default_factory=list)
+    results: list[Node | None] = field(default_factory=list)
+
+    @property
+    def vectors(self) -> list[bool]:
+        """Which parameters differ between elements."""
+        return [example(node, self.constants).numel() > 1 for node in self.parameters]
+
+    def prepare(self, inputs: Sequence[Tensor]) -> dict[Node, Tensor]:
+        """Runs what depends on parameters alone."""
+        known = {**self.constants, **dict(zip(self.inputs, inputs, strict=True))}
+        return _run(self.before, known)
+
+    def finish(self, known: dict[Node, Tensor], sums: Sequence[Tensor]) -> list[Tensor | None]:
+        """The gradients of the parameters, from the sums."""
+        known = dict(known)
+        for one, summed in zip(self.sums, sums, strict=True):
+            known[one.node] = one.finish(summed)
+        known = _run(self.after, known)
+        return [None if node is None else known[node] for node in self.results]
+
+
+def example(node: Node, constants: dict[Node, Tensor]) -> Tensor:
+    """What a node gave when it was traced."""
+    return constants[node] if node in constants else node.meta["val"]
+
+
+def _run(nodes: Sequence[Node], known: dict[Node, Tensor]) -> dict[Node, Tensor]:
+    for node in nodes:
+        target: Any = node.target
+        known[node] = target(
+            *map_arg(node.args, known.__getitem__), **map_arg(node.kwargs, known.__getitem__)
+        )
+    return known

@@ -1,0 +1,168 @@
+"""The loops over time and neurons as C."""
+
+from importlib.resources import files
+
+import torch
+
+from picojoule.kernels.program import Program
+
+_TYPES = {torch.float32: ("float", "int32_t", ""), torch.float64: ("double", "int64_t", "DOUBLE")}
+# n: steps, period, elements, chunks per period, block, threads; then strides (step, period) of
+# currents, output, the output's gradient and the currents' gradient. Each worker takes a run of
+# chunks; what a chunk computes does not depend on how many workers there are.
+_FRAME = """
+void NAME(const int64_t *n, void **a) {
+  const int64_t steps = n[0], period = n[1], elements = n[2], per = n[3], block = n[4];
+  const int64_t threads = n[5], chunks = (elements + period - 1) / period * per;
+#pragma omp parallel for schedule(static, 1) num_threads((int)threads) if (threads > 1)
+  for (int64_t worker = 0; worker < threads; worker++)
+  for (int64_t c = worker * chunks / threads; c < (worker + 1) * chunks / threads; c++) {
+    const int64_t row = c / per, from = c % per * block, at = row * period + from;
+    const int64_t left = SMALLER(period - from, elements - at), size = SMALLER(block, left);
+    if (size <= 0) continue;
+BODY
+  }
+}
+"""
+_LOOP = "#pragma omp simd\n    for (int64_t i = 0; i < size; i++)"
+_EACH = "    for (int64_t i = 0; i < size; i++)"
+_LOCAL = "    real {}[BLOCK] __attribute__((aligned(64)));"
+
+
+def c_source(forward: Program, backward: Program | None, states: int, dtype: torch.dtype) -> str:
+    """C with the functions ``forward`` and, where asked for, ``backward``.
+
+    Both take sizes and pointers. Pointers of ``forward``: currents, output, parameters, states,
+    last states. Of ``backward``: currents, the output's gradient, the currents' gradient, room for
+    the states of all steps, parameters of both, states, the last states' gradients, the states'
+    gradients, sums. A null pointer among gradients is zeros, or nothing to be written.
+    """
+    number, truth, define = _TYPES[dtype]
+    parts = [f"#define REAL {number}\n#define TRUTH {truth}\n"]
+    parts += [f"#define {define}\n"] if define else []
+    parts.append(files("picojoule.kernels").joinpath("loop.c").read_text("utf-8"))
+    parts.append(_framed("forward", _forward(forward, states)))
+    if backward is not None:
+        parts.append(_framed("backward", _backward(forward, backward, states)))
+    return "".join(parts)
+
+
+def _framed(name: str, lines: list[str]) -> str:
+    return _FRAME.replace("NAME", name).replace("BODY", "\n".join(lines))
+
+
+def _forward(program: Program, states: int) -> list[str]:
+    first = 2 + len(program.parameters)
+    body = [_LOCAL.format(f"s{k}_") for k in range(states)]
+    body += [_copied(f"s{k}_", first + k) for k in range(states)]
+    body += [
+        *_parameters(program, 2),
+        "    for (int64_t t = 0; t < steps; t++) {",
+        _row("const real *x_", 0, 6),
+        _row("real *o_", 1, 8),
+        _LOOP + " {",
+        "      const real x = x_[i];",
+        *[f"      const real s{k} = s{k}_[i];" for k in range(states)],
+        *_lines(program),
+        f"      o_[i] = {program.outputs[0]};",
+        *[f"      s{k}_[i] = {text};" for k, text in enumerate(program.outputs[1:])],
+        "    }}",
+    ]
+    for k in range(states):
+        body.append(f"{_EACH} ((real *)a[{first + states + k}])[at + i] = s{k}_[i];")
+    return body
+
+
+def _backward(forward: Program, backward: Program, states: int) -> list[str]:
+    pointer = 4 + len(forward.parameters)
+    state = pointer + len(backward.parameters)
+    gradient, wanted, sums = state + states, state + 2 * states, state + 3 * states
+    body = [
+        "    static const real zeros[BLOCK];",
+        _LOCAL.format("unused"),
+        "    real *h = (real *)a[3] + worker * steps * block * STATES;",
+        *[_LOCAL.format(f"d{k}_") for k in range(states)],
+        *[_LOCAL.format(f"w{k}_") for k in range(len(backward.sums))],
+        *[_copied(f"(h + {k} * block)", state + k) for k in range(states)],
+        *[_EACH + f" d{k}_[i] = 0;" for k in range(states)],
+        *[f"    if (a[{gradient + k}])\n" + _copied(f"d{k}_", gradient + k) for k in range(states)],
+        *[_EACH + f" w{k}_[i] = 0;" for k in range(len(backward.sums))],
+        *_again(forward, states),
+        *_parameters(backward, pointer),
+        "    for (int64_t t = steps - 1; t >= 0; t--) {",
+        _row("const real *x_", 0, 6),
+        *_optional("const real *g_", 1, 10, "zeros"),
+        *_optional("real *q_", 2, 12, "unused"),
+        "    const real *b = h + t * block * STATES;",
+        _LOOP + " {",
+        "      const real x = x_[i], g = g_[i];",
+        *[f"      const real s{k} = b[{k} * block + i], d{k} = d{k}_[i];" for k in range(states)],
+        *_lines(backward),
+        f"      q_[i] = {backward.outputs[0]};",
+        *[f"      d{k}_[i] = {text};" for k, text in enumerate(backward.outputs[1:])],
+        *[f"      w{k}_[i] += {one.text};" for k, one in enumerate(backward.sums)],
+        "    }}",
+    ]
+    for k in range(states):
+        store = f"{_EACH} ((real *)a[{wanted + k}])[at + i] = d{k}_[i];"
+        body.append(f"    if (a[{wanted + k}])\n{store}")
+    for k, one in enumerate(backward.sums):
+        goal = f"((real *)a[{sums + k}])"
+        if one.whole:
+            body.append(f"    {goal}[c] += summed(w{k}_, size);")
+        else:
+            body.append(f"{_EACH} {goal}[at + i] += w{k}_[i];")
+    return [line.replace("STATES", str(states)) for line in body]
+
+
+def _again(forward: Program, states: int) -> list[str]:
+    """The states before each step, once more from the first: cheaper than to read them back."""
+    if not states:
+        return []
+    return [
+        "    {",
+        *_parameters(forward, 4),
+        "    for (int64_t t = 0; t + 1 < steps; t++) {",
+        _row("const real *x_", 0, 6),
+        "    real *b = h + t * block * STATES, *f = b + block * STATES;",
+        _LOOP + " {",
+        "      const real x = x_[i];",
+        *[f"      const real s{k} = b[{k} * block + i];" for k in range(states)],
+        *_lines(forward),
+        *[f"      f[{k} * block + i] = {text};" for k, text in enumerate(forward.outputs[1:])],
+        "    }}}",
+    ]
+
+
+def _parameters(program: Program, pointer: int) -> list[str]:
+    made = []
+    for k, vector in enumerate(program.vectors):
+        goal = f"((const real *)a[{pointer + k}])"
+        made.append(
+            f"    const real *p{k}_ = {goal} + from;"
+            if vector
+            else f"    const real p{k} = {goal}[0];"
+        )
+    return made
+
+
+def _lines(program: Program) -> list[str]:
+    vectors = [k for k, vector in enumerate(program.vectors) if vector]
+    made = [f"      const real p{k} = p{k}_[i];" for k in vectors]
+    for line in program.lines:
+        kind = "truth" if line.value.truth else "real"
+        made.append(f"      const {kind} {line.name} = {line.value.text};")
+    return made
+
+
+def _copied(goal: str, pointer: int) -> str:
+    return f"{_EACH} {goal}[i] = ((const real *)a[{pointer}])[at + i];"
+
+
+def _row(name: str, pointer: int, stride: int) -> str:
+    return f"    {name} = (real *)a[{pointer}] + t * n[{stride}] + row * n[{stride + 1}] + from;"
+
+
+def _optional(name: str, pointer: int, stride: int, other: str) -> list[str]:
+    row = f"(real *)a[{pointer}] + t * n[{stride}] + row * n[{stride + 1}] + from"
+    return [f"    {name} = a[{pointer}] ? {row} : {other};"]

@@ -1,0 +1,226 @@
+"""From a step written in torch to the scalar program of one element.
+
+A step is recorded once by ``make_fx``, and so is its vector-Jacobian product, by autograd itself:
+surrogates and detached resets come out as torch has them. What depends on parameters alone stays
+with torch and runs once for all steps (before the loop); what depends on elements becomes lines of
+the loop; sums over elements, and what autograd does with those, are done once after the loop, which
+is right because a gradient is linear in them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.node import Node
+
+from picojoule.kernels.pointwise import (
+    ZERO,
+    NotPointwiseError,
+    Value,
+    constant,
+    expression,
+    real,
+)
+from picojoule.kernels.program import Line, Program, Sum, example
+
+BATCH = 7  # of the examples; no parameter has an axis of its own for a batch
+_SAME = frozenset(
+    "detach alias view _unsafe_view reshape expand contiguous lift_fresh positive".split()
+)
+_CONSTANT = {
+    "zeros_like": 0.0,
+    "new_zeros": 0.0,
+    "zeros": 0.0,
+    "ones_like": 1.0,
+    "new_ones": 1.0,
+    "ones": 1.0,
+    "empty_like": 0.0,
+    "new_empty": 0.0,
+    "_efficientzerotensor": 0.0,
+}
+_FILLED = frozenset("full_like new_full full".split())
+
+
+def trace(
+    step: Callable[..., Any],
+    elements: dict[str, Tensor],
+    parameters: Sequence[Tensor],
+    after: dict[str, Tensor] | None = None,
+    gradients: int = 0,
+) -> Program:
+    """The program of ``step(*elements, *parameters, *after)``.
+
+    Args:
+        step: Gives a flat list of tensors or None.
+        elements: Examples [BATCH, ...] by the names that they get in the loop.
+        parameters: Of any shape that broadcasts with [1, ...].
+        after: More elements, that come after the parameters.
+        gradients: How many of the results, the last ones, are of parameters and no elements.
+
+    Raises:
+        NotPointwiseError: The step does something that is not done to each element alone, or
+            depends on values where torch alone cannot follow.
+    """
+    try:
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            module = make_fx(step, tracing_mode="fake")(
+                *elements.values(), *parameters, *(after or {}).values()
+            )
+    except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise NotPointwiseError(f"{type(error).__name__}: {first}") from error
+    lowering = _Lowering(module, next(iter(elements.values())), exact=after is None)
+    names = [*elements, *(None for _ in parameters), *(after or {})]
+    nodes = list(module.graph.nodes)
+    for node in nodes[:-1]:
+        if node.op == "placeholder":
+            lowering.take(node, names[len(lowering.taken)])
+        else:
+            lowering.lower(node)
+    (results,) = nodes[-1].args
+    return lowering.close(list(results), gradients)
+
+
+@dataclass
+class _Cell:
+    """The value of a tensor, which operations in place change for all its views."""
+
+    value: Value
+
+
+class _Lowering:
+    """Sorts the nodes of a graph into before, in and after the loop."""
+
+    def __init__(self, module: torch.fx.GraphModule, like: Tensor, *, exact: bool) -> None:
+        self._exact = exact
+        self._module, self._shape, self._dtype = module, like.shape, like.dtype
+        self.program = Program()
+        self.taken: list[Node] = []
+        self._cells: dict[Node, _Cell] = {}
+        self._late: set[Node] = set()
+        self._known: dict[tuple[str, bool], Value] = {}
+
+    def take(self, node: Node, name: str | None) -> None:
+        """An input: an element of that name, or a parameter."""
+        self.taken.append(node)
+        if name is None:
+            self.program.inputs.append(node)
+        else:
+            self._cells[node] = _Cell(Value(name))
+
+    def lower(self, node: Node) -> None:
+        """Puts one node where it belongs."""
+        if node.op == "get_attr":
+            self.program.constants[node] = getattr(self._module, str(node.target))
+            return
+        if not isinstance(node.meta.get("val"), Tensor):
+            raise NotPointwiseError(f"{node.target} gives no single tensor")
+        inputs = set(node.all_input_nodes)
+        if inputs & self._late:
+            self._put_after(node, inputs)
+        elif inputs & self._cells.keys() or self._has_batch(node):
+            self._put_inside(node)
+        else:
+            self.program.before.append(node)
+
+    def close(self, results: list[Node | None], gradients: int) -> Program:
+        """The finished program."""
+        split = len(results) - gradients
+        self.program.outputs = [
+            ZERO.text if node is None else real(self._argument(node)) for node in results[:split]
+        ]
+        for node in results[split:]:
+            if node in self._cells:
+                raise NotPointwiseError("a parameter has an axis for the batch")
+        self.program.results = results[split:]
+        return self.program
+
+    def _has_batch(self, node: Node) -> bool:
+        shape = node.meta["val"].shape
+        return len(shape) == len(self._shape) and shape[0] == BATCH
+
+    def _put_after(self, node: Node, inputs: set[Node]) -> None:
+        if inputs & self._cells.keys():
+            raise NotPointwiseError(f"{node.target} spreads a sum over elements back to them")
+        self._late.add(node)
+        self.program.after.append(node)
+
+    def _put_inside(self, node: Node) -> None:
+        name = str(node.target).split(".")[1]
+        if name == "sum":
+            self._add_sum(node)
+            return
+        found = node.meta["val"]
+        if found.shape != self._shape:
+            raise NotPointwiseError(
+                f"{name} gives {list(found.shape)} from elements {list(self._shape)}"
+            )
+        if found.dtype not in (self._dtype, torch.bool):
+            raise NotPointwiseError(f"{name} gives {found.dtype} from elements {self._dtype}")
+        if name in _SAME:
+            self._cells[node] = self._cell(node.args[0])
+        elif name == "clone" or (name == "_to_copy" and found.dtype == self._dtype_of(node)):
+            self._cells[node] = _Cell(self._cell(node.args[0]).value)
+        elif name.endswith("_") and not name.endswith("__"):
+            self._change(node, name[:-1])
+        else:
+            self._cells[node] = _Cell(self._computed(node, name))
+
+    def _dtype_of(self, node: Node) -> torch.dtype:
+        source: Any = node.args[0]
+        return source.meta["val"].dtype
+
+    def _add_sum(self, node: Node) -> None:
+        one = Sum(real(self._argument(node.args[0])), node, len(self._shape))
+        if 0 not in one.axes:
+            raise NotPointwiseError("sum adds up different elements")
+        self._late.add(node)
+        self.program.sums.append(one)
+
+    def _change(self, node: Node, name: str) -> None:
+        """An operation in place."""
+        target: Any = node.args[0]
+        if target not in self._cells:
+            raise NotPointwiseError(f"{name}_ changes a parameter")
+        cell = self._cells[target]
+        if name in ("zero", "fill", "copy"):
+            cell.value = ZERO if name == "zero" else self._argument(node.args[1])
+        else:
+            cell.value = self._computed(node, name)
+        self._cells[node] = cell
+
+    def _computed(self, node: Node, name: str) -> Value:
+        if name in _CONSTANT:
+            return constant(_CONSTANT[name])
+        if name in _FILLED:
+            fill = node.args[-1]
+            if not isinstance(fill, (int, float)):
+                raise NotPointwiseError(f"{name} fills with a tensor")
+            return constant(fill)
+        args = [self._argument(arg) for arg in node.args]
+        if name == "div" and not self._exact and isinstance(args[1], (int, float)) and args[1]:
+            name, args = "mul", [args[0], 1 / args[1]]  # no spike hangs on a gradient's last digit
+        options = {key: self._argument(option) for key, option in node.kwargs.items()}
+        value = expression(name, args, options)
+        if (value.text, value.truth) not in self._known:
+            line = Line(f"a{len(self.program.lines)}", value)
+            self.program.lines.append(line)
+            self._known[value.text, value.truth] = Value(line.name, value.truth)
+        return self._known[value.text, value.truth]
+
+    def _argument(self, arg: Any) -> Any:
+        """A value for a tensor; numbers are what they are."""
+        return self._cell(arg).value if isinstance(arg, Node) else arg
+
+    def _cell(self, node: Any) -> _Cell:
+        """The cell of an element, or of a parameter that the loop takes."""
+        if node not in self._cells:
+            found = self.program.parameters
+            if node not in found:
+                found[node] = example(node, self.program.constants).dtype == torch.bool
+            name = f"p{list(found).index(node)}"
+            return _Cell(Value(f"({name} != R(0.0))", True) if found[node] else Value(name))
+        return self._cells[node]

@@ -1,0 +1,188 @@
+"""Leaky integrate-and-fire with more: a learnable leak (PLIF), a synaptic current (CubaLIF)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
+from picojoule.neurons.firing import RESETS, fire, leak
+from picojoule.neurons.integrate import LIFState
+from picojoule.neurons.parameters import Value, one_of, parameter
+from picojoule.surrogate import Surrogate, spike_function
+
+
+class PLIF(Neuron):
+    """Parametric leaky integrate-and-fire: the leak is learnt, and it scales the input too.
+
+    Equation::
+
+        k    = sigmoid(raw)                  = 1 - exp(-dt / tau)
+        v[t] = (1 - k) * v[t-1] + k * I[t]
+        s[t] = 1 where v[t] >= threshold, else 0
+        v[t] = v[t] * (1 - s[t])             reset="zero"
+        v[t] = v[t] - threshold * s[t]       reset="subtract"
+
+    ``raw`` may take any value; it learns from the start. ``tau`` says what it stands for, in
+    seconds.
+
+    Args:
+        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        tau: Where the time constant starts, in seconds; a number, a tensor [size], a range
+            ``(low, high)`` or a distribution.
+        dt: Seconds per step.
+        threshold: As ``tau``.
+        reset: ``"zero"`` or ``"subtract"``.
+        surrogate: The spike function, or its name.
+        detach_reset: Whether the spike in the reset is cut from the graph.
+
+    Shape:
+        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+
+    Raises:
+        ValueError: A time constant, step or threshold that is not positive, an unknown reset.
+
+    Example:
+        >>> neuron = PLIF(tau=2e-3)
+        >>> neuron.tau
+        tensor(0.0020)
+        >>> neuron.raw.requires_grad
+        True
+
+    Reference:
+        Fang et al., Incorporating Learnable Membrane Time Constant to Enhance Learning of Spiking
+        Neural Networks, ICCV 2021.
+    """
+
+    cost = NeuronCost(adds=1, multiplies=1, states=1, comparisons=1)
+
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        tau: Value = 2e-3,
+        dt: float = 1e-3,
+        threshold: Value = 1.0,
+        reset: str = "zero",
+        surrogate: str | Surrogate = "atan",
+        detach_reset: bool = True,
+    ) -> None:
+        super().__init__()
+        positive("dt", dt)
+        self.raw = parameter("tau", tau, size)
+        with torch.no_grad():
+            steps = dt / self.raw.clamp(min=dt / 80)
+            self.raw.copy_(torch.log(torch.expm1(steps)))
+        self.raw.requires_grad_()
+        self.threshold = parameter("threshold", threshold, size)
+        self.reset = one_of("reset", reset, RESETS)
+        self.dt, self.detach_reset = dt, detach_reset
+        self.surrogate = spike_function(surrogate)
+
+    @property
+    def species(self) -> str:
+        """LIF, which it is once it has learnt: on a chip its scaled input is in the weights."""
+        return "LIF"
+
+    @property
+    def tau(self) -> Tensor:
+        """The time constant in seconds, [] or [size]."""
+        return self.dt / softplus(self.raw.detach())
+
+    def init_state(self, current: Tensor) -> LIFState:
+        """A membrane at rest (zero)."""
+        return LIFState(torch.zeros_like(current))
+
+    def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
+        """One step: current [B, ...] to spikes [B, ...]."""
+        raw = along(self.raw, current)
+        v = torch.sigmoid(-raw) * state.membrane + torch.sigmoid(raw) * current
+        threshold = along(self.threshold, current)
+        spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
+        return spikes, LIFState(v)
+
+    def extra_repr(self) -> str:
+        """The constants, for ``repr``."""
+        return f"dt={self.dt}, reset='{self.reset}', surrogate={self.surrogate}"
+
+
+class CubaLIFState(NamedTuple):
+    """State of a neuron with a synaptic current: the current and the membrane, each [B, ...]."""
+
+    current: Tensor
+    membrane: Tensor
+
+
+class CubaLIF(Neuron):
+    """Current-based leaky integrate-and-fire: what arrives decays before it reaches the membrane.
+
+    Equation::
+
+        i[t] = exp(-dt / tau_synapse) * i[t-1] + I[t]
+        v[t] = exp(-dt / tau) * v[t-1] + i[t]
+        s[t] = 1 where v[t] >= threshold, else 0
+        v[t] = v[t] * (1 - s[t])             reset="zero"
+        v[t] = v[t] - threshold * s[t]       reset="subtract"
+
+    The spike in the reset is cut from the graph.
+
+    Args:
+        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        tau: Membrane time constant in seconds; a number, a tensor [size], a range ``(low, high)``
+            or a distribution.
+        tau_synapse: Time constant of the synaptic current in seconds, as ``tau``.
+        dt: Seconds per step.
+        threshold: As ``tau``.
+        reset: ``"zero"`` or ``"subtract"``.
+        surrogate: The spike function, or its name.
+
+    Shape:
+        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+
+    Raises:
+        ValueError: A time constant, step or threshold that is not positive, an unknown reset.
+
+    Example:
+        >>> pulse = torch.tensor([0.4, 0, 0, 0, 0]).view(5, 1, 1)
+        >>> CubaLIF(tau=20e-3, tau_synapse=5e-3)(pulse)[0].flatten()
+        tensor([0., 0., 0., 1., 0.])
+    """
+
+    cost = NeuronCost(adds=2, multiplies=2, states=2, comparisons=1)
+
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        tau: Value = 20e-3,
+        tau_synapse: Value = 5e-3,
+        dt: float = 1e-3,
+        threshold: Value = 1.0,
+        reset: str = "zero",
+        surrogate: str | Surrogate = "atan",
+    ) -> None:
+        super().__init__()
+        positive("dt", dt)
+        self.tau = parameter("tau", tau, size)
+        self.tau_synapse = parameter("tau_synapse", tau_synapse, size)
+        self.threshold = parameter("threshold", threshold, size)
+        self.reset = one_of("reset", reset, RESETS)
+        self.dt = dt
+        self.surrogate = spike_function(surrogate)
+
+    def init_state(self, current: Tensor) -> CubaLIFState:
+        """No current, and a membrane at rest (zero)."""
+        return CubaLIFState(torch.zeros_like(current), torch.zeros_like(current))
+
+    def step(self, current: Tensor, state: CubaLIFState) -> tuple[Tensor, CubaLIFState]:
+        """One step: current [B, ...] to spikes [B, ...]."""
+        i = torch.addcmul(current, along(leak(self.tau_synapse, self.dt), current), state.current)
+        v = torch.addcmul(i, along(leak(self.tau, self.dt), current), state.membrane)
+        threshold = along(self.threshold, current)
+        spikes, v = fire(v, threshold, self.surrogate, self.reset, detach=True)
+        return spikes, CubaLIFState(i, v)
+
+    def extra_repr(self) -> str:
+        """The constants, for ``repr``."""
+        return f"dt={self.dt}, reset='{self.reset}', surrogate={self.surrogate}"

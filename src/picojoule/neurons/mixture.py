@@ -1,0 +1,248 @@
+"""Several kinds of neurons in one layer: by given shares, or as training chooses."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from picojoule.neurons.base import Group, Neuron, NeuronCost
+from picojoule.neurons.fused import AllSteps
+from picojoule.neurons.shares import (
+    OFF,
+    Factory,
+    along_first,
+    keep,
+    make,
+    names,
+    numbers,
+    undecided,
+)
+
+
+class MixtureState(NamedTuple):
+    """State of a mixture.
+
+    Attributes:
+        kinds: The state of each kind's neurons.
+        fired: Where kinds are learned, what each neuron would have fired so far as each kind.
+    """
+
+    kinds: tuple[Any, ...]
+    fired: tuple[Tensor, ...]
+
+
+class Mixture(Neuron):
+    """Neurons of several kinds in one layer, each kind with its own state, cost and price.
+
+    Equation::
+
+        s[t] = [kind_1(I_1[t]), kind_2(I_2[t]), ...]      side by side along the neurons' axis
+        s[t] = sum_k g_k * kind_k(I[t])                   learned=True
+
+    **Learned**: every neuron runs as each kind, and its gates g choose one of them, or none
+    (``"off"``). The choice is hard in every forward pass, so that spikes stay spikes and counts
+    exact; gradients take the softmax of the gates in its place, and so reach kinds that were not
+    chosen too. No noise is drawn: a run repeats itself. A neuron starts undecided but for a small
+    lead of the kind that its share gives it, and the layer starts as the plain mixture.
+
+    A meter counts each kind below the layer's name, under its own type. Where kinds are learned,
+    spikes, updates and seconds are those of the neurons that chose a kind, with a gradient to all
+    gates: what a neuron would have cost as each kind. ``compiled`` gives the plain mixture at last.
+
+    Args:
+        kinds: Shares that sum to one, or numbers of neurons, of each kind: a neuron's name, its
+            class, or another callable from a number to neurons of parameters [] or [size].
+        size: Number of neurons (or channels); may be left out where ``kinds`` holds numbers.
+        learned: Whether training chooses.
+        dt: Seconds per step, given to kinds by name or class; other callables bring their own.
+
+    Attributes:
+        kinds: The neurons of each kind, by lower-case type.
+        gates: Where learned, how much each neuron prefers each kind, [size] of each; None else.
+
+    Shape:
+        currents [T, B, size, ...] to spikes [T, B, size, ...].
+
+    Raises:
+        ValueError: Shares that do not sum to one or leave a kind without a neuron, a kind on
+            another clock, or an analog one.
+        TypeError: A kind that makes no neurons, or makes a layer of layers.
+
+    Example:
+        >>> from picojoule.neurons import LIF, MultiLevelIF
+        >>> layer = Mixture({"lif": 0.75, MultiLevelIF: 0.25}, 8)
+        >>> layer.counts
+        {'lif': 6, 'multilevelif': 2}
+    """
+
+    order: Tensor | None
+    places: Tensor | None
+
+    def __init__(
+        self,
+        kinds: Mapping[str | Factory, float],
+        size: int | None = None,
+        *,
+        learned: bool = False,
+        dt: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        counts = numbers(kinds, size)
+        self.size, self.dt = sum(counts), dt
+        made = [
+            make(kind, self.size if learned else count, dt)
+            for kind, count in zip(kinds, counts, strict=True)
+        ]
+        outputs = {kind.output for kind in made}
+        if not outputs <= {"events", "levels"}:
+            raise ValueError("a mixture is of neurons that fire: one of its kinds puts out analog")
+        self.output = "levels" if "levels" in outputs else "events"
+        self._counts = dict(zip(names(made), counts, strict=True))
+        self.kinds = nn.ModuleDict(dict(zip(self._counts, made, strict=True)))
+        self.gates = undecided(self._counts) if learned else None
+        # Where each place among the kinds is in the layer, and the other way round.
+        self.register_buffer("order", None, persistent=False)
+        self.register_buffer("places", None, persistent=False)
+
+    @property
+    def _members(self) -> dict[str, Neuron]:
+        return {name: cast(Neuron, kind) for name, kind in self.kinds.items()}
+
+    @property
+    def cost(self) -> NeuronCost:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """At most that of any kind; a meter counts each kind's own."""
+        costs = [kind.cost for kind in self._members.values()] or [NeuronCost()]
+        names = [field.name for field in fields(NeuronCost)]
+        return NeuronCost(**{name: max(getattr(cost, name) for cost in costs) for name in names})
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Neurons of each kind, and of none where that occurs, as chosen now."""
+        if self.gates is None:
+            off = self.size - sum(self._counts.values())
+            return {**self._counts, OFF: off} if off else dict(self._counts)
+        chosen = self._choice().bincount(minlength=len(self.kinds) + 1).tolist()
+        return dict(zip([*self.kinds, OFF], chosen, strict=True))
+
+    def init_state(self, current: Tensor) -> MixtureState:
+        """Each kind at rest."""
+        if current.shape[1:2] != (self.size,):
+            raise ValueError(
+                f"expected currents [T, B, {self.size}, ...], got one step of shape "
+                f"{list(current.shape)}: give size= the number of neurons (or channels)"
+            )
+        parts = zip(self._members.values(), self._parts(current, 1), strict=True)
+        fired = () if self.gates is None else tuple(torch.zeros_like(current) for _ in self.kinds)
+        return MixtureState(tuple(kind.init_state(part) for kind, part in parts), fired)
+
+    def step(self, current: Tensor, state: MixtureState) -> tuple[Tensor, MixtureState]:
+        """One step: current [B, size, ...] to spikes [B, size, ...]."""
+        return self._run([kind.step for kind in self._members.values()], current, state, 1)
+
+    def fuse(self, currents: Tensor, state: MixtureState) -> AllSteps | str:
+        """Each kind through all steps at once; see ``Neuron.fuse``."""
+        parts = zip(self._members.items(), self._parts(currents, 2), state.kinds, strict=True)
+        runs: list[AllSteps] = []
+        for (name, kind), part, before in parts:
+            run = kind.fuse(part, before)
+            if isinstance(run, str):
+                return f"its {name}: {run}"
+            runs.append(run)
+        return lambda currents, state: self._run(runs, currents, state, 2)
+
+    def _run(
+        self, runs: Sequence[AllSteps], x: Tensor, state: MixtureState, axis: int
+    ) -> tuple[Tensor, MixtureState]:
+        """Each kind through one step or all; ``axis`` is that of the neurons."""
+        parts = zip(runs, self._parts(x, axis), state.kinds, strict=True)
+        ran = [run(part, before) for run, part, before in parts]
+        outs, states = [out for out, _ in ran], tuple(after for _, after in ran)
+        if self.gates is None:
+            if self.places is not None:
+                outs.append(torch.zeros_like(x.narrow(axis, 0, 1)))  # of neurons that are off
+            out = torch.cat(outs, axis)
+            if self.places is not None:
+                out = out.index_select(axis, self.places)
+            return out, MixtureState(states, ())
+        gates = [along_first(gate, x.dim() - axis) for gate in self._chosen()[:-1]]
+        out = torch.zeros_like(x)
+        for gate, own in zip(gates, outs, strict=True):
+            out = torch.addcmul(out, gate, own)
+        new = outs if axis == 1 else [own.sum(0) for own in outs]
+        fired = tuple(before + more for before, more in zip(state.fired, new, strict=True))
+        return out, MixtureState(states, fired)
+
+    def _parts(self, x: Tensor, axis: int) -> Sequence[Tensor]:
+        """What each kind has of values along the axis of neurons."""
+        if self.gates is not None:
+            return [x] * len(self.kinds)
+        if self.order is not None:
+            x = x.index_select(axis, self.order)
+        return x.split(list(self._counts.values()), axis)
+
+    def _gates(self) -> Tensor:
+        """How much each neuron prefers each kind, and none at last, [kinds + 1, size]."""
+        assert self.gates is not None
+        return torch.stack([self.gates[name] for name in (*self.kinds, OFF)])
+
+    def _choice(self) -> Tensor:
+        """The index of each neuron's kind, [size]; the last is none."""
+        return self._gates().detach().argmax(0)
+
+    def _chosen(self) -> Tensor:
+        """One for the kind that a neuron chose, else zero, [kinds + 1, size]; softmax backward."""
+        soft = self._gates().softmax(0)
+        hard = torch.zeros_like(soft).scatter_(0, self._choice().unsqueeze(0), 1.0)
+        return hard + (soft - soft.detach())
+
+    def groups(
+        self, out: Tensor, before: MixtureState | None, after: MixtureState
+    ) -> Iterable[Group]:
+        """What the neurons of each kind put out."""
+        if self.gates is None:
+            for (name, kind), own in zip(self._members.items(), self._parts(out, 2), strict=True):
+                yield Group(name, kind, own)
+            return
+        started = [0.0] * len(self.kinds) if before is None else before.fired
+        gates = self._chosen()[:-1]
+        # Zero in value. For its gradient each kind's spikes per step will do: that of a sum over
+        # steps is then what the kind fired, and ``out`` is left with none to the gates.
+        slack = [
+            along_first(gate - gate.detach(), out.dim() - 2) * (end - start).detach() / len(out)
+            for gate, end, start in zip(gates, after.fired, started, strict=True)
+        ]
+        spikes = out - torch.stack(slack).sum(0)
+        for (name, kind), gate, own in zip(self._members.items(), gates, slack, strict=True):
+            values = spikes * along_first(gate.detach(), out.dim() - 2) + own
+            yield Group(name, kind, values, gate)
+
+    def compiled(self) -> "Mixture":
+        """A plain mixture with the same output: each neuron is the kind it chose.
+
+        Neurons that chose none put out nothing and cost nothing. Parameters and buffers whose first
+        axis is the neurons' are those of the neurons that are left.
+        """
+        plain = copy.deepcopy(self)
+        if self.gates is None:
+            return plain
+        choice = self._choice()
+        index = {name: (choice == k).nonzero().flatten() for k, name in enumerate(self.kinds)}
+        index = {name: own for name, own in index.items() if len(own)}
+        for name in set(self.kinds) - set(index):
+            del plain.kinds[name]
+        for name, own in index.items():
+            keep(plain.kinds[name], own, self.size)
+        del plain.gates
+        plain.gates = None
+        plain._counts = {name: len(own) for name, own in index.items()}
+        plain.order = torch.cat([*index.values(), choice[:0]])
+        plain.places = torch.full_like(choice, len(plain.order))
+        plain.places[plain.order] = torch.arange(len(plain.order), device=choice.device)
+        return plain
+
+    def extra_repr(self) -> str:
+        """How many neurons are of each kind, for ``repr``."""
+        return ", ".join(f"{name}={count}" for name, count in self.counts.items())

@@ -1,0 +1,109 @@
+"""How the parameters of neurons are given: a number, a tensor, a range or a distribution."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from picojoule.neurons.base import per_neuron, positive
+
+# A tuple (low, high) is a uniform distribution, and what it draws differs from neuron to neuron.
+Value = float | Tensor | tuple[float, float] | Distribution
+Check = Callable[[str, float | Tensor], float | Tensor]
+
+
+def parameter(name: str, value: Value, size: int | None, check: Check = positive) -> nn.Parameter:
+    """A parameter shared by all neurons [] or one for each [size]; fixed until asked to learn.
+
+    Args:
+        name: What it is called in errors.
+        value: One number for all, a tensor [size], a range ``(low, high)`` from which each neuron
+            draws its own uniformly, or a ``torch.distributions.Distribution`` to draw from.
+        size: Number of neurons; None for one shared value.
+        check: Gives the value back, or refuses it.
+
+    Raises:
+        ValueError: A value that ``check`` refuses, a distribution and no size, a size below 1.
+
+    Example:
+        >>> parameter("tau", (5e-3, 25e-3), 128).shape
+        torch.Size([128])
+    """
+    _check_size(size)
+    if isinstance(value, (tuple, list)):
+        low, high = bounds(name, value)
+        value = low + (high - low) * torch.rand(_several(name, value, size))
+    elif isinstance(value, Distribution):
+        value = value.sample(torch.Size([_several(name, value, size)]))
+    return per_neuron(check(name, value), size)
+
+
+def bounds(name: str, value: Sequence[float]) -> tuple[float, float]:
+    """The two ends of a range.
+
+    Raises:
+        ValueError: They are not two finite numbers in order.
+    """
+    if len(value) != 2 or not all(map(math.isfinite, value)) or value[0] > value[1]:
+        raise ValueError(f"{name} must be a number or a range (low, high), got {value}")
+    return float(value[0]), float(value[1])
+
+
+def raw(name: str, value: Sequence[float], size: int, check: Check = positive) -> nn.Parameter:
+    """A raw parameter [size] that ``within`` turns into values drawn uniformly from a range.
+
+    Raises:
+        ValueError: Not a range, an end that ``check`` refuses, a size below 1.
+    """
+    _check_size(size)
+    for end in bounds(name, value):
+        check(name, end)
+    return per_neuron(torch.logit(torch.rand(size), eps=1e-4), size)
+
+
+def within(raw: Tensor, value: tuple[float, float]) -> Tensor:
+    """The value in a range that a raw parameter stands for: low + (high - low) sigmoid(raw)."""
+    low, high = value
+    return low + (high - low) * torch.sigmoid(raw)
+
+
+def not_negative(name: str, value: float | Tensor) -> float | Tensor:
+    """``value`` when it is finite and not below zero.
+
+    Raises:
+        ValueError: It is not.
+    """
+    tensor = torch.as_tensor(value)
+    if not bool(((tensor >= 0) & torch.isfinite(tensor)).all()):
+        raise ValueError(f"{name} must be zero or above and finite, got {value}")
+    return value
+
+
+def one_of(name: str, value: str, known: Sequence[str]) -> str:
+    """``value`` when it is known.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if value not in known:
+        choices = " or ".join(f"'{choice}'" for choice in known)
+        raise ValueError(f"{name} must be {choices}, not '{value}'")
+    return value
+
+
+def _several(name: str, value: object, size: int | None) -> int:
+    if size is None:
+        raise ValueError(
+            f"{name}={value} is drawn for each neuron: give size= the number of neurons (or "
+            "channels), or one number for all of them"
+        )
+    return size
+
+
+def _check_size(size: int | None) -> None:
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ValueError(
+            f"size must be a whole number of at least 1, the neurons (or channels), got {size!r}"
+        )

@@ -1,0 +1,198 @@
+"""What the fused engine knows of a neuron: its step, traced and compiled."""
+
+import weakref
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from picojoule.kernels.cc import tier
+from picojoule.kernels.loop import Loops
+from picojoule.kernels.pointwise import NotPointwiseError
+from picojoule.kernels.program import Program
+from picojoule.kernels.trace import BATCH, trace
+
+if TYPE_CHECKING:
+    from picojoule.neurons.base import Neuron
+
+_OF_TORCH = frozenset(vars(nn.Module()))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A neuron's step, compiled for one shape and dtype.
+
+    Attributes:
+        loops: The compiled loops.
+        features: Shape of one sample.
+    """
+
+    loops: Loops
+    features: torch.Size
+
+    def bind(self, program: Program, tensors: Sequence[Tensor]) -> tuple[dict, list[Tensor]]:
+        """What torch computes from a neuron's tensors before the loop, and what the loop takes."""
+        known = program.prepare(tensors)
+        bound = []
+        for node, vector in zip(program.parameters, program.vectors, strict=True):
+            one = known[node].to(self.loops.dtype)
+            one = one.reshape(one.shape[one.dim() - len(self.features) :]) if one.dim() else one
+            bound.append(one.expand(self.features).reshape(-1) if vector else one.reshape(()))
+        return known, bound
+
+
+def plan_of(neuron: "Neuron", currents: Tensor, state: Any, *, learns: bool = False) -> Plan | str:
+    """The plan of a neuron for these currents [T, B, ...], or why there can be none.
+
+    ``learns`` says that something else than these wants a gradient.
+    """
+    leaves, spec = pytree.tree_flatten(state)
+    step_shape = currents.shape[1:]
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor) or leaf.shape != step_shape or leaf.dtype != currents.dtype:
+            return "its state is not made of tensors of the current's shape and dtype"
+    tensors = tensors_of(neuron)
+    inputs = (currents, *leaves, *tensors.values())
+    learns = learns or any(one.requires_grad for one in inputs)
+    learns = learns and torch.is_grad_enabled()
+    wanted = tuple(one.requires_grad for one in tensors.values()) if learns else None
+    key = (step_shape[1:], currents.dtype, spec, wanted, fingerprint(neuron), tier())
+    return _built(_Key(key, weakref.ref(neuron)))
+
+
+def tensors_of(neuron: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, by name."""
+    return {**dict(neuron.named_parameters()), **dict(neuron.named_buffers())}
+
+
+def fingerprint(neuron: nn.Module) -> Hashable:
+    """All that a step may depend on, but for the values of parameters and buffers."""
+    tensors = tensors_of(neuron)
+    shapes = tuple((name, one.shape, one.dtype) for name, one in tensors.items())
+    modules = tuple(
+        (name, type(module), _token({k: v for k, v in vars(module).items() if k not in _OF_TORCH}))
+        for name, module in neuron.named_modules()
+    )
+    return shapes, modules, neuron.training
+
+
+class _Same:
+    """Equal to nothing but the very object, and to a tensor only as long as it is not changed."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+        self._version: int = thing._version if isinstance(thing, Tensor) else 0
+
+    def __hash__(self) -> int:
+        return id(self._thing)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Same) or self._thing is not other._thing:
+            return False
+        return self._version == other._version
+
+
+def _token(value: Any) -> Hashable:
+    """What is equal as long as the value stays what it is."""
+    if isinstance(value, dict):
+        return "dict", tuple((key, _token(one)) for key, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return type(value), tuple(_token(one) for one in value)
+    if isinstance(value, Tensor):
+        return _Same(value)
+    try:
+        hash(value)
+    except TypeError:
+        return _Same(value)
+    return type(value), value
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What a plan depends on, and the neuron that it is made from."""
+
+    parts: Hashable
+    neuron: weakref.ref = field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _built(key: _Key) -> Plan | str:
+    features, dtype, spec, wanted, *_ = key.parts  # pyright: ignore
+    try:
+        return Plan(_loops(key.neuron(), features, dtype, spec, wanted), features)  # pyright: ignore
+    except NotPointwiseError as error:
+        return str(error)
+
+
+class _Step(nn.Module):
+    """A neuron whose call is one step."""
+
+    def __init__(self, neuron: "Neuron") -> None:
+        super().__init__()
+        self.neuron = neuron
+
+    def forward(self, current: Tensor, state: Any) -> Any:
+        """One step."""
+        return self.neuron.step(current, state)
+
+
+def _loops(
+    neuron: "Neuron",
+    features: torch.Size,
+    dtype: torch.dtype,
+    spec: Any,
+    wanted: tuple[bool, ...] | None,
+) -> Loops:
+    module, count = _Step(neuron), spec.num_leaves
+    tensors = {name: one.detach() for name, one in tensors_of(neuron).items()}
+    names = [f"neuron.{name}" for name in tensors]
+
+    def step(current: Tensor, *rest: Tensor) -> list[Tensor]:
+        state = pytree.tree_unflatten(list(rest[:count]), spec)
+        values = dict(zip(names, rest[count:], strict=True))
+        out, after = torch.func.functional_call(module, values, (current, state))
+        leaves, found = pytree.tree_flatten(after)
+        if found != spec:
+            raise NotPointwiseError(f"step gives back a state of another structure: {found}")
+        return [out, *leaves]
+
+    def product(*given: Tensor) -> list[Tensor | None]:
+        inputs, gradients = given[: -count - 1], given[-count - 1 :]
+        return _pulled_back(step, inputs, gradients, [*[True] * (count + 1), *(wanted or ())])
+
+    def examples(names: list[str]) -> dict[str, Tensor]:
+        return {name: torch.empty(BATCH, *features, dtype=dtype) for name in names}
+
+    elements = examples(["x", *(f"s{k}" for k in range(count))])
+    forward = trace(step, elements, list(tensors.values()))
+    if wanted is None:
+        return Loops(forward, None, count, dtype)
+    after = examples(["g", *(f"d{k}" for k in range(count))])
+    backward = trace(product, elements, list(tensors.values()), after, gradients=sum(wanted))
+    return Loops(forward, backward, count, dtype)
+
+
+def _pulled_back(
+    step: Any, inputs: Sequence[Tensor], gradients: Sequence[Tensor], wanted: Sequence[bool]
+) -> list[Tensor | None]:
+    """The vector-Jacobian product of a step with respect to the inputs that are wanted."""
+    with torch.enable_grad():
+        leaves = [
+            one.detach().requires_grad_() if asked else one.detach()
+            for one, asked in zip(inputs, wanted, strict=True)
+        ]
+        results = step(*leaves)
+        pairs = [
+            (one, gradient)
+            for one, gradient in zip(results, gradients, strict=True)
+            if one.requires_grad
+        ]
+        asked = [one for one in leaves if one.requires_grad]
+        if not pairs:
+            return [None for _ in asked]
+        outs, given = zip(*pairs, strict=True)
+        return list(torch.autograd.grad(outs, asked, given, allow_unused=True))

@@ -1,0 +1,134 @@
+"""Neurons whose dynamics are learned: a polynomial in place of the leak."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
+from picojoule.neurons.firing import fire
+from picojoule.neurons.parameters import Value, parameter
+from picojoule.surrogate import Surrogate, spike_function
+
+
+class LNMState(NamedTuple):
+    """State of learnable neurons: the membrane [B, ...] after the reset."""
+
+    membrane: Tensor
+
+
+class LNM(Neuron):
+    """Learnable neuron model: its membrane follows a polynomial that training shapes.
+
+    Equation::
+
+        v    = clip(v[t-1], -clamp, clamp)
+        f    = theta[0] + theta[1] * v + ... + theta[d] * v^d      by Horner's rule
+        u[t] = f + I[t]
+        s[t] = 1 where u[t] >= threshold, else 0
+        v[t] = u[t] * (1 - s[t])                                   the spike detached
+
+    One ``theta`` serves all neurons of the layer. It starts as the leaky integrator of ``tau``,
+    (0, exp(-dt / tau), 0, ...), and, unlike other neurons' parameters, learns from the start: it is
+    what the model is for. A slower learning rate and no weight decay become it.
+
+    ``slope`` keeps small errors from growing from step to step: theta[1] to theta[d] act scaled by
+    ``min(1, slope / sum_k k |theta[k]| clamp^(k-1))``, and so ``|df/dv| <= slope`` for every
+    membrane that reaches the polynomial.
+
+    Args:
+        size: Number of neurons (or channels) with a threshold of their own; None shares one.
+        degree: d, of the polynomial.
+        tau: Membrane time constant in seconds to start from.
+        dt: Seconds per step.
+        threshold: A number, a tensor [size], a range ``(low, high)`` or a distribution.
+        clamp: The range of membranes that reach the polynomial, so that none runs away; None for
+            all but those whose powers are no numbers any more.
+        slope: The steepest that the polynomial may be in that range; None for no bound.
+        surrogate: The spike function, or its name.
+
+    Attributes:
+        theta: d + 1 parameters [] of the polynomial, the constant first.
+
+    Shape:
+        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+
+    Raises:
+        ValueError: A degree below 1, a time constant, step, threshold, range or slope that is not
+            positive, or a slope without a range.
+
+    Example:
+        >>> neuron = LNM(degree=2)
+        >>> _ = neuron.theta[2].data.fill_(0.5)
+        >>> spikes, state = neuron(torch.full((3, 1, 1), 0.5))
+        >>> spikes.flatten().tolist()
+        [0.0, 1.0, 0.0]
+
+    Reference:
+        Jahns, Moreno and Kinsy, arXiv:2510.07341, 2025; the equation is inferred.
+    """
+
+    cost = NeuronCost(adds=4, multiplies=3, states=1, comparisons=1)
+
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        degree: int = 3,
+        tau: float = 20e-3,
+        dt: float = 1e-3,
+        threshold: Value = 1.0,
+        clamp: float | None = 10.0,
+        slope: float | None = None,
+        surrogate: str | Surrogate = "atan",
+    ) -> None:
+        super().__init__()
+        if isinstance(degree, bool) or not isinstance(degree, int) or degree < 1:
+            raise ValueError(f"degree must be a whole number of at least 1, got {degree!r}")
+        if slope is not None and clamp is None:
+            raise ValueError("slope bounds the polynomial in the range of clamp: give clamp= too")
+        for name, value in {"tau": tau, "dt": dt, "clamp": clamp, "slope": slope}.items():
+            if value is not None:
+                positive(name, value)
+        start = [0.0, math.exp(-dt / tau)] + [0.0] * (degree - 1)
+        # One number each, so that every parameter is [] or [size], and a step stays pointwise.
+        self.theta = nn.ParameterList(nn.Parameter(torch.tensor(value)) for value in start)
+        self.threshold = parameter("threshold", threshold, size)
+        self.dt, self.clamp, self.slope = dt, clamp, slope
+        self.surrogate = spike_function(surrogate)
+        self.cost = NeuronCost(adds=degree + 1, multiplies=degree, states=1, comparisons=1)
+
+    def init_state(self, current: Tensor) -> LNMState:
+        """A membrane at rest (zero)."""
+        return LNMState(torch.zeros_like(current))
+
+    def step(self, current: Tensor, state: LNMState) -> tuple[Tensor, LNMState]:
+        """One step: current [B, ...] to spikes [B, ...]."""
+        threshold = along(self.threshold, current)
+        theta = self._bounded()
+        limit = self.clamp
+        if limit is None:
+            limit = torch.finfo(current.dtype).max ** (1 / (len(theta) + 1))
+        v = state.membrane.clamp(-limit, limit)
+        f = theta[-1]
+        for coefficient in theta[-2::-1]:
+            f = torch.addcmul(coefficient, f, v)
+        spikes, v = fire(f + current, threshold, self.surrogate, "zero", True)
+        return spikes, LNMState(v)
+
+    def _bounded(self) -> list[Tensor]:
+        """The coefficients as they act."""
+        theta = list(self.theta)
+        if self.slope is None or self.clamp is None:
+            return theta
+        steepest = torch.zeros_like(theta[0])
+        for k, coefficient in enumerate(theta[1:], start=1):
+            steepest = steepest + coefficient.abs() * (k * self.clamp ** (k - 1))
+        scale = self.slope / steepest.clamp(min=self.slope)
+        return [theta[0], *(coefficient * scale for coefficient in theta[1:])]
+
+    def extra_repr(self) -> str:
+        """The constants, for ``repr``."""
+        bounds = f"clamp={self.clamp}, slope={self.slope}"
+        return f"degree={len(self.theta) - 1}, dt={self.dt}, {bounds}, surrogate={self.surrogate}"

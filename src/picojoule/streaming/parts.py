@@ -1,0 +1,225 @@
+"""The parts of a stream: each layer one step at a time, with the state it carries."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from picojoule.kernels.events import RowProduct
+from picojoule.kernels.paths import version
+from picojoule.networks import Repeat, Sequential
+from picojoule.neurons import Neuron, Recurrent
+from picojoule.neurons.fused import flat
+from picojoule.neurons.plan import Plan, plan_of, tensors_of
+from picojoule.neurons.recurrent import RecurrentState
+from picojoule.neurons.scan import checked
+
+
+class Part(ABC):
+    """A layer that takes one step after the other."""
+
+    @abstractmethod
+    def step(self, x: Tensor) -> Tensor:
+        """One step; what is given back may be overwritten by the next."""
+
+    def state(self) -> Any:
+        """What the layer itself would give back, a copy; None where it has none (yet)."""
+        return None
+
+    def start(self, state: Any) -> None:
+        """Goes on from a state; from the beginning where that is None."""
+        del state
+
+    def products(self) -> Iterator[tuple[str, RowProduct]]:
+        """The products of this part that may go by events, with their names."""
+        return iter(())
+
+
+class Plain(Part):
+    """A torch layer as it is."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+
+    def step(self, x: Tensor) -> Tensor:
+        """What the layer makes of [B, ...]."""
+        return self._layer(x)
+
+
+class Linear(Part):
+    """A linear layer; by events where they are few."""
+
+    def __init__(self, layer: nn.Linear, path: str | None) -> None:
+        self._own, self._product = layer._parameters, RowProduct(path)  # quicker than the layer
+
+    def step(self, x: Tensor) -> Tensor:
+        """Spikes [B, K] to currents [B, N]."""
+        weight = self._own["weight"]
+        assert weight is not None
+        return self._product(x, weight, self._own["bias"])
+
+    def products(self) -> Iterator[tuple[str, RowProduct]]:
+        """Its only one."""
+        yield "", self._product
+
+
+class Neurons(Part):
+    """Neurons; compiled where their engine is, with the state in place."""
+
+    def __init__(self, layer: Neuron) -> None:
+        self._layer = layer
+        self.start(None)
+
+    def step(self, x: Tensor) -> Tensor:
+        """Currents [B, ...] to spikes [B, ...]."""
+        if self._run is None or self._versions != [version(one) for one in self._tensors]:
+            self._run = self._bind(x)
+        return self._run(x)
+
+    def start(self, state: Any) -> None:
+        """Goes on from a state of the neurons."""
+        self._state = state
+        self._run: Callable[[Tensor], Tensor] | None = None
+        self._tensors: list[Tensor] = []
+        self._versions: list[int] = []
+
+    def state(self) -> Any:
+        """A copy of the neurons' own state."""
+        if self._state is None:
+            return None
+        leaves, spec = pytree.tree_flatten(self._state)
+        return pytree.tree_unflatten([leaf.clone() for leaf in leaves], spec)
+
+    def _bind(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """What runs a step of currents like these."""
+        layer, currents = self._layer, torch.empty_like(x).unsqueeze(0)
+        self._state = state = checked(layer, currents, self._state)
+        self._tensors = list(tensors_of(layer).values())
+        self._versions = [version(one) for one in self._tensors]
+        if layer.engine_for(currents, state) == "eager":
+            return self._eager
+        plan = plan_of(layer, currents, state) if type(layer).fuse is Neuron.fuse else ""
+        return self._whole if isinstance(plan, str) else self._compiled(plan, x, state)
+
+    def _compiled(self, plan: Plan, x: Tensor, state: Any) -> Callable[[Tensor], Tensor]:
+        """The compiled step, from the same memory to the same memory at every call."""
+        leaves, spec = pytree.tree_flatten(state)
+        held = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
+        self._state = pytree.tree_unflatten(held, spec)
+        currents, spikes = (torch.empty(x.shape, dtype=x.dtype) for _ in range(2))
+        _, bound = plan.bind(plan.loops.forward_program, self._tensors)
+        given, out = flat(currents.unsqueeze(0)), flat(spikes.unsqueeze(0))
+        call = plan.loops.forward(given, out, bound, held, held)
+
+        def run(x: Tensor) -> Tensor:
+            currents.copy_(x)
+            call(0)
+            return spikes
+
+        return run
+
+    def _eager(self, x: Tensor) -> Tensor:
+        out, self._state = self._layer.step(x, self._state)
+        return out
+
+    def _whole(self, x: Tensor) -> Tensor:
+        out, self._state = self._layer(x.unsqueeze(0), self._state)
+        return out[0]
+
+
+class Feedback(Part):
+    """A recurrent layer; its spikes come back by events where they are few."""
+
+    def __init__(self, layer: Recurrent, path: str | None) -> None:
+        self._layer = layer
+        self._product = RowProduct(layer.path if path is None else path)
+        self._neurons = part(layer.neuron, path)
+        self._state: RecurrentState | None = None
+        self._spikes: Tensor | None = None
+
+    def step(self, x: Tensor) -> Tensor:
+        """Currents [B, N] to spikes [B, N]."""
+        last = self._spikes
+        if last is None:
+            state = checked(self._layer, x.unsqueeze(0), self._state)
+            last, self._state = state.spikes, None
+            self._neurons.start(state.inner)
+        x = self._product(last, self._layer.weight, x.contiguous())
+        self._spikes = self._neurons.step(x)
+        return self._spikes
+
+    def start(self, state: Any) -> None:
+        """Goes on from the last spikes and a state of the neurons."""
+        self._state, self._spikes = state, None
+
+    def state(self) -> Any:
+        """A copy of the last spikes and of the neurons' state."""
+        if self._spikes is None:
+            return self._state
+        return RecurrentState(self._spikes.clone(), self._neurons.state())
+
+    def products(self) -> Iterator[tuple[str, RowProduct]]:
+        """Its own and those of the neurons inside."""
+        yield "recurrent", self._product
+        for name, product in self._neurons.products():
+            yield f"neuron.{name}", product
+
+
+class Chain(Part):
+    """The layers of a Sequential."""
+
+    def __init__(self, layers: Sequential, path: str | None) -> None:
+        self._parts = {name: part(layer, path) for name, layer in layers.named_children()}
+
+    def step(self, x: Tensor) -> Tensor:
+        """Through all layers."""
+        for one in self._parts.values():
+            x = one.step(x)
+        return x
+
+    def start(self, state: Any) -> None:
+        """Goes on from the states of all layers."""
+        if state is not None and len(state) != len(self._parts):
+            raise ValueError(
+                f"the state is of {len(state)} layers, the network has {len(self._parts)}"
+            )
+        for one, own in zip(self._parts.values(), state or [None] * len(self._parts), strict=True):
+            one.start(own)
+
+    def state(self) -> tuple[Any, ...]:
+        """The state of each layer, None where it has none."""
+        return tuple(one.state() for one in self._parts.values())
+
+    def products(self) -> Iterator[tuple[str, RowProduct]]:
+        """Those of all layers."""
+        for name, one in self._parts.items():
+            for inner, product in one.products():
+                yield f"{name}.{inner}".rstrip("."), product
+
+
+def part(layer: nn.Module, path: str | None) -> Part:
+    """What takes one step after the other through a layer.
+
+    Raises:
+        TypeError: A layer that cannot take single steps.
+    """
+    if isinstance(layer, Sequential):
+        return Chain(layer, path)
+    if isinstance(layer, Recurrent):
+        return Feedback(layer, path)
+    if isinstance(layer, Neuron):
+        return Neurons(layer)
+    if isinstance(layer, Repeat):
+        raise TypeError(
+            f"Repeat({layer.steps}) makes {layer.steps} steps of one, so there is nothing to "
+            "stream: stream the layers after it, and run those before it once"
+        )
+    if any(isinstance(inner, Neuron) for inner in layer.modules()):
+        raise TypeError(
+            f"{type(layer).__name__} holds neurons whose state a stream cannot carry: put them in "
+            "a picojoule Sequential"
+        )
+    return Linear(layer, path) if type(layer) is nn.Linear else Plain(layer)

@@ -1,0 +1,128 @@
+"""A network that takes its input as it comes."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from picojoule._names import unknown
+from picojoule.kernels.paths import PATHS
+from picojoule.networks import Sequential
+from picojoule.neurons import Neuron
+from picojoule.streaming.parts import part
+
+
+class Stream:
+    """A network one step at a time; made by ``stream``.
+
+    Step by step it gives what the network gives for all steps at once, but for rounding. The state
+    is carried along; no graph is kept. On a CPU, linear layers and recurrent weights add up the
+    weights of the events that arrive and leave out the others, so that latency falls with activity.
+    A kept copy of these weights doubles their memory.
+
+    Weights and parameters may change in place (by an optimiser, ``load_state_dict``) between steps;
+    what else is changed in a neuron is seen after ``reset``. Where hooks are on the network, as
+    those of a ``Meter``, each step runs the network itself, so that they see what they always see.
+    """
+
+    def __init__(self, net: Sequential | Neuron, *, path: str | None = None) -> None:
+        if not isinstance(net, (Sequential, Neuron)):
+            raise TypeError(
+                f"expected a picojoule Sequential or Neuron, got {type(net).__name__}: put its "
+                "layers in a picojoule Sequential"
+            )
+        if path is not None and path not in PATHS:
+            raise ValueError(unknown("path", path, PATHS))
+        self._net, self._part = net, part(net, path)
+        self._modules = list(net.modules())
+        self._step: tuple[Any, ...] | None = None
+        self._started = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """One step: x [B, ...] to what the network puts out, [B, ...].
+
+        Raises:
+            ValueError: No batch axis, a step unlike those before, a state that does not fit, or a
+                network in training mode.
+        """
+        self._check(x)
+        with torch.no_grad():
+            if any(one._forward_hooks or one._forward_pre_hooks for one in self._modules):
+                out, state = self._net(x.unsqueeze(0), self.state)
+                self._part.start(state)
+                out = out[0]
+            else:
+                out = self._part.step(x).clone()
+        self._started = True
+        return out
+
+    @property
+    def state(self) -> Any:
+        """The state after the last step, as the network itself gives it; None before the first.
+
+        Set it to go on from a state that the network gave, or that was kept.
+        """
+        return self._part.state() if self._started else None
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._part.start(state)
+        self._step, self._started = None, state is not None
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Which way the last product of each layer went, by its name: by events, or dense."""
+        return {name: product.last for name, product in self._part.products()}
+
+    def reset(self) -> None:
+        """Starts over: the next step is the first."""
+        self.state = None
+
+    def _check(self, x: Tensor) -> None:
+        if self._net.training:
+            raise ValueError(
+                "a stream runs a network as it is used, and this one is in training mode: call "
+                "net.eval() first"
+            )
+        step = (x.shape, x.dtype, x.device)
+        if step == self._step:
+            return
+        if x.dim() < 2:
+            raise ValueError(
+                f"expected one step x [B, ...] with at least one axis of features, got "
+                f"{list(x.shape)}"
+            )
+        if self._step is not None:
+            raise ValueError(
+                f"expected a step like those before, {list(self._step[0])} {self._step[1]} on "
+                f"{self._step[2]}, got {list(x.shape)} {x.dtype} on {x.device}: reset() starts over"
+            )
+        self._step = step
+
+
+def stream(net: Sequential | Neuron, *, path: str | None = None) -> Stream:
+    """A network that takes one step after the other and carries its state along.
+
+    Args:
+        net: A picojoule ``Sequential`` or ``Neuron``, in eval mode.
+        path: ``"events"`` or ``"dense"`` for every product; None for what density says.
+
+    Returns:
+        A ``Stream``: call it with x [B, ...].
+
+    Raises:
+        TypeError: A network that cannot take single steps, such as one with ``Repeat``.
+        ValueError: An unknown path.
+
+    Example:
+        >>> from torch import nn
+        >>> from picojoule.neurons import LI, LIF
+        >>> net = Sequential(nn.Linear(4, 3), LIF(), nn.Linear(3, 2), LI()).eval()
+        >>> run = stream(net)
+        >>> for x in torch.rand(5, 1, 4):
+        ...     out = run(x)
+        >>> out.shape
+        torch.Size([1, 2])
+        >>> run.reset()
+    """
+    return Stream(net, path=path)

@@ -1,0 +1,65 @@
+"""Which tier of kernels runs, and what is compiled for it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from event_cases import there
+from picojoule.kernels import cc
+
+
+class TestTier:
+    def test_unknown(self, monkeypatch):
+        monkeypatch.setenv("PICOJOULE_KERNELS", "nunba")
+        with pytest.raises(ValueError, match="did you mean 'numba'"):
+            cc.tier()
+
+    def test_off_compiles_nothing(self, monkeypatch):
+        monkeypatch.setenv("PICOJOULE_KERNELS", "off")
+        assert cc.tier() == "off"
+        assert cc.shared_object("not C at all") is None
+
+    def test_asked_for_and_missing(self, monkeypatch):
+        monkeypatch.setenv("CC", "no-such-compiler")
+        assert cc.tier() != "c"
+        monkeypatch.setenv("PICOJOULE_KERNELS", "c")
+        with pytest.raises(RuntimeError, match="needs a C compiler that works"):
+            cc.tier()
+
+    def test_without_a_compiler_in_a_process_of_its_own(self, tmp_path):
+        code = (
+            "import torch\n"
+            "from picojoule.kernels import cc\n"
+            "from picojoule.kernels.events import product\n"
+            "x, w = torch.eye(9, 8), torch.rand(8, 7)\n"
+            "assert torch.allclose(product(x, w, path='events'), x @ w)\n"
+            "print(cc.tier())"
+        )
+        environment = os.environ | {"PATH": str(tmp_path)}
+        environment.pop("PICOJOULE_KERNELS", None)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == ("numba" if there("numba") else "off")
+
+    @pytest.mark.skipif(not there("c"), reason="no compiler")
+    def test_compiled_once(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("PICOJOULE_KERNELS", "c")
+        monkeypatch.setenv("PICOJOULE_CACHE", str(tmp_path))
+        source = "int forty_two(void) { return 42; }"
+        cc._load.cache_clear()
+        assert cc.shared_object(source).forty_two() == 42
+        (file,) = (tmp_path / "kernels").iterdir()
+        made = file.stat().st_mtime_ns
+        cc._load.cache_clear()
+        assert cc.shared_object(source).forty_two() == 42
+        assert file.stat().st_mtime_ns == made
+
+    @pytest.mark.skipif(not there("c"), reason="no compiler")
+    def test_what_does_not_compile(self, monkeypatch):
+        monkeypatch.setenv("PICOJOULE_KERNELS", "c")
+        with pytest.raises(RuntimeError, match=r"could not compile(.|\n)*error"):
+            cc.shared_object("int f(void) { return nothing; }")
