@@ -9,20 +9,20 @@ from functools import partial
 
 from picojoule.neurons import (
     ALIF,
-    AdLIF,
     BRF,
-    Barrier,
-    CubaLIF,
     HRF,
     IF,
     LI,
     LIF,
     LNM,
+    PLIF,
+    RF,
+    AdLIF,
+    Barrier,
+    CubaLIF,
     Mixture,
     MultiLevelIF,
     Neuron,
-    PLIF,
-    RF,
     Recurrent,
 )
 

@@ -103,7 +103,7 @@ def _exponential(kind, most, least, high, low, terms):
     @_inline
     def exponential(x):
         x = maximum(minimum(x, most), least)
-        n = nearest(x * per_ln2)
+        n = nearest(x * per_ln2)  # pyright: ignore
         r = fused(n, low, fused(n, high, x))
         total = series[0]
         for term in series[1:]:
