@@ -67,8 +67,10 @@ class Workload:
         if metered:
             with pj.Meter(self.net, inputs=self.kind) as meter:
                 out, _ = self.net(self.x)
-            energy = self.chip.price(meter.counts)
+            counts = meter.counts
+            energy = self.chip.price(counts)
             loss = nn.functional.cross_entropy(out.mean(0), self.label) + self.budget(energy)
+            del meter  # as pj.train does
         else:
             out, _ = self.net(self.x)
             loss = nn.functional.cross_entropy(out.mean(0), self.label)
@@ -79,8 +81,7 @@ class Workload:
             self.budget.update(energy)
         seconds = time.perf_counter() - started
         if metered:
-            counts = [layer.detach() for layer in meter.counts.values()]
-            fired = [c for c in counts if float(c.spike)]
+            fired = [c for c in map(pj.OpCounts.detach, counts.values()) if float(c.spike)]
             updates = sum(float(c.update) for c in fired)
             self.density = sum(float(c.spike) for c in fired) / updates if updates else 0.0
         return seconds

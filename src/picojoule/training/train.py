@@ -156,6 +156,7 @@ def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
     if task.penalty is not None:
         charge = task.penalty(energy, meter.traffic)
         loss = loss + charge
+    del meter  # and with it spikes that the gradient may let go of on its way
     task.optimizer.zero_grad()
     task.fabric.backward(loss)
     task.optimizer.step()
