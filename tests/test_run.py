@@ -329,7 +329,8 @@ def test_pictures_are_read_from_files(trained, tmp_path):
         ("a.npy", b"", r"a\.npy' is no array"),
         ("a.pgm", b"P2 8 8 255 0", "no binary PGM"),
         ("a.pgm", b"P5 8 8 255\n" + bytes(63), "cut off: 63 of 64"),
-        ("a.png", b"", r"\.npy and binary \.pgm"),
+        ("a.png", b"", r"a\.png is no whole picture"),
+        ("a.txt", b"", r"a\.txt': pictures are read from files of \.npy, \.png"),
     ],
 )
 def test_a_file_that_is_no_picture_for_this_network_is_named(

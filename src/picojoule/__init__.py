@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from picojoule.energy import chip_names as chip_names
     from picojoule.energy import load_chip as load_chip
     from picojoule.networks import NETWORKS as NETWORKS
+    from picojoule.networks import ClipFloorShift as ClipFloorShift
+    from picojoule.networks import Conversion as Conversion
     from picojoule.networks import Repeat as Repeat
+    from picojoule.networks import Residual as Residual
     from picojoule.networks import Sequential as Sequential
+    from picojoule.networks import convert as convert
     from picojoule.networks import network as network
     from picojoule.neurons import ALIF as ALIF
     from picojoule.neurons import BRF as BRF
@@ -74,7 +78,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "energy": "COUNTS Chip Convention Energy Meter OpCounts Price chip_names load_chip",
-    "networks": "NETWORKS Repeat Sequential network",
+    "networks": "NETWORKS ClipFloorShift Conversion Repeat Residual Sequential convert network",
     "neurons": "ALIF AdLIF Adaptation BRF Barrier CubaLIF HRF IF LI LIF LNM Mixture MultiLevelIF "
     "Neuron NeuronCost PLIF RF Recurrent detach neuron scan",
     "recipe": "Recipe load_recipe recipe_names",

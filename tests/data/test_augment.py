@@ -58,6 +58,72 @@ def test_bad_shift(shift):
         Augment(shift=shift)
 
 
+@pytest.mark.parametrize("name", ["cutout", "time_shift"])
+def test_bad_size(name):
+    with pytest.raises(ValueError, match=f"expected {name} as a whole number"):
+        Augment(**{name: -1})
+
+
+@pytest.mark.parametrize(("name", "value"), [("mix", 0.6), ("drop", 1.1), ("drop", -0.1)])
+def test_bad_probability(name, value):
+    with pytest.raises(ValueError, match=rf"expected {name} in 0\.\."):
+        Augment(**{name: value})
+
+
+@pytest.mark.parametrize("shape", [(500, 2, 6, 7), (500, 3, 2, 6, 7)])
+def test_a_square_is_cut_out_of_each(shape):
+    out = Augment(cutout=3)(torch.ones(shape))
+    holes = 0
+    for item in out.flatten(1, -3)[:, 0]:
+        rows, columns = (item == 0).nonzero().unbind(1)
+        height, width = (int(one.max() - one.min()) + 1 for one in (rows, columns))
+        assert 1 < height <= 3
+        assert 1 < width <= 3
+        assert len(rows) == height * width
+        holes += height * width == 9
+    assert torch.equal(out.flatten(1, -3)[:, 0], out.flatten(1, -3)[:, -1])
+    assert 0.4 < holes / 500 < 0.7  # 4/6 of the rows and 5/7 of the columns leave it whole
+
+
+def test_each_item_moves_in_time_within_its_length():
+    x = torch.arange(1, 6).view(1, 5, 1).repeat(400, 1, 2)
+    x[200:, 3:] = 0
+    lengths = torch.tensor([5] * 200 + [3] * 200)
+    out = Augment(time_shift=2)(x, lengths)
+    ways = set()
+    for before, after, length in zip(
+        x[..., 0].tolist(), out[..., 0].tolist(), lengths, strict=True
+    ):
+        padded = [0, 0, *before[:length], 0, 0]
+        cuts = [padded[2 - k : 2 - k + length] + [0] * (5 - length) for k in range(-2, 3)]
+        ways.add((int(length), cuts.index(after) - 2))
+    assert ways == {(length, k) for length in (5, 3) for k in range(-2, 3)}
+    assert torch.equal(out[..., 0], out[..., 1])
+
+
+def test_events_are_dropped_at_their_rate():
+    x = torch.full((20, 50, 30), 3, dtype=torch.uint8)
+    out = Augment(drop=0.3)(x)
+    assert out.dtype == torch.uint8
+    assert set(out.unique().tolist()) == {0, 3}
+    assert float((out == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
+
+
+def test_another_item_is_laid_over():
+    x = torch.zeros(40, 50, 40, dtype=torch.uint8)
+    x[torch.arange(40), :, torch.arange(40)] = 1  # each has a channel of its own
+    out = Augment(mix=0.25)(x)
+    assert bool((out >= x).all())
+    extra = (out - x).sum((1, 2)).float() / 50
+    assert float(extra.mean()) == pytest.approx(0.25, abs=0.03)
+    assert all(len(one.nonzero()[:, 1].unique()) <= 2 for one in out)
+
+
+def test_changes_in_time_want_steps():
+    with pytest.raises(ValueError, match=r"expected steps \[B, T, ...\]"):
+        Augment(drop=0.1)(torch.zeros(2, 3, 8, 8))
+
+
 def test_sound_is_refused():
     with pytest.raises(ValueError, match=r"expected images \[B, C, H, W\] .* got \[2, 9, 160\]"):
         Augment(shift=1)(torch.zeros(2, 9, 160))

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -179,6 +180,76 @@ def test_progress_reaches_the_end(images, tmp_path, capsys):
 def test_bundled_data_need_no_download(tmp_path):
     assert get("Digits", tmp_path / "never", progress=False) == tmp_path / "never"
     assert not (tmp_path / "never").exists()
+
+
+# Archives that are unpacked whole.
+
+
+def packed(entries: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as target:
+        for name, body in entries.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(body)
+            target.addfile(entry, io.BytesIO(body))
+    return content.getvalue()
+
+
+def archived(server, body: bytes) -> Dataset:
+    """A data set like CIFAR-10, on the server."""
+    server.bodies["cifar.tar.gz"] = body
+    file = dataclasses.replace(
+        dataset("cifar10").files[0],
+        url=server.url + "cifar.tar.gz",
+        md5=hashlib.md5(body).hexdigest(),
+    )
+    return dataclasses.replace(dataset("cifar10"), files=(file,))
+
+
+RECORDS = {f"data_batch_{k}.bin": bytes([k]) + bytes(3_072) for k in range(1, 6)}
+RECORDS["test_batch.bin"] = bytes(3_073)
+
+
+@pytest.mark.parametrize("top", ["", "./", "cifar-10-batches-bin/"])
+def test_an_archive_is_unpacked_once(server, tmp_path, top):
+    published = archived(server, packed({top + name: body for name, body in RECORDS.items()}))
+    for _ in range(2):
+        fetch(published, tmp_path, progress=False)
+    assert server.asked == ["cifar.tar.gz"]
+    assert everything(tmp_path) == {
+        Path("cifar-10-batches-bin") / name: body for name, body in RECORDS.items()
+    }
+    assert len(load("cifar10", tmp_path).test) == 1
+
+
+def test_an_archive_of_another_md5_leaves_nothing(server, tmp_path):
+    published = archived(server, packed(RECORDS))
+    server.bodies["cifar.tar.gz"] = packed(RECORDS | {"more.bin": b""})
+    with pytest.raises(
+        ValueError, match=rf"not the published file: expected md5 {'.' * 32}, found"
+    ):
+        fetch(published, tmp_path, progress=False)
+    assert everything(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (RECORDS | {"../outside.bin": b"x"}, "'../outside.bin', which lies outside"),
+        ({"else.bin": b"x"}, "has no test_batch.bin in it"),
+    ],
+)
+def test_an_archive_with_something_else_leaves_nothing(server, tmp_path, entries, message):
+    with pytest.raises(ValueError, match=message):
+        fetch(archived(server, packed(entries)), tmp_path / "new", progress=False)
+    assert everything(tmp_path) == {}
+
+
+def test_what_cannot_be_fetched_says_where_to_get_it(tmp_path):
+    with pytest.raises(ValueError, match="imagenet cannot be fetched for you: get it from https"):
+        get("imagenet", tmp_path)
+    (tmp_path / "imagenet" / "train").mkdir(parents=True)
+    assert get("imagenet", tmp_path) == tmp_path
 
 
 def test_unknown_name():

@@ -100,7 +100,7 @@ def test_other_integers_are_refused():
 def test_by_name():
     assert encoder("Latency", steps=16, threshold=0.5) == Latency(16, 0.5)
     assert encoder("direct") == Direct()
-    assert set(ENCODERS) == {"direct", "repeat", "poisson", "latency", "filterbank"}
+    assert set(ENCODERS) == {*("direct", "repeat", "poisson", "latency", "filterbank", "frames")}
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,21 @@ def test_bad_names_and_values(name, params, message):
 def test_steps_that_are_no_number(steps):
     with pytest.raises(TypeError, match="expected steps as a whole number, got"):
         encoder("latency", steps=steps)
+
+
+def test_each_channel_by_its_own_statistics():
+    images = torch.rand(2, 3, 4, 4)
+    mean, std = [0.1, 0.2, 0.3], [1.0, 2.0, 4.0]
+    expected = torch.stack([(images[:, c] - mean[c]) / std[c] for c in range(3)], 1)
+    x, _ = encoder("direct", mean=mean, std=std)(images)
+    assert torch.equal(x[0], expected)
+    repeated, _ = encoder("repeat", steps=2, mean=mean, std=std)(images)
+    assert torch.equal(repeated[1], expected)
+    assert encoder("direct", mean=mean, std=std) == encoder("direct", mean=(0.1, 0.2, 0.3), std=std)
+
+
+def test_statistics_of_other_channels_are_refused():
+    with pytest.raises(ValueError, match=r"images of 3 channels.* got 1"):
+        encoder("direct", mean=[0.1, 0.2, 0.3])(torch.rand(2, 1, 4, 4))
+    with pytest.raises(ValueError, match="std above 0"):
+        encoder("direct", std=[1.0, 0.0, 1.0])

@@ -53,6 +53,24 @@ def test_any_prefix_is_balanced(spoken_dir):
     assert train.y[:60].bincount().tolist() == [6] * 10
 
 
+@pytest.mark.parametrize(("number", "speaker"), [(0, "george"), (4, "theo")])
+def test_one_speaker_held_out(spoken_dir, number, speaker):
+    splits = load("fsdd", spoken_dir, hold_out=speaker)
+    assert splits.fingerprint not in ("", load("fsdd", spoken_dir).fingerprint)
+    others = set(range(6)) - {number}
+    every = set(range(50))
+    for split, speakers, takes in (
+        (splits.test, {number}, every),
+        (splits.validation, others, set(range(5, 10))),
+        (splits.train, others, every - set(range(5, 10))),
+    ):
+        items = told(split)
+        assert set(items) == {(d, s, t) for d in range(10) for s in speakers for t in takes}
+        assert len(items) == len(set(items))
+        assert split.y.tolist() == [digit for digit, _, _ in items]
+        assert split.lengths.tolist() == [303 + 5 * take for _, _, take in items]
+
+
 def test_waveforms_and_lengths(spoken_dir):
     train = load("fsdd", spoken_dir).train
     assert train.x.dtype == torch.float32

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from picojoule.data import dataset, load
+from fuzzing import read_or_refused
+from picojoule.data import dataset, idx, load
 
 RAW = Path("FashionMNIST") / "raw"
 IMAGES = "train-images-idx3-ubyte"
@@ -134,3 +137,21 @@ def test_published_size_with_other_bytes_is_refused(idx_dir):
         other.check(digest, len(content), path)
     for part in (str(path), digest, published.content_sha256):
         assert part in str(caught.value)
+
+
+@given(
+    head=st.sampled_from([b"", b"\x00\x00\x08", b"\x00\x00\x08\x01\x00\x00\x00\x02"]),
+    rest=st.binary(max_size=40),
+)
+def test_any_bytes_are_read_or_refused(head, rest):
+    found = read_or_refused(lambda: idx.parse(head + rest, Path("images")), "images")
+    assert found is None or found.numel() <= len(rest)
+
+
+@given(content=st.binary(max_size=60), at=st.integers(0, 59))
+def test_any_packed_bytes_are_read_or_refused(tmp_path_factory, content, at):
+    path = tmp_path_factory.getbasetemp() / "fuzz.gz"
+    packed = bytearray(gzip.compress(content))
+    packed[at % len(packed)] ^= 255
+    path.write_bytes(packed)
+    read_or_refused(lambda: idx.content(path), "fuzz.gz")

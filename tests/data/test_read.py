@@ -19,22 +19,48 @@ def parts(splits: Splits) -> tuple[Split, Split, Split]:
 
 
 def test_table_is_complete():
-    assert set(DATASETS) == {"digits", "mnist", "fashion-mnist", "fsdd"}
+    assert set(DATASETS) == {
+        *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "fsdd"),
+        *("speech-commands", "speech-commands-12", "shd", "ssc", "nmnist", "dvs-gesture"),
+        "cifar10-dvs",
+    }
     for name, entry in DATASETS.items():
         assert entry.name == name
-        assert entry.classes == 10
+        assert len(set(entry.labels)) == entry.classes
         for text in (entry.description, entry.licence, entry.citation):
             assert text
             assert "\n" not in text
+        assert len(entry.inputs) == {"image": 3, "audio": 0}.get(entry.modality, len(entry.inputs))
+        assert (entry.mean is None) == (entry.std is None) == (entry.modality != "image")
+        assert (entry.rate_hz is None) == (entry.modality != "audio")
+        # It comes with a package, is fetched, or its page says how it is.
+        assert (entry.format == "bundled") + bool(entry.files) + bool(entry.page) == 1
         for file in entry.files:
             assert file.url.startswith("http")
-            assert re.fullmatch("[0-9a-f]{64}", file.content_sha256)
-            assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+            for digest in (file.sha256, file.content_sha256):
+                assert digest is None or re.fullmatch("[0-9a-f]{64}", digest)
+            assert file.md5 is None or re.fullmatch("[0-9a-f]{32}", file.md5)
+            assert file.checksum or file.content_sha256
 
 
 def test_unknown_name_names_the_nearest():
     with pytest.raises(ValueError, match="unknown data set 'fashion_mnits': did you mean 'fashion"):
         load("fashion_mnits")
+
+
+def test_what_has_to_be_fetched_by_hand_says_from_where(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no dvs-gesture in .*get it from https://research"
+    ) as told:
+        load("dvs-gesture", tmp_path)
+    assert f"so that there is {tmp_path / 'DvsGesture'}" in str(told.value)
+
+
+def test_only_speakers_that_are_there_can_be_held_out(tmp_path):
+    with pytest.raises(ValueError, match="no speaker 'jack' to hold out: it has george, jackson"):
+        load("fsdd", tmp_path, hold_out="jack")
+    with pytest.raises(ValueError, match="it names none"):
+        load("digits", hold_out="jackson")
 
 
 def test_no_folder_named(monkeypatch):
@@ -133,18 +159,19 @@ def test_split_refuses_parts_of_unequal_size():
 
 
 @needs_real
-@pytest.mark.parametrize("name", ["fashion-mnist", "fsdd", "mnist"])
+@pytest.mark.parametrize("name", ["fashion-mnist", "fsdd", "mnist", "cifar10"])
 def test_real_data_are_the_published_ones(name, caplog):
     try:
         splits = load(name, REAL)
     except ValueError as error:
-        if "no mnist in" in str(error):
+        if f"no {name} in" in str(error):
             pytest.skip(str(error))
         raise
     assert tuple(map(len, parts(splits))) == dataset(name).sizes
     assert "results do not compare" not in caplog.text
     entry = dataset(name)
     if entry.mean is not None:
-        pixels = splits.train.x.float() / 255
-        assert entry.mean == pytest.approx(float(pixels.mean()), abs=2e-3)
-        assert entry.std == pytest.approx(float(pixels.std()), abs=2e-3)
+        pixels = (splits.train.x.float() / 255).transpose(0, 1).flatten(1)
+        for known, found in ((entry.mean, pixels.mean(1)), (entry.std, pixels.std(1))):
+            known = known if isinstance(known, tuple) else (known,)
+            assert known == pytest.approx(found.tolist(), abs=2e-3)

@@ -10,12 +10,14 @@ from all_networks import CLASSES, NETWORKS
 from picojoule import networks
 from picojoule.energy import Meter, load_chip
 from picojoule.neurons import LIF, Neuron, detach
+from picojoule.streaming import stream
+from stream_cases import flat
 
-every = pytest.mark.parametrize("case", NETWORKS, ids=lambda case: f"{case.name}{case.inputs}")
+every = pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case.title)
 moving = pytest.mark.parametrize(
     "case",
     [case for case in NETWORKS if not case.static],
-    ids=lambda case: f"{case.name}{case.inputs}",
+    ids=lambda case: case.title,
 )
 
 
@@ -53,6 +55,20 @@ def test_two_halves_are_the_whole(case, split):
     assert torch.allclose(torch.cat([first, second]), whole, atol=1e-6)
 
 
+@moving
+def test_a_stream_is_the_network(case):
+    net, x = case.make().double().eval(), case.data().double()
+    whole, last = net(x)
+    run = stream(net)
+    assert torch.allclose(torch.stack([run(step) for step in x]), whole, atol=1e-9)
+    found, expected = flat(run.state), flat(last)
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-9)
+    run.state = net(x[:2])[1]
+    assert torch.allclose(torch.stack([run(step) for step in x[2:]]), whole[2:], atol=1e-9)
+
+
 @every
 def test_a_sample_does_not_see_its_neighbours(case):
     net, x = case.make().eval(), case.data()
@@ -70,13 +86,19 @@ def test_every_layer_fires_and_every_weight_has_a_gradient(case):
         out, _ = net(x)
     out.square().sum().backward()
     fired = {name: done.spike.item() for name, done in meter.counts.items() if "spike" in has(done)}
-    assert len(fired) == sum(isinstance(m, Neuron) and m.output == "events" for m in net)
+    assert len(fired) == len(firing(net))
     assert all(fired.values())
     assert torch.isfinite(x.grad).all()
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:
             assert torch.isfinite(parameter.grad).all(), name
             assert parameter.grad.any(), name
+
+
+def firing(net):
+    """The names of the layers of neurons that fire; what is inside one is part of it."""
+    names = {n: m for n, m in net.named_modules() if isinstance(m, Neuron) and m.output != "analog"}
+    return [name for name in names if name.rpartition(".")[0] not in names]
 
 
 def has(done):
@@ -144,7 +166,10 @@ def test_the_neuron_asked_for_is_the_one_inside(case):
 
 @every
 def test_silence_costs_the_floor(case):
-    net = case.make(neuron=lambda size: LIF(size, threshold=1e6)).eval()
+    net = case.make().eval()
+    for name, parameter in net.named_parameters():
+        if name.endswith("threshold"):
+            parameter.data.fill_(1e6)
     energy = energy_of(net, case.data())
     assert energy.total.item() == pytest.approx(energy.floor.item(), rel=1e-12)
     loud = energy_of(case.make().eval(), case.data())

@@ -1,11 +1,11 @@
 """The commands ``pj`` and ``picojoule``."""
 
+import json
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.logging import RichHandler
@@ -15,12 +15,9 @@ from picojoule import __version__
 from picojoule.cli.chips import chips_app, chosen
 from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.data import data_app
+from picojoule.cli.runs import is_first, report, resumed, started
 
 # What needs torch is imported where it is used: help and completion are to be quick.
-if TYPE_CHECKING:
-    from picojoule.run import Run
-    from picojoule.run.folder import Machine
-
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -33,6 +30,13 @@ DataDir = Annotated[
     str | None,
     typer.Option(help="Folder of the data sets.", metavar="DIR", envvar="PICOJOULE_DATA"),
 ]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Data of your own: folders of pictures or sounds by class, or .npz arrays.",
+        metavar="DIR",
+    ),
+]
 
 
 def main() -> None:
@@ -41,14 +45,9 @@ def main() -> None:
         app()
     except (ValueError, TypeError, OSError, ArithmeticError) as error:
         logging.getLogger("picojoule").debug("traceback", exc_info=True)
-        if _is_first():
+        if is_first():
             ERR.print(Text(f"error: {error}", style="red"), soft_wrap=True)
         sys.exit(2)
-
-
-def _is_first() -> bool:
-    """Whether this is the first of the processes of a run: one speaks for all."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _version(wanted: bool) -> None:
@@ -96,6 +95,10 @@ def train(
         Path | None, typer.Option(help="A new folder; runs/NAME-xxxx where left out.")
     ] = None,
     data_dir: DataDir = None,
+    data: Data = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it.")
+    ] = False,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder.", metavar="RUN")
     ] = None,
@@ -118,57 +121,17 @@ def train(
         precision=precision,
     )
     overrides = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
+    overrides += ["data.skip_bad=true"] if skip_bad else []
     if resume is None:
-        _report(_start(recipe or "digits", overrides, out, machine))
+        overrides += [] if data is None else [f"data.folder={json.dumps(str(data))}"]
+        report(started(recipe or "digits", overrides, out, machine))
         return
     if recipe or overrides or out or machine != Machine(data_dir=data_dir):
         raise ValueError(
             "a run goes on as it was started: --resume takes no recipe, and no option but "
-            f"--data-dir: pj train --resume {resume}"
+            f"--data-dir and --data: pj train --resume {resume}"
         )
-    _report(_resumed(resume, data_dir))
-
-
-def _start(recipe: str, overrides: list[str], out: Path | None, machine: "Machine") -> "Run":
-    from picojoule.recipe import load_recipe
-    from picojoule.run import start
-
-    return start(load_recipe(recipe, overrides), out=out, machine=machine)
-
-
-def _resumed(folder: Path, data_dir: str | None) -> "Run":
-    from picojoule.run import resume
-
-    return resume(folder, data_dir=data_dir)
-
-
-def _report(run: "Run") -> None:
-    """Trains a run and says what came of it, on one process for all."""
-    from picojoule.cli import show
-
-    path = run.folder.path
-    if not (run.fabric.is_global_zero if run.fabric else _is_first()):
-        for _ in run.train():
-            pass
-        return
-    if run.fabric is None:
-        say(f"{path} is finished already: nothing to do")
-    else:
-        _follow(run)
-    report = run.folder.report
-    OUT.print(show.energies(report))
-    for line in (show.floor(report), show.summary(report, path)):
-        say(line)
-
-
-def _follow(run: "Run") -> None:
-    from picojoule.cli.follow import follow
-
-    try:
-        follow(run.train(), OUT)
-    except KeyboardInterrupt:
-        ERR.print(Text(f"interrupted; pj train --resume {run.folder.path} goes on"), soft_wrap=True)
-        raise typer.Exit(130) from None
+    report(resumed(resume, data_dir, data))
 
 
 @app.command()
@@ -192,6 +155,7 @@ def measure(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     data_dir: DataDir = None,
+    data: Data = None,
 ) -> None:
     """Price a trained run again on its test set, for one or more chips."""
     from picojoule.cli import show
@@ -202,12 +166,12 @@ def measure(
     trained = load(run)
     names = chip or [trained.recipe.budget.chip]
     every = "all" in names
-    report = trained.measure(chosen(names), data_dir=data_dir, convention=convention)
+    measured = trained.measure(chosen(names), data_dir=data_dir, data=data, convention=convention)
     if as_json:
-        OUT.out(report.to_json(), end="", highlight=False)
+        OUT.out(measured.to_json(), end="", highlight=False)
         return
-    OUT.print(show.compared(report) if every else show.energies(report))
-    say(show.summary(report, run, energies=not every))
+    OUT.print(show.compared(measured) if every else show.energies(measured))
+    say(show.summary(measured, run, energies=not every))
 
 
 @app.command()

@@ -4,6 +4,7 @@ import difflib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -105,10 +106,16 @@ def _energy(price: Price) -> str:
 
 def data_sets() -> Group:
     """What data sets there are, and whose they are."""
-    lines: list[RenderableType] = []
+    rows = [
+        (one.name, one.modality, f"{one.classes:,}", " + ".join(f"{size:,}" for size in one.sizes))
+        for one in DATASETS.values()
+    ]
+    columns = ("name", "modality", "classes", "training + validation + test")
+    lines: list[RenderableType] = [listing("data sets", columns, rows)]
     for one in DATASETS.values():
-        items = f"{sum(one.sizes):,} items, licence: {one.licence}"
-        lines += _entry(f"{one.name}: {one.description}", (items, one.citation))
+        where = one.page and f"to be fetched by hand: {one.page}"
+        about = (f"licence: {one.licence}", one.citation, where or "")
+        lines += _entry(f"{one.name}: {one.description}", about)
     return Group(*lines)
 
 
@@ -118,9 +125,15 @@ def networks() -> Table:
     for name, builder in NETWORKS.items():
         parameters = inspect.signature(builder).parameters.values()
         own = [p for p in parameters if p.name not in ("inputs", "classes", "neuron")]
-        options = ", ".join(f"{p.name}={p.default}" for p in own)
+        options = ", ".join(f"{p.name}={p.default}{_others(p)}" for p in own)
         rows.append((name, options, (inspect.getdoc(builder) or "").split("\n")[0]))
     return listing("networks", ("name", "options", "description"), rows)
+
+
+def _others(parameter: inspect.Parameter) -> str:
+    """What else an option may be, where that is one of a few words."""
+    words = [word for word in get_args(parameter.annotation) if isinstance(word, str)]
+    return "".join(f" or {word}" for word in words if word != parameter.default)
 
 
 def prediction(found: Prediction, chip_name: str) -> str:

@@ -87,6 +87,6 @@ class _Collate:
         return self.encoder.kind
 
     def __call__(self, batch: Any) -> Batch:
-        x = batch.x if self.augment is None else self.augment(batch.x)
+        x = batch.x if self.augment is None else self.augment(batch.x, batch.lengths)
         steps, lengths = self.encoder(x, batch.lengths)
         return steps, batch.y, lengths

@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from picojoule.data import fsdd, idx
+from picojoule.data.archive import unpack
 from picojoule.data.record import Dataset, File
 from picojoule.data.registry import dataset as named
 
@@ -51,19 +51,30 @@ def get(name: str, data_dir: str | Path, progress: bool = True) -> Path:
 def fetch(dataset: Dataset, data_dir: Path, progress: bool = True) -> Path:
     """As ``get``, for a data set that is described by the caller."""
     if dataset.format == "bundled":
-        logger.info("%s comes with an installed package: nothing to fetch", dataset.name)
         return data_dir
+    if not dataset.files:
+        place = data_dir / dataset.folder
+        if (place / dataset.marker).exists():
+            return data_dir
+        raise ValueError(
+            f"{dataset.name} cannot be fetched for you: get it from {dataset.page}, so that there "
+            f"is {place / dataset.marker}"
+        )
     data_dir.mkdir(parents=True, exist_ok=True)
     for file in dataset.files:
         if not _is_whole(file, dataset, data_dir):
             archive = _download(file, data_dir, progress)
             if dataset.format == "wav":
-                _unpack(archive, dataset, data_dir)
+                _take_recordings(archive, dataset, data_dir)
+            elif file.gives:
+                _take_all(archive, file, data_dir / dataset.folder)
     return data_dir
 
 
 def _is_whole(file: File, dataset: Dataset, data_dir: Path) -> bool:
     """Whether the file's content is there, as it was published."""
+    if file.gives:
+        return (data_dir / dataset.folder / file.gives).exists()
     try:
         if dataset.format == "wav":
             folder = fsdd.find(data_dir)
@@ -81,15 +92,16 @@ def _download(file: File, data_dir: Path, progress: bool) -> Path:
     place = data_dir / file.path
     # Pooch writes to a temporary name beside the place and moves it there when the download
     # returned without an error.
+    known = None if file.checksum is None else ":".join(file.checksum)
     store = pooch.create(
-        path=data_dir, base_url="", registry={file.path: file.sha256}, urls={file.path: file.url}
+        path=data_dir, base_url="", registry={file.path: known}, urls={file.path: file.url}
     )
 
     def download(url: str, output: str, _: object) -> None:
         with _bar(place.name, progress) as bar:
             _transfer(url, output, place, bar)
-        if file.sha256 is not None:
-            _compare(Path(output), file, place)
+        if file.checksum is not None:
+            _compare(Path(output), file, place, *file.checksum)
 
     # A bar says it already, or nobody wants to know.
     told, level = pooch.get_logger(), pooch.get_logger().level
@@ -122,50 +134,60 @@ def _reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _compare(output: Path, file: File, place: Path) -> None:
-    found = pooch.file_hash(str(output), alg="sha256")
-    if found != file.sha256:
+def _compare(output: Path, file: File, place: Path, algorithm: str, expected: str) -> None:
+    found = pooch.file_hash(str(output), alg=algorithm)
+    if found != expected:
         raise ValueError(
-            f"{place.name} from {file.url} is not the published file: expected sha256 "
-            f"{file.sha256}, found {found} ({output.stat().st_size} bytes); nothing of it was "
+            f"{place.name} from {file.url} is not the published file: expected {algorithm} "
+            f"{expected}, found {found} ({output.stat().st_size} bytes); nothing of it was "
             f"kept. Try again; if it stays so, fetch it by other means and put it at {place}"
         )
 
 
-def _unpack(archive: Path, dataset: Dataset, data_dir: Path) -> None:
+def _take_recordings(archive: Path, dataset: Dataset, data_dir: Path) -> None:
     """Puts the recordings of an archive, all seen to be whole, in their place; removes it."""
+    with _unpacked(archive, data_dir) as folder:
+        first = next(fsdd.recordings()).file
+        source = next((path.parent for path in sorted(folder.rglob(first))), folder)
+        found = fsdd.digest(fsdd.read_all(source))
+        expected = dataset.files[0].content_sha256
+        if found != expected:
+            raise ValueError(
+                f"the recordings in {archive.name} from {dataset.files[0].url} are not the "
+                f"published ones: expected sha256 {expected} of their samples, found {found}; "
+                "nothing of it was kept. Try again"
+            )
+        place = data_dir / fsdd.FOLDER
+        place.mkdir(parents=True, exist_ok=True)
+        for recording in fsdd.recordings():
+            os.replace(source / recording.file, place / recording.file)
+
+
+def _take_all(archive: Path, file: File, place: Path) -> None:
+    """Puts all that lies beside ``file.gives`` in its place, that last; removes the archive."""
+    with _unpacked(archive, place.parent) as folder:
+        found = min(folder.rglob(file.gives), key=lambda path: len(path.parts), default=None)
+        if found is None:
+            raise ValueError(
+                f"{archive.name} from {file.url} has no {file.gives} in it; nothing of it was kept"
+            )
+        place.mkdir(parents=True, exist_ok=True)
+        for entry in sorted(found.parent.iterdir(), key=lambda path: path == found):
+            target = place / entry.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(entry, target)
+
+
+@contextmanager
+def _unpacked(archive: Path, beside: Path) -> Iterator[Path]:
+    """A folder with what is in an archive, which is removed in any case."""
     try:
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".unpacking-") as unpacked:
-            _extract(archive, Path(unpacked))
-            found = fsdd.digest(fsdd.read_all(Path(unpacked)))
-            expected = dataset.files[0].content_sha256
-            if found != expected:
-                raise ValueError(
-                    f"the recordings in {archive.name} from {dataset.files[0].url} are not the "
-                    f"published ones: expected sha256 {expected} of their samples, found {found}; "
-                    "nothing of it was kept. Try again"
-                )
-            place = data_dir / fsdd.FOLDER
-            place.mkdir(parents=True, exist_ok=True)
-            for recording in fsdd.recordings():
-                os.replace(Path(unpacked) / recording.file, place / recording.file)
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".unpacking-") as folder:
+            unpack(archive, Path(folder))
+            yield Path(folder)
     finally:
         archive.unlink()
-
-
-def _extract(archive: Path, folder: Path) -> None:
-    wanted = {recording.file for recording in fsdd.recordings()}
-    try:
-        with zipfile.ZipFile(archive) as members:
-            for member in members.infolist():
-                name = Path(member.filename).name
-                if name in wanted:
-                    with members.open(member) as source, (folder / name).open("wb") as target:
-                        shutil.copyfileobj(source, target)
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"{archive.name} is no whole zip archive ({error}); nothing of it was kept. Try again"
-        ) from error
 
 
 class _Bar:

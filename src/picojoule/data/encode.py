@@ -1,6 +1,7 @@
 """How an image becomes input in time."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -14,11 +15,12 @@ class Encoder(ABC):
     """Turns raw items into what arrives step by step.
 
     Attributes:
-        kind: What a network's input is to the meter: ``events`` (0 or 1) or ``analog``.
+        kind: What a network's input is to the meter: ``events`` (0 or 1), ``levels`` (whole numbers
+            of events) or ``analog``.
         steps: How many steps every item has, or None where they differ.
     """
 
-    kind: ClassVar[Literal["events", "analog"]]
+    kind: ClassVar[Literal["events", "levels", "analog"]]
     steps: int | None
 
     def prepare(self, split: Split) -> Split:
@@ -46,24 +48,24 @@ class Direct(Encoder):
     For a network that repeats it after its first layers.
 
     Args:
-        mean: Of the training images in 0..1.
-        std: Of the training images in 0..1.
+        mean: Of the training images in 0..1, one for all channels or one each.
+        std: Of the training images in 0..1, likewise.
 
     Raises:
         ValueError: For a ``std`` that is not above 0.
     """
 
     kind: ClassVar[Literal["events", "analog"]] = "analog"
-    mean: float = 0.0
-    std: float = 1.0
+    mean: float | Sequence[float] = 0.0
+    std: float | Sequence[float] = 1.0
     steps: int = field(default=1, init=False)
 
     def __post_init__(self) -> None:
-        _check_positive("std", self.std)
+        _own_statistics(self)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encodes images ``[B, C, H, W]`` as ``[1, B, C, H, W]``."""
-        return ((unit(x) - self.mean) / self.std).unsqueeze(0), lengths
+        return _normalised(x, self.mean, self.std).unsqueeze(0), lengths
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class Repeat(Encoder):
 
     Args:
         steps: How often.
-        mean: Of the training images in 0..1.
-        std: Of the training images in 0..1.
+        mean: Of the training images in 0..1, one for all channels or one each.
+        std: Of the training images in 0..1, likewise.
 
     Raises:
         ValueError: For less than one step, or a ``std`` that is not above 0.
@@ -81,16 +83,16 @@ class Repeat(Encoder):
 
     kind: ClassVar[Literal["events", "analog"]] = "analog"
     steps: int
-    mean: float = 0.0
-    std: float = 1.0
+    mean: float | Sequence[float] = 0.0
+    std: float | Sequence[float] = 1.0
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
-        _check_positive("std", self.std)
+        _own_statistics(self)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encodes images ``[B, C, H, W]`` as ``[T, B, C, H, W]``, all steps one piece of memory."""
-        image = (unit(x) - self.mean) / self.std
+        image = _normalised(x, self.mean, self.std)
         return image.expand(self.steps, *image.shape), lengths
 
 
@@ -182,6 +184,36 @@ def check_count(name: str, value: object) -> None:
         raise ValueError(f"expected {name} of at least 1, got {value}")
 
 
-def _check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"expected {name} above 0, got {value}")
+def _own_statistics(encoder: "Direct | Repeat") -> None:
+    """Keeps mean and std as numbers or tuples of them, so that equal ones are equal.
+
+    Raises:
+        ValueError: For a ``std`` that is not above 0.
+    """
+    for name in ("mean", "std"):
+        value = getattr(encoder, name)
+        if isinstance(value, Sequence):
+            object.__setattr__(encoder, name, tuple(map(float, value)))
+    every = encoder.std if isinstance(encoder.std, Sequence) else (encoder.std,)
+    if not every or not all(value > 0 for value in every):
+        raise ValueError(f"expected std above 0, got {encoder.std}")
+
+
+def _normalised(x: Tensor, mean: float | Sequence[float], std: float | Sequence[float]) -> Tensor:
+    return (unit(x) - _by_channel(mean, x)) / _by_channel(std, x)
+
+
+def _by_channel(value: float | Sequence[float], x: Tensor) -> float | Tensor:
+    """A number for all, or a tensor ``[C, 1, 1]`` for images ``[B, C, H, W]``.
+
+    Raises:
+        ValueError: For another number of channels.
+    """
+    if not isinstance(value, Sequence):
+        return value
+    if len(value) not in (1, x.shape[1]):
+        raise ValueError(
+            f"expected images of {len(value)} channels, as the encoder's mean and std are of, got "
+            f"{x.shape[1]}"
+        )
+    return torch.tensor(value).view(-1, 1, 1)

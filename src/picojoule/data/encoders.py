@@ -7,6 +7,7 @@ from types import MappingProxyType
 from picojoule._names import unknown
 from picojoule.data.encode import Direct, Encoder, Latency, Poisson, Repeat
 from picojoule.data.filterbank import Filterbank
+from picojoule.data.frames import Frames
 
 ENCODERS: Mapping[str, type[Encoder]] = MappingProxyType(
     {
@@ -15,6 +16,7 @@ ENCODERS: Mapping[str, type[Encoder]] = MappingProxyType(
         "poisson": Poisson,
         "latency": Latency,
         "filterbank": Filterbank,
+        "frames": Frames,
     }
 )
 

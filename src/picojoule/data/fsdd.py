@@ -1,17 +1,17 @@
 """The Free Spoken Digit Dataset: one file per recording, ``{digit}_{speaker}_{take}.wav``."""
 
 import hashlib
-import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import soundfile
 import torch
 from torch import Tensor
 
 from picojoule.data.record import Dataset
-from picojoule.data.split import Split, Splits
+from picojoule.data.split import Parts, Split, Splits
+from picojoule.data.wavs import read_wav
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 TAKES = 50
@@ -48,39 +48,6 @@ def find(data_dir: Path) -> Path | None:
     return None
 
 
-def read_wav(path: Path, rate_hz: int = 8_000) -> Tensor:
-    """The samples of a mono 16-bit wav file.
-
-    Args:
-        path: The file.
-        rate_hz: Samples per second that it must have.
-
-    Shape:
-        ``[S]`` int16.
-
-    Raises:
-        ValueError: For a file that is missing, truncated, no wav file, of another rate or with
-            several channels; the message names it.
-    """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ValueError(f"there is no recording {path}") from error
-    announced = int.from_bytes(raw[4:8], "little") + 8
-    if raw[:4] == b"RIFF" and len(raw) < announced:
-        raise ValueError(f"{path} is truncated: it has {len(raw)} of {announced} bytes")
-    try:
-        samples, rate = soundfile.read(io.BytesIO(raw), dtype="int16")
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path} is no wav file that can be read: {error.error_string}") from error
-    if rate != rate_hz or samples.ndim != 1:
-        channels = 1 if samples.ndim == 1 else samples.shape[1]
-        raise ValueError(
-            f"{path}: expected mono at {rate_hz} Hz, found {channels} channel(s) at {rate} Hz"
-        )
-    return torch.from_numpy(samples)
-
-
 def read_all(folder: Path) -> list[Tensor]:
     """The samples of all recordings in the order of ``recordings()``, ``[S]`` int16 each.
 
@@ -100,32 +67,68 @@ def digest(waves: list[Tensor]) -> str:
     return total.hexdigest()
 
 
-def read(data_dir: Path, dataset: Dataset) -> Splits | None:
-    """The three splits as waveforms, or None where the data folder has no recordings.
+def read(folder: Path, dataset: Dataset) -> Parts:
+    """The three splits as waveforms.
 
     Shape:
-        ``x`` ``[N, S]`` float32 in -1..1, zero after the end of each; ``lengths`` ``[N]`` in
-        samples.
+        ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
 
     Raises:
         ValueError: For a missing, damaged or foreign recording; the message names it, or the
             folder.
     """
-    folder = find(data_dir)
-    if folder is None:
-        return None
     waves = read_all(folder)
     dataset.files[0].check(digest(waves), sum(2 * len(wave) for wave in waves), folder)
     items = list(zip(recordings(), waves, strict=True))
     test = [item for item in items if item[0].take in _TEST_TAKES]
     validation = [item for item in items if item[0].take in _VALIDATION_TAKES]
     train = [item for item in items if item[0].take >= _VALIDATION_TAKES.stop]
-    return Splits(_split(train), _split(validation), _split(test))
+    return Parts(_split(train), _split(validation), _split(test))
+
+
+def held_out(splits: Splits, speaker: str) -> Splits:
+    """The same recordings with all of one speaker as the test set.
+
+    The validation set is that of the other speakers; what else there is of them is trained on.
+
+    Args:
+        splits: As the publisher divides them.
+        speaker: One of ``SPEAKERS``.
+    """
+    # The speakers take turns, see ``recordings``.
+    number = SPEAKERS.index(speaker)
+    parts = (splits.test, splits.validation, splits.train)
+    is_theirs = [torch.arange(len(part)) % len(SPEAKERS) == number for part in parts]
+    theirs = [part.at(mask.nonzero()[:, 0]) for part, mask in zip(parts, is_theirs, strict=True)]
+    test, validation, train = (
+        part.at((~mask).nonzero()[:, 0]) for part, mask in zip(parts, is_theirs, strict=True)
+    )
+    divided = Splits(_joined([test, train]), validation, _joined(theirs))
+    known = splits.fingerprint
+    if not known:
+        return divided
+    parts = {"train": divided.train, "validation": validation, "test": divided.test}
+    return Splits(
+        **{
+            name: replace(part, fingerprint=f"{known} {name} without {speaker}")
+            for name, part in parts.items()
+        }
+    )
 
 
 def _split(items: list[tuple[Recording, Tensor]]) -> Split:
     lengths = torch.tensor([len(wave) for _, wave in items])
-    x = torch.zeros(len(items), int(lengths.max()))
+    x = torch.zeros(len(items), int(lengths.max()), dtype=torch.int16)
     for row, (_, wave) in zip(x, items, strict=True):
-        row[: len(wave)] = wave.float() / 32_768
+        row[: len(wave)] = wave
     return Split(x, torch.tensor([recording.digit for recording, _ in items]), lengths)
+
+
+def _joined(parts: list[Split]) -> Split:
+    x = torch.zeros(sum(map(len, parts)), max(part.x.shape[1] for part in parts))
+    lengths = torch.cat([part.lengths for part in parts if part.lengths is not None])
+    first = 0
+    for part in parts:
+        x[first : first + len(part), : part.x.shape[1]] = part.x
+        first += len(part)
+    return Split(x, torch.cat([part.y for part in parts]), lengths)

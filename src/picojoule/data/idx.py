@@ -5,13 +5,14 @@ import hashlib
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from picojoule.data.record import Dataset, File
-from picojoule.data.split import Split
+from picojoule.data.split import Parts, Split
 
 
 def find(data_dir: Path, file: File) -> Path | None:
@@ -61,18 +62,19 @@ def parse(raw: bytes, path: Path) -> Tensor:
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].view(shape)
 
 
-def read(data_dir: Path, dataset: Dataset) -> tuple[Split, Split] | None:
-    """Training and test items, or None where a file of the data set is missing.
+def read(paths: Sequence[Path], dataset: Dataset) -> Parts:
+    """Training and test items.
+
+    Args:
+        paths: Of the files of the data set, in their order.
+        dataset: Which one it is.
 
     Raises:
         ValueError: For a damaged, truncated or foreign file; the message names it.
     """
-    paths = [path for file in dataset.files if (path := find(data_dir, file)) is not None]
-    if len(paths) < len(dataset.files):
-        return None
     arrays = [_array(path, file) for path, file in zip(paths, dataset.files, strict=True)]
     train = _pair(arrays[0], arrays[1], paths[0], paths[1], dataset)
-    return train, _pair(arrays[2], arrays[3], paths[2], paths[3], dataset)
+    return Parts(train, None, _pair(arrays[2], arrays[3], paths[2], paths[3], dataset))
 
 
 def _array(path: Path, file: File) -> Tensor:

@@ -1,35 +1,52 @@
 """A named data set, read and divided in three."""
 
+import logging
 import os
 import shlex
 from pathlib import Path
 
 import torch
 
-from picojoule.data import fsdd, idx
+from picojoule.data import cache, fsdd
+from picojoule.data.bad import Bad
+from picojoule.data.divide import divided
 from picojoule.data.record import Dataset
 from picojoule.data.registry import dataset as named
-from picojoule.data.split import Split, Splits, hold_out
+from picojoule.data.sources import Source, source
+from picojoule.data.split import Split, Splits
+from picojoule.data.split import hold_out as divide
+
+logger = logging.getLogger(__name__)
 
 VARIABLE = "PICOJOULE_DATA"
 
 
-def load(name: str, data_dir: str | Path | None = None) -> Splits:
-    """Reads a named data set.
+def load(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    hold_out: str | None = None,
+    skip_bad: bool = False,
+) -> Splits:
+    """Reads a named data set, once: it is kept in the cache, and mapped into memory from there.
 
-    The test split is the publisher's own (of ``digits``, which has none, a fixed fifth). The
-    validation split is held out of the training items, the same whatever the seed of a run, and
+    The test split is the publisher's own (of ``digits``, which has none, a fixed fifth; of
+    ``imagenet``, whose labels are not public, its validation set). Where the publisher has no
+    validation split, it is held out of the training items, the same whatever the seed of a run, and
     holds the classes in the proportion of the whole.
 
     Args:
         name: One of ``DATASETS``.
         data_dir: The folder that holds the data; by default that named by the environment variable
             ``PICOJOULE_DATA``. ``digits`` needs none.
+        hold_out: A speaker whose recordings are the test set, in place of the publisher's (``fsdd``
+            alone).
+        skip_bad: Leave out recordings and pictures that cannot be read; each is logged.
 
     Returns:
-        The splits; ``x`` is ``[N, 1, 8, 8]`` float32 in 0..1 (``digits``), ``[N, 1, 28, 28]`` uint8
-        (``mnist``, ``fashion-mnist``) or ``[N, S]`` float32 in -1..1 (``fsdd``, with ``lengths`` in
-        samples).
+        The splits; ``x`` is ``[N, C, H, W]`` uint8 of images (``digits``: float32 in 0..1),
+        ``[N, S]`` of waveforms, float32 in -1..1 (``fsdd``) or int16, with ``lengths`` in samples,
+        or ``EventLists``.
 
     Raises:
         ValueError: For an unknown name, and for data that are missing, damaged or truncated; the
@@ -41,17 +58,37 @@ def load(name: str, data_dir: str | Path | None = None) -> Splits:
         torch.Size([1237, 1, 8, 8])
     """
     dataset = named(name)
+    if hold_out is not None and hold_out not in dataset.speakers:
+        who = f"it has {', '.join(dataset.speakers)}" if dataset.speakers else "it names none"
+        raise ValueError(f"{dataset.name} has no speaker '{hold_out}' to hold out: {who}")
     if dataset.format == "bundled":
         return _digits(dataset)
     folder = _folder(dataset, data_dir)
-    remedy = f"fetch it with `{command(dataset, folder)}`"
+    found = source(folder, dataset)
+    if found is None:
+        raise ValueError(f"no {dataset.name} in {folder}: {remedy(dataset, folder)}")
     try:
-        splits = fsdd.read(folder, dataset) if dataset.format == "wav" else _images(folder, dataset)
-    except ValueError as error:
-        raise ValueError(f"{error}: {remedy}") from error
-    if splits is None:
-        raise ValueError(f"no {dataset.name} in {folder}: {remedy}")
-    return splits
+        splits = _kept(found, dataset, skip_bad)
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{error}: {remedy(dataset, folder)}") from error
+    sizes = tuple(map(len, (splits.train, splits.validation, splits.test)))
+    if sizes != dataset.sizes:
+        logger.warning(
+            "%s has %d + %d + %d items (training, validation, test), where %d + %d + %d were "
+            "published: results do not compare",
+            *(dataset.name, *sizes, *dataset.sizes),
+        )
+    if dataset.format == "wav":
+        splits = splits.map(_as_float)
+    return splits if hold_out is None else fsdd.held_out(splits, hold_out)
+
+
+def remedy(dataset: Dataset, data_dir: Path | None) -> str:
+    """What to do to have a data set."""
+    if not dataset.files:
+        folder = Path("DIR" if data_dir is None else data_dir)
+        return f"get it from {dataset.page}, so that there is {folder / dataset.folder}"
+    return f"fetch it with `{command(dataset, data_dir)}`"
 
 
 def command(dataset: Dataset, data_dir: Path | None) -> str:
@@ -60,24 +97,42 @@ def command(dataset: Dataset, data_dir: Path | None) -> str:
     return f"pj data get {dataset.name} --data-dir {folder}"
 
 
+def note_skipped(name: str, skipped: list[str]) -> None:
+    """Says what was left out, one by one, and how many these are."""
+    for line in skipped:
+        logger.warning("left out: %s", line)
+    if skipped:
+        logger.warning("%s: %d left out", name, len(skipped))
+
+
 def _folder(dataset: Dataset, data_dir: str | Path | None) -> Path:
     chosen = data_dir if data_dir is not None else os.environ.get(VARIABLE)
     if not chosen:
         raise ValueError(
             f"{dataset.name} is read from a data folder, and none is named: say data_dir "
-            f"(--data-dir DIR) or set {VARIABLE}; `{command(dataset, None)}` fetches it"
+            f"(--data-dir DIR) or set {VARIABLE}; {remedy(dataset, None)}"
         )
     return Path(chosen).expanduser()
 
 
-def _images(folder: Path, dataset: Dataset) -> Splits | None:
-    parts = idx.read(folder, dataset)
-    if parts is None:
-        return None
-    train, test = parts
-    share = dataset.sizes.validation / (dataset.sizes.train + dataset.sizes.validation)
-    rest, held = hold_out(train.y, round(share * len(train)))
-    return Splits(train.at(rest), train.at(held), test)
+def _kept(source: Source, dataset: Dataset, skip_bad: bool) -> Splits:
+    def make(empty: cache.Empty) -> cache.Content:
+        parts = source.read(Bad(skip_bad), empty)
+        return cache.Content(divided(parts, _share(dataset)), parts.skipped)
+
+    key = f"{cache.stamp(source.paths)} {skip_bad}"
+    place = f"{source.folder.resolve()} {dataset.name}"
+    found = cache.kept(dataset.name, place, key, make)
+    note_skipped(dataset.name, found.skipped)
+    return Splits(**found.splits)
+
+
+def _share(dataset: Dataset) -> float:
+    return dataset.sizes.validation / (dataset.sizes.train + dataset.sizes.validation)
+
+
+def _as_float(split: Split) -> Split:
+    return Split(split.x.float() / 32_768, split.y, split.lengths, fingerprint=split.fingerprint)
 
 
 def _digits(dataset: Dataset) -> Splits:
@@ -88,7 +143,7 @@ def _digits(dataset: Dataset) -> Splits:
         torch.from_numpy(images).float().view(-1, *dataset.inputs) / 16,
         torch.from_numpy(labels).long(),
     )
-    rest, test = hold_out(whole.y, dataset.sizes.test)
+    rest, test = divide(whole.y, dataset.sizes.test)
     seen = whole.at(rest)
-    train, validation = hold_out(seen.y, dataset.sizes.validation)
+    train, validation = divide(seen.y, dataset.sizes.validation)
     return Splits(seen.at(train), seen.at(validation), whole.at(test))

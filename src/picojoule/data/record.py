@@ -1,18 +1,17 @@
 """What is known of a named data set and of its files."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-logger = logging.getLogger(__name__)
+Statistic = float | tuple[float, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
     """One file to fetch, and what its content must be.
 
-    The two checksums answer two questions. ``sha256`` is that of the bytes that travel, and is None
+    ``sha256`` or ``md5``, whichever is published, is that of the bytes that travel; both are None
     where the publisher does not keep them stable. ``content_sha256`` is that of what is read from
     them (unpacked), so that a file unpacked or packed again by the user is still known for what it
     is.
@@ -21,39 +20,41 @@ class File:
         path: Where it is stored, below the data folder.
         url: Where it is fetched from.
         sha256: Of the file as it is fetched, or None.
-        content_sha256: Of the unpacked bytes (of recordings: of their 16-bit samples).
+        md5: Of the file as it is fetched, or None.
+        content_sha256: Of the unpacked bytes (of recordings: of their 16-bit samples); None where
+            it is not known.
         content_bytes: Number of unpacked bytes.
+        gives: Of an archive: a file or folder that it puts into the folder of the data set.
     """
 
     path: str
     url: str
-    sha256: str | None
-    content_sha256: str
-    content_bytes: int
+    sha256: str | None = None
+    md5: str | None = None
+    content_sha256: str | None = None
+    content_bytes: int | None = None
+    gives: str = ""
+
+    @property
+    def checksum(self) -> tuple[str, str] | None:
+        """The algorithm and what it must give, None where nothing is published."""
+        if self.sha256 is not None:
+            return "sha256", self.sha256
+        return None if self.md5 is None else ("md5", self.md5)
 
     def check(self, digest: str, size: int, where: Path) -> None:
         """Compares what was read with what was published.
 
-        Data of another size are taken for the user's own in the same format and only logged; data
-        of the published size but with other bytes are damaged, or another data set's with the same
-        file names.
+        Data of another size are taken for the user's own in the same format.
 
         Raises:
             ValueError: For the published size with other bytes.
         """
-        if digest == self.content_sha256:
-            return
-        if size == self.content_bytes:
+        if size == self.content_bytes and digest != self.content_sha256:
             raise ValueError(
                 f"{where} is damaged or belongs to another data set: expected content with sha256 "
                 f"{self.content_sha256}, found {digest}"
             )
-        logger.warning(
-            "%s: %d bytes, where %d were published: results do not compare",
-            where,
-            size,
-            self.content_bytes,
-        )
 
 
 class Sizes(NamedTuple):
@@ -71,33 +72,41 @@ class Dataset:
     Args:
         name: What it is called everywhere.
         description: One line.
-        modality: ``image`` or ``audio``.
-        format: How it is stored: ``bundled`` with scikit-learn, ``idx`` files, or ``wav`` files.
-        files: What to fetch; none where it is bundled.
+        modality: ``image``, ``audio`` or ``events``.
+        format: How it is stored: ``bundled`` with scikit-learn, or the name of its reader.
+        files: What to fetch; none where it is bundled, or where it has to be fetched by hand.
+        folder: Where its files lie, below the data folder.
+        marker: A file or folder in there by which it is known.
+        page: Where to fetch it by hand, where it cannot be fetched otherwise.
         licence: As its publisher states it.
         citation: What to cite.
         labels: The name of each class, in the order of the class numbers.
-        inputs: Shape of one item, without batch: ``(C, H, W)``; ``()`` for a waveform, which is a
-            number per sample.
+        inputs: Shape of one item, without batch: ``(C, H, W)``; ``(P, H, W)`` or ``(units,)`` of
+            events; ``()`` for a waveform, which is a number per sample.
         sizes: Number of items of each split.
-        mean: Of the training images in 0..1; None for audio.
-        std: Of the training images in 0..1; None for audio.
-        rate_hz: Samples per second; None for images.
+        mean: Of the training images in 0..1, one for all channels or one each; None for others.
+        std: Of the training images in 0..1, likewise.
+        rate_hz: Samples per second; None but for audio.
+        speakers: Who can be held out as a test set.
     """
 
     name: str
     description: str
-    modality: Literal["image", "audio"]
-    format: Literal["bundled", "idx", "wav"]
-    files: tuple[File, ...]
+    modality: Literal["image", "audio", "events"]
+    format: str
+    files: tuple[File, ...] = ()
+    folder: str = ""
+    marker: str = ""
+    page: str | None = None
     licence: str
     citation: str
     labels: tuple[str, ...]
     inputs: tuple[int, ...]
     sizes: Sizes
-    mean: float | None = None
-    std: float | None = None
+    mean: Statistic = None
+    std: Statistic = None
     rate_hz: int | None = None
+    speakers: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:

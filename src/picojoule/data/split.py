@@ -1,7 +1,9 @@
 """Items with their labels, and how some of them are held out."""
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +15,22 @@ class Split:
     """Items, their labels and, where they differ, their lengths.
 
     Args:
-        x: The items ``[N, ...]``; images are uint8 0..255 or float 0..1, waveforms float in -1..1,
-            zero after their end.
+        x: The items ``[N, ...]``; images are uint8 0..255 or float 0..1, waveforms float in -1..1
+            or int16, zero after their end. Anything with ``len(x)`` and ``x[index]`` will do:
+            recorded events are ``EventLists``.
         y: The class of each, ``[N]`` int64.
         lengths: How much of each item counts, ``[N]`` int64: in samples of a waveform, in steps
             once an encoder has prepared it. None where all of every item counts.
+        fingerprint: Of the content, where it comes from the cache; else empty.
 
     Raises:
         ValueError: Where the three do not hold the same number of items.
     """
 
-    x: Tensor
+    x: Any
     y: Tensor
     lengths: Tensor | None = None
+    fingerprint: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         for name, other in (("labels", self.y), ("lengths", self.lengths)):
@@ -55,9 +60,32 @@ class Splits:
     validation: Split
     test: Split
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the content of all three, where they come from the cache; else empty."""
+        parts = [part.fingerprint for part in (self.train, self.validation, self.test)]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest() if all(parts) else ""
+
     def map(self, function: Callable[[Split], Split]) -> "Splits":
         """The function's result for each split, as in ``load("fsdd").map(encoder.prepare)``."""
         return Splits(function(self.train), function(self.validation), function(self.test))
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a reader found on disk.
+
+    Args:
+        train: To train on; everything, where ``test`` is None.
+        validation: None where its publisher has none: it is then held out of ``train``.
+        test: None where the items are not divided at all.
+        skipped: What was left out of it, a line each.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    skipped: list[str] = field(default_factory=list)
 
 
 def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:

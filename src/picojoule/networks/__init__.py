@@ -1,6 +1,17 @@
-"""Containers and named architectures."""
+"""Containers, named architectures, and networks converted from ANNs."""
 
 from picojoule.networks.build import NETWORKS, network
-from picojoule.networks.sequential import Repeat, Sequential
+from picojoule.networks.clip import ClipFloorShift
+from picojoule.networks.convert import Conversion, convert
+from picojoule.networks.sequential import Repeat, Residual, Sequential
 
-__all__ = ["NETWORKS", "Repeat", "Sequential", "network"]
+__all__ = [
+    "NETWORKS",
+    "ClipFloorShift",
+    "Conversion",
+    "Repeat",
+    "Residual",
+    "Sequential",
+    "convert",
+    "network",
+]

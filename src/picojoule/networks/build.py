@@ -1,96 +1,31 @@
 """Networks by name."""
 
-import inspect
-import math
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
-from torch import Tensor, nn
+from torch import nn
 
 from picojoule._names import unknown
-from picojoule.networks.sequential import Repeat, Sequential
-from picojoule.neurons import LI, LIF, Neuron, Recurrent
+from picojoule.networks import options as of_builder
+from picojoule.networks.convolutional import cnn, cnn7, vgg11, vgg16
+from picojoule.networks.dense import Neurons, keyword, mlp
+from picojoule.networks.residual import resnet18, resnet19
+from picojoule.networks.sequential import Sequential
+from picojoule.neurons import LIF
 
-NeuronFactory = Callable[[int], Neuron]
+Builder = Callable[..., Sequential]
 
-
-def mlp(
-    *,
-    inputs: tuple[int, ...],
-    classes: int,
-    neuron: NeuronFactory = LIF,
-    width: int = 128,
-    layers: int = 2,
-    dropout: float = 0.0,
-) -> Sequential:
-    """Fully connected layers of neurons and a leaky readout."""
-    size = math.prod(inputs)
-    parts: list[nn.Module] = [nn.Flatten()]
-    for _ in range(layers):
-        parts += [_linear(size, width), neuron(width)]
-        parts += [nn.Dropout(dropout)] if dropout else []
-        size = width
-    return Sequential(*parts, nn.Linear(size, classes), _readout(parts))
-
-
-def keyword(
-    *,
-    inputs: tuple[int, ...],
-    classes: int,
-    neuron: NeuronFactory = LIF,
-    width: int = 128,
-    layers: int = 1,
-    dropout: float = 0.0,
-) -> Sequential:
-    """Recurrent layers of neurons and a leaky readout, for sounds."""
-    size = math.prod(inputs)
-    parts: list[nn.Module] = []
-    for _ in range(layers):
-        parts += [_linear(size, width), Recurrent(neuron(width), width)]
-        parts += [nn.Dropout(dropout)] if dropout else []
-        size = width
-    return Sequential(*parts, nn.Linear(size, classes), _readout(parts))
-
-
-def cnn(
-    *,
-    inputs: tuple[int, ...],
-    classes: int,
-    neuron: NeuronFactory = LIF,
-    width: int = 32,
-    steps: int = 4,
-) -> Sequential:
-    """Three convolutions with batch norm and one linear layer, for small static images.
-
-    The image passes the first convolution (``width / 2`` channels, stride 2) once; spikes of
-    ``steps`` steps pass the others (``width`` and ``2 width`` channels, their currents max-pooled).
-    """
-    if len(inputs) != 3 or min(inputs[1:]) < 7:
-        raise ValueError(
-            f"cnn expects inputs (channels, rows, columns) of at least 7 x 7: {inputs}"
-        )
-    if width < 2:
-        raise ValueError(f"network.width of cnn must be at least 2, got {width}")
-    channels, rows, columns = inputs
-    parts: list[nn.Module] = [
-        nn.Conv2d(channels, width // 2, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(width // 2),
-        Repeat(steps),
-        neuron(width // 2),
-    ]
-    for before, after in ((width // 2, width), (width, 2 * width)):
-        parts += [
-            nn.Conv2d(before, after, 3, padding=1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.MaxPool2d(2),
-            neuron(after),
-        ]
-    features = 2 * width * ((rows + 1) // 8) * ((columns + 1) // 8)
-    return Sequential(*parts, nn.Flatten(), nn.Linear(features, classes), _readout(parts))
-
-
-NETWORKS: dict[str, Callable[..., Sequential]] = {"mlp": mlp, "keyword": keyword, "cnn": cnn}
+NETWORKS: dict[str, Builder] = {
+    "mlp": mlp,
+    "keyword": keyword,
+    "cnn": cnn,
+    "cnn7": cnn7,
+    "vgg11": vgg11,
+    "vgg16": vgg16,
+    "resnet18": resnet18,
+    "resnet19": resnet19,
+}
 
 
 def network(
@@ -98,16 +33,19 @@ def network(
     *,
     inputs: tuple[int, ...],
     classes: int,
-    neuron: NeuronFactory = LIF,
+    neuron: Neurons = LIF,
     **options: Any,
 ) -> Sequential:
-    """Builds a named architecture.
+    """Builds a named architecture, or one of your own.
 
     Args:
-        name: One of ``NETWORKS``.
+        name: One of ``NETWORKS``, or ``"module:function"`` for a function of yours that takes
+            ``inputs``, ``classes``, ``neuron`` and the options as keywords and gives a
+            ``Sequential``, in which any layers of torch may stand.
         inputs: Shape of one step's input, without batch.
         classes: Number of outputs.
-        neuron: Makes the neurons of a layer from their number; ``LIF`` itself will do.
+        neuron: Makes the neurons of a layer from their number; ``LIF`` itself will do. ``mlp`` and
+            ``keyword`` also take one for each layer.
         options: What that architecture also takes, such as ``width``; see its own signature.
 
     Returns:
@@ -115,9 +53,21 @@ def network(
 
     Raises:
         ValueError: An unknown architecture, or an option it does not take.
+        TypeError: A function of yours that gives something else.
+
+    Example:
+        >>> net = network("resnet18", inputs=(3, 32, 32), classes=10, residual="sew", width=8)
+        >>> [name for name, _ in net.named_children()][:3]
+        ['stem', 'stage1', 'stage2']
     """
     check_options(name, options)
-    return NETWORKS[name](inputs=inputs, classes=classes, neuron=neuron, **options)
+    net = _builder(name)(inputs=inputs, classes=classes, neuron=neuron, **options)
+    if not isinstance(net, Sequential):
+        raise TypeError(
+            f"network '{name}' gave a {type(net).__name__}, and a picojoule Sequential was "
+            "expected: put its layers in one"
+        )
+    return net
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
@@ -126,41 +76,25 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     Raises:
         ValueError: An unknown architecture or option, or a value it cannot have.
     """
-    if name not in NETWORKS:
-        raise ValueError(unknown("network", name, NETWORKS))
-    known = inspect.signature(NETWORKS[name]).parameters
-    for option, value in options.items():
-        if option not in known or option in ("inputs", "classes", "neuron"):
-            names = [one for one in known if one not in ("inputs", "classes")]
-            raise ValueError(unknown(f"option of network '{name}'", option, names))
-        if known[option].annotation is int and not (_is_number(value, Integral) and value >= 1):
-            raise ValueError(
-                f"network.{option} must be a whole number of at least 1, got {value!r}"
-            )
-        if option == "dropout" and not (_is_number(value, Real) and 0 <= value < 1):
-            raise ValueError(f"network.dropout must be at least 0 and below 1, got {value!r}")
+    of_builder.check(name, _builder(name), options)
 
 
-def _is_number(value: object, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A layer for sparse spikes, which torch's own start for dense inputs would leave silent."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-    return layer
-
-
-def _readout(parts: list[nn.Module]) -> LI:
-    """A leaky readout on the clock of the neurons before it.
-
-    Its time constant is the mean of theirs, or 20 steps where they have none.
-    """
-    neurons = [part for part in parts if isinstance(part, Neuron)]
-    if not neurons:
-        return LI()
-    dt = neurons[-1].dt
-    found = [getattr(module, "tau", None) for part in neurons for module in part.modules()]
-    taus = [float(tau.mean()) for tau in found if isinstance(tau, Tensor)]
-    return LI(dt=dt, tau=taus[-1] if taus else 20 * dt)
+def _builder(name: str) -> Builder:
+    """What builds the architecture of that name."""
+    if ":" not in name:
+        if name not in NETWORKS:
+            raise ValueError(unknown("network", name, NETWORKS))
+        return NETWORKS[name]
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"network '{name}' is in no module that Python finds ({error}): install it, or add "
+            "its folder to PYTHONPATH"
+        ) from error
+    except AttributeError:
+        raise ValueError(f"network '{name}': module {module} has no '{function}'") from None
+    if not callable(found) or isinstance(found, nn.Module):
+        raise ValueError(f"network '{name}' is not a function that makes a network: {found!r}")
+    return cast(Builder, found)

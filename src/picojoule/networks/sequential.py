@@ -1,10 +1,15 @@
 """Containers through time."""
 
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from picojoule._names import unknown
+from picojoule.kernels.paths import limit_for, suits
+from picojoule.kernels.products import EventProducts
 from picojoule.neurons import Neuron
 
 
@@ -77,7 +82,7 @@ class Sequential(nn.Sequential):
         states: list[Any] = []
         for index, layer in enumerate(self):
             before = None if state is None else state[index]
-            if isinstance(layer, Sequential):
+            if isinstance(layer, (Sequential, Residual)):
                 x, last = layer(x, before, lengths)
             elif isinstance(layer, Neuron):
                 x, last = layer(x, before)
@@ -92,14 +97,127 @@ class Sequential(nn.Sequential):
         return _masked(x, mask), tuple(states)
 
 
+class ResidualState(NamedTuple):
+    """State of a residual layer: those of its two ways."""
+
+    body: tuple[Any, ...]
+    shortcut: tuple[Any, ...]
+
+
+def _and(body: Tensor, shortcut: Tensor) -> Tensor:
+    return body * shortcut
+
+
+def _iand(body: Tensor, shortcut: Tensor) -> Tensor:
+    return (1 - body) * shortcut
+
+
+JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "add": torch.add,
+    "and": _and,
+    "iand": _iand,
+}
+
+
+class Residual(nn.Module):
+    """Two ways through time, and what they put out joined.
+
+    Equation::
+
+        out = body(x) + shortcut(x)              join="add"
+        out = body(x) * shortcut(x)              join="and"
+        out = (1 - body(x)) * shortcut(x)        join="iand"
+
+    A sum of spikes is a level, and a meter counts one addition for each spike of either way; where
+    one of the ways is analog it counts one for each element. AND and IAND of spikes are spikes and
+    cost nothing of their own.
+
+    Args:
+        body: The layers that learn.
+        shortcut: The layers beside them; left out, x itself.
+        join: ``"add"``, ``"and"`` or ``"iand"``.
+
+    Shape:
+        [T, B, ...] to [T, B, ...]; both ways give the same shape.
+
+    Raises:
+        ValueError: An unknown join.
+
+    Example:
+        >>> from picojoule.neurons import LIF
+        >>> layer = Residual(Sequential(nn.Linear(4, 4), LIF()))
+        >>> out, state = layer(torch.ones(5, 1, 4))
+        >>> out.shape
+        torch.Size([5, 1, 4])
+    """
+
+    def __init__(
+        self, body: Sequential, shortcut: Sequential | None = None, *, join: str = "add"
+    ) -> None:
+        super().__init__()
+        if join not in JOINS:
+            raise ValueError(unknown("join", join, JOINS))
+        self.body, self.join = body, join
+        self.shortcut = Sequential() if shortcut is None else shortcut
+
+    def forward(
+        self, x: Tensor, state: ResidualState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, ResidualState]:
+        """Runs all steps; see ``Sequential.forward``.
+
+        Raises:
+            ValueError: The two ways give different shapes.
+        """
+        before = ResidualState((), ()) if state is None else state
+        body, body_state = self.body(x, before.body or None, lengths)
+        shortcut, shortcut_state = self.shortcut(x, before.shortcut or None, lengths)
+        return self.joined(body, shortcut), ResidualState(body_state, shortcut_state)
+
+    def joined(self, body: Tensor, shortcut: Tensor) -> Tensor:
+        """What both ways put out, joined.
+
+        Raises:
+            ValueError: They are of different shapes.
+        """
+        if body.shape != shortcut.shape:
+            raise ValueError(
+                f"the body gives {list(body.shape)} and the shortcut {list(shortcut.shape)}: give "
+                "a shortcut= that makes them alike, such as a convolution of size 1"
+            )
+        return JOINS[self.join](body, shortcut)
+
+    def extra_repr(self) -> str:
+        """The join, for ``repr``."""
+        return f"join={self.join}"
+
+
+def named(**layers: nn.Module) -> Sequential:
+    """A ``Sequential`` whose layers have names."""
+    return Sequential(OrderedDict(layers))
+
+
 def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:
-    """A torch layer on all steps at once."""
+    """A torch layer on all steps at once; a linear one by events where they are few."""
     if any(isinstance(part, Neuron) for part in layer.modules()):
         raise TypeError(
             f"{type(layer).__name__} holds neurons and would take all steps at once: put them in a "
             "picojoule Sequential"
         )
-    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    rows = x.flatten(0, 1)
+    if type(layer) is nn.Linear and _may_be_sparse(rows, layer.weight):
+        with EventProducts():
+            out = layer(rows)
+    else:
+        out = layer(rows)
+    return out.unflatten(0, x.shape[:2])
+
+
+def _may_be_sparse(rows: Tensor, weight: Tensor) -> bool:
+    """Whether there is a density at which this product, or its gradient, goes by events."""
+    if not suits(rows, weight):
+        return False
+    count, inputs = rows.shape
+    return any(limit_for(count, inputs, len(weight), gradient=one) for one in (False, True))
 
 
 def _mask(x: Tensor, lengths: Tensor) -> Tensor:

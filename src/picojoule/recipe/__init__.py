@@ -10,8 +10,10 @@ from pydantic import Field, ValidationError
 
 from picojoule._names import unknown
 from picojoule.recipe import toml
+from picojoule.recipe.base import Table
+from picojoule.recipe.data import DataTable
 from picojoule.recipe.merge import assignments, read, recipe_names
-from picojoule.recipe.tables import BudgetTable, DataTable, NetworkTable, Table, TrainTable
+from picojoule.recipe.tables import BudgetTable, NetworkTable, TrainTable
 
 __all__ = ["CHIP_FILE", "Recipe", "load_recipe", "recipe_names"]
 
@@ -39,7 +41,7 @@ class Recipe(Table):
 
         A chip file stands beside it as ``chip.toml``, whatever its name was.
         """
-        tables = self.model_dump()
+        tables = self.model_dump(exclude_none=True)
         if self.budget.chip_file is not None:
             tables["budget"]["chip"] = CHIP_FILE
         return toml.dumps(tables)

@@ -46,6 +46,9 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
     budget = tables.get("budget")
     if folder is not None and isinstance(budget, dict) and _is_chip_file(budget.get("chip")):
         budget["chip"] = str(folder / budget["chip"])
+    data = tables.get("data")
+    if folder is not None and isinstance(data, dict) and isinstance(data.get("folder"), str):
+        data["folder"] = str(folder / Path(data["folder"]).expanduser())
     if "extends" in tables:
         below = str(tables.pop("extends"))
         if folder is not None and below not in recipe_names():

@@ -1,86 +1,21 @@
-"""The tables of a recipe: their fields, and what is refused in each."""
+"""The tables of a recipe but ``[data]``: their fields, and what is refused in each."""
 
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from picojoule._names import unknown
-from picojoule.data import ENCODERS, dataset, encoder
 from picojoule.energy import chip_names, load_chip
 from picojoule.networks.build import check_options
 from picojoule.neurons import Neuron
 from picojoule.readout import readout
+from picojoule.recipe.base import Count, Named, Positive, Table, check_types, in_seconds
 from picojoule.surrogate import SURROGATES
-from picojoule.units import picojoule, seconds
-
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-# What a parameter of that type may be in TOML.
-_PLAIN: dict[Any, tuple[Any, str]] = {
-    bool: (bool, "true or false"),
-    int: (int, "a whole number"),
-    float: ((int, float), "a number"),
-    str: (str, "a text"),
-}
-
-
-class Table(BaseModel):
-    """Abstract: a table that knows all its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Named(BaseModel):
-    """Something found by its name, or a mere name; every key it does not know is a parameter."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-    name: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, table: Any) -> Any:
-        return {"name": table} if isinstance(table, str) else table
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Every key that is not a field."""
-        return dict(self.model_extra or {})
-
-
-class AugmentTable(Table):
-    """What happens to a training image: shifted by up to ``shift`` pixels, mirrored or not."""
-
-    shift: Annotated[int, Field(ge=0)] = 0
-    flip: bool = False
-
-
-class DataTable(Table):
-    """``[data]``: which data set, and how it becomes spikes."""
-
-    name: str
-    encoder: Named
-    augment: AugmentTable = AugmentTable()
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return dataset(name).name
-
-    @field_validator("encoder")
-    @classmethod
-    def _encodes(cls, table: Named) -> Named:
-        table = _in_seconds(table)
-        if table.name.lower() in ENCODERS:
-            _check_types("data.encoder", table.params, ENCODERS[table.name.lower()])
-        encoder(table.name, **table.params)
-        return table
+from picojoule.units import picojoule
 
 
 class NetworkTable(Named):
@@ -101,9 +36,9 @@ class NetworkTable(Named):
             if name not in known:
                 raise ValueError(unknown(f"parameter of neuron '{kind.__name__}'", name, known))
         surrogate(table.params.get("surrogate"))
-        table = _in_seconds(table.model_copy(update={"name": kind.__name__}))
+        table = in_seconds(table.model_copy(update={"name": kind.__name__}))
         plain = {name: value for name, value in table.params.items() if name != "surrogate"}
-        _check_types("network.neuron", plain, kind)
+        check_types("network.neuron", plain, kind)
         return table
 
     @model_validator(mode="after")
@@ -209,7 +144,7 @@ def surrogate(value: Any) -> Any:
     for param in params:
         if param not in known:
             raise ValueError(unknown(f"parameter of surrogate '{name}'", param, known))
-    _check_types("network.neuron.surrogate", params, SURROGATES[name])
+    check_types("network.neuron.surrogate", params, SURROGATES[name])
     return SURROGATES[name](**params)
 
 
@@ -221,30 +156,6 @@ def _neurons() -> dict[str, type[Neuron]]:
         if all(p.name == "size" or p.default is not p.empty for p in parameters):
             found[kind.__name__.lower()] = kind
     return found
-
-
-def _check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -> None:
-    """Refuses a value of another plain type than the parameter's, or its default's."""
-    known = inspect.signature(made).parameters
-    for name, value in params.items():
-        if name not in known:
-            continue
-        parameter = known[name]
-        plain = parameter.annotation in _PLAIN
-        kind = parameter.annotation if plain else type(parameter.default)
-        types, word = _PLAIN.get(kind, (object, ""))
-        if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
-            raise ValueError(f"{key}.{name} must be {word}, got {value!r}")
-
-
-def _in_seconds(table: Named) -> Named:
-    """The table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
-    times = {name: value for name, value in table.params.items() if _is_time(name)}
-    return table.model_copy(update={name: seconds(value) for name, value in times.items()})
-
-
-def _is_time(parameter: str) -> bool:
-    return parameter in ("dt", "tau") or parameter.startswith("tau_") or parameter.endswith("_s")
 
 
 def _share(percent: float) -> str:

@@ -10,9 +10,10 @@ import torch
 from lightning_fabric import Fabric
 
 from picojoule._memory import keep_freed_memory
-from picojoule.data import Splits, load
+from picojoule.data import Splits
 from picojoule.recipe import Recipe
 from picojoule.run.build import build_network, check_fit, steps_per_epoch
+from picojoule.run.data import open_data
 from picojoule.run.fit import Step, fit, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.units import format_energy
@@ -110,16 +111,16 @@ def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | N
         >>> print(run.folder.report.accuracy.test)  # doctest: +SKIP
     """
     machine = Machine() if machine is None else machine
+    recipe, splits = open_data(recipe, machine.data_dir)
     net = build_network(recipe)
     fabric = _launched(machine)
-    splits = load(recipe.data.name, machine.data_dir)
     steps_per_epoch(recipe, splits, fabric.world_size)  # refuses a batch that cannot be dealt
     check_fit(recipe, net, splits.train)
     path = free_path(recipe.name) if out is None else Path(out)
     return Run(_created(fabric, recipe, machine, path), fabric, splits, new=True)
 
 
-def resume(path: str | Path, *, data_dir: str | None = None) -> Run:
+def resume(path: str | Path, *, data_dir: str | None = None, data: str | Path | None = None) -> Run:
     """The run in ``path``, to go on as and where it was started.
 
     Of a finished run nothing is loaded: its data may be gone.
@@ -127,9 +128,10 @@ def resume(path: str | Path, *, data_dir: str | None = None) -> Run:
     Args:
         path: Its folder.
         data_dir: Folder of the data sets, where it has moved.
+        data: Folder of the user's own data, where it has moved.
 
     Raises:
-        ValueError: There is no run, or its data are not there.
+        ValueError: There is no run, or its data are not there, or have changed.
     """
     folder = Folder(Path(path))
     if folder.finished:
@@ -143,8 +145,8 @@ def resume(path: str | Path, *, data_dir: str | None = None) -> Run:
             threads,
             machine.threads,
         )
+    _, splits = open_data(folder.recipe, data_dir or machine.data_dir, data)
     fabric = _launched(machine)
-    splits = load(folder.recipe.data.name, data_dir or machine.data_dir)
     return Run(folder, fabric, splits, new=False)
 
 

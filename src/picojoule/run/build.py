@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
 
-from picojoule.data import Augment, Encoder, Split, Splits, dataset, encoder, loader
+from picojoule.data import Augment, Encoder, Split, Splits, loader
 from picojoule.networks import network
 from picojoule.neurons import Neuron, neuron
 from picojoule.recipe import Recipe
@@ -34,7 +34,7 @@ class NeuronFactory:
 
 def build_encoder(recipe: Recipe) -> Encoder:
     """The encoder of a recipe."""
-    return encoder(recipe.data.encoder.name, **recipe.data.encoder.params)
+    return recipe.data.make_encoder()
 
 
 def build_network(recipe: Recipe) -> nn.Module:
@@ -43,7 +43,7 @@ def build_network(recipe: Recipe) -> nn.Module:
     Raises:
         ValueError: A value its neurons or its architecture refuse.
     """
-    data = dataset(recipe.data.name)
+    data = recipe.data.dataset
     params = recipe.network.neuron.params
     if "surrogate" in params:
         params["surrogate"] = surrogate(params["surrogate"])
@@ -64,7 +64,7 @@ def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
         ValueError: Network, encoder and the shape of the data do not fit together.
     """
     encoder = build_encoder(recipe)
-    shape = list(split.x.shape[1:])
+    shape = list(recipe.data.dataset.inputs)
     try:
         one = encoder.prepare(split.at(torch.tensor([0])))
         x, _, lengths = next(iter(loader(one, encoder, batch_size=1)))
@@ -73,7 +73,7 @@ def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ValueError(
             f"the network '{recipe.network.name}', the encoder '{recipe.data.encoder.name}' and "
-            f"the shape {shape} of {recipe.data.name} do not fit ({error}): choose "
+            f"the shape {shape} of {recipe.data.dataset.name} do not fit ({error}): choose "
             "another network.name or data.encoder.name"
         ) from error
 
@@ -97,7 +97,7 @@ def build_schedule(recipe: Recipe, optimizer: Optimizer, steps: int) -> LRSchedu
 
 def ann_steps(recipe: Recipe) -> int | None:
     """How often a dense ANN would look: at a picture once, at a sound at each of its steps."""
-    return 1 if dataset(recipe.data.name).modality == "image" else None
+    return 1 if recipe.data.dataset.modality == "image" else None
 
 
 def build_budget(recipe: Recipe, limit_pj: float | None) -> EnergyBudget | None:
@@ -114,14 +114,13 @@ def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoade
     Raises:
         ValueError: The batch size cannot be dealt evenly to the processes.
     """
-    augment = recipe.data.augment
-    moved = Augment(shift=augment.shift, flip=augment.flip)
+    augment = recipe.data.augment.augment
     return loader(
         splits.train,
         build_encoder(recipe),
         batch_size=_per_process(recipe, processes),
         shuffle=True,
-        augment=moved if moved != Augment() else None,
+        augment=augment if augment != Augment() else None,
         generator=torch.Generator().manual_seed(recipe.seed),
     )
 

@@ -9,16 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from picojoule.data import Dataset
-from picojoule.data.fsdd import read_wav
+from picojoule.data import Dataset, images
+from picojoule.data.wavs import read_wav
 
 
-def read_inputs(paths: Sequence[str | Path], dataset: Dataset) -> tuple[Tensor, Tensor | None]:
+def read_inputs(
+    paths: Sequence[str | Path], dataset: Dataset, size: int | None = None
+) -> tuple[Tensor, Tensor | None]:
     """Reads files as inputs of a data set.
 
     Args:
-        paths: Pictures (``.npy``, ``.pgm``) or sounds (``.wav``), one input each.
+        paths: Pictures (``.npy``, ``.png``, ``.jpg`` and others) or sounds (``.wav``), one each.
         dataset: Says which, of what shape, or at which rate.
+        size: To which pictures are scaled, where they are.
 
     Returns:
         Pictures [N, C, H, W] in 0..1 and None, or sounds [N, S] and their lengths in samples [N].
@@ -34,16 +37,22 @@ def read_inputs(paths: Sequence[str | Path], dataset: Dataset) -> tuple[Tensor, 
         if not file.is_file():
             raise FileNotFoundError(f"there is no file '{file}'")
     if dataset.modality == "image":
-        return torch.stack([_picture(file, dataset) for file in files]), None
+        return torch.stack([_picture(file, dataset, size) for file in files]), None
     sounds = [_sound(file, dataset) for file in files]
     return pad_sequence(sounds, batch_first=True), torch.tensor([len(one) for one in sounds])
 
 
-def _picture(file: Path, dataset: Dataset) -> Tensor:
+def _picture(file: Path, dataset: Dataset, size: int | None) -> Tensor:
     """A picture [C, H, W] in 0..1."""
-    if file.suffix not in (".npy", ".pgm"):
-        raise ValueError(f"'{file}': pictures are read from .npy and binary .pgm files")
-    pixels = _npy(file) if file.suffix == ".npy" else _pgm(file)
+    if file.suffix == ".pgm" and size is None:
+        pixels = _pgm(file)
+    elif file.suffix == ".npy":
+        pixels = _npy(file)
+    elif file.suffix.lower() in images.SUFFIXES:
+        pixels = images.decode(file, dataset.inputs[0], size)
+    else:
+        kinds = ", ".join((".npy", *images.SUFFIXES))
+        raise ValueError(f"'{file}': pictures are read from files of {kinds}")
     values = torch.from_numpy(pixels.astype(np.float32))
     values = values / 255 if pixels.dtype == np.uint8 else values
     if values.dim() == len(dataset.inputs) - 1:

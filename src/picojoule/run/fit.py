@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from picojoule.data import Splits
+from picojoule.data import Split, Splits, prepared
 from picojoule.energy import load_chip
 from picojoule.readout import readout
 from picojoule.report import Accuracy, BudgetReport, RecipeId, Report
@@ -73,7 +73,10 @@ def fit(
     recipe = folder.recipe
     # All randomness starts here, so that a run resumed before its first checkpoint starts over.
     fabric.seed_everything(recipe.seed, verbose=False)
-    splits = splits.map(build_encoder(recipe).prepare)
+    encoder = build_encoder(recipe)
+    # The test set is not looked at before the weights are chosen.
+    training, validation = (prepared(one, encoder) for one in (splits.train, splits.validation))
+    splits = Splits(training, validation, splits.test)
     net = build_network(recipe)
     own_randomness(recipe.seed, fabric.global_rank)
     optimizer = build_optimizer(recipe, net)
@@ -89,18 +92,18 @@ def fit(
         readout=readout(recipe.train.readout),
         chip=load_chip(recipe.budget.chip),
         penalty=penalty,
-        validation=evaluation_loader(recipe, splits.validation),
+        validation=evaluation_loader(recipe, validation),
         epochs=recipe.train.epochs,
         checkpoint=folder.path / "checkpoints",
         scheduler=build_schedule(recipe, optimizer, steps),
-        inputs=build_encoder(recipe).kind,
+        inputs=encoder.kind,
         fabric=fabric,
     ):
         if last.history and fabric.is_global_zero:
             clock.note(last.history)
         yield Step(folder.path, recipe.train.epochs, steps, last)
     assert last is not None
-    report = _tested(folder, fabric, splits, net, last)
+    report = _tested(folder, fabric, splits.test, net, last)
     budget = penalty and _outcome(report, penalty, last, free_pj)
     if fabric.is_global_zero:
         _write(folder, net, report.model_copy(update={"budget": budget}))
@@ -130,15 +133,16 @@ def spent_pj(folder: Folder) -> float:
     return chosen.energy_pj
 
 
-def _tested(folder: Folder, fabric: Fabric, splits: Splits, net: nn.Module, last: Log) -> Report:
+def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: Log) -> Report:
     """The record of the chosen weights on the test set."""
     recipe = folder.recipe
+    encoder = build_encoder(recipe)
     found = evaluate(
         net,
-        evaluation_loader(recipe, splits.test),
+        evaluation_loader(recipe, prepared(test, encoder)),
         readout=readout(recipe.train.readout),
         chips=[load_chip(recipe.budget.chip)],
-        inputs=build_encoder(recipe).kind,
+        inputs=encoder.kind,
         ann_steps=ann_steps(recipe),
         fabric=fabric,
     )

@@ -9,13 +9,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from picojoule.data import Split, dataset, loader
-from picojoule.data import load as load_data
+from picojoule.data import Split, loader, prepared
 from picojoule.energy import Chip, Convention, Meter, load_chip
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
 from picojoule.run.build import ann_steps, build_encoder, build_network, evaluation_loader
+from picojoule.run.data import open_data, other_test_set
 from picojoule.run.files import read_inputs
 from picojoule.run.folder import Folder
 from picojoule.training import evaluate
@@ -61,15 +61,16 @@ class Trained:
 
         Args:
             inputs: As the data set has them (pictures [N, C, H, W] in 0..1, sounds [N, S]), or
-                paths of files: pictures as ``.npy`` or ``.pgm``, sounds as ``.wav``.
+                paths of files: pictures as ``.npy``, ``.png``, ``.jpg`` and others, sounds as
+                ``.wav``.
             lengths: Samples of each sound [N]; None where all have S.
 
         Raises:
             ValueError: Files or shapes that this network was not trained on.
         """
-        data = dataset(self.recipe.data.name)
+        data = self.recipe.data.dataset
         if not isinstance(inputs, Tensor):
-            inputs, lengths = read_inputs(inputs, data)
+            inputs, lengths = read_inputs(inputs, data, self.recipe.data.size)
         labels = torch.zeros(len(inputs), dtype=torch.int64)
         encoder = build_encoder(self.recipe)
         split = encoder.prepare(Split(inputs, labels, lengths))
@@ -84,7 +85,7 @@ class Trained:
         scores = readout(self.recipe.train.readout)(out, lengths)
         confidence, index = scores.softmax(-1).squeeze(0).max(0)
         return Prediction(
-            label=dataset(self.recipe.data.name).labels[int(index)],
+            label=self.recipe.data.dataset.labels[int(index)],
             index=int(index),
             confidence=float(confidence),
             energy_pj=float(chip.price(meter.counts).total),
@@ -95,6 +96,7 @@ class Trained:
         chips: Sequence[Chip],
         *,
         data_dir: str | None = None,
+        data: str | Path | None = None,
         convention: Convention = Convention(),
     ) -> Report:
         """The report of the run with its test set measured again, on other chips.
@@ -102,13 +104,17 @@ class Trained:
         Args:
             chips: To price it on.
             data_dir: Folder of the data sets, where it is not the run's.
+            data: A user's own data, whose test set is taken in place of the run's.
             convention: How to count where there are two honest answers.
         """
-        splits = load_data(self.recipe.data.name, data_dir or self.data_dir)
+        if data is not None:
+            test = other_test_set(self.recipe, data)
+        else:
+            test = open_data(self.recipe, data_dir or self.data_dir)[1].test
         encoder = build_encoder(self.recipe)
         found = evaluate(
             self.net,
-            evaluation_loader(self.recipe, encoder.prepare(splits.test)),
+            evaluation_loader(self.recipe, prepared(test, encoder)),
             readout=readout(self.recipe.train.readout),
             chips=chips,
             inputs=encoder.kind,

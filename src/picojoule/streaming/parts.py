@@ -10,7 +10,8 @@ from torch.utils import _pytree as pytree
 
 from picojoule.kernels.events import RowProduct
 from picojoule.kernels.paths import version
-from picojoule.networks import Repeat, Sequential
+from picojoule.networks import Repeat, Residual, Sequential
+from picojoule.networks.sequential import ResidualState
 from picojoule.neurons import Neuron, Recurrent
 from picojoule.neurons.fused import flat
 from picojoule.neurons.plan import Plan, plan_of, tensors_of
@@ -195,9 +196,38 @@ class Chain(Part):
 
     def products(self) -> Iterator[tuple[str, RowProduct]]:
         """Those of all layers."""
-        for name, one in self._parts.items():
-            for inner, product in one.products():
-                yield f"{name}.{inner}".rstrip("."), product
+        return _products(self._parts)
+
+
+class Joined(Part):
+    """The two ways of a residual layer."""
+
+    def __init__(self, layer: Residual, path: str | None) -> None:
+        self._layer = layer
+        self._parts = {"body": Chain(layer.body, path), "shortcut": Chain(layer.shortcut, path)}
+
+    def step(self, x: Tensor) -> Tensor:
+        """Through both, and joined."""
+        return self._layer.joined(*(way.step(x) for way in self._parts.values()))
+
+    def start(self, state: ResidualState | None) -> None:
+        """Goes on from the states of both."""
+        for way, own in zip(self._parts.values(), state or (None, None), strict=True):
+            way.start(own)
+
+    def state(self) -> ResidualState:
+        """The states of both."""
+        return ResidualState(*(way.state() for way in self._parts.values()))
+
+    def products(self) -> Iterator[tuple[str, RowProduct]]:
+        """Those of both."""
+        return _products(self._parts)
+
+
+def _products(parts: dict[str, Chain] | dict[str, Part]) -> Iterator[tuple[str, RowProduct]]:
+    for name, one in parts.items():
+        for inner, product in one.products():
+            yield f"{name}.{inner}".rstrip("."), product
 
 
 def part(layer: nn.Module, path: str | None) -> Part:
@@ -208,6 +238,8 @@ def part(layer: nn.Module, path: str | None) -> Part:
     """
     if isinstance(layer, Sequential):
         return Chain(layer, path)
+    if isinstance(layer, Residual):
+        return Joined(layer, path)
     if isinstance(layer, Recurrent):
         return Feedback(layer, path)
     if isinstance(layer, Neuron):

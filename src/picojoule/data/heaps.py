@@ -1,0 +1,86 @@
+"""Lists of varying length in an HDF5 file, each checked before it is read.
+
+The HDF5 library trusts what a file says of such lists: where it is damaged, the library reads past
+its memory or never comes back. The library tells where a data set is, and the rest is done here.
+
+A list is described by its length, and the address and number of an object of a global heap. A heap
+is ``GCOL``, the version, its size, and objects: number (0: free space), length in bytes, and the
+bytes, in eights. From the HDF5 file format specification, version 3.0, III.E and IV.A.2.d.
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_DESCRIPTOR = np.dtype([("size", "<u4"), ("heap", "<u8"), ("number", "<u4")])
+_HEAP = struct.Struct("<4sBxxxQ")
+_OBJECT = struct.Struct("<HxxxxxxQ")
+
+
+def lists(path: Path, dataset: Any, dtype: np.dtype) -> Iterator[np.ndarray]:
+    """The lists of a data set of h5py's, ``[E]`` each, in their order.
+
+    Args:
+        path: The file it is in.
+        dataset: Of one dimension, neither compressed nor behind a user block.
+        dtype: Of the numbers in a list.
+
+    Raises:
+        ValueError: For a list that is not there as a whole.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        heap, objects = -1, {}
+        for number, described in enumerate(_descriptors(raw, dataset)):
+            size = int(described["size"])
+            if size and int(described["heap"]) != heap:
+                heap = int(described["heap"])
+                objects = _objects(raw, heap)
+            start, length = objects.get(int(described["number"]), (0, 0)) if size else (0, 0)
+            if size * dtype.itemsize > length:
+                raise ValueError(f"list {number} is not there as a whole")
+            yield np.frombuffer(raw[start : start + size * dtype.itemsize], dtype)
+
+
+def _descriptors(raw: mmap.mmap, dataset: Any) -> np.ndarray:
+    """Where each list is; what was never written is empty."""
+    found = np.zeros(len(dataset) if len(dataset) <= len(raw) else 0, _DESCRIPTOR)
+    if len(found) < len(dataset):
+        raise ValueError(f"{len(dataset)} lists are announced, more than the file can hold")
+    if dataset.chunks is None:
+        pieces = [(0, dataset.id.get_offset())] if dataset.id.get_offset() is not None else []
+        rows = len(found)
+    else:
+        infos = [dataset.id.get_chunk_info(i) for i in range(dataset.id.get_num_chunks())]
+        pieces = [(info.chunk_offset[0], info.byte_offset) for info in infos]
+        rows = dataset.chunks[0]
+    for first, place in pieces:
+        rest = found[first : first + rows]
+        if place + rest.nbytes > len(raw):
+            raise ValueError("the file ends before its lists")
+        rest[:] = np.frombuffer(raw[place : place + rest.nbytes], _DESCRIPTOR)
+    return found
+
+
+def _objects(raw: mmap.mmap, heap: int) -> dict[int, tuple[int, int]]:
+    """Start and length in bytes of each object of a heap, by number."""
+    if heap + _HEAP.size > len(raw):
+        raise ValueError("a heap is past the end of the file")
+    mark, version, size = _HEAP.unpack_from(raw, heap)
+    if (mark, version) != (b"GCOL", 1) or heap + size > len(raw):
+        raise ValueError(f"there is no heap at byte {heap}")
+    found = {}
+    place, end = heap + _HEAP.size, heap + size
+    while place + _OBJECT.size <= end:
+        number, length = _OBJECT.unpack_from(raw, place)
+        place += _OBJECT.size
+        if not number:
+            break  # free space, which comes last
+        if place + length > end:
+            raise ValueError(f"the heap at byte {heap} is damaged")
+        found[number] = (place, length)
+        place += -(-length // 8) * 8
+    return found

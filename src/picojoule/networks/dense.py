@@ -1,0 +1,113 @@
+"""Fully connected and recurrent networks."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from picojoule.networks.norm import gain
+from picojoule.networks.options import Count, Dropout, NeuronFactory
+from picojoule.networks.sequential import Sequential
+from picojoule.neurons import LI, LIF, Neuron, Recurrent
+
+Neurons = NeuronFactory | Sequence[NeuronFactory]
+STEPS = 20  # for how long neurons are tried that will meet a sequence
+SPREAD = 0.6  # of the currents that spikes of every fifth or sixth input make
+
+
+def mlp(
+    *,
+    inputs: tuple[int, ...],
+    classes: int,
+    neuron: Neurons = LIF,
+    width: Count = 128,
+    layers: Count = 2,
+    dropout: Dropout = 0.0,
+) -> Sequential:
+    """Fully connected layers of neurons and a leaky readout.
+
+    ``neuron`` may be one factory for each layer.
+    """
+    parts: list[nn.Module] = [nn.Flatten()]
+    parts += _hidden(math.prod(inputs), neuron, width, layers, dropout, recurrent=False)
+    return with_readout(parts, width, classes)
+
+
+def keyword(
+    *,
+    inputs: tuple[int, ...],
+    classes: int,
+    neuron: Neurons = LIF,
+    width: Count = 128,
+    layers: Count = 1,
+    recurrent: bool = True,
+    dropout: Dropout = 0.0,
+) -> Sequential:
+    """One to three layers of neurons, recurrent or not, and a leaky readout, for sounds.
+
+    ``neuron`` may be one factory for each layer. Sequences of unequal length are told apart by
+    ``net(x, lengths=lengths)``: what comes after an end is zero, costs nothing, and is no part of
+    a readout's mean.
+    """
+    if layers > 3:
+        raise ValueError(f"network.layers of keyword must be 1, 2 or 3, got {layers}")
+    parts = _hidden(math.prod(inputs), neuron, width, layers, dropout, recurrent=recurrent)
+    return with_readout(parts, width, classes)
+
+
+def with_readout(parts: list[nn.Module], features: int, classes: int) -> Sequential:
+    """The layers, a linear one for the classes, and a leaky readout."""
+    return Sequential(*parts, nn.Linear(features, classes), readout(parts))
+
+
+def readout(parts: Sequence[nn.Module]) -> LI:
+    """A leaky readout on the clock of the neurons before it.
+
+    Its time constant is the mean of theirs, or 20 steps where they have none.
+    """
+    modules = [module for part in parts for module in part.modules()]
+    neurons = [module for module in modules if isinstance(module, Neuron)]
+    if not neurons:
+        return LI()
+    dt = neurons[-1].dt
+    found = [getattr(module, "tau", None) for module in modules]
+    taus = [float(tau.mean()) for tau in found if isinstance(tau, Tensor)]
+    return LI(dt=dt, tau=taus[-1] if taus else 20 * dt)
+
+
+def _hidden(
+    size: int, neuron: Neurons, width: int, layers: int, dropout: float, *, recurrent: bool
+) -> list[nn.Module]:
+    """Linear layers, each with its neurons."""
+    parts: list[nn.Module] = []
+    for make in _each(neuron, layers):
+        neurons = make(width)
+        scale = gain(neurons, width, steps=STEPS, spread=SPREAD)
+        parts.append(linear(size, width, scale))
+        if recurrent:
+            neurons = Recurrent(neurons, width)
+            neurons.weight.data.mul_(scale)
+        parts.append(neurons)
+        parts += [nn.Dropout(dropout)] if dropout else []
+        size = width
+    return parts
+
+
+def _each(neuron: Neurons, layers: int) -> Sequence[NeuronFactory]:
+    """What makes the neurons of each layer."""
+    if not isinstance(neuron, Sequence):
+        return [neuron] * layers
+    if len(neuron) != layers:
+        raise ValueError(
+            f"neuron has factories for {len(neuron)} layers, and there are {layers}: give "
+            f"layers={len(neuron)}, or one neuron for all"
+        )
+    return neuron
+
+
+def linear(inputs: int, outputs: int, scale: float) -> nn.Linear:
+    """A layer for sparse spikes, which torch's own start for dense inputs would leave silent."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    layer.weight.data.mul_(scale)
+    return layer

@@ -1,0 +1,72 @@
+"""What all tables of a recipe are made of."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from picojoule.units import seconds
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+# What a parameter of that type may be in TOML.
+_PLAIN: dict[Any, tuple[Any, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    str: (str, "a text"),
+}
+
+
+class Table(BaseModel):
+    """Abstract: a table that knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Named(BaseModel):
+    """Something found by its name, or a mere name; every key it does not know is a parameter."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, table: Any) -> Any:
+        return {"name": table} if isinstance(table, str) else table
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Every key that is not a field."""
+        return dict(self.model_extra or {})
+
+
+def check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -> None:
+    """Refuses a value of another plain type than the parameter's, or its default's."""
+    known = inspect.signature(made).parameters
+    for name, value in params.items():
+        if name not in known:
+            continue
+        parameter = known[name]
+        if isinstance(value, list) and float in get_args(parameter.annotation):
+            if not all(isinstance(item, (int, float)) for item in value):
+                raise ValueError(f"{key}.{name} must be a number or several, got {value!r}")
+            continue
+        plain = parameter.annotation in _PLAIN
+        kind = parameter.annotation if plain else type(parameter.default)
+        types, word = _PLAIN.get(kind, (object, ""))
+        if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
+            raise ValueError(f"{key}.{name} must be {word}, got {value!r}")
+
+
+def in_seconds(table: Named) -> Named:
+    """The table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
+    times = {name: value for name, value in table.params.items() if _is_time(name)}
+    return table.model_copy(update={name: seconds(value) for name, value in times.items()})
+
+
+def _is_time(parameter: str) -> bool:
+    return parameter in ("dt", "tau") or parameter.startswith("tau_") or parameter.endswith("_s")

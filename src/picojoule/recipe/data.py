@@ -1,0 +1,131 @@
+"""``[data]`` of a recipe: which data, and how they become spikes."""
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from picojoule.data import ENCODERS, Augment, Dataset, Encoder, dataset, encoder
+from picojoule.recipe.base import Named, Table, check_types, in_seconds
+
+
+class AugmentTable(Table):
+    """What happens to a training item at random: the arguments of ``Augment``.
+
+    Attributes:
+        shift, flip, cutout: Of images.
+        time_shift, mix, drop: Of sounds as events, and of event frames.
+    """
+
+    shift: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+    cutout: Annotated[int, Field(ge=0)] = 0
+    time_shift: Annotated[int, Field(ge=0)] = 0
+    mix: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    drop: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def augment(self) -> Augment:
+        """What does it."""
+        return Augment(**self.model_dump())
+
+
+class FoundTable(Table):
+    """What a user's own data were found to be; noted by a run, for the network depends on it."""
+
+    fingerprint: str
+    labels: list[str]
+    inputs: list[int]
+    rate_hz: int | None = None
+
+
+class DataTable(Table):
+    """``[data]``: which data set, and how it becomes spikes.
+
+    Attributes:
+        name: Of a data set; with a ``folder``, of one of the same modality.
+        folder: Of a user's own data, or an ``.npz`` file.
+        size: To which a user's own pictures are scaled, in pixels of the shorter side.
+        hold_out: The speaker who is the test set.
+        skip_bad: Leave out what cannot be read.
+        found: What the user's own data are.
+    """
+
+    name: str
+    folder: str | None = None
+    size: Annotated[int, Field(ge=1)] | None = None
+    hold_out: str | None = None
+    skip_bad: bool = False
+    encoder: Named
+    augment: AugmentTable = AugmentTable()
+    found: FoundTable | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return dataset(name).name
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, folder: str | None) -> str | None:
+        # A run may be resumed from another folder than it was started in.
+        return None if folder is None else str(Path(folder).expanduser().resolve())
+
+    @field_validator("encoder")
+    @classmethod
+    def _encodes(cls, table: Named) -> Named:
+        table = in_seconds(table)
+        if table.name.lower() in ENCODERS:
+            check_types("data.encoder", table.params, ENCODERS[table.name.lower()])
+        encoder(table.name, **table.params)
+        return table
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        named = dataset(self.name)
+        if self.hold_out is not None and self.folder is not None:
+            raise ValueError("data.hold_out is for named data sets, not for data.folder: drop one")
+        if self.hold_out is not None and self.hold_out not in named.speakers:
+            who = ", ".join(named.speakers) or "no speaker by name"
+            raise ValueError(f"data.hold_out is one of the speakers of {self.name}: {who}")
+        if self.size is not None and (self.folder is None or named.modality != "image"):
+            raise ValueError("data.size is for pictures of your own: set data.folder too")
+        augment = self.augment.augment
+        if named.modality == "image" and augment.is_temporal:
+            raise ValueError("data.augment: time_shift, mix and drop are for sounds and events")
+        if named.modality == "audio" and augment.is_spatial:
+            raise ValueError("data.augment: shift, flip and cutout are for images")
+        return self
+
+    @property
+    def dataset(self) -> Dataset:
+        """What is known of the data: of a user's own, as they were found."""
+        named = dataset(self.name)
+        if self.found is None:
+            return named
+        return dataclasses.replace(
+            named,
+            name=self.folder or named.name,
+            labels=tuple(self.found.labels),
+            inputs=tuple(self.found.inputs),
+            rate_hz=self.found.rate_hz,
+        )
+
+    def make_encoder(self) -> Encoder:
+        """The encoder, at the rate of the data.
+
+        Raises:
+            ValueError: A rate of its own that is another.
+        """
+        params, rate_hz = self.encoder.params, self.dataset.rate_hz
+        kind = ENCODERS[self.encoder.name.lower()]
+        if rate_hz is not None and "rate_hz" in inspect.signature(kind).parameters:
+            params.setdefault("rate_hz", rate_hz)
+            if params["rate_hz"] != rate_hz:
+                raise ValueError(
+                    f"data.encoder.rate_hz is {params['rate_hz']}, and {self.dataset.name} has "
+                    f"{rate_hz} samples per second: leave it out"
+                )
+        return encoder(self.encoder.name, **params)

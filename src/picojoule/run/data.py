@@ -1,0 +1,89 @@
+"""The data of a run: a named data set, or a user's own as the recipe says they were found."""
+
+import inspect
+from pathlib import Path
+
+import torch
+
+from picojoule.data import ENCODERS, Dataset, Split, Splits, dataset, load, load_own
+from picojoule.recipe import Recipe
+from picojoule.recipe.data import FoundTable
+
+
+def open_data(
+    recipe: Recipe, data_dir: str | Path | None = None, folder: str | Path | None = None
+) -> tuple[Recipe, Splits]:
+    """The data of a recipe.
+
+    Args:
+        recipe: Of a new run, or of one that knows what its data are.
+        data_dir: Folder of the named data sets.
+        folder: Of the user's own data, where it is not that of the recipe.
+
+    Returns:
+        The recipe with what a user's own data were found to be, and normalised by their own
+        statistics; and the data.
+
+    Raises:
+        ValueError: The data are missing, malformed, or others than before.
+    """
+    table = recipe.data
+    if table.folder is None:
+        if folder is not None:
+            raise ValueError(f"the run is on {table.name}, not on data of your own: say --data-dir")
+        found = load(table.name, data_dir, hold_out=table.hold_out, skip_bad=table.skip_bad)
+        return recipe, found
+    place = folder or table.folder
+    own = load_own(place, dataset(table.name), size=table.size, skip_bad=table.skip_bad)
+    now = FoundTable(
+        fingerprint=own.splits.fingerprint,
+        labels=list(own.dataset.labels),
+        inputs=list(own.dataset.inputs),
+        rate_hz=own.dataset.rate_hz,
+    )
+    if table.found is None:
+        return _noted(recipe, now, own.dataset), own.splits
+    if now != table.found:
+        changed = [name for name, value in now if value != getattr(table.found, name)]
+        raise ValueError(
+            f"the data in {place} are not those that the run was started with (other "
+            f"{', '.join(changed)}): start a new run, or say --data where they are"
+        )
+    return recipe, own.splits
+
+
+def _noted(recipe: Recipe, found: FoundTable, own: Dataset) -> Recipe:
+    encoder = recipe.data.encoder
+    takes = inspect.signature(ENCODERS[encoder.name.lower()]).parameters
+    if isinstance(own.mean, tuple) and isinstance(own.std, tuple) and "mean" in takes:
+        encoder = encoder.model_copy(update={"mean": list(own.mean), "std": list(own.std)})
+    data = recipe.data.model_copy(update={"found": found, "encoder": encoder})
+    return recipe.model_copy(update={"data": data})
+
+
+def other_test_set(recipe: Recipe, folder: str | Path) -> Split:
+    """The test split of a user's own data, for a network that was trained on others.
+
+    Its classes are known by their names; those of arrays are numbers.
+
+    Raises:
+        ValueError: Data of another shape or rate, or of classes that the network does not know.
+    """
+    table, known = recipe.data, recipe.data.dataset
+    own = load_own(folder, dataset(table.name), size=table.size, skip_bad=table.skip_bad)
+    for word, ours, theirs in (
+        ("shape", known.inputs, own.dataset.inputs),
+        ("rate", known.rate_hz, own.dataset.rate_hz),
+    ):
+        if ours != theirs:
+            raise ValueError(f"{folder}: expected data of {word} {ours}, found {theirs}")
+    labels = own.dataset.labels
+    numbered = labels == tuple(map(str, range(len(labels)))) and len(labels) <= known.classes
+    strange = sorted(set(labels) - set(known.labels))
+    if strange and not numbered:
+        raise ValueError(
+            f"{folder}: the network knows no class {strange[0]}, but {', '.join(known.labels)}"
+        )
+    number = list(range(len(labels))) if strange else [known.labels.index(one) for one in labels]
+    test = own.splits.test
+    return Split(test.x, torch.tensor(number)[test.y], test.lengths, fingerprint=test.fingerprint)
