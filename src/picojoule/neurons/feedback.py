@@ -70,7 +70,7 @@ class _Feedback(torch.autograd.Function):
             if t % _KEPT == 0:
                 for room, one in zip(kept, held, strict=True):
                     room[t // _KEPT] = one
-            received[t] = product(fired[t], back, currents[t], path=path)
+            product(fired[t], back, currents[t], path=path, out=received[t])
             step(t)
         ctx.how = how
         ctx.save_for_backward(received, fired, weight, *kept, *tensors[count:])
