@@ -61,27 +61,19 @@ def assert_same(neuron, x, tolerance, state=None):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * max(1, float(largest)))
 
 
-def fuses(case):
-    """Whether a case has a fused engine: a layer with a product inside has none for any neuron."""
-    return not case.name.startswith("Recurrent mixture")
-
-
 @every
 def test_every_neuron_has_it(case):
     x = currents(4, 3, SIZE, dtype=torch.float32)
-    assert case.make(size=SIZE).engine_for(x) == ("fused" if fuses(case) else "eager")
+    assert case.make(size=SIZE).engine_for(x) == "fused"
 
 
 @every
 def test_is_eager_in_double_precision(case):
-    if fuses(case):
-        assert_same(made(case), currents(23, 3, SIZE), 1e-9)
+    assert_same(made(case), currents(23, 3, SIZE), 1e-9)
 
 
 @every
 def test_is_eager_step_by_step_in_single_precision(case):
-    if not fuses(case):
-        return
     neuron, x = made(case, torch.float32), currents(12, 3, SIZE, dtype=torch.float32)
     state = neuron.init_state(x[0])
     for current in x:
@@ -94,16 +86,15 @@ def test_is_eager_step_by_step_in_single_precision(case):
     "shape", [(3, 1, SIZE), (2, 7, SIZE, 3, 2), (5, 130, SIZE), (1, 2, SIZE, 450)]
 )
 def test_shapes_that_do_not_divide_evenly(case, shape):
-    if fuses(case) and (case.spatial or len(shape) == 3):
+    if case.spatial or len(shape) == 3:
         assert_same(made(case), currents(*shape), 1e-9)
 
 
 @every
 def test_starts_from_a_state(case):
-    if fuses(case):
-        neuron, x = made(case), currents(9, 3, SIZE)
-        _, state = scan(neuron, x[:4], engine="eager")
-        assert_same(neuron, x[4:], 1e-9, state)
+    neuron, x = made(case), currents(9, 3, SIZE)
+    _, state = scan(neuron, x[:4], engine="eager")
+    assert_same(neuron, x[4:], 1e-9, state)
 
 
 @every
