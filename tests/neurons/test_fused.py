@@ -395,3 +395,28 @@ def test_numba_is_eager_too(name, monkeypatch):
         warnings.simplefilter("error")
         assert_same(made(case), currents(11, 3, SIZE), 1e-9)
     assert_same(made(case, torch.float32), currents(1, 130, SIZE, dtype=torch.float32), 1e-5)
+
+
+@every
+def test_channels_may_come_last(case):
+    if not case.spatial:
+        return
+    x = currents(5, 3, SIZE, 4, 6)
+    last = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (5, 3))
+    neuron = made(case)
+    (out, *states), gradients = ran(neuron, x, "fused")
+    (found, *found_states), found_gradients = ran(neuron, last, "fused")
+    assert torch.equal(found, out)
+    assert case.mixed or found[0].is_contiguous(memory_format=torch.channels_last)
+    for a, b in zip([*found_states, *found_gradients], [*states, *gradients], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_under_autocast_neurons_keep_single_precision():
+    neuron, x = LIF(), currents(6, 2, 5, dtype=torch.float32).bfloat16()
+    expected, _ = neuron(x.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        out, (membrane,) = neuron(x)
+        assert neuron.engine_for(x) == "fused"
+    assert out.dtype == membrane.dtype == torch.float32
+    assert torch.equal(out, expected)
