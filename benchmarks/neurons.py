@@ -163,7 +163,7 @@ def _alone(name: str, who: str) -> None:
 
 
 def first_calls() -> dict[str, float]:
-    """Seconds of the first step of a recurrent layer, without compiled loops and with those kept."""
+    """Seconds of a recurrent layer's first step, without compiled loops and with those kept."""
     script = (
         "import time, torch, picojoule as pj\n"
         "x, layer = torch.rand(8, 4, 64), pj.Recurrent(pj.LIF(), 64)\n"
