@@ -16,6 +16,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -59,6 +60,9 @@ WORKLOADS = {
     "long": Workload("LIF alone, T=100, N=1e6", pointwise.lif, (100, 1, 1_000_000), "currents"),
     "short": Workload("LIF alone, T=4, N=1e6", pointwise.lif, (4, 1, 1_000_000), "currents"),
     "cnn7": Workload("CNN7 1x28x28, T=4, B=64", pointwise.cnn7, (4, 64, 1, 28, 28), "pixels"),
+    "options": Workload(
+        "our CNN7 in other layouts and precisions", pointwise.options, (4, 64, 1, 28, 28), "pixels"
+    ),
     "kinds": Workload("our neurons, T=20, N=1e6", pointwise.kinds, (20, 1000, 1000), "currents"),
 }
 
@@ -158,6 +162,29 @@ def _alone(name: str, who: str) -> None:
     print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
+def first_calls() -> dict[str, float]:
+    """Seconds of a recurrent layer's first step, without compiled loops and with those kept."""
+    script = (
+        "import time, torch, picojoule as pj\n"
+        "x, layer = torch.rand(8, 4, 64), pj.Recurrent(pj.LIF(), 64)\n"
+        "start = time.perf_counter()\n"
+        "layer(x)[0].sum().backward()\n"
+        "print(time.perf_counter() - start)\n"
+    )
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("cold", "warm"):
+            done = subprocess.run(
+                [sys.executable, "-c", script],
+                check=True,
+                capture_output=True,
+                text=True,
+                env=dict(os.environ, PICOJOULE_CACHE=folder, NUMBA_CACHE_DIR=folder),
+            )
+            found[name] = float(done.stdout)
+    return found
+
+
 def about(pool: bool) -> dict[str, Any]:
     """What the numbers depend on."""
     found = {}
@@ -208,7 +235,7 @@ def main() -> None:
     if given.peak:
         _alone(*given.peak)
         return
-    machine, rows = about(given.pool), []
+    machine, rows = {**about(given.pool), "first call, s": first_calls()}, []
     print(json.dumps(machine))
     for name in given.only:
         found = measured(name, given.repeats, given.pool)

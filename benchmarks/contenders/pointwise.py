@@ -1,6 +1,7 @@
 """Layers of neurons alone, and in a network of convolutions."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,15 +86,29 @@ def _norse() -> nn.Module:
     return Looped(norse.torch.LIFBoxCell(), lambda current: None)
 
 
+class _Copied(torch.autograd.Function):
+    """Moves as much memory as a layer of neurons has to: currents and spikes, there and back."""
+
+    @staticmethod
+    def forward(ctx: Any, currents: Tensor) -> Tensor:
+        ctx.save_for_backward(currents)
+        return currents.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return ctx.saved_tensors[0].clone()
+
+
 def alone(layer: Layer) -> Contender:
     """A layer of neurons, of which nothing learns but what is before."""
     return Contender(None, lambda x: (spikes := layer(x), spikes.detach()))
 
 
 def lif() -> Iterator[tuple[str, Callable[[], Contender]]]:
-    """Leaky integrate-and-fire alone."""
+    """Leaky integrate-and-fire alone; no loop can be quicker than copies of what it moves."""
     for name, make in neurons():
         yield name, lambda make=make: alone(make())
+    yield "a copy there and a copy back", lambda: alone(_Copied.apply)  # pyright: ignore
 
 
 def kinds() -> Iterator[tuple[str, Callable[[], Contender]]]:
@@ -112,6 +127,27 @@ def cnn7() -> Iterator[tuple[str, Callable[[], Contender]]]:
     """Seven layers of weights for pictures of 28 x 28."""
     for name, make in neurons():
         yield name, lambda make=make: _cnn7(make)
+
+
+def options() -> Iterator[tuple[str, Callable[[], Contender]]]:
+    """Our CNN7 with other layouts and precisions."""
+    for layout in (torch.contiguous_format, torch.channels_last):
+        for dtype in (torch.float32, torch.bfloat16):
+            words = "channels last" if layout == torch.channels_last else "channels first"
+            name = f"{words}, {str(dtype).split('.')[1]}"
+            yield name, lambda layout=layout, dtype=dtype: _with(layout, dtype)
+
+
+def _with(layout: torch.memory_format, dtype: torch.dtype) -> Contender:
+    made = _cnn7(lambda: Spikes(pj.LIF()))
+    assert made.net is not None
+    made.net.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            return made.run(x)
+
+    return made._replace(run=run)
 
 
 def _cnn7(make: Callable[[], nn.Module]) -> Contender:

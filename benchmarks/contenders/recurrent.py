@@ -1,4 +1,8 @@
-"""Recurrent layers 700-512-20: the input is projected once for all steps, by everybody."""
+"""Recurrent layers 700-512-20.
+
+The input is projected once for all steps, by everybody but the loop that does as the reference code
+of balanced resonate-and-fire neurons does.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -68,10 +72,16 @@ def lif() -> Iterator[tuple[str, Callable[[], Contender]]]:
 
 
 def brf() -> Iterator[tuple[str, Callable[[], Contender]]]:
-    """Balanced resonate-and-fire; the reference's way is a loop over its published equations."""
-    yield "picojoule", lambda: ours(pj.neurons.BRF(HIDDEN), None)
-    yield "picojoule, eager", lambda: ours(pj.neurons.BRF(HIDDEN), "eager")
-    yield "loop over the equations", _brf_loop
+    """Balanced resonate-and-fire, whose frequencies and offsets learn."""
+    yield "picojoule", lambda: ours(_learning_brf(), None)
+    yield "picojoule, eager", lambda: ours(_learning_brf(), "eager")
+    yield "loop as in the reference code", _brf_as_published
+    yield "the same, input at once and unbind", _brf_loop
+
+
+def _learning_brf() -> pj.neurons.Neuron:
+    neuron = pj.neurons.BRF(HIDDEN)
+    return neuron.requires_grad_()
 
 
 def adlif() -> Iterator[tuple[str, Callable[[], Contender]]]:
@@ -114,19 +124,47 @@ def _spikingjelly() -> Contender:
     return made._replace(run=run)
 
 
+class Balanced(nn.Module):
+    """The published update of balanced resonate-and-fire neurons, in torch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.omega = nn.Parameter(torch.empty(HIDDEN).uniform_(5, 10))
+        self.b_offset = nn.Parameter(torch.empty(HIDDEN).uniform_(0, 3))
+        self.spike, self.dt = pj.surrogate.DoubleGaussian(), 0.01
+
+    def forward(self, current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Any]:
+        """One step: spikes, and (u, v, q)."""
+        (u, v, q), dt = state, self.dt
+        omega = self.omega.abs()
+        p = (-1 + torch.sqrt(1 - torch.square(dt * omega))) / dt
+        b = p - self.b_offset.abs() - q
+        u, v = u + b * u * dt - omega * v * dt + current * dt, v + omega * u * dt + b * v * dt
+        z = self.spike(u - 1.0 - q)
+        return z, (u, v, q.mul(0.9) + z)
+
+
 def _brf_loop() -> Contender:
     weight = nn.Linear(HIDDEN, HIDDEN, bias=False)
-    weight.omega = nn.Parameter(torch.empty(HIDDEN).uniform_(5, 10))
-    weight.b_offset = nn.Parameter(torch.empty(HIDDEN).uniform_(0, 3))
-    spike, dt = pj.surrogate.DoubleGaussian(), 0.01
+    weight.neuron = cell = Balanced()
+    return looped(cell, weight, lambda current: (torch.zeros_like(current),) * 3)
 
-    def step(current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        u, v, q = state
-        omega = weight.omega.abs()
-        p = (-1 + torch.sqrt(1 - torch.square(dt * omega))) / dt
-        b = p - weight.b_offset.abs() - q
-        u, v = u + b * u * dt - omega * v * dt + current * dt, v + omega * u * dt + b * v * dt
-        z = spike(u - 1.0 - q)
-        return z, (u, v, 0.9 * q + z)
 
-    return looped(step, weight, lambda current: (torch.zeros_like(current),) * 3)
+def _brf_as_published() -> Contender:
+    """One weight for input and last spikes, multiplied step by step: AdaptiveAILab/brf-neurons."""
+    weight, cell = nn.Linear(INPUTS + HIDDEN, HIDDEN, bias=False), Balanced()
+    net = nn.ModuleList([weight, cell, nn.Linear(HIDDEN, CLASSES)])
+    nn.init.normal_(weight.weight, 0.0, 0.1)
+    with torch.no_grad():
+        weight.weight[:, INPUTS:].mul_(0.2)
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        spikes = x.new_zeros(x.shape[1], HIDDEN)
+        state, fired, outs = (spikes,) * 3, [], []
+        for t in range(len(x)):
+            spikes, state = cell(weight(torch.cat((x[t], spikes), dim=1)), state)
+            fired.append(spikes)
+            outs.append(net[2](spikes))
+        return torch.stack(outs).mean(0), torch.stack(fired)
+
+    return Contender(net, run, weight.weight)

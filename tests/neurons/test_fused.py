@@ -61,27 +61,19 @@ def assert_same(neuron, x, tolerance, state=None):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * max(1, float(largest)))
 
 
-def fuses(case):
-    """Whether a case has a fused engine: a layer with a product inside has none for any neuron."""
-    return not case.name.startswith("Recurrent mixture")
-
-
 @every
 def test_every_neuron_has_it(case):
     x = currents(4, 3, SIZE, dtype=torch.float32)
-    assert case.make(size=SIZE).engine_for(x) == ("fused" if fuses(case) else "eager")
+    assert case.make(size=SIZE).engine_for(x) == "fused"
 
 
 @every
 def test_is_eager_in_double_precision(case):
-    if fuses(case):
-        assert_same(made(case), currents(23, 3, SIZE), 1e-9)
+    assert_same(made(case), currents(23, 3, SIZE), 1e-9)
 
 
 @every
 def test_is_eager_step_by_step_in_single_precision(case):
-    if not fuses(case):
-        return
     neuron, x = made(case, torch.float32), currents(12, 3, SIZE, dtype=torch.float32)
     state = neuron.init_state(x[0])
     for current in x:
@@ -94,16 +86,15 @@ def test_is_eager_step_by_step_in_single_precision(case):
     "shape", [(3, 1, SIZE), (2, 7, SIZE, 3, 2), (5, 130, SIZE), (1, 2, SIZE, 450)]
 )
 def test_shapes_that_do_not_divide_evenly(case, shape):
-    if fuses(case) and (case.spatial or len(shape) == 3):
+    if case.spatial or len(shape) == 3:
         assert_same(made(case), currents(*shape), 1e-9)
 
 
 @every
 def test_starts_from_a_state(case):
-    if fuses(case):
-        neuron, x = made(case), currents(9, 3, SIZE)
-        _, state = scan(neuron, x[:4], engine="eager")
-        assert_same(neuron, x[4:], 1e-9, state)
+    neuron, x = made(case), currents(9, 3, SIZE)
+    _, state = scan(neuron, x[:4], engine="eager")
+    assert_same(neuron, x[4:], 1e-9, state)
 
 
 @every
@@ -404,3 +395,28 @@ def test_numba_is_eager_too(name, monkeypatch):
         warnings.simplefilter("error")
         assert_same(made(case), currents(11, 3, SIZE), 1e-9)
     assert_same(made(case, torch.float32), currents(1, 130, SIZE, dtype=torch.float32), 1e-5)
+
+
+@every
+def test_channels_may_come_last(case):
+    if not case.spatial:
+        return
+    x = currents(5, 3, SIZE, 4, 6)
+    last = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (5, 3))
+    neuron = made(case)
+    (out, *states), gradients = ran(neuron, x, "fused")
+    (found, *found_states), found_gradients = ran(neuron, last, "fused")
+    assert torch.equal(found, out)
+    assert case.mixed or found[0].is_contiguous(memory_format=torch.channels_last)
+    for a, b in zip([*found_states, *found_gradients], [*states, *gradients], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_under_autocast_neurons_keep_single_precision():
+    neuron, x = LIF(), currents(6, 2, 5, dtype=torch.float32).bfloat16()
+    expected, _ = neuron(x.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        out, (membrane,) = neuron(x)
+        assert neuron.engine_for(x) == "fused"
+    assert out.dtype == membrane.dtype == torch.float32
+    assert torch.equal(out, expected)

@@ -79,9 +79,15 @@ def minimum(a, b):
     return a if (a <= b) | (a != a) else b
 
 
+@_inline
+def limited(x, most):
+    """X, or what is nearest to it from -most to most."""
+    return x if not abs(x) > most else (most if x > 0 else -most)
+
+
 @intrinsic
 def two_to(typing_context, n):
-    """2 to the power of a whole number that is an exponent of the type."""
+    """2 to the power of a whole number that is an exponent of the type; 0 for one below."""
     del typing_context
 
     def generate(_, builder, __, args):
@@ -94,10 +100,10 @@ def two_to(typing_context, n):
 
 
 def _exponential(kind, most, least, high, low, terms):
-    """exp(x) = 2^n exp(r) as in C, which numba has no way to vectorise otherwise."""
+    """exp(x) = 2 2^(n - 1) exp(r) as in C, which numba has no way to vectorise otherwise."""
     number = getattr(np, kind)
     most, least, high, low = number(most), number(least), number(-high), number(-low)
-    per_ln2, half = number(1.44269504088896340736), number(0.5)
+    per_ln2, one, two = number(1.44269504088896340736), number(1), number(2)
     series = tuple(number(1 / math.factorial(k)) for k in range(terms, -1, -1))
 
     @_inline
@@ -108,15 +114,14 @@ def _exponential(kind, most, least, high, low, terms):
         total = series[0]
         for term in series[1:]:
             total = fused(total, r, term)
-        first = lower(n * half)
-        return total * two_to(first) * two_to(n - first)  # pyright: ignore
+        return total * two * two_to(n - one)  # pyright: ignore
 
     return exponential
 
 
-exponential_float32 = _exponential("float32", 89, -104, 0.693359375, -2.12194440e-4, 7)
+exponential_float32 = _exponential("float32", 89, -87.4, 0.693359375, -2.12194440e-4, 7)
 exponential_float64 = _exponential(
-    "float64", 710, -746, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 13
+    "float64", 710, -708.4, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 13
 )
 
 

@@ -17,7 +17,7 @@ enum { WIDTH = 32, WIDE = 8 };
 #else
 enum { WIDTH = 16, WIDE = 8 };
 #endif
-enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 20, BLOCK = 128, SMALL = 1 << 16 };
+enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 256, SMALL = 1 << 16 };
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
 
 /* The places of a row's events; their values too, unless all are 1. */

@@ -23,7 +23,12 @@ from picojoule.kernels.paths import (
 
 
 def product(
-    spikes: Tensor, weight_t: Tensor, base: Tensor | None = None, *, path: str | None = None
+    spikes: Tensor,
+    weight_t: Tensor,
+    base: Tensor | None = None,
+    *,
+    path: str | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """``base + spikes weight_t``, without a graph.
 
@@ -32,19 +37,26 @@ def product(
         weight_t: [K, N]; contiguous weights are taken as they are, others are copied.
         base: [N] or [R, N], such as a bias or a current; None for zero.
         path: ``"events"`` or ``"dense"``; None for what ``path_for`` says.
+        out: [R, N], contiguous, where the result goes; None for a new tensor.
 
     Raises:
-        ValueError: An unknown path, or tensors that have no way by events.
+        ValueError: An unknown path, tensors that have no way by events, or another kind of ``out``.
     """
     with torch.no_grad():
         if chosen(path, spikes, weight_t) == "dense":
-            return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
+            if base is None:
+                return torch.mm(spikes, weight_t, out=out)
+            return torch.addmm(base, spikes, weight_t, out=out)
         _check("weight_t", weight_t, spikes.shape[1])
         spikes, weight_t = spikes.contiguous(), weight_t.contiguous()
+        if out is not None:
+            _check("out", out, len(spikes), weight_t.shape[1])
+            if out.dtype != spikes.dtype or not out.is_contiguous():
+                raise ValueError(f"expected out contiguous and {spikes.dtype}, got {out.dtype}")
         if base is not None:
             rows = spikes.shape[: base.dim() - 1]
             base = base.to(spikes).expand(*rows, weight_t.shape[1]).contiguous()
-        return kernels().rows(spikes, weight_t, base)
+        return kernels().rows(spikes, weight_t, base, out)
 
 
 def weight_gradient(spikes: Tensor, grads: Tensor, *, path: str | None = None) -> Tensor:
@@ -104,7 +116,7 @@ class RowProduct:
             if len(x) == 1:
                 out = self._kernels.row(x, turned, base, self._limit) if self._limit else None
             elif self._path or path_for(x, turned.shape[1]) == "events":
-                out = self._kernels.rows(x, turned, base)
+                out = self._kernels.rows(x, turned, base, None)
         self.last = "dense" if out is None else "events"
         if out is None and base is not None and base.dim() == 2:
             return torch.addmm(base, x, weight.t())

@@ -46,10 +46,10 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     return None if events < 0 else out
 
 
-def rows(x: Tensor, weight_t: Tensor, base: Tensor | None) -> Tensor:
-    """Base [N] or [R, N] + x [R, K] weight_t [K, N]."""
+def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
+    """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
     outputs = weight_t.shape[1]
-    out = x.new_empty(x.shape[0], outputs)
+    out = x.new_empty(x.shape[0], outputs) if out is None else out
     start = None if base is None else base.data_ptr()
     stride = outputs if base is not None and base.dim() == 2 else 0
     pointers = (weight_t.data_ptr(), outputs, start, stride, out.data_ptr())

@@ -57,14 +57,14 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     """Base [N] + x [1, K] weight_t [K, N]; None where x has more events than ``limit``."""
     if count(x, 1) > limit:
         return None
-    out = _start(x, weight_t, base)
+    out = _start(x.new_empty(1, weight_t.shape[1]), base)
     _row(_array(x)[0], _array(weight_t), _array(out)[0])
     return out
 
 
-def rows(x: Tensor, weight_t: Tensor, base: Tensor | None) -> Tensor:
-    """Base [N] or [R, N] + x [R, K] weight_t [K, N]."""
-    out = _start(x, weight_t, base)
+def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
+    """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
+    out = _start(x.new_empty(len(x), weight_t.shape[1]) if out is None else out, base)
     values, weights, results = _array(x), _array(weight_t), _array(out)
     _share(len(x), x.numel(), lambda a, b: _rows(values[a:b], weights, results[a:b]))
     return out
@@ -78,9 +78,8 @@ def outer(x: Tensor, grads: Tensor) -> Tensor:
     return out
 
 
-def _start(x: Tensor, weight_t: Tensor, base: Tensor | None) -> Tensor:
-    out = x.new_zeros(x.shape[0], weight_t.shape[1])
-    return out if base is None else out.copy_(base)
+def _start(out: Tensor, base: Tensor | None) -> Tensor:
+    return out.zero_() if base is None else out.copy_(base)
 
 
 def _array(x: Tensor) -> np.ndarray:

@@ -18,10 +18,11 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     return out if base is None else out + base
 
 
-def rows(x: Tensor, weight_t: Tensor, base: Tensor | None) -> Tensor:
-    """Base [N] or [R, N] + x [R, K] weight_t [K, N]."""
-    out = torch.sparse.mm(x.to_sparse(), weight_t)
-    return out if base is None else out + base
+def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
+    """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
+    found = torch.sparse.mm(x.to_sparse(), weight_t)
+    found = found if base is None else found + base
+    return found if out is None else out.copy_(found)
 
 
 def outer(x: Tensor, grads: Tensor) -> Tensor:

@@ -3,6 +3,9 @@
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 typedef REAL real;
 typedef TRUTH truth;
@@ -23,7 +26,7 @@ typedef TRUTH truth;
 #define LN2_HIGH 6.93147180369123816490e-01
 #define LN2_LOW 1.90821492927058770002e-10
 #define EXP_MOST 710.0
-#define EXP_LEAST -746.0
+#define EXP_LEAST -708.4
 #define EXP_START higher(r)
 #else
 #define LARGEST FLT_MAX
@@ -33,7 +36,7 @@ typedef TRUTH truth;
 #define LN2_HIGH 0.693359375f
 #define LN2_LOW -2.12194440e-4f
 #define EXP_MOST 89.0f
-#define EXP_LEAST -104.0f
+#define EXP_LEAST -87.4f
 #define EXP_START R(0)
 #endif
 
@@ -51,6 +54,9 @@ static inline real nearest(real x) { return OF(rint)(x); }
 static inline real sign(real x) { return (real)((x > 0) - (x < 0)); }
 static inline real maximum(real a, real b) { return ((a >= b) | (a != a)) ? a : b; }
 static inline real minimum(real a, real b) { return ((a <= b) | (a != a)) ? a : b; }
+static inline real limited(real x, real most) {
+    return absolute(x) > most ? OF(__builtin_copysign)(most, x) : x;
+}
 static inline real logarithm(real x) { return OF(log)(x); }
 static inline real sine(real x) { return OF(sin)(x); }
 static inline real cosine(real x) { return OF(cos)(x); }
@@ -78,8 +84,8 @@ static inline real higher(real r) {
     return fused(series, r, 1.0 / 40320);
 }
 #endif
-/* exp(x) = 2^n exp(r), |r| <= ln(2) / 2: a series for exp(r), and 2^n in two halves, because n may
-   lie beyond the exponents of a single number. */
+/* exp(x) = 2 2^(n - 1) exp(r), |r| <= ln(2) / 2, with a series for exp(r). The bits of 2^(n - 1) are
+   those of zero where n is least, and so is what lies below the smallest normal number. */
 static inline real exponential(real x) {
     x = x > EXP_MOST ? EXP_MOST : x;
     x = x < EXP_LEAST ? EXP_LEAST : x;
@@ -94,10 +100,8 @@ static inline real exponential(real x) {
     series = fused(series, r, R(0.5));
     series = fused(series, r, R(1));
     series = fused(series, r, R(1));
-    truth whole = (truth)n, half = whole >> 1;
-    union { truth bits; real value; } first = {(half + BIAS) << MANTISSA};
-    union { truth bits; real value; } second = {(whole - half + BIAS) << MANTISSA};
-    return series * first.value * second.value;
+    union { truth bits; real value; } power = {((truth)n - 1 + BIAS) << MANTISSA};
+    return series * R(2) * power.value;
 }
 /* In lanes of a fixed width, so that the sum is the same on every machine. */
 static inline real summed(const real *x, int64_t size) {
@@ -108,4 +112,15 @@ static inline real summed(const real *x, int64_t size) {
     for (int j = 0; j < 16; j++) sum += lanes[j];
     for (; i < size; i++) sum += x[i];
     return sum;
+}
+/* Copies without reading the goal's old lines first: for more than the caches hold. */
+static inline void past_caches(real *goal, const real *from, int64_t size) {
+    int64_t i = 0;
+#if defined(__AVX__)
+    enum { LANES = 32 / sizeof(real) };
+    if ((uintptr_t)goal % 32 == 0)
+        for (; i + LANES <= size; i += LANES)
+            _mm256_stream_si256((void *)(goal + i), _mm256_loadu_si256((const void *)(from + i)));
+#endif
+    for (; i < size; i++) goal[i] = from[i];
 }

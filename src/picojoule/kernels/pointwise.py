@@ -171,6 +171,8 @@ def _masked_fill(values: Any, mask: Any, fill: Any) -> Value:
 
 def _clamp(values: Any, low: Any = None, high: Any = None) -> Value:
     text = real(_value(values))
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low == -high <= 0:
+        return Value(f"limited({text}, {constant(high).text})")
     if low is not None:
         text = f"maximum({text}, {real(_value(low))})"
     if high is not None:

@@ -8,8 +8,9 @@ from picojoule.kernels.program import Program
 
 _TYPES = {torch.float32: ("float", "int32_t", ""), torch.float64: ("double", "int64_t", "DOUBLE")}
 # n: steps, period, elements, chunks per period, block, threads; then strides (step, period) of
-# currents, output, the output's gradient and the currents' gradient. Each worker takes a run of
-# chunks; what a chunk computes does not depend on how many workers there are.
+# currents, output, the output's gradient and the currents' gradient; last, whether what is written
+# goes past the caches. Each worker takes a run of chunks; what a chunk computes does not depend on
+# how many workers there are.
 _FRAME = """
 void NAME(const int64_t *n, void **a) {
   const int64_t steps = n[0], period = n[1], elements = n[2], per = n[3], block = n[4];
@@ -53,20 +54,23 @@ def _framed(name: str, lines: list[str]) -> str:
 
 def _forward(program: Program, states: int) -> list[str]:
     first = 2 + len(program.parameters)
-    body = [_LOCAL.format(f"s{k}_") for k in range(states)]
+    body = [_LOCAL.format("far_"), *[_LOCAL.format(f"s{k}_") for k in range(states)]]
     body += [_copied(f"s{k}_", first + k) for k in range(states)]
     body += [
         *_parameters(program, 2),
         "    for (int64_t t = 0; t < steps; t++) {",
         _row("const real *x_", 0, 6),
-        _row("real *o_", 1, 8),
+        _row("real *goal_", 1, 8),
+        "    real *o_ = n[14] ? far_ : goal_;",
         _LOOP + " {",
         "      const real x = x_[i];",
         *[f"      const real s{k} = s{k}_[i];" for k in range(states)],
         *_lines(program),
         f"      o_[i] = {program.outputs[0]};",
         *[f"      s{k}_[i] = {text};" for k, text in enumerate(program.outputs[1:])],
-        "    }}",
+        "    }",
+        "    if (n[14]) past_caches(goal_, far_, size);",
+        "    }",
     ]
     for k in range(states):
         body.append(f"{_EACH} ((real *)a[{first + states + k}])[at + i] = s{k}_[i];")
@@ -79,7 +83,7 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
     gradient, wanted, sums = state + states, state + 2 * states, state + 3 * states
     body = [
         "    static const real zeros[BLOCK];",
-        _LOCAL.format("unused"),
+        _LOCAL.format("far_"),
         "    real *h = (real *)a[3] + worker * steps * block * STATES;",
         *[_LOCAL.format(f"d{k}_") for k in range(states)],
         *[_LOCAL.format(f"w{k}_") for k in range(len(backward.sums))],
@@ -92,7 +96,8 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         "    for (int64_t t = steps - 1; t >= 0; t--) {",
         _row("const real *x_", 0, 6),
         *_optional("const real *g_", 1, 10, "zeros"),
-        *_optional("real *q_", 2, 12, "unused"),
+        *_optional("real *goal_", 2, 12, "far_"),
+        "    real *q_ = n[14] ? far_ : goal_;",
         "    const real *b = h + t * block * STATES;",
         _LOOP + " {",
         "      const real x = x_[i], g = g_[i];",
@@ -101,7 +106,9 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         f"      q_[i] = {backward.outputs[0]};",
         *[f"      d{k}_[i] = {text};" for k, text in enumerate(backward.outputs[1:])],
         *[f"      w{k}_[i] += {one.text};" for k, one in enumerate(backward.sums)],
-        "    }}",
+        "    }",
+        "    if (n[14] && a[2]) past_caches(goal_, far_, size);",
+        "    }",
     ]
     for k in range(states):
         store = f"{_EACH} ((real *)a[{wanted + k}])[at + i] = d{k}_[i];"

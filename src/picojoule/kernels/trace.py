@@ -1,6 +1,6 @@
 """From a step written in torch to the scalar program of one element.
 
-A step is recorded once by ``make_fx``, and so is its vector-Jacobian product, by autograd itself:
+A step is recorded once, and so is its vector-Jacobian product, as autograd computes it:
 surrogates and detached resets come out as torch has them. What depends on parameters alone stays
 with torch and runs once for all steps (before the loop); what depends on elements becomes lines of
 the loop; sums over elements, and what autograd does with those, are done once after the loop, which
@@ -13,8 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.node import Node
+from torch.fx import Node
 
 from picojoule.kernels.pointwise import (
     ZERO,
@@ -25,6 +24,7 @@ from picojoule.kernels.pointwise import (
     real,
 )
 from picojoule.kernels.program import Line, Program, Sum, example
+from picojoule.kernels.record import record
 
 BATCH = 7  # of the examples; no parameter has an axis of its own for a batch
 _SAME = frozenset(
@@ -66,15 +66,14 @@ def trace(
     """
     try:
         with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
-            module = make_fx(step, tracing_mode="fake")(
-                *elements.values(), *parameters, *(after or {}).values()
-            )
+            inputs = [*elements.values(), *parameters, *(after or {}).values()]
+            graph, constants = record(step, inputs)
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
         first = str(error).strip().split("\n")[0]
         raise NotPointwiseError(f"{type(error).__name__}: {first}") from error
-    lowering = _Lowering(module, next(iter(elements.values())), exact=after is None)
+    lowering = _Lowering(constants, inputs[0], exact=after is None)
     names = [*elements, *(None for _ in parameters), *(after or {})]
-    nodes = list(module.graph.nodes)
+    nodes = list(graph.nodes)
     for node in nodes[:-1]:
         if node.op == "placeholder":
             lowering.take(node, names[len(lowering.taken)])
@@ -94,10 +93,10 @@ class _Cell:
 class _Lowering:
     """Sorts the nodes of a graph into before, in and after the loop."""
 
-    def __init__(self, module: torch.fx.GraphModule, like: Tensor, *, exact: bool) -> None:
+    def __init__(self, constants: dict[Node, Tensor], like: Tensor, *, exact: bool) -> None:
         self._exact = exact
-        self._module, self._shape, self._dtype = module, like.shape, like.dtype
-        self.program = Program()
+        self._shape, self._dtype = like.shape, like.dtype
+        self.program = Program(constants=constants)
         self.taken: list[Node] = []
         self._cells: dict[Node, _Cell] = {}
         self._late: set[Node] = set()
@@ -114,7 +113,6 @@ class _Lowering:
     def lower(self, node: Node) -> None:
         """Puts one node where it belongs."""
         if node.op == "get_attr":
-            self.program.constants[node] = getattr(self._module, str(node.target))
             return
         if not isinstance(node.meta.get("val"), Tensor):
             raise NotPointwiseError(f"{node.target} gives no single tensor")

@@ -1,7 +1,7 @@
 """What every neuron is: a state, a step, and a cost."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -121,6 +121,13 @@ class Neuron(nn.Module, ABC):
         not gives its own.
         """
         return fused.fuse(self, currents, state)
+
+    def apart(self, state: Any) -> "Sequence[tuple[Neuron, int | None, Any]]":
+        """Neurons that step apart, side by side: each kind, how many they are, and their state.
+
+        One that steps as a whole is itself, with None for all there are.
+        """
+        return [(self, None, state)]
 
     def arrivals(self, out: Tensor, state: Any) -> Iterable[Arrivals]:
         """What this layer's own synapses received while it put out ``out`` from ``state`` on."""

@@ -1,7 +1,8 @@
-"""The fused engine for recurrent layers: a compiled step, and one product with the weight."""
+"""The fused engine for recurrent layers: compiled steps, and one product with the weight."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +11,6 @@ from torch.utils import _pytree as pytree
 
 from picojoule.kernels.events import product, weight_gradient
 from picojoule.kernels.launch import Each
-from picojoule.kernels.loop import Loops
 from picojoule.neurons.plan import Plan, plan_of, tensors_of
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
@@ -21,14 +21,53 @@ if TYPE_CHECKING:
     from picojoule.neurons.recurrent import Recurrent
 
 
+class _Part(NamedTuple):
+    """Neurons that one compiled step runs.
+
+    Attributes:
+        plan: Their step.
+        neurons: Which of the layer's they are.
+        states: Which of its states are theirs.
+        tensors: Which of its parameters and buffers.
+    """
+
+    plan: Plan
+    neurons: slice
+    states: slice
+    tensors: slice
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """Their share of [..., N]."""
+        return tensor[..., self.neurons]
+
+
+class _How(NamedTuple):
+    """How a layer runs: its parts, how many states they have in all, and the products' path."""
+
+    parts: Sequence[_Part]
+    states: int
+    path: str | None
+
+
 def fuse(layer: "Recurrent", currents: Tensor, state: Any) -> "AllSteps | str":
     """What runs all steps of a recurrent layer without a graph per step, or why nothing can."""
     if torch.is_autocast_enabled("cpu"):
         return "its products are to run in the precision of autocast"
     if layer.weight.dtype != currents.dtype:
         return f"its weight is {layer.weight.dtype}, the currents are {currents.dtype}"
-    plan = plan_of(layer.neuron, currents, state.inner, learns=_learns(layer, currents, state))
-    return plan if isinstance(plan, str) else partial(_run, layer, plan)
+    learns = _learns(layer, currents, state)
+    parts, tensors, first, leaves = [], [], 0, 0
+    for neuron, count, inner in layer.neuron.apart(state.inner):
+        neurons = slice(first, layer.size if count is None else first + count)
+        plan = plan_of(neuron, currents[..., neurons], inner, learns=learns)
+        if isinstance(plan, str):
+            return plan
+        own, held = list(tensors_of(neuron).values()), len(pytree.tree_leaves(inner))
+        known = slice(len(tensors), len(tensors) + len(own))
+        parts.append(_Part(plan, neurons, slice(leaves, leaves + held), known))
+        tensors, first, leaves = [*tensors, *own], neurons.stop, leaves + held
+    path = "dense" if layer.path is None and layer.size <= _SMALL else layer.path
+    return partial(_run, layer, _How(parts, leaves, path), tensors)
 
 
 def _learns(layer: "Recurrent", currents: Tensor, state: Any) -> bool:
@@ -36,12 +75,12 @@ def _learns(layer: "Recurrent", currents: Tensor, state: Any) -> bool:
     return any(one.requires_grad for one in (currents, layer.weight, *leaves))
 
 
-def _run(layer: "Recurrent", plan: Plan, currents: Tensor, state: Any) -> tuple[Tensor, Any]:
+def _run(
+    layer: "Recurrent", how: _How, tensors: list[Tensor], currents: Tensor, state: Any
+) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state.inner)
-    tensors = tensors_of(layer.neuron).values()
-    path = "dense" if layer.path is None and layer.size <= _SMALL else layer.path
     out, spikes, *last = _Feedback.apply(  # pyright: ignore[reportGeneralTypeIssues]
-        (plan, len(leaves), path), currents, layer.weight, state.spikes, *leaves, *tensors
+        how, currents, layer.weight, state.spikes, *leaves, *tensors
     )
     return out, type(state)(spikes, pytree.tree_unflatten(last, spec))
 
@@ -49,31 +88,30 @@ def _run(layer: "Recurrent", plan: Plan, currents: Tensor, state: Any) -> tuple[
 class _Feedback(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        how: tuple[Plan, int, str | None],
-        currents: Tensor,
-        weight: Tensor,
-        spikes: Tensor,
-        *tensors: Tensor,
+        ctx: Any, how: _How, currents: Tensor, weight: Tensor, spikes: Tensor, *tensors: Tensor
     ) -> Any:
-        (plan, count, path), steps = how, len(currents)
+        steps, leaves, learned = len(currents), tensors[: how.states], tensors[how.states :]
         received = torch.empty_like(currents, memory_format=torch.contiguous_format)
         fired = received.new_empty(steps + 1, *spikes.shape)
         fired[0] = spikes
-        held = [one.clone(memory_format=torch.contiguous_format) for one in tensors[:count]]
+        held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
         kept = [one.new_empty(-(-steps // _KEPT), *one.shape) for one in held]
-        _, bound = plan.bind(plan.loops.forward_program, tensors[count:])
-        ends = Each(received.unsqueeze(1)), Each(fired[1:].unsqueeze(1))
-        step = plan.loops.forward(*ends, bound, held, held)
+        runs = []
+        for part in how.parts:
+            loops, own = part.plan.loops, held[part.states]
+            _, bound = part.plan.bind(loops.forward_program, learned[part.tensors])
+            ends = (Each(part.of(one).unsqueeze(1)) for one in (received, fired[1:]))
+            runs.append(loops.forward(*ends, bound, own, own))
         back = weight.t().contiguous()
         for t in range(steps):
             if t % _KEPT == 0:
                 for room, one in zip(kept, held, strict=True):
                     room[t // _KEPT] = one
-            received[t] = product(fired[t], back, currents[t], path=path)
-            step(t)
+            product(fired[t], back, currents[t], path=how.path, out=received[t])
+            for run in runs:
+                run(t)
         ctx.how = how
-        ctx.save_for_backward(received, fired, weight, *kept, *tensors[count:])
+        ctx.save_for_backward(received, fired, weight, *kept, *learned)
         ctx.set_materialize_grads(False)
         return fired[1:], fired[steps].clone(), *held
 
@@ -82,49 +120,90 @@ class _Feedback(torch.autograd.Function):
     def backward(
         ctx: Any, gradient: Tensor | None, of_spikes: Tensor | None, *last: Tensor | None
     ) -> Any:
-        plan, count, path = ctx.how
-        loops: Any = plan.loops
-        received, fired, weight, *tensors = ctx.saved_tensors
-        kept, tensors = tensors[:count], tensors[count:]
-        _, taken = plan.bind(loops.forward_program, tensors)
-        known, bound = plan.bind(loops.backward_program, tensors)
+        how, (received, fired, weight, *tensors) = ctx.how, ctx.saved_tensors
+        kept, learned = tensors[: how.states], tensors[how.states :]
         arriving, wanted = torch.zeros_like(received[0]), torch.empty_like(received)
-        states = [one.new_empty(_KEPT, *one.shape[1:]) for one in kept]
-        held = [torch.zeros_like(arriving) for _ in last]
+        held = [torch.zeros_like(one[0]) for one in kept]
         for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
             if one is not None:
                 goal.copy_(one)
-        sums: Any = None
+        backs = [_Back(part, learned, received, arriving, wanted) for part in how.parts]
         for start in range((len(received) - 1) // _KEPT * _KEPT, -1, -_KEPT):
-            now = slice(start, start + _KEPT)
-            here = received[now].unsqueeze(1)
-            _again(loops, here, taken, [one[start // _KEPT] for one in kept], states)
-            ends = (Each(here), arriving.unsqueeze(0), Each(wanted[now].unsqueeze(1)))
-            sums = loops.sums(*ends) if sums is None else sums
-            before = [Each(one) for one in states]
-            step = loops.backward(ends, (taken, bound), before, held, held, sums)
-            for t in range(len(here) - 1, -1, -1):
+            now = slice(start, min(start + _KEPT, len(received)))
+            before = [one[start // _KEPT] for one in kept]
+            runs = [back.steps(now, before, held) for back in backs]
+            for t in range(now.stop - 1, start - 1, -1):
                 if gradient is not None:
-                    arriving.add_(gradient[start + t])
-                step(t)
-                torch.mm(wanted[start + t], weight, out=arriving)
-        done = iter(loops.backward_program.finish(known, loops.summed(sums, arriving.shape)))
-        of_tensors = [next(done) if one.requires_grad else None for one in tensors]
+                    arriving.add_(gradient[t])
+                for run in runs:
+                    run(t - start)
+                torch.mm(wanted[t], weight, out=arriving)
+        of_tensors = [one for back in backs for one in back.of_tensors()]
         of_weight = None
         if ctx.needs_input_grad[2]:  # of all steps at once
             came = fired[:-1].flatten(0, 1)
-            of_weight = weight_gradient(came, wanted.flatten(0, 1), path=path)
+            of_weight = weight_gradient(came, wanted.flatten(0, 1), path=how.path)
         return None, wanted, of_weight, arriving, *held, *of_tensors
 
 
-def _again(
-    loops: Loops, received: Tensor, taken: list[Tensor], first: list[Tensor], states: list[Tensor]
-) -> None:
-    """Writes the states [K, B, N] before each of K steps, from those before the first."""
-    for room, one in zip(states, first, strict=True):
-        room[0] = one
-    unused = torch.empty_like(received[0])
-    after = [Each(one[1:]) for one in states]
-    step = loops.forward(Each(received), unused, taken, [Each(one) for one in states], after)
-    for t in range(len(received) - 1):
-        step(t)
+class _Back:
+    """The steps of one part, backwards.
+
+    Args:
+        part: The part.
+        learned: Parameters and buffers of all parts.
+        received: Currents of the layer [T, B, N].
+        arriving: The gradient of the spikes of one step [B, N].
+        wanted: Where the gradient of ``received`` goes.
+    """
+
+    def __init__(
+        self,
+        part: _Part,
+        learned: Sequence[Tensor],
+        received: Tensor,
+        arriving: Tensor,
+        wanted: Tensor,
+    ) -> None:
+        self._part, self._loops = part, part.plan.loops
+        self._tensors, backward = learned[part.tensors], part.plan.loops.backward_program
+        assert backward is not None
+        _, self._taken = part.plan.bind(self._loops.forward_program, self._tensors)
+        self._known, self._bound = part.plan.bind(backward, self._tensors)
+        self._received, self._wanted = part.of(received), part.of(wanted)
+        self._arriving = part.of(arriving).unsqueeze(0)
+        self._sums = self._loops.sums(self._received[:1], self._arriving, self._wanted[:1])
+
+    def steps(self, now: slice, before: Sequence[Tensor], held: Sequence[Tensor]) -> Any:
+        """What runs one of the steps ``now``, given all states before the first of them.
+
+        Args:
+            now: The steps.
+            before: States of the layer before them.
+            held: Gradients of the layer's states, changed by each step.
+        """
+        here = self._received[now].unsqueeze(1)
+        states = self._again(here, before[self._part.states])
+        ends = (Each(here), self._arriving, Each(self._wanted[now].unsqueeze(1)))
+        given, own = [Each(one) for one in states], held[self._part.states]
+        return self._loops.backward(ends, (self._taken, self._bound), given, own, own, self._sums)
+
+    def _again(self, here: Tensor, first: Sequence[Tensor]) -> list[Tensor]:
+        """The states [_KEPT, B, n] before each step, from those before the first."""
+        states = [one.new_empty(_KEPT, *one.shape) for one in first]
+        for room, one in zip(states, first, strict=True):
+            room[0] = one
+        unused = here.new_empty(here.shape[1:])
+        after = [Each(one[1:]) for one in states]
+        given = [Each(one) for one in states]
+        step = self._loops.forward(Each(here), unused, self._taken, given, after)
+        for t in range(len(here) - 1):
+            step(t)
+        return states
+
+    def of_tensors(self) -> list[Tensor | None]:
+        """Gradients of the part's parameters and buffers, after all steps."""
+        backward: Any = self._loops.backward_program
+        summed = self._loops.summed(self._sums, self._received.shape[1:])
+        done = iter(backward.finish(self._known, summed))
+        return [next(done) if one.requires_grad else None for one in self._tensors]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
-from picojoule.neurons.plan import Plan, plan_of, tensors_of
+from picojoule.neurons.plan import Order, Plan, plan_of, tensors_of
 
 if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron
@@ -40,12 +40,14 @@ class _Sequence(torch.autograd.Function):
         ctx.plan, ctx.count = plan, count
         ctx.save_for_backward(currents, *tensors)
         ctx.set_materialize_grads(False)
-        rows, states = flat(currents), [one.contiguous() for one in tensors[:count]]
-        out = torch.empty_like(currents, memory_format=torch.contiguous_format)
+        order = Order(currents)
+        rows = flat(order.of(currents))
+        states = [order.of(one).contiguous() for one in tensors[:count]]
+        out = torch.empty_like(order.of(currents), memory_format=torch.contiguous_format)
         last = [torch.empty_like(one) for one in states]
-        _, bound = plan.bind(plan.loops.forward_program, tensors[count:])
+        _, bound = plan.bind(plan.loops.forward_program, tensors[count:], order)
         plan.loops.forward(rows, flat(out), bound, states, last)(0)
-        return out, *last
+        return order.back(out), *map(order.back, last)
 
     @staticmethod
     @once_differentiable
@@ -53,23 +55,29 @@ class _Sequence(torch.autograd.Function):
         plan, count = ctx.plan, ctx.count
         loops: Any = plan.loops
         currents, *tensors = ctx.saved_tensors
-        rows, states = flat(currents), [one.contiguous() for one in tensors[:count]]
+        order = Order(currents)
+        turned = order.of(currents)
+        states = [order.of(one).contiguous() for one in tensors[:count]]
         needs = ctx.needs_input_grad[2:]
-        wanted = torch.empty(currents.shape, dtype=currents.dtype) if needs[0] else None
+        wanted = torch.empty(turned.shape, dtype=currents.dtype) if needs[0] else None
         first = [
             torch.empty_like(one) if asked else None
             for one, asked in zip(states, needs[1:], strict=False)
         ]
-        _, taken = plan.bind(loops.forward_program, tensors[count:])
-        known, bound = plan.bind(loops.backward_program, tensors[count:])
-        ends = (rows, *(None if one is None else flat(one) for one in (gradient, wanted)))
+        _, taken = plan.bind(loops.forward_program, tensors[count:], order)
+        known, bound = plan.bind(loops.backward_program, tensors[count:], order)
+        gradient = None if gradient is None else order.of(gradient)
+        ends = tuple(None if one is None else flat(one) for one in (turned, gradient, wanted))
         sums = loops.sums(*ends)
-        given = [None if one is None else one.contiguous() for one in last]
+        given = [None if one is None else order.of(one).contiguous() for one in last]
         loops.backward(ends, (taken, bound), states, given, first, sums)(0)
-        done = loops.backward_program.finish(known, loops.summed(sums, currents.shape[1:]))
-        learned = iter(done)
+        summed = [
+            order.back(one) if one.dim() else one for one in loops.summed(sums, turned.shape[1:])
+        ]
+        learned = iter(loops.backward_program.finish(known, summed))
         of_tensors = [next(learned) if one.requires_grad else None for one in tensors[count:]]
-        return None, None, wanted, *first, *of_tensors
+        given = (None if one is None else order.back(one) for one in (wanted, *first))
+        return None, None, *given, *of_tensors
 
 
 def flat(tensor: Tensor) -> Tensor:

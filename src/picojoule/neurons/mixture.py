@@ -142,6 +142,13 @@ class Mixture(Neuron):
         """One step: current [B, size, ...] to spikes [B, size, ...]."""
         return self._run([kind.step for kind in self._members.values()], current, state, 1)
 
+    def apart(self, state: MixtureState) -> Sequence[tuple[Neuron, int | None, Any]]:
+        """Its kinds, where each has neurons of its own in a row."""
+        if self.gates is not None or self.order is not None:
+            return super().apart(state)
+        kinds = zip(self._members.values(), self._counts.values(), state.kinds, strict=True)
+        return [(kind, count, own) for kind, count, own in kinds]
+
     def fuse(self, currents: Tensor, state: MixtureState) -> AllSteps | str:
         """Each kind through all steps at once; see ``Neuron.fuse``."""
         parts = zip(self._members.items(), self._parts(currents, 2), state.kinds, strict=True)

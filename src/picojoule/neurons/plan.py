@@ -22,6 +22,33 @@ if TYPE_CHECKING:
 _OF_TORCH = frozenset(vars(nn.Module()))
 
 
+class Order:
+    """The axes of features as they lie in memory, so that channels may come last there.
+
+    Args:
+        currents: [T, B, ...].
+    """
+
+    def __init__(self, currents: Tensor) -> None:
+        strides = currents.stride()[2:]
+        order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
+        dense = currents[0, 0].permute(order).is_contiguous() if currents.numel() else False
+        self._axes = order if dense else list(range(len(strides)))
+        self._inverse = sorted(self._axes, key=self._axes.__getitem__)
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """[..., features] as they lie in memory; a view."""
+        return self._turned(tensor, self._axes)
+
+    def back(self, tensor: Tensor) -> Tensor:
+        """The other way round."""
+        return self._turned(tensor, self._inverse)
+
+    def _turned(self, tensor: Tensor, axes: list[int]) -> Tensor:
+        leading = tensor.dim() - len(axes)
+        return tensor.permute(*range(leading), *(leading + axis for axis in axes))
+
+
 @dataclass(frozen=True)
 class Plan:
     """A neuron's step, compiled for one shape and dtype.
@@ -34,14 +61,20 @@ class Plan:
     loops: Loops
     features: torch.Size
 
-    def bind(self, program: Program, tensors: Sequence[Tensor]) -> tuple[dict, list[Tensor]]:
+    def bind(
+        self, program: Program, tensors: Sequence[Tensor], order: Order | None = None
+    ) -> tuple[dict, list[Tensor]]:
         """What torch computes from a neuron's tensors before the loop, and what the loop takes."""
         known = program.prepare(tensors)
         bound = []
         for node, vector in zip(program.parameters, program.vectors, strict=True):
             one = known[node].to(self.loops.dtype)
             one = one.reshape(one.shape[one.dim() - len(self.features) :]) if one.dim() else one
-            bound.append(one.expand(self.features).reshape(-1) if vector else one.reshape(()))
+            if not vector:
+                bound.append(one.reshape(()))
+                continue
+            one = one.expand(self.features)
+            bound.append((one if order is None else order.of(one)).reshape(-1))
         return known, bound
 
 

@@ -26,7 +26,8 @@ def scan(
     ``"eager"`` calls one ``step`` after the other: the reference. ``"fused"`` compiles the very
     same ``step`` to one loop over all steps, forward and backward, without a graph per step; its
     gradients cannot be differentiated again. An engine is a contract: one that is asked for is
-    never replaced by another in silence.
+    never replaced by another in silence. Under autocast, neurons take half-precision currents in
+    single precision: their state sums up many small steps.
 
     Args:
         neuron: Whose ``step`` to run.
@@ -43,6 +44,7 @@ def scan(
             state of another shape or dtype, or a neuron that the engine asked for cannot run.
     """
     engine = neuron.engine if engine is None else engine
+    currents = _single(currents)
     state = checked(neuron, currents, state)
     chosen, why = _choice(neuron, currents, state, engine)
     if isinstance(chosen, str):
@@ -61,8 +63,16 @@ def engine_for(neuron: "Neuron", currents: Tensor, state: Any = None) -> str:
     """The engine by which ``neuron`` runs these currents [T, B, ...]."""
     if neuron.engine is not None:
         return neuron.engine
+    currents = _single(currents)
     chosen, _ = _choice(neuron, currents, checked(neuron, currents, state), None)
     return "eager" if isinstance(chosen, str) else "fused"
+
+
+def _single(currents: Tensor) -> Tensor:
+    half = currents.dtype in (torch.float16, torch.bfloat16)
+    return (
+        currents.float() if half and torch.is_autocast_enabled(currents.device.type) else currents
+    )
 
 
 def checked(neuron: "Neuron", currents: Tensor, state: Any) -> Any:
