@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picojoule.recipe import Recipe, load_recipe, recipe_names, toml
+from picojoule.recipe.neurons import make
 from picojoule.run.build import build_network, build_optimizer, build_schedule
 from picojoule.units import format_energy, picojoule, seconds
 from tiny import CHIP
@@ -241,6 +242,52 @@ def test_a_chip_file_of_a_recipe_file_is_found_beside_it(tmp_path, monkeypatch):
         assert load_recipe(file).budget.chip == str(chip)
     assert 'chip = "chip.toml"\n' in load_recipe(tmp_path / "s.toml").to_toml()
     assert load_recipe(tmp_path / "s.toml", ["budget.chip=45nm"]).budget.chip_file is None
+
+
+MIXED = (
+    'network.neuron={ name = "mixture", dt = "10 ms", kinds = [{ name = "lif", share = 0.75, '
+    'tau = ["20 ms", "60 ms"] }, { name = "BRF", share = 0.25, learn = ["omega"] }] }'
+)
+
+
+def test_a_mixture_names_its_kinds(tmp_path):
+    recipe = load_recipe("fsdd", [MIXED])
+    before = torch.get_rng_state()
+    layer = make(recipe.network.neuron, 8)
+    assert layer.counts == {"lif": 6, "brf": 2}
+    assert layer.dt == 0.01
+    lif, brf = layer.kinds["lif"], layer.kinds["brf"]
+    assert lif.tau.shape == (6,)
+    assert lif.tau.unique().numel() == 6
+    assert bool(((lif.tau >= 0.02) & (lif.tau <= 0.06)).all())
+    assert [n for n, p in layer.named_parameters() if p.requires_grad] == ["kinds.brf.omega"]
+    assert brf.dt == 0.01
+    (tmp_path / "again.toml").write_text(recipe.to_toml())
+    assert load_recipe(tmp_path / "again.toml").sha256 == recipe.sha256
+    torch.set_rng_state(before)
+    load_recipe("fsdd", [MIXED])
+    assert torch.equal(torch.get_rng_state(), before)  # a recipe draws nothing
+
+
+@pytest.mark.parametrize(
+    ("neuron", "words"),
+    [
+        ('{ name = "Mixture" }', "needs its kinds"),
+        ('{ name = "Mixture", kinds = [{ name = "LIF" }] }', "'LIF' of a Mixture needs its share"),
+        ('{ name = "Mixture", kinds = [{ name = "LIF", share = 0.5 }] }', "sum to one"),
+        ('{ name = "Mixture", kinds = [{ name = "LIFF", share = 1 }] }', "did you mean 'LIF'"),
+        ('{ name = "Mixture", kinds = [{ name = "LIF", share = 1.0 }], tau = 1 }', "'tau'"),
+        ('{ name = "Mixture", kinds = [{ name = "LIF", share = 1.0 }], learned = 1 }', "learned"),
+        ('{ name = "LIF", tau = ["20 ms"] }', "a number or a range"),
+        ('{ name = "LIF", tau = ["20 ms", "10 ms"] }', "a number or a range"),
+        ('{ name = "LIF", tau = -1.0 }', "tau must be positive"),
+        ('{ name = "BRF", omega = [200, 300] }', "dt * omega must be below 1"),
+        ('{ name = "LIF", learn = ["tua"] }', "did you mean 'tau'"),
+        ('{ name = "LIF", learn = "tau" }', "learn must be a list"),
+    ],
+)
+def test_neurons_that_cannot_be_made_are_refused(neuron, words):
+    assert words in refused(f"network.neuron={neuron}")
 
 
 def test_neurons_that_need_another_neuron_are_not_offered():

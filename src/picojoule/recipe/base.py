@@ -65,7 +65,12 @@ def check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -
 def in_seconds(table: Named) -> Named:
     """The table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
     times = {name: value for name, value in table.params.items() if _is_time(name)}
-    return table.model_copy(update={name: seconds(value) for name, value in times.items()})
+    return table.model_copy(update={name: _seconds(value) for name, value in times.items()})
+
+
+def _seconds(value: Any) -> float | list[float]:
+    """One time, or the two ends of a range."""
+    return [seconds(one) for one in value] if isinstance(value, list) else seconds(value)
 
 
 def _is_time(parameter: str) -> bool:

@@ -1,6 +1,5 @@
 """The tables of a recipe but ``[data]``: their fields, and what is refused in each."""
 
-import inspect
 import math
 import re
 from pathlib import Path
@@ -8,13 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from picojoule._names import unknown
 from picojoule.energy import chip_names, load_chip
 from picojoule.networks.build import check_options
-from picojoule.neurons import Neuron
 from picojoule.readout import readout
-from picojoule.recipe.base import Count, Named, Positive, Table, check_types, in_seconds
-from picojoule.surrogate import SURROGATES
+from picojoule.recipe import neurons
+from picojoule.recipe.base import Count, Named, Positive, Table
 from picojoule.units import picojoule
 
 
@@ -26,20 +23,7 @@ class NetworkTable(Named):
     @field_validator("neuron")
     @classmethod
     def _neuron(cls, table: Named) -> Named:
-        kinds = _neurons()
-        if table.name.lower() not in kinds:
-            names = [kind.__name__ for kind in kinds.values()]
-            raise ValueError(unknown("neuron", table.name, names))
-        kind = kinds[table.name.lower()]
-        known = [name for name in inspect.signature(kind).parameters if name != "size"]
-        for name in table.params:
-            if name not in known:
-                raise ValueError(unknown(f"parameter of neuron '{kind.__name__}'", name, known))
-        surrogate(table.params.get("surrogate"))
-        table = in_seconds(table.model_copy(update={"name": kind.__name__}))
-        plain = {name: value for name, value in table.params.items() if name != "surrogate"}
-        check_types("network.neuron", plain, kind)
-        return table
+        return neurons.checked(table)
 
     @model_validator(mode="after")
     def _options(self) -> Self:
@@ -124,38 +108,6 @@ class BudgetTable(Table):
     def limit_pj(self) -> float | None:
         """The limit in pJ, where it is an energy."""
         return self.limit if isinstance(self.limit, float) else None
-
-
-def surrogate(value: Any) -> Any:
-    """The surrogate a recipe means by a name, or by a table of a name and its parameters.
-
-    Raises:
-        ValueError: No such surrogate or parameter.
-    """
-    if value is None:
-        return None
-    params = dict(value) if isinstance(value, dict) else {"name": value}
-    name = params.pop("name", None)
-    if name is None:
-        raise ValueError('a surrogate needs its name: surrogate = { name = "atan", alpha = 2.0 }')
-    if not isinstance(name, str) or name not in SURROGATES:
-        raise ValueError(unknown("surrogate", str(name), SURROGATES))
-    known = list(inspect.signature(SURROGATES[name]).parameters)
-    for param in params:
-        if param not in known:
-            raise ValueError(unknown(f"parameter of surrogate '{name}'", param, known))
-    check_types("network.neuron.surrogate", params, SURROGATES[name])
-    return SURROGATES[name](**params)
-
-
-def _neurons() -> dict[str, type[Neuron]]:
-    """The neurons a layer can be made of: those that need nothing but their number."""
-    found = {}
-    for kind in Neuron.__subclasses__():
-        parameters = inspect.signature(kind).parameters.values()
-        if all(p.name == "size" or p.default is not p.empty for p in parameters):
-            found[kind.__name__.lower()] = kind
-    return found
 
 
 def _share(percent: float) -> str:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -12,9 +11,10 @@ from torch.utils.data import DataLoader
 
 from picojoule.data import Augment, Encoder, Split, Splits, loader
 from picojoule.networks import network
-from picojoule.neurons import Neuron, neuron
+from picojoule.neurons import Neuron
 from picojoule.recipe import Recipe
-from picojoule.recipe.tables import surrogate
+from picojoule.recipe.base import Named
+from picojoule.recipe.neurons import make
 from picojoule.training import EnergyBudget
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -24,12 +24,11 @@ OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch
 class NeuronFactory:
     """Makes the neurons of a layer from their number, as a recipe describes them."""
 
-    kind: type[Neuron]
-    params: dict[str, Any]
+    table: Named
 
     def __call__(self, size: int) -> Neuron:
         """A layer of that many."""
-        return self.kind(size, **self.params)
+        return make(self.table, size)
 
 
 def build_encoder(recipe: Recipe) -> Encoder:
@@ -44,14 +43,11 @@ def build_network(recipe: Recipe) -> nn.Module:
         ValueError: A value its neurons or its architecture refuse.
     """
     data = recipe.data.dataset
-    params = recipe.network.neuron.params
-    if "surrogate" in params:
-        params["surrogate"] = surrogate(params["surrogate"])
     return network(
         recipe.network.name,
         inputs=build_encoder(recipe).inputs(data.inputs),
         classes=data.classes,
-        neuron=NeuronFactory(neuron(recipe.network.neuron.name), params),
+        neuron=NeuronFactory(recipe.network.neuron),
         **recipe.network.params,
     )
 
