@@ -197,8 +197,9 @@ def recipes() -> None:
     from picojoule.cli import show
     from picojoule.recipe import load_recipe, recipe_names
 
-    rows = [(name, load_recipe(name).description) for name in recipe_names()]
-    OUT.print(show.listing("recipes", ("name", "description"), rows))
+    found = [load_recipe(name) for name in recipe_names()]
+    rows = [(one.name, one.data.name, one.machine, one.measured, one.description) for one in found]
+    OUT.print(show.listing("recipes", ("name", "data", "for", "reached", "description"), rows))
 
 
 @app.command()

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -21,7 +21,13 @@ CHIP_FILE = "chip.toml"
 
 
 class Recipe(Table):
-    """An experiment: everything that decides its result, and nothing else.
+    """An experiment: everything that decides its result.
+
+    Attributes:
+        name, description: What it is called, and one line of what it is.
+        machine: What it is meant for: minutes to an hour on two cores, or a GPU.
+        measured: What it reached, on how many seeds and when; nothing where nobody has seen it.
+        seed: Of weights, order and encoding.
 
     Example:
         >>> load_recipe("digits", ["train.epochs=3"]).train.epochs
@@ -30,6 +36,8 @@ class Recipe(Table):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     description: str = ""
+    machine: Literal["cpu", "gpu"] = "cpu"
+    measured: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataTable
     network: NetworkTable
