@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
-from picojoule.kernels.events import product, weight_gradient
+from picojoule.kernels.events import repeated, weight_gradient
 from picojoule.kernels.launch import Each
 from picojoule.neurons.plan import Plan, plan_of, tensors_of
 
@@ -51,7 +51,7 @@ class _How(NamedTuple):
 
 def fuse(layer: "Recurrent", currents: Tensor, state: Any) -> "AllSteps | str":
     """What runs all steps of a recurrent layer without a graph per step, or why nothing can."""
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled(currents.device.type):
         return "its products are to run in the precision of autocast"
     if layer.weight.dtype != currents.dtype:
         return f"its weight is {layer.weight.dtype}, the currents are {currents.dtype}"
@@ -102,12 +102,13 @@ class _Feedback(torch.autograd.Function):
             _, bound = part.plan.bind(loops.forward_program, learned[part.tensors])
             ends = (Each(part.of(one).unsqueeze(1)) for one in (received, fired[1:]))
             runs.append(loops.forward(*ends, bound, own, own))
-        back = weight.t().contiguous()
-        for t in range(steps):
+        multiply = repeated(weight.t().contiguous(), spikes, how.path)
+        rows = zip(fired.unbind(0), currents.unbind(0), received.unbind(0), strict=False)
+        for t, (before, current, arrived) in enumerate(rows):
             if t % _KEPT == 0:
                 for room, one in zip(kept, held, strict=True):
                     room[t // _KEPT] = one
-            product(fired[t], back, currents[t], path=how.path, out=received[t])
+            multiply(before, current, arrived)
             for run in runs:
                 run(t)
         ctx.how = how
@@ -128,16 +129,17 @@ class _Feedback(torch.autograd.Function):
             if one is not None:
                 goal.copy_(one)
         backs = [_Back(part, learned, received, arriving, wanted) for part in how.parts]
+        rows, given = wanted.unbind(0), () if gradient is None else gradient.unbind(0)
         for start in range((len(received) - 1) // _KEPT * _KEPT, -1, -_KEPT):
             now = slice(start, min(start + _KEPT, len(received)))
             before = [one[start // _KEPT] for one in kept]
             runs = [back.steps(now, before, held) for back in backs]
             for t in range(now.stop - 1, start - 1, -1):
-                if gradient is not None:
-                    arriving.add_(gradient[t])
+                if given:
+                    arriving.add_(given[t])
                 for run in runs:
                     run(t - start)
-                torch.mm(wanted[t], weight, out=arriving)
+                torch.mm(rows[t], weight, out=arriving)
         of_tensors = [one for back in backs for one in back.of_tensors()]
         of_weight = None
         if ctx.needs_input_grad[2]:  # of all steps at once

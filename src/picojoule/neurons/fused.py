@@ -1,7 +1,7 @@
 """The fused engine: all steps of a pointwise neuron in one compiled loop, and no graph per step.
 
-Backward runs the loop once more from the first state, block by block in the cache, instead of
-keeping what forward computed: what is kept is the currents and the first state.
+Backward runs the loop once more from the first state (on a CPU block by block in the cache) instead
+of keeping what forward computed: what is kept is the currents and the first state.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class _Sequence(torch.autograd.Function):
         turned = order.of(currents)
         states = [order.of(one).contiguous() for one in tensors[:count]]
         needs = ctx.needs_input_grad[2:]
-        wanted = torch.empty(turned.shape, dtype=currents.dtype) if needs[0] else None
+        wanted = currents.new_empty(turned.shape) if needs[0] else None
         first = [
             torch.empty_like(one) if asked else None
             for one, asked in zip(states, needs[1:], strict=False)
