@@ -15,7 +15,7 @@ from picojoule.kernels.source_triton import triton_source
 _BLOCK = 1024  # elements that pass through time together, at most; BLOCK of the sources
 _CACHE_BYTES = 1 << 19  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
-_FAR = 1 << 26  # bytes of an output from which on it is written past the caches
+FAR = 1 << 26  # bytes of an output from which on it is written past the caches
 _WARPS = 128  # elements of a block, each with a thread of its own, where Triton runs
 _LIGHT = 1 << 16  # elements times steps below which one thread is quicker
 _TIERS = {
@@ -183,7 +183,7 @@ class Loops:
         sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
         for one in (*ends, *[None] * (4 - len(ends))):
             sizes += layout.strides(one_of(one))
-        sizes.append(elements * layout.steps * self.dtype.itemsize >= _FAR)
+        sizes.append(elements * layout.steps * self.dtype.itemsize >= FAR)
         return self._prepare(name, sizes, given)
 
 

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from picojoule.kernels.events import repeated, weight_gradient
 from picojoule.kernels.launch import Each
+from picojoule.kernels.pool import lent
 from picojoule.neurons.plan import Plan, plan_of, tensors_of
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
@@ -91,8 +92,8 @@ class _Feedback(torch.autograd.Function):
         ctx: Any, how: _How, currents: Tensor, weight: Tensor, spikes: Tensor, *tensors: Tensor
     ) -> Any:
         steps, leaves, learned = len(currents), tensors[: how.states], tensors[how.states :]
-        received = torch.empty_like(currents, memory_format=torch.contiguous_format)
-        fired = received.new_empty(steps + 1, *spikes.shape)
+        received = lent(currents.shape, currents)
+        fired = lent((steps + 1, *spikes.shape), currents)
         fired[0] = spikes
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
         kept = [one.new_empty(-(-steps // _KEPT), *one.shape) for one in held]
@@ -100,8 +101,8 @@ class _Feedback(torch.autograd.Function):
         for part in how.parts:
             loops, own = part.plan.loops, held[part.states]
             _, bound = part.plan.bind(loops.forward_program, learned[part.tensors])
-            ends = (Each(part.of(one).unsqueeze(1)) for one in (received, fired[1:]))
-            runs.append(loops.forward(*ends, bound, own, own))
+            given, out = (Each(part.of(one).unsqueeze(1)) for one in (received, fired[1:]))
+            runs.append(loops.forward(given, out, bound, own, own))
         multiply = repeated(weight.t().contiguous(), spikes, how.path)
         rows = zip(fired.unbind(0), currents.unbind(0), received.unbind(0), strict=False)
         for t, (before, current, arrived) in enumerate(rows):
@@ -123,7 +124,7 @@ class _Feedback(torch.autograd.Function):
     ) -> Any:
         how, (received, fired, weight, *tensors) = ctx.how, ctx.saved_tensors
         kept, learned = tensors[: how.states], tensors[how.states :]
-        arriving, wanted = torch.zeros_like(received[0]), torch.empty_like(received)
+        arriving, wanted = torch.zeros_like(received[0]), lent(received.shape, received)
         held = [torch.zeros_like(one[0]) for one in kept]
         for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
             if one is not None:

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
+from picojoule.kernels.loop import FAR
+from picojoule.kernels.pool import lent
 from picojoule.neurons.plan import Order, Plan, plan_of, tensors_of
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class _Sequence(torch.autograd.Function):
         order = Order(currents)
         rows = flat(order.of(currents))
         states = [order.of(one).contiguous() for one in tensors[:count]]
-        out = torch.empty_like(order.of(currents), memory_format=torch.contiguous_format)
+        out = _new(order.of(currents))
         last = [torch.empty_like(one) for one in states]
         _, bound = plan.bind(plan.loops.forward_program, tensors[count:], order)
         plan.loops.forward(rows, flat(out), bound, states, last)(0)
@@ -59,7 +61,7 @@ class _Sequence(torch.autograd.Function):
         turned = order.of(currents)
         states = [order.of(one).contiguous() for one in tensors[:count]]
         needs = ctx.needs_input_grad[2:]
-        wanted = currents.new_empty(turned.shape) if needs[0] else None
+        wanted = _new(turned) if needs[0] else None
         first = [
             torch.empty_like(one) if asked else None
             for one, asked in zip(states, needs[1:], strict=False)
@@ -78,6 +80,12 @@ class _Sequence(torch.autograd.Function):
         of_tensors = [next(learned) if one.requires_grad else None for one in tensors[count:]]
         given = (None if one is None else order.back(one) for one in (wanted, *first))
         return None, None, *given, *of_tensors
+
+
+def _new(like: Tensor) -> Tensor:
+    """A contiguous tensor of the shape of another; only what no cache holds is worth a pool."""
+    large = like.numel() * like.itemsize >= FAR
+    return lent(like.shape, like) if large else like.new_empty(like.shape)
 
 
 def flat(tensor: Tensor) -> Tensor:
