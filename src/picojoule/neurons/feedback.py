@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from picojoule.kernels.events import repeated, weight_gradient
 from picojoule.kernels.launch import Each
 from picojoule.kernels.pool import lent
-from picojoule.neurons.plan import Plan, plan_of, tensors_of
+from picojoule.neurons.parts import Part, parts_of
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
 _SMALL = 64  # neurons up to which a dense product is the quickest, however few spikes there are
@@ -22,30 +22,10 @@ if TYPE_CHECKING:
     from picojoule.neurons.recurrent import Recurrent
 
 
-class _Part(NamedTuple):
-    """Neurons that one compiled step runs.
-
-    Attributes:
-        plan: Their step.
-        neurons: Which of the layer's they are.
-        states: Which of its states are theirs.
-        tensors: Which of its parameters and buffers.
-    """
-
-    plan: Plan
-    neurons: slice
-    states: slice
-    tensors: slice
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """Their share of [..., N]."""
-        return tensor[..., self.neurons]
-
-
 class _How(NamedTuple):
     """How a layer runs: its parts, how many states they have in all, and the products' path."""
 
-    parts: Sequence[_Part]
+    parts: Sequence[Part]
     states: int
     path: str | None
 
@@ -56,24 +36,13 @@ def fuse(layer: "Recurrent", currents: Tensor, state: Any) -> "AllSteps | str":
         return "its products are to run in the precision of autocast"
     if layer.weight.dtype != currents.dtype:
         return f"its weight is {layer.weight.dtype}, the currents are {currents.dtype}"
-    learns = _learns(layer, currents, state)
-    parts, tensors, first, leaves = [], [], 0, 0
-    for neuron, count, inner in layer.neuron.apart(state.inner):
-        neurons = slice(first, layer.size if count is None else first + count)
-        plan = plan_of(neuron, currents[..., neurons], inner, learns=learns)
-        if isinstance(plan, str):
-            return plan
-        own, held = list(tensors_of(neuron).values()), len(pytree.tree_leaves(inner))
-        known = slice(len(tensors), len(tensors) + len(own))
-        parts.append(_Part(plan, neurons, slice(leaves, leaves + held), known))
-        tensors, first, leaves = [*tensors, *own], neurons.stop, leaves + held
+    found = parts_of(layer.neuron, currents, state.inner, (layer.weight, state.spikes))
+    if isinstance(found, str):
+        return found
+    parts, tensors = found
     path = "dense" if layer.path is None and layer.size <= _SMALL else layer.path
-    return partial(_run, layer, _How(parts, leaves, path), tensors)
-
-
-def _learns(layer: "Recurrent", currents: Tensor, state: Any) -> bool:
-    leaves = pytree.tree_leaves(state)
-    return any(one.requires_grad for one in (currents, layer.weight, *leaves))
+    how = _How(parts, len(pytree.tree_leaves(state.inner)), path)
+    return partial(_run, layer, how, tensors)
 
 
 def _run(
@@ -162,7 +131,7 @@ class _Back:
 
     def __init__(
         self,
-        part: _Part,
+        part: Part,
         learned: Sequence[Tensor],
         received: Tensor,
         arriving: Tensor,

@@ -27,12 +27,14 @@ class Order:
 
     Args:
         currents: [T, B, ...].
+        as_they_lie: Whether they may; else in the order of their shape.
     """
 
-    def __init__(self, currents: Tensor) -> None:
+    def __init__(self, currents: Tensor, *, as_they_lie: bool = True) -> None:
         strides = currents.stride()[2:]
         order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-        dense = currents[0, 0].permute(order).is_contiguous() if currents.numel() else False
+        dense = as_they_lie and bool(currents.numel())
+        dense = dense and currents[0, 0].permute(order).is_contiguous()
         self._axes = order if dense else list(range(len(strides)))
         self._inverse = sorted(self._axes, key=self._axes.__getitem__)
 
