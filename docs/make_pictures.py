@@ -4,9 +4,11 @@ Run it after a change of a neuron, in the root of the repository: ``python docs/
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +20,7 @@ STEPS = 320
 WIDTH, PANEL, GAP, LEFT = 720, 320, 30, 25
 ROWS = {"current": (34, 74), "state": (92, 192), "output": (206, 224)}  # top and bottom, in pixels
 HEIGHT = 250
-GREY, BLUE, RED, DARK = "#888", "#1f6feb", "#d1242f", "#333"
+GREY, BLUE, GREEN, RED, DARK = "#888", "#1f6feb", "#1a7f37", "#d1242f", "#333"
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Picture:
     """What is drawn of a neuron.
 
     Attributes:
-        make: Makes one neuron.
+        make: Makes one neuron, or a mixture of one of each kind.
         caption: With which parameters.
         step: The current from a tenth of the time on.
         chirp: Amplitude of the sine of rising frequency.
         hertz: The frequency it ends with; it starts with almost none.
-        shown: Which field of the state is drawn.
+        shown: Which field of the state is drawn; in a mixture, that of each kind.
     """
 
     make: Callable[[], pj.Neuron]
@@ -56,6 +58,12 @@ def lnm() -> pj.Neuron:
     return neuron
 
 
+def mixture() -> pj.Neuron:
+    """An integrator, and a resonator that answers to 20 Hz alone."""
+    return pj.Mixture({pj.LIF: 1, partial(pj.RF, omega=2 * math.pi * 20): 1})
+
+
+MIXED = "membrane imaginary"
 PICTURES = {
     "IF": Picture(pj.IF, "threshold 1", 0.03, 0.06),
     "LIF": Picture(pj.LIF, "tau 20 ms", 0.07, 0.12),
@@ -84,6 +92,7 @@ PICTURES = {
     "MultiLevelIF": Picture(pj.MultiLevelIF, "4 levels", 0.4, 0.9),
     "Barrier": Picture(pj.Barrier, "4 levels", 1.3, 3.0),
     "LNM": Picture(lnm, "0.9 v + 0.09 v^2", 0.07, 0.12),
+    "Mixture": Picture(mixture, "a LIF (blue) and an RF (green)", 0.07, 0.08, 60.0, MIXED),
 }
 
 
@@ -116,21 +125,22 @@ def drawn(name: str, picture: Picture) -> str:
 @torch.no_grad()
 def panel(neuron: pj.Neuron, picture: Picture, current: Tensor, left: int, title: str) -> list[str]:
     """One half: the current, a state, and the output."""
-    steps = current.view(-1, 1, 1)
+    steps = current.view(-1, 1, 1).expand(-1, 1, len(picture.shown.split()))
     state, outs, states = neuron.init_state(steps[0]), [], []
     for one in steps:
         out, state = neuron.step(one, state)
-        outs.append(out.item())
-        states.append(getattr(state, picture.shown).item())
+        outs.append(out.flatten().tolist())
+        states.append(shown(state, picture))
     threshold = neuron.threshold.max().item() if hasattr(neuron, "threshold") else None
-    low, high = min(0.0, *states), max(*states, threshold or 0.0)
     parts = [
         f'<text x="{left}" y="18">{title}</text>',
         line("current", current.tolist(), left, GREY),
-        line("state", states, left, BLUE, low, high),
         label("current", left),
         label(picture.shown, left, "state"),
     ]
+    for values, colour in zip(zip(*states, strict=True), (BLUE, GREEN), strict=False):
+        low, high = min(0.0, *values), max(*values, threshold or 0.0)
+        parts.append(line("state", values, left, colour, low, high))
     if threshold is not None:
         y = height("state", threshold, low, high)
         parts.append(
@@ -140,12 +150,19 @@ def panel(neuron: pj.Neuron, picture: Picture, current: Tensor, left: int, title
     if neuron.output == "analog":
         parts.append(label("its output is its membrane", left, "output"))
     else:
-        parts += [label("spikes", left, "output"), ticks(outs, left)]
+        parts += [label("spikes", left, "output"), *ticks(outs, left)]
     seconds = STEPS * neuron.dt
     parts.append(
         f'<text x="{left + PANEL}" y="{HEIGHT - 4}" text-anchor="end">{seconds:g} s</text>'
     )
     return parts
+
+
+def shown(state: Any, picture: Picture) -> list[float]:
+    """What is drawn of a state: one number, or one for each kind of a mixture."""
+    kinds = getattr(state, "kinds", (state,))
+    fields = picture.shown.split()
+    return [getattr(kind, field).item() for kind, field in zip(kinds, fields, strict=True)]
 
 
 def height(row: str, value: float, low: float, high: float) -> float:
@@ -156,7 +173,7 @@ def height(row: str, value: float, low: float, high: float) -> float:
 
 def line(
     row: str,
-    values: list[float],
+    values: Sequence[float],
     left: int,
     colour: str,
     low: float | None = None,
@@ -171,16 +188,20 @@ def line(
     return f'<polyline points="{points}" fill="none" stroke="{colour}"/>'
 
 
-def ticks(outs: list[float], left: int) -> str:
-    """A mark for every step with a spike, as high as its level."""
+def ticks(outs: list[list[float]], left: int) -> list[str]:
+    """A mark for every step with a spike, as high as its level; two neurons below one another."""
     top, bottom = ROWS["output"]
-    highest = max(*outs, 1.0)
-    marks = "".join(
-        f"M{left + PANEL * i / STEPS:g} {bottom}v{-(bottom - top) * out / highest:.1f}"
-        for i, out in enumerate(outs)
-        if out
-    )
-    return f'<path d="{marks}" stroke="{RED}"/>'
+    colours = (RED,) if len(outs[0]) == 1 else (BLUE, GREEN)
+    part, marks = (bottom - top) / len(colours), []
+    for k, (own, colour) in enumerate(zip(zip(*outs, strict=True), colours, strict=True)):
+        highest, foot = max(*own, 1.0), top + part * (k + 1)
+        path = "".join(
+            f"M{left + PANEL * i / STEPS:g} {foot:g}v{-part * out / highest:.1f}"
+            for i, out in enumerate(own)
+            if out
+        )
+        marks.append(f'<path d="{path}" stroke="{colour}"/>')
+    return marks
 
 
 def label(text: str, left: int, row: str | None = None) -> str:

@@ -352,7 +352,9 @@ def test_the_bundled_data_set_needs_no_download(pj, tmp_path):
 
 
 def test_version_and_help(pj):
-    assert re.fullmatch(r"picojoule \d+\.\d+\.\d+ \(kernels: \w+\)\n", pj("--version")[1])
+    assert re.fullmatch(
+        r"picojoule \d+\.\d+\.\d+ \(kernels: \w+; on CUDA: \w+\)\n", pj("--version")[1]
+    )
     code, text, _ = pj("--help")
     assert code == 0
     for command in ("train", "measure", "predict", "chips", "data", "recipes", "networks"):

@@ -1,6 +1,8 @@
 """Which tier of kernels runs, and what is compiled for it."""
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 
@@ -20,6 +22,14 @@ class TestTier:
         monkeypatch.setenv("PICOJOULE_KERNELS", "off")
         assert cc.tier() == "off"
         assert cc.shared_object("not C at all") is None
+
+    def test_of_other_devices(self, monkeypatch):
+        compiler = shutil.which(os.environ.get("CC", "cc"))
+        found = importlib.util.find_spec("triton") is not None and compiler is not None
+        assert cc.tier("cuda") == ("triton" if found else "off")
+        assert cc.tier("mps") == "off"
+        monkeypatch.setenv("PICOJOULE_KERNELS", "off")
+        assert cc.tier("cuda") == "off"
 
     def test_asked_for_and_missing(self, monkeypatch):
         monkeypatch.setenv("CC", "no-such-compiler")

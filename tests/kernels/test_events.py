@@ -7,7 +7,7 @@ import torch
 
 from event_cases import make, there
 from picojoule.kernels import cc, paths
-from picojoule.kernels.events import RowProduct, product, weight_gradient
+from picojoule.kernels.events import RowProduct, product, repeated, weight_gradient
 from picojoule.kernels.paths import LIMITS, density, limit_for, path_for
 from picojoule.kernels.products import spike_matmul
 
@@ -179,3 +179,22 @@ class TestRepeats:
         for one, other in itertools.pairwise(results):
             assert torch.equal(one[0], other[0])
             assert torch.equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("path", [None, "events", "dense"])
+def test_repeated_products_are_those_of_each(tier, path):
+    torch.manual_seed(0)
+    weight_t, base = torch.randn(300, 70), torch.randn(9, 70)
+    spikes = [(torch.rand(9, 300) < share).float() for share in (0.02, 0.9, 0.0)]
+    multiply = repeated(weight_t, spikes[0], path)
+    for one in spikes:
+        out = torch.full((9, 70), torch.nan)
+        multiply(one, base, out)
+        torch.testing.assert_close(out, base + one @ weight_t, rtol=1e-5, atol=1e-5)
+
+
+def test_repeated_products_refuse_what_products_refuse():
+    with pytest.raises(ValueError, match="did you mean 'events'"):
+        repeated(torch.ones(3, 2), torch.ones(4, 3), "event")
+    with pytest.raises(ValueError, match="leave path out"):
+        repeated(torch.ones(3, 2, dtype=torch.float16), torch.ones(4, 3).half(), "events")

@@ -54,7 +54,7 @@ def test_the_equation_of_the_page_is_that_of_the_docstring(name):
         assert line in said, line
 
 
-@every
+@pytest.mark.parametrize("name", sorted({*KINDS} - {"Recurrent"}))
 def test_its_picture_is_drawn_and_small(name, script):
     kept = (ROOT / "docs" / "pictures" / f"{name.lower()}.svg").read_text("utf-8")
     assert len(kept) < 20_000

@@ -54,7 +54,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from picojoule.kernels.cc import tier
 
-        say(f"picojoule {__version__} (kernels: {tier()})")
+        say(f"picojoule {__version__} (kernels: {tier()}; on CUDA: {tier('cuda')})")
         raise typer.Exit
 
 

@@ -2,7 +2,8 @@
 
 ``PICOJOULE_KERNELS`` says which tier runs: ``c``, ``numba`` or ``off`` (torch alone). Left out, it
 is the first of these that this machine has. A tier that was asked for by name is used or is an
-error. Compiled files are kept under ``PICOJOULE_CACHE``, or the user's cache folder.
+error. Loops over tensors on CUDA are Triton's where it is there, unless ``off`` is asked for.
+Compiled files are kept under ``PICOJOULE_CACHE``, or the user's cache folder.
 """
 
 import ctypes
@@ -36,15 +37,28 @@ FLAGS = (
 _log = logging.getLogger(__name__)
 
 
-def tier() -> str:
-    """The tier that runs: ``"c"``, ``"numba"`` or ``"off"``.
+def tier(device: str = "cpu") -> str:
+    """The tier that runs on that kind of device.
+
+    ``"c"``, ``"numba"`` or ``"off"`` on ``"cpu"``, ``"triton"`` or ``"off"`` on ``"cuda"``.
 
     Raises:
         ValueError: ``PICOJOULE_KERNELS`` is none of them.
         RuntimeError: It names a tier that this machine lacks.
     """
-    asked = os.environ.get("PICOJOULE_KERNELS", "")
-    return _tier(asked, os.environ.get("CC", ""))
+    asked, compiler_name = os.environ.get("PICOJOULE_KERNELS", ""), os.environ.get("CC", "")
+    of_cpu = _tier(asked, compiler_name)
+    if device == "cpu":
+        return of_cpu
+    fits = device == "cuda" and asked != "off"
+    return "triton" if fits and _has_triton(compiler_name) else "off"
+
+
+@cache
+def _has_triton(compiler_name: str) -> bool:
+    """Whether it is there, and the compiler that it makes its launchers by."""
+    found = importlib.util.find_spec("triton") is not None
+    return found and _compiler(compiler_name) is not None
 
 
 @cache

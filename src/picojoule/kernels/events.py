@@ -6,12 +6,15 @@ infinite, which reach no output that no event reaches). Nothing here keeps a gra
 ``kernels.products`` does.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
 from picojoule.kernels.paths import (
     PATHS,
+    SAMPLE,
     chosen,
     kernels,
     limit_for,
@@ -23,12 +26,7 @@ from picojoule.kernels.paths import (
 
 
 def product(
-    spikes: Tensor,
-    weight_t: Tensor,
-    base: Tensor | None = None,
-    *,
-    path: str | None = None,
-    out: Tensor | None = None,
+    spikes: Tensor, weight_t: Tensor, base: Tensor | None = None, *, path: str | None = None
 ) -> Tensor:
     """``base + spikes weight_t``, without a graph.
 
@@ -37,26 +35,55 @@ def product(
         weight_t: [K, N]; contiguous weights are taken as they are, others are copied.
         base: [N] or [R, N], such as a bias or a current; None for zero.
         path: ``"events"`` or ``"dense"``; None for what ``path_for`` says.
-        out: [R, N], contiguous, where the result goes; None for a new tensor.
 
     Raises:
-        ValueError: An unknown path, tensors that have no way by events, or another kind of ``out``.
+        ValueError: An unknown path, or tensors that have no way by events.
     """
     with torch.no_grad():
         if chosen(path, spikes, weight_t) == "dense":
-            if base is None:
-                return torch.mm(spikes, weight_t, out=out)
-            return torch.addmm(base, spikes, weight_t, out=out)
+            return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
         _check("weight_t", weight_t, spikes.shape[1])
         spikes, weight_t = spikes.contiguous(), weight_t.contiguous()
-        if out is not None:
-            _check("out", out, len(spikes), weight_t.shape[1])
-            if out.dtype != spikes.dtype or not out.is_contiguous():
-                raise ValueError(f"expected out contiguous and {spikes.dtype}, got {out.dtype}")
         if base is not None:
             rows = spikes.shape[: base.dim() - 1]
             base = base.to(spikes).expand(*rows, weight_t.shape[1]).contiguous()
-        return kernels().rows(spikes, weight_t, base, out)
+        return kernels().rows(spikes, weight_t, base, None)
+
+
+def repeated(
+    weight_t: Tensor, like: Tensor, path: str | None = None
+) -> Callable[[Tensor, Tensor, Tensor], None]:
+    """What writes ``base + spikes weight_t`` for one step after the other, without a graph.
+
+    What is the same in all steps is asked once; density decides anew for each.
+
+    Args:
+        weight_t: [K, N], contiguous.
+        like: Spikes [R, K] as those of every step.
+        path: ``"events"`` or ``"dense"``; None for what density says.
+
+    Returns:
+        A function of spikes [R, K], a base [R, N] and where the result [R, N] goes.
+
+    Raises:
+        ValueError: An unknown path, or tensors that have no way by events.
+    """
+    rows, inputs = like.shape
+    limit = 0.0
+    if suits(like, weight_t):
+        limit = limit_for(rows, inputs, weight_t.shape[1])
+    if path is not None:
+        limit = float(chosen(path, like, weight_t) == "events")
+    by_events, count, step = kernels().rows, kernels().count, max(1, rows // SAMPLE)
+    most = limit * -(-rows // step) * inputs
+
+    def multiply(spikes: Tensor, base: Tensor, out: Tensor) -> None:
+        if most and count(spikes, step) <= most:
+            by_events(spikes, weight_t, base.contiguous(), out)
+        else:
+            torch.addmm(base, spikes, weight_t, out=out)
+
+    return multiply
 
 
 def weight_gradient(spikes: Tensor, grads: Tensor, *, path: str | None = None) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels.cc import shared_object
+from picojoule.kernels.pool import lent
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _REALS = {torch.float32: "float", torch.float64: "double"}
@@ -49,7 +50,7 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
 def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
     """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
     outputs = weight_t.shape[1]
-    out = x.new_empty(x.shape[0], outputs) if out is None else out
+    out = lent((x.shape[0], outputs), x) if out is None else out
     start = None if base is None else base.data_ptr()
     stride = outputs if base is not None and base.dim() == 2 else 0
     pointers = (weight_t.data_ptr(), outputs, start, stride, out.data_ptr())

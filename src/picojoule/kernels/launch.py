@@ -1,4 +1,4 @@
-"""Calls of compiled loops, in C by pointers and in numba by arrays."""
+"""Calls of compiled loops: in C by pointers, in numba by arrays, in Triton by tensors."""
 
 import ctypes
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from picojoule.kernels import cc, module
@@ -76,6 +77,25 @@ def of_numba(source: str) -> Prepare:
             function(*calls[0])
             for one in waiting:
                 one.result()
+
+        return call
+
+    return prepare
+
+
+def of_triton(source: str) -> Prepare:
+    """Calls of the kernels in this Python: a program for each chunk, tensors and sizes."""
+    compiled = module.load(source)
+
+    def prepare(name: str, sizes: list[int], given: Sequence[Given]) -> Call:
+        grid, block = (-(-sizes[2] // sizes[1]) * sizes[3],), sizes[4]
+        kernel, numbers = getattr(compiled, name)[grid], [*sizes[:4], *sizes[6:14]]
+        device = next(one for one in map(one_of, given) if one is not None)
+
+        def call(step: int) -> None:
+            tensors = [one.tensor[step] if isinstance(one, Each) else one for one in given]
+            with torch.cuda.device_of(device):
+                kernel(*tensors, *numbers, block, num_warps=block // 32, enable_fp_fusion=False)
 
         return call
 

@@ -6,17 +6,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.kernels.cc import tier
-from picojoule.kernels.launch import Call, Given, of_c, of_numba, one_of
+from picojoule.kernels.launch import Call, Given, of_c, of_numba, of_triton, one_of
 from picojoule.kernels.program import Program
 from picojoule.kernels.source_c import c_source
 from picojoule.kernels.source_numba import numba_source
+from picojoule.kernels.source_triton import triton_source
 
 _BLOCK = 1024  # elements that pass through time together, at most; BLOCK of the sources
 _CACHE_BYTES = 1 << 19  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
-_FAR = 1 << 26  # bytes of an output from which on it is written past the caches
+FAR = 1 << 26  # bytes of an output from which on it is written past the caches
+_WARPS = 128  # elements of a block, each with a thread of its own, where Triton runs
 _LIGHT = 1 << 16  # elements times steps below which one thread is quicker
+_TIERS = {
+    "c": (c_source, of_c),
+    "numba": (numba_source, of_numba),
+    "triton": (triton_source, of_triton),
+}
 
 
 class Layout(NamedTuple):
@@ -66,19 +72,18 @@ class Loops:
         backward: Its vector-Jacobian product, None where no gradient is asked for.
         states: Parts of the state.
         dtype: float32 or float64.
+        tier: ``"c"``, ``"numba"`` or ``"triton"``.
     """
 
     def __init__(
-        self, forward: Program, backward: Program | None, states: int, dtype: torch.dtype
+        self, forward: Program, backward: Program | None, states: int, dtype: torch.dtype, tier: str
     ) -> None:
         self.forward_program, self.backward_program = forward, backward
-        self._states, self.dtype = states, dtype
+        self._states, self.dtype, self._tier = states, dtype, tier
         sides = (forward, *((backward,) if backward else ()))
         self._vectors = any(vector for side in sides for vector in side.vectors)
-        if tier() == "c":
-            self._prepare = of_c(c_source(forward, backward, states, dtype))
-        else:
-            self._prepare = of_numba(numba_source(forward, backward, states, dtype))
+        source, prepared = _TIERS[tier]
+        self._prepare = prepared(source(forward, backward, states, dtype))
 
     def layout(self, *given: Given) -> Layout:
         """How these [T, B, F], the first of which is there, pass through the loop."""
@@ -87,6 +92,8 @@ class Loops:
         together = 1
         if rows and all(_row(one) == width for one in tensors):
             together = rows if not self._vectors else min(rows, max(1, _ROW // max(width, 1)))
+        if self._tier == "triton":
+            return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
         block = min(_BLOCK, max(64, room // 64 * 64))
         period = max(width * together, 1)
@@ -139,9 +146,8 @@ class Loops:
         layout = self.layout(*ends)
         example = one_of(ends[0])
         assert example is not None
-        room = example.new_empty(
-            torch.get_num_threads() * layout.steps * layout.block * self._states
-        )
+        at_once = layout.chunks if self._tier == "triton" else torch.get_num_threads()
+        room = example.new_empty(at_once * layout.steps * layout.block * self._states)
         taken = _periodic(parameters[0], self.forward_program, layout)
         taken += _periodic(parameters[1], self.backward_program, layout)
         given = [*ends, room, *taken, *states, *last, *first, *sums]
@@ -177,7 +183,7 @@ class Loops:
         sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
         for one in (*ends, *[None] * (4 - len(ends))):
             sizes += layout.strides(one_of(one))
-        sizes.append(elements * layout.steps * self.dtype.itemsize >= _FAR)
+        sizes.append(elements * layout.steps * self.dtype.itemsize >= FAR)
         return self._prepare(name, sizes, given)
 
 

@@ -13,7 +13,7 @@ from picojoule.kernels import events_c, events_torch
 from picojoule.kernels.cc import tier
 
 PATHS = ("events", "dense")
-_SAMPLE = 256  # rows by which density is measured where there are many more
+SAMPLE = 256  # rows by which density is measured where there are many more
 _NARROW = 32  # outputs of which a row of weights is shorter than the search for events
 _SMALL, _NEAR, _CACHE = 1 << 15, 1 << 20, 1 << 19  # weights: a call's own time, one row's, many's
 # The density up to which a product goes by events. Measured on two x86-64 cores with AVX-512, 2 MB
@@ -87,7 +87,7 @@ def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -
 def density(spikes: Tensor) -> float:
     """The share of values [R, K] that are not zero, in evenly spaced rows where there are many."""
     spikes = spikes.detach().contiguous()
-    step = max(1, len(spikes) // _SAMPLE)
+    step = max(1, len(spikes) // SAMPLE)
     return kernels().count(spikes, step) / (-(-len(spikes) // step) * spikes.shape[1])
 
 

@@ -64,9 +64,10 @@ def trace(
         NotPointwiseError: The step does something that is not done to each element alone, or
             depends on values where torch alone cannot follow.
     """
+    inputs = [*elements.values(), *parameters, *(after or {}).values()]
+    kind = inputs[0].device.type
     try:
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
-            inputs = [*elements.values(), *parameters, *(after or {}).values()]
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, enabled=False):
             graph, constants = record(step, inputs)
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
         first = str(error).strip().split("\n")[0]

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
-from picojoule.kernels.events import product, weight_gradient
+from picojoule.kernels.events import repeated, weight_gradient
 from picojoule.kernels.launch import Each
-from picojoule.neurons.plan import Plan, plan_of, tensors_of
+from picojoule.kernels.pool import lent
+from picojoule.neurons.parts import Part, parts_of
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
 _SMALL = 64  # neurons up to which a dense product is the quickest, however few spikes there are
@@ -21,58 +22,27 @@ if TYPE_CHECKING:
     from picojoule.neurons.recurrent import Recurrent
 
 
-class _Part(NamedTuple):
-    """Neurons that one compiled step runs.
-
-    Attributes:
-        plan: Their step.
-        neurons: Which of the layer's they are.
-        states: Which of its states are theirs.
-        tensors: Which of its parameters and buffers.
-    """
-
-    plan: Plan
-    neurons: slice
-    states: slice
-    tensors: slice
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """Their share of [..., N]."""
-        return tensor[..., self.neurons]
-
-
 class _How(NamedTuple):
     """How a layer runs: its parts, how many states they have in all, and the products' path."""
 
-    parts: Sequence[_Part]
+    parts: Sequence[Part]
     states: int
     path: str | None
 
 
 def fuse(layer: "Recurrent", currents: Tensor, state: Any) -> "AllSteps | str":
     """What runs all steps of a recurrent layer without a graph per step, or why nothing can."""
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled(currents.device.type):
         return "its products are to run in the precision of autocast"
     if layer.weight.dtype != currents.dtype:
         return f"its weight is {layer.weight.dtype}, the currents are {currents.dtype}"
-    learns = _learns(layer, currents, state)
-    parts, tensors, first, leaves = [], [], 0, 0
-    for neuron, count, inner in layer.neuron.apart(state.inner):
-        neurons = slice(first, layer.size if count is None else first + count)
-        plan = plan_of(neuron, currents[..., neurons], inner, learns=learns)
-        if isinstance(plan, str):
-            return plan
-        own, held = list(tensors_of(neuron).values()), len(pytree.tree_leaves(inner))
-        known = slice(len(tensors), len(tensors) + len(own))
-        parts.append(_Part(plan, neurons, slice(leaves, leaves + held), known))
-        tensors, first, leaves = [*tensors, *own], neurons.stop, leaves + held
+    found = parts_of(layer.neuron, currents, state.inner, (layer.weight, state.spikes))
+    if isinstance(found, str):
+        return found
+    parts, tensors = found
     path = "dense" if layer.path is None and layer.size <= _SMALL else layer.path
-    return partial(_run, layer, _How(parts, leaves, path), tensors)
-
-
-def _learns(layer: "Recurrent", currents: Tensor, state: Any) -> bool:
-    leaves = pytree.tree_leaves(state)
-    return any(one.requires_grad for one in (currents, layer.weight, *leaves))
+    how = _How(parts, len(pytree.tree_leaves(state.inner)), path)
+    return partial(_run, layer, how, tensors)
 
 
 def _run(
@@ -91,8 +61,8 @@ class _Feedback(torch.autograd.Function):
         ctx: Any, how: _How, currents: Tensor, weight: Tensor, spikes: Tensor, *tensors: Tensor
     ) -> Any:
         steps, leaves, learned = len(currents), tensors[: how.states], tensors[how.states :]
-        received = torch.empty_like(currents, memory_format=torch.contiguous_format)
-        fired = received.new_empty(steps + 1, *spikes.shape)
+        received = lent(currents.shape, currents)
+        fired = lent((steps + 1, *spikes.shape), currents)
         fired[0] = spikes
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
         kept = [one.new_empty(-(-steps // _KEPT), *one.shape) for one in held]
@@ -100,14 +70,15 @@ class _Feedback(torch.autograd.Function):
         for part in how.parts:
             loops, own = part.plan.loops, held[part.states]
             _, bound = part.plan.bind(loops.forward_program, learned[part.tensors])
-            ends = (Each(part.of(one).unsqueeze(1)) for one in (received, fired[1:]))
-            runs.append(loops.forward(*ends, bound, own, own))
-        back = weight.t().contiguous()
-        for t in range(steps):
+            given, out = (Each(part.of(one).unsqueeze(1)) for one in (received, fired[1:]))
+            runs.append(loops.forward(given, out, bound, own, own))
+        multiply = repeated(weight.t().contiguous(), spikes, how.path)
+        rows = zip(fired.unbind(0), currents.unbind(0), received.unbind(0), strict=False)
+        for t, (before, current, arrived) in enumerate(rows):
             if t % _KEPT == 0:
                 for room, one in zip(kept, held, strict=True):
                     room[t // _KEPT] = one
-            product(fired[t], back, currents[t], path=how.path, out=received[t])
+            multiply(before, current, arrived)
             for run in runs:
                 run(t)
         ctx.how = how
@@ -122,22 +93,23 @@ class _Feedback(torch.autograd.Function):
     ) -> Any:
         how, (received, fired, weight, *tensors) = ctx.how, ctx.saved_tensors
         kept, learned = tensors[: how.states], tensors[how.states :]
-        arriving, wanted = torch.zeros_like(received[0]), torch.empty_like(received)
+        arriving, wanted = torch.zeros_like(received[0]), lent(received.shape, received)
         held = [torch.zeros_like(one[0]) for one in kept]
         for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
             if one is not None:
                 goal.copy_(one)
         backs = [_Back(part, learned, received, arriving, wanted) for part in how.parts]
+        rows, given = wanted.unbind(0), () if gradient is None else gradient.unbind(0)
         for start in range((len(received) - 1) // _KEPT * _KEPT, -1, -_KEPT):
             now = slice(start, min(start + _KEPT, len(received)))
             before = [one[start // _KEPT] for one in kept]
             runs = [back.steps(now, before, held) for back in backs]
             for t in range(now.stop - 1, start - 1, -1):
-                if gradient is not None:
-                    arriving.add_(gradient[t])
+                if given:
+                    arriving.add_(given[t])
                 for run in runs:
                     run(t - start)
-                torch.mm(wanted[t], weight, out=arriving)
+                torch.mm(rows[t], weight, out=arriving)
         of_tensors = [one for back in backs for one in back.of_tensors()]
         of_weight = None
         if ctx.needs_input_grad[2]:  # of all steps at once
@@ -159,7 +131,7 @@ class _Back:
 
     def __init__(
         self,
-        part: _Part,
+        part: Part,
         learned: Sequence[Tensor],
         received: Tensor,
         arriving: Tensor,

@@ -1,10 +1,10 @@
 """The fused engine: all steps of a pointwise neuron in one compiled loop, and no graph per step.
 
-Backward runs the loop once more from the first state, block by block in the cache, instead of
-keeping what forward computed: what is kept is the currents and the first state.
+Backward runs the loop once more from the first state (on a CPU block by block in the cache) instead
+of keeping what forward computed: what is kept is the currents and the first state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
-from picojoule.neurons.plan import Order, Plan, plan_of, tensors_of
+from picojoule.kernels.loop import FAR
+from picojoule.kernels.pool import lent
+from picojoule.neurons.parts import Part, parts_of
+from picojoule.neurons.plan import Order
 
 if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron
@@ -22,62 +25,102 @@ AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] a
 
 
 def fuse(neuron: "Neuron", currents: Tensor, state: Any) -> AllSteps | str:
-    """What runs all steps of a pointwise neuron in one loop, or why nothing can."""
-    plan = plan_of(neuron, currents, state)
-    return plan if isinstance(plan, str) else partial(_run, neuron, plan)
+    """What runs all steps of pointwise neurons in one loop for each kind, or why nothing can."""
+    found = parts_of(neuron, currents, state)
+    return found if isinstance(found, str) else partial(_run, *found)
 
 
-def _run(neuron: "Neuron", plan: Plan, currents: Tensor, state: Any) -> tuple[Tensor, Any]:
+def _run(
+    parts: list[Part], tensors: list[Tensor], currents: Tensor, state: Any
+) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state)
-    tensors = tensors_of(neuron).values()
-    out, *last = _Sequence.apply(plan, len(leaves), currents, *leaves, *tensors)  # pyright: ignore
+    how = (parts, len(leaves))
+    out, *last = _Sequence.apply(how, currents, *leaves, *tensors)  # pyright: ignore
     return out, pytree.tree_unflatten(last, spec)
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: Plan, count: int, currents: Tensor, *tensors: Tensor) -> Any:
-        ctx.plan, ctx.count = plan, count
+    def forward(ctx: Any, how: tuple[list[Part], int], currents: Tensor, *tensors: Tensor) -> Any:
+        ctx.how = parts, count = how
         ctx.save_for_backward(currents, *tensors)
         ctx.set_materialize_grads(False)
-        order = Order(currents)
-        rows = flat(order.of(currents))
+        order = Order(currents, as_they_lie=len(parts) == 1)
+        turned = order.of(currents)
         states = [order.of(one).contiguous() for one in tensors[:count]]
-        out = torch.empty_like(order.of(currents), memory_format=torch.contiguous_format)
-        last = [torch.empty_like(one) for one in states]
-        _, bound = plan.bind(plan.loops.forward_program, tensors[count:], order)
-        plan.loops.forward(rows, flat(out), bound, states, last)(0)
+        out, last = _new(turned), [torch.empty_like(one) for one in states]
+        ends, per = [flat(one) for one in (turned, out)], _per_neuron(turned)
+        for part in parts:
+            loops = part.plan.loops
+            _, bound = part.plan.bind(loops.forward_program, tensors[count:][part.tensors], order)
+            given, made = (part.of(one, per) for one in ends)
+            loops.forward(given, made, bound, states[part.states], last[part.states])(0)
         return order.back(out), *map(order.back, last)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor | None, *last: Tensor | None) -> Any:
-        plan, count = ctx.plan, ctx.count
-        loops: Any = plan.loops
+        parts, count = ctx.how
         currents, *tensors = ctx.saved_tensors
-        order = Order(currents)
+        order, needs = Order(currents, as_they_lie=len(parts) == 1), ctx.needs_input_grad[1:]
         turned = order.of(currents)
         states = [order.of(one).contiguous() for one in tensors[:count]]
-        needs = ctx.needs_input_grad[2:]
-        wanted = torch.empty(turned.shape, dtype=currents.dtype) if needs[0] else None
+        wanted = _new(turned) if needs[0] else None
         first = [
             torch.empty_like(one) if asked else None
             for one, asked in zip(states, needs[1:], strict=False)
         ]
-        _, taken = plan.bind(loops.forward_program, tensors[count:], order)
-        known, bound = plan.bind(loops.backward_program, tensors[count:], order)
         gradient = None if gradient is None else order.of(gradient)
-        ends = tuple(None if one is None else flat(one) for one in (turned, gradient, wanted))
-        sums = loops.sums(*ends)
+        ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
         given = [None if one is None else order.of(one).contiguous() for one in last]
-        loops.backward(ends, (taken, bound), states, given, first, sums)(0)
-        summed = [
-            order.back(one) if one.dim() else one for one in loops.summed(sums, turned.shape[1:])
-        ]
-        learned = iter(loops.backward_program.finish(known, summed))
-        of_tensors = [next(learned) if one.requires_grad else None for one in tensors[count:]]
-        given = (None if one is None else order.back(one) for one in (wanted, *first))
-        return None, None, *given, *of_tensors
+        of_tensors = []
+        for part in parts:
+            own = [None if one is None else part.of(one, _per_neuron(turned)) for one in ends]
+            held = (states[part.states], given[part.states], first[part.states])
+            of_tensors += _back(part, order, own, held, tensors[count:][part.tensors])
+        inputs = (None if one is None else order.back(one) for one in (wanted, *first))
+        return None, *inputs, *of_tensors
+
+
+def _back(
+    part: Part,
+    order: Order,
+    ends: Sequence[Tensor | None],
+    held: tuple[Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]],
+    tensors: Sequence[Tensor],
+) -> list[Tensor | None]:
+    """Runs one part backwards; gives the gradients of its parameters and buffers.
+
+    Args:
+        part: The part.
+        order: Of the axes in memory.
+        ends: Its currents [T, B, F], the gradient of its output, where that of its currents goes.
+        held: Its first states, the gradients of its last ones, where those of the first go.
+        tensors: Its parameters and buffers.
+    """
+    plan, loops, currents = part.plan, part.plan.loops, ends[0]
+    backward = loops.backward_program
+    assert backward is not None
+    assert currents is not None
+    _, taken = plan.bind(loops.forward_program, tensors, order)
+    known, bound = plan.bind(backward, tensors, order)
+    sums = loops.sums(*ends)
+    loops.backward((currents, ends[1], ends[2]), (taken, bound), *held, sums)(0)
+    shape = order.of(torch.empty(currents.shape[1], *plan.features, device="meta")).shape
+    summed = (order.back(one) if one.dim() else one for one in loops.summed(sums, shape))
+    learned = iter(backward.finish(known, list(summed)))
+    return [next(learned) if one.requires_grad else None for one in tensors]
+
+
+def _per_neuron(turned: Tensor) -> int:
+    """Elements of each neuron (or channel) of [T, B, N, ...]."""
+    return turned.shape[3:].numel()
+
+
+def _new(like: Tensor) -> Tensor:
+    """A contiguous tensor of the shape of another; only what no cache holds is worth a pool."""
+    large = like.numel() * like.itemsize >= FAR
+    return lent(like.shape, like) if large else like.new_empty(like.shape)
 
 
 def flat(tensor: Tensor) -> Tensor:

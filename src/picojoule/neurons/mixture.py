@@ -151,6 +151,8 @@ class Mixture(Neuron):
 
     def fuse(self, currents: Tensor, state: MixtureState) -> AllSteps | str:
         """Each kind through all steps at once; see ``Neuron.fuse``."""
+        if self.gates is None and self.order is None:
+            return super().fuse(currents, state)
         parts = zip(self._members.items(), self._parts(currents, 2), state.kinds, strict=True)
         runs: list[AllSteps] = []
         for (name, kind), part, before in parts:

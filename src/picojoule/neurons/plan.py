@@ -27,12 +27,14 @@ class Order:
 
     Args:
         currents: [T, B, ...].
+        as_they_lie: Whether they may; else in the order of their shape.
     """
 
-    def __init__(self, currents: Tensor) -> None:
+    def __init__(self, currents: Tensor, *, as_they_lie: bool = True) -> None:
         strides = currents.stride()[2:]
         order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-        dense = currents[0, 0].permute(order).is_contiguous() if currents.numel() else False
+        dense = as_they_lie and bool(currents.numel())
+        dense = dense and currents[0, 0].permute(order).is_contiguous()
         self._axes = order if dense else list(range(len(strides)))
         self._inverse = sorted(self._axes, key=self._axes.__getitem__)
 
@@ -56,10 +58,12 @@ class Plan:
     Attributes:
         loops: The compiled loops.
         features: Shape of one sample.
+        device: Where it runs.
     """
 
     loops: Loops
     features: torch.Size
+    device: torch.device
 
     def bind(
         self, program: Program, tensors: Sequence[Tensor], order: Order | None = None
@@ -68,7 +72,7 @@ class Plan:
         known = program.prepare(tensors)
         bound = []
         for node, vector in zip(program.parameters, program.vectors, strict=True):
-            one = known[node].to(self.loops.dtype)
+            one = known[node].to(self.device, self.loops.dtype)
             one = one.reshape(one.shape[one.dim() - len(self.features) :]) if one.dim() else one
             if not vector:
                 bound.append(one.reshape(()))
@@ -93,7 +97,8 @@ def plan_of(neuron: "Neuron", currents: Tensor, state: Any, *, learns: bool = Fa
     learns = learns or any(one.requires_grad for one in inputs)
     learns = learns and torch.is_grad_enabled()
     wanted = tuple(one.requires_grad for one in tensors.values()) if learns else None
-    key = (step_shape[1:], currents.dtype, spec, wanted, fingerprint(neuron), tier())
+    kind = (currents.dtype, currents.device, tier(currents.device.type))
+    key = (step_shape[1:], kind, spec, wanted, fingerprint(neuron))
     return _built(_Key(key, weakref.ref(neuron)))
 
 
@@ -105,7 +110,7 @@ def tensors_of(neuron: nn.Module) -> dict[str, Tensor]:
 def fingerprint(neuron: nn.Module) -> Hashable:
     """All that a step may depend on, but for the values of parameters and buffers."""
     tensors = tensors_of(neuron)
-    shapes = tuple((name, one.shape, one.dtype) for name, one in tensors.items())
+    shapes = tuple((name, one.shape, one.dtype, one.device) for name, one in tensors.items())
     modules = tuple(
         (name, type(module), _token({k: v for k, v in vars(module).items() if k not in _OF_TORCH}))
         for name, module in neuron.named_modules()
@@ -154,9 +159,11 @@ class _Key:
 
 @lru_cache(maxsize=256)
 def _built(key: _Key) -> Plan | str:
-    features, dtype, spec, wanted, *_ = key.parts  # pyright: ignore
+    features, (dtype, device, tier), spec, wanted, _ = key.parts  # pyright: ignore
+    like = torch.empty(BATCH, *features, dtype=dtype, device=device)
     try:
-        return Plan(_loops(key.neuron(), features, dtype, spec, wanted), features)  # pyright: ignore
+        loops = _loops(key.neuron(), like, spec, wanted, tier)  # pyright: ignore
+        return Plan(loops, features, device)
     except NotPointwiseError as error:
         return str(error)
 
@@ -175,10 +182,10 @@ class _Step(nn.Module):
 
 def _loops(
     neuron: "Neuron",
-    features: torch.Size,
-    dtype: torch.dtype,
+    like: Tensor,
     spec: Any,
     wanted: tuple[bool, ...] | None,
+    tier: str,
 ) -> Loops:
     module, count = _Step(neuron), spec.num_leaves
     tensors = {name: one.detach() for name, one in tensors_of(neuron).items()}
@@ -198,15 +205,15 @@ def _loops(
         return _pulled_back(step, inputs, gradients, [*[True] * (count + 1), *(wanted or ())])
 
     def examples(names: list[str]) -> dict[str, Tensor]:
-        return {name: torch.empty(BATCH, *features, dtype=dtype) for name in names}
+        return {name: torch.empty_like(like) for name in names}
 
     elements = examples(["x", *(f"s{k}" for k in range(count))])
     forward = trace(step, elements, list(tensors.values()))
     if wanted is None:
-        return Loops(forward, None, count, dtype)
+        return Loops(forward, None, count, like.dtype, tier)
     after = examples(["g", *(f"d{k}" for k in range(count))])
     backward = trace(product, elements, list(tensors.values()), after, gradients=sum(wanted))
-    return Loops(forward, backward, count, dtype)
+    return Loops(forward, backward, count, like.dtype, tier)
 
 
 def _pulled_back(

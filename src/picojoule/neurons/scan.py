@@ -111,10 +111,12 @@ def _choice(
 
 def _unfit(currents: Tensor) -> str:
     """Why no loop of ours can run these currents."""
-    if tier() == "off":
-        return "no kernels run here (PICOJOULE_KERNELS=off, or no C compiler and no numba)"
-    if currents.device.type != "cpu":
-        return f"the currents are on {currents.device}, and its loops are for the CPU"
+    kind = currents.device.type
+    if kind not in ("cpu", "cuda"):
+        return f"the currents are on {currents.device}, and its loops are for the CPU and for CUDA"
+    if tier(kind) == "off":
+        missing = "no C compiler and no numba" if kind == "cpu" else "no triton or no C compiler"
+        return f"no kernels run here on {kind} (PICOJOULE_KERNELS=off, or {missing})"
     if currents.dtype not in (torch.float32, torch.float64):
         return f"the currents are {currents.dtype}, and its loops are for float32 and float64"
     if type(currents) not in (Tensor, torch.nn.Parameter) or currents.layout != torch.strided:
