@@ -1,13 +1,14 @@
 """Event-driven products by numba, after ``events.c``."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor
+
+from picojoule.kernels.launch import workers
 
 _BLOCK = 256  # rows that are sorted together
 _ALONE = 1 << 16  # values that one thread goes through before another would have started
@@ -117,11 +118,10 @@ def _array(x: Tensor) -> np.ndarray:
 
 
 def _share(length: int, work: int, do: Callable[[int, int], None]) -> None:
-    """Does parts of a length side by side: numba's own threads would change how many torch has."""
+    """Does parts of a length side by side."""
     threads = torch.get_num_threads() if work > _ALONE else 1
-    part = -(-length // threads)
-    if part >= length:
-        return do(0, length)
-    starts = range(0, length, part)
-    with ThreadPoolExecutor(len(starts)) as pool:
-        list(pool.map(do, starts, [min(start + part, length) for start in starts]))
+    bounds = [k * length // threads for k in range(threads + 1)]
+    others = [workers(threads - 1).submit(do, *bounds[k : k + 2]) for k in range(1, threads)]
+    do(*bounds[:2])
+    for one in others:
+        one.result()
