@@ -73,7 +73,7 @@ def of_numba(source: str) -> Prepare:
             for k, tensor in moves:
                 arrays[k] = _flat(tensor[step])
             calls = [(*bounds[w : w + 2], w, numbers, *arrays) for w in range(threads)]
-            waiting = [_pool(threads - 1).submit(function, *args) for args in calls[1:]]
+            waiting = [workers(threads - 1).submit(function, *args) for args in calls[1:]]
             function(*calls[0])
             for one in waiting:
                 one.result()
@@ -103,7 +103,8 @@ def of_triton(source: str) -> Prepare:
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def workers(threads: int) -> ThreadPoolExecutor:
+    """Threads beside the caller's own, for numba: its own would change how many torch has."""
     return ThreadPoolExecutor(threads, thread_name_prefix="picojoule")
 
 

@@ -38,9 +38,9 @@ LIMITS = {
         "row": 0.25,
         "large row": 0.25,
         "narrow": 0.0,
-        "cached": 0.08,
+        "cached": 0.12,
         "large": 0.02,
-        "gradient": 0.05,
+        "gradient": 0.03,
     },
     "off": {
         "small row": 0.0,
