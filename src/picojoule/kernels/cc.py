@@ -104,9 +104,11 @@ def _load(source: str, compiler_name: str) -> ctypes.CDLL:
     text = "\0".join([source, *made, _version(compiler), _machine()])
     folder = _folder()
     file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.so"
-    if not file.exists():
+    try:
+        return ctypes.CDLL(str(file))
+    except OSError:  # not there, or damaged
         _compile(made, source, file)
-    return ctypes.CDLL(str(file))
+        return ctypes.CDLL(str(file))
 
 
 def _compile(command: list[str], source: str, file: Path) -> None:

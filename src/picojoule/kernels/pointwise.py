@@ -59,6 +59,8 @@ def expression(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Value:
     Raises:
         NotPointwiseError: It is not known to be pointwise.
     """
+    if kwargs and name not in _OTHERS:
+        raise NotPointwiseError(f"{name} with {', '.join(kwargs)} is not known")
     if name in _CALLS:
         inputs = [real(_value(arg)) for arg in args]
         return Value(_CALLS[name].format(*inputs))

@@ -68,6 +68,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     given = (input, weight) if bias is None else (input, weight, bias)
     if has_torch_function(given):
         return handle_torch_function(linear, given, input, weight, bias)
+    if weight.dim() != 2 or not weight.numel() or input.shape[-1:] != weight.shape[1:]:
+        return nn.functional.linear(input, weight, bias)  # or torch's own error
     values = input.reshape(-1, weight.shape[1])
     # The weights are turned once for all rows, which must be worth it.
     if len(values) * 8 < weight.shape[1] or not suits(values, weight):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.fx.node import Node, map_arg
 
@@ -74,6 +75,30 @@ class Program:
         """Runs what depends on parameters alone."""
         known = {**self.constants, **dict(zip(self.inputs, inputs, strict=True))}
         return _run(self.before, known)
+
+    def is_linear(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether what follows the sums over elements may follow the sum of those of all steps."""
+        if not self.sums:
+            return True
+        known, generator = self.prepare(inputs), torch.Generator().manual_seed(2)
+        device = inputs[0].device if inputs else None
+        drawn = []
+        for _ in range(2):
+            found = dict(known)
+            for one in self.sums:
+                like: Any = one.node.meta["val"]
+                values = 100 * torch.randn(like.shape, generator=generator, dtype=torch.float64)
+                found[one.node] = values.to(device, like.dtype)
+            drawn.append(found)
+        both = {**drawn[0], **{o.node: drawn[0][o.node] + drawn[1][o.node] for o in self.sums}}
+        first, second, whole = (
+            [ran[node] for node in self.results if node is not None]
+            for ran in (_run(self.after, one) for one in (*drawn, both))
+        )
+        return all(
+            torch.allclose(a + b, c, rtol=1e-3, atol=1e-3, equal_nan=True)
+            for a, b, c in zip(first, second, whole, strict=True)
+        )
 
     def finish(self, known: dict[Node, Tensor], sums: Sequence[Tensor]) -> list[Tensor | None]:
         """The gradients of the parameters, from the sums."""

@@ -1,6 +1,7 @@
 """What a function of tensors does, operation by operation."""
 
 from collections.abc import Callable, Sequence
+from operator import getitem
 from typing import Any
 
 import torch
@@ -10,9 +11,11 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
-class DataDependentError(RuntimeError):
-    """A function looks at the value of a tensor."""
+
+class UnfollowedError(RuntimeError):
+    """What a function does hangs on more than can be recorded."""
 
 
 def record(
@@ -32,7 +35,7 @@ def record(
         tensors that came from elsewhere.
 
     Raises:
-        DataDependentError: What it does hangs on values.
+        UnfollowedError: What it does hangs on values, or on chance.
     """
     recorder = _Recorder()
     with torch.no_grad():
@@ -65,6 +68,8 @@ class _Recorder(TorchDispatchMode):
     def node(self, tensor: Tensor) -> Node:
         """What gave a tensor; a constant where nothing seen did."""
         if tensor not in self._nodes:
+            if tensor.requires_grad:
+                raise UnfollowedError("a tensor that wants a gradient is none of its parameters")
             node = self.graph.create_node("get_attr", f"constant_{len(self.constants)}")
             self.constants[node] = tensor
             self._name(tensor, node)
@@ -74,15 +79,55 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is torch.ops.aten._local_scalar_dense.default:
-            raise DataDependentError("data-dependent: it looks at the value of a tensor")
+        if func is torch.ops.aten._local_scalar_dense.default or _VALUES & set(func.tags):
+            raise UnfollowedError(f"data-dependent: {func} looks at the values of a tensor")
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            raise UnfollowedError(f"{func} draws random numbers")
         noted = pytree.tree_map_only(Tensor, self.node, (args, kwargs))
         node = self.graph.call_function(func, *noted)
         result = func(*args, **kwargs)
         if isinstance(result, Tensor):
             self._name(result, node)
+        elif isinstance(result, (tuple, list)):
+            for k, part in enumerate(result):
+                if isinstance(part, Tensor):
+                    self._name(part, self.graph.call_function(getitem, (node, k)))
+        else:
+            raise UnfollowedError(f"data-dependent: {func} gives {type(result).__name__}")
         return result
 
     def _name(self, tensor: Tensor, node: Node) -> None:
         node.meta["val"] = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
         self._nodes[tensor] = node
+
+
+def same(one: tuple[Graph, dict[Node, Tensor]], other: tuple[Graph, dict[Node, Tensor]]) -> bool:
+    """Whether two records are alike but for the sizes of tensors."""
+    nodes = [list(graph.nodes) for graph, _ in (one, other)]
+    if len(nodes[0]) != len(nodes[1]):
+        return False
+    places = [{node: k for k, node in enumerate(own)} for own in nodes]
+    return all(
+        a.op == b.op
+        and (a.op == "get_attr" or a.target == b.target)
+        and _plain((a.args, a.kwargs), places[0]) == _plain((b.args, b.kwargs), places[1])
+        and (a.op != "get_attr" or _equal(one[1][a], other[1][b]))
+        for a, b in zip(*nodes, strict=True)
+    )
+
+
+def _plain(arg: Any, places: dict[Node, int]) -> Any:
+    """What must be alike of an argument: all but whole numbers in a list, which are sizes."""
+    if isinstance(arg, Node):
+        return "node", places[arg]
+    if isinstance(arg, dict):
+        return {key: _plain(one, places) for key, one in arg.items()}
+    if isinstance(arg, tuple):
+        return [_plain(one, places) for one in arg]
+    if isinstance(arg, list):
+        return [None if type(one) is int else _plain(one, places) for one in arg]
+    return repr(arg)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a is b or (a.dtype == b.dtype and torch.equal(a, b))

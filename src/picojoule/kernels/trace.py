@@ -22,9 +22,10 @@ from picojoule.kernels.pointwise import (
     constant,
     expression,
     real,
+    truth,
 )
 from picojoule.kernels.program import Line, Program, Sum, example
-from picojoule.kernels.record import record
+from picojoule.kernels.record import record, same
 
 BATCH = 7  # of the examples; no parameter has an axis of its own for a batch
 _SAME = frozenset(
@@ -65,13 +66,18 @@ def trace(
             depends on values where torch alone cannot follow.
     """
     inputs = [*elements.values(), *parameters, *(after or {}).values()]
-    kind = inputs[0].device.type
+    kind, count = inputs[0].device.type, len(elements)
+    # Twice, with other numbers and another batch: what hangs on either would show.
+    others = _others(inputs, range(count, count + len(parameters)))
     try:
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, enabled=False):
-            graph, constants = record(step, inputs)
+            graph, constants = found = record(step, inputs)
+            alike = same(found, record(step, others))
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
         first = str(error).strip().split("\n")[0]
         raise NotPointwiseError(f"{type(error).__name__}: {first}") from error
+    if not alike:
+        raise NotPointwiseError("data-dependent: it hangs on the values or the number of samples")
     lowering = _Lowering(constants, inputs[0], exact=after is None)
     names = [*elements, *(None for _ in parameters), *(after or {})]
     nodes = list(graph.nodes)
@@ -81,7 +87,23 @@ def trace(
         else:
             lowering.lower(node)
     (results,) = nodes[-1].args
-    return lowering.close(list(results), gradients)
+    program = lowering.close(list(results), gradients)
+    if not program.is_linear(parameters):
+        raise NotPointwiseError("a gradient of its parameters is not linear in that of its output")
+    return program
+
+
+def _others(inputs: Sequence[Tensor], parameters: range) -> list[Tensor]:
+    """Examples of other values and, but for parameters, of another batch."""
+    generator, made = torch.Generator().manual_seed(1), []
+    for k, one in enumerate(inputs):
+        shape = one.shape if k in parameters else (BATCH - 3, *one.shape[1:])
+        drawn = torch.rand(shape, generator=generator).to(one.device, one.dtype)
+        if k in parameters:
+            made.append(one * (1 + drawn / 16) if one.is_floating_point() else one)
+        else:
+            made.append(drawn)
+    return made
 
 
 @dataclass
@@ -115,9 +137,12 @@ class _Lowering:
         """Puts one node where it belongs."""
         if node.op == "get_attr":
             return
-        if not isinstance(node.meta.get("val"), Tensor):
-            raise NotPointwiseError(f"{node.target} gives no single tensor")
         inputs = set(node.all_input_nodes)
+        if not isinstance(node.meta.get("val"), Tensor):
+            if inputs & (self._late | self._cells.keys()):
+                raise NotPointwiseError(f"{node.target} gives no single tensor")
+            self.program.before.append(node)
+            return
         if inputs & self._late:
             self._put_after(node, inputs)
         elif inputs & self._cells.keys() or self._has_batch(node):
@@ -186,24 +211,25 @@ class _Lowering:
             raise NotPointwiseError(f"{name}_ changes a parameter")
         cell = self._cells[target]
         if name in ("zero", "fill", "copy"):
-            cell.value = ZERO if name == "zero" else self._argument(node.args[1])
+            value = ZERO if name == "zero" else self._argument(node.args[1])
+            cell.value = _typed(value if isinstance(value, Value) else constant(value), node)
         else:
             cell.value = self._computed(node, name)
         self._cells[node] = cell
 
     def _computed(self, node: Node, name: str) -> Value:
         if name in _CONSTANT:
-            return constant(_CONSTANT[name])
+            return _typed(constant(_CONSTANT[name]), node)
         if name in _FILLED:
             fill = node.args[-1]
             if not isinstance(fill, (int, float)):
                 raise NotPointwiseError(f"{name} fills with a tensor")
-            return constant(fill)
+            return _typed(constant(fill), node)
         args = [self._argument(arg) for arg in node.args]
         if name == "div" and not self._exact and isinstance(args[1], (int, float)) and args[1]:
             name, args = "mul", [args[0], 1 / args[1]]  # no spike hangs on a gradient's last digit
         options = {key: self._argument(option) for key, option in node.kwargs.items()}
-        value = expression(name, args, options)
+        value = _typed(expression(name, args, options), node)
         if (value.text, value.truth) not in self._known:
             line = Line(f"a{len(self.program.lines)}", value)
             self.program.lines.append(line)
@@ -216,6 +242,8 @@ class _Lowering:
 
     def _cell(self, node: Any) -> _Cell:
         """The cell of an element, or of a parameter that the loop takes."""
+        if node in self._late:
+            raise NotPointwiseError(f"{node.target} spreads a sum over elements back to them")
         if node not in self._cells:
             found = self.program.parameters
             if node not in found:
@@ -223,3 +251,8 @@ class _Lowering:
             name = f"p{list(found).index(node)}"
             return _Cell(Value(f"({name} != R(0.0))", True) if found[node] else Value(name))
         return self._cells[node]
+
+
+def _typed(value: Value, node: Node) -> Value:
+    """A truth value where torch has one: all but zero is true."""
+    return Value(truth(value), True) if node.meta["val"].dtype == torch.bool else value

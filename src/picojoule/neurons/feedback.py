@@ -62,18 +62,18 @@ class _Feedback(torch.autograd.Function):
     ) -> Any:
         steps, leaves, learned = len(currents), tensors[: how.states], tensors[how.states :]
         received = lent(currents.shape, currents)
-        fired = lent((steps + 1, *spikes.shape), currents)
-        fired[0] = spikes
+        fired = lent(currents.shape, currents)
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
         kept = [one.new_empty(-(-steps // _KEPT), *one.shape) for one in held]
         runs = []
         for part in how.parts:
             loops, own = part.plan.loops, held[part.states]
             _, bound = part.plan.bind(loops.forward_program, learned[part.tensors])
-            given, out = (Each(part.of(one).unsqueeze(1)) for one in (received, fired[1:]))
+            given, out = (Each(part.of(one).unsqueeze(1)) for one in (received, fired))
             runs.append(loops.forward(given, out, bound, own, own))
         multiply = repeated(weight.t().contiguous(), spikes, how.path)
-        rows = zip(fired.unbind(0), currents.unbind(0), received.unbind(0), strict=False)
+        came = [spikes.contiguous(), *fired.unbind(0)]
+        rows = zip(came, currents.unbind(0), received.unbind(0), strict=False)
         for t, (before, current, arrived) in enumerate(rows):
             if t % _KEPT == 0:
                 for room, one in zip(kept, held, strict=True):
@@ -82,17 +82,18 @@ class _Feedback(torch.autograd.Function):
             for run in runs:
                 run(t)
         ctx.how = how
-        ctx.save_for_backward(received, fired, weight, *kept, *learned)
+        ctx.save_for_backward(received, fired, spikes, weight, *kept, *learned)
         ctx.set_materialize_grads(False)
-        return fired[1:], fired[steps].clone(), *held
+        return fired, fired[-1].clone(), *held
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, gradient: Tensor | None, of_spikes: Tensor | None, *last: Tensor | None
     ) -> Any:
-        how, (received, fired, weight, *tensors) = ctx.how, ctx.saved_tensors
+        how, (received, fired, spikes, weight, *tensors) = ctx.how, ctx.saved_tensors
         kept, learned = tensors[: how.states], tensors[how.states :]
+        asked = ctx.needs_input_grad[4 + how.states :]
         arriving, wanted = torch.zeros_like(received[0]), lent(received.shape, received)
         held = [torch.zeros_like(one[0]) for one in kept]
         for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
@@ -110,11 +111,11 @@ class _Feedback(torch.autograd.Function):
                 for run in runs:
                     run(t - start)
                 torch.mm(rows[t], weight, out=arriving)
-        of_tensors = [one for back in backs for one in back.of_tensors()]
+        of_tensors = [one for back in backs for one in back.of_tensors(asked)]
         of_weight = None
         if ctx.needs_input_grad[2]:  # of all steps at once
-            came = fired[:-1].flatten(0, 1)
-            of_weight = weight_gradient(came, wanted.flatten(0, 1), path=how.path)
+            came = fired[:-1].flatten(0, 1), wanted[1:].flatten(0, 1)
+            of_weight = wanted[0].t() @ spikes + weight_gradient(*came, path=how.path)
         return None, wanted, of_weight, arriving, *held, *of_tensors
 
 
@@ -173,9 +174,12 @@ class _Back:
             step(t)
         return states
 
-    def of_tensors(self) -> list[Tensor | None]:
-        """Gradients of the part's parameters and buffers, after all steps."""
+    def of_tensors(self, asked: Sequence[bool]) -> list[Tensor | None]:
+        """Gradients of the part's parameters and buffers, after all steps.
+
+        ``asked`` says of those of all parts which learn.
+        """
         backward: Any = self._loops.backward_program
         summed = self._loops.summed(self._sums, self._received.shape[1:])
         done = iter(backward.finish(self._known, summed))
-        return [next(done) if one.requires_grad else None for one in self._tensors]
+        return [next(done) if learns else None for learns in asked[self._part.tensors]]

@@ -34,18 +34,21 @@ def _run(
     parts: list[Part], tensors: list[Tensor], currents: Tensor, state: Any
 ) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state)
-    how = (parts, len(leaves))
+    order = Order(currents, as_they_lie=len(parts) == 1)
+    how = (parts, len(leaves), order)
     out, *last = _Sequence.apply(how, currents, *leaves, *tensors)  # pyright: ignore
-    return out, pytree.tree_unflatten(last, spec)
+    # Turned back here: a view that came from within could not be changed in place any more.
+    return order.back(out), pytree.tree_unflatten([order.back(one) for one in last], spec)
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, how: tuple[list[Part], int], currents: Tensor, *tensors: Tensor) -> Any:
-        ctx.how = parts, count = how
+    def forward(
+        ctx: Any, how: tuple[list[Part], int, Order], currents: Tensor, *tensors: Tensor
+    ) -> Any:
+        ctx.how = parts, count, order = how
         ctx.save_for_backward(currents, *tensors)
         ctx.set_materialize_grads(False)
-        order = Order(currents, as_they_lie=len(parts) == 1)
         turned = order.of(currents)
         states = [order.of(one).contiguous() for one in tensors[:count]]
         out, last = _new(turned), [torch.empty_like(one) for one in states]
@@ -55,14 +58,14 @@ class _Sequence(torch.autograd.Function):
             _, bound = part.plan.bind(loops.forward_program, tensors[count:][part.tensors], order)
             given, made = (part.of(one, per) for one in ends)
             loops.forward(given, made, bound, states[part.states], last[part.states])(0)
-        return order.back(out), *map(order.back, last)
+        return out, *last
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor | None, *last: Tensor | None) -> Any:
-        parts, count = ctx.how
+        parts, count, order = ctx.how
         currents, *tensors = ctx.saved_tensors
-        order, needs = Order(currents, as_they_lie=len(parts) == 1), ctx.needs_input_grad[1:]
+        needs = ctx.needs_input_grad[1:]
         turned = order.of(currents)
         states = [order.of(one).contiguous() for one in tensors[:count]]
         wanted = _new(turned) if needs[0] else None
@@ -70,14 +73,14 @@ class _Sequence(torch.autograd.Function):
             torch.empty_like(one) if asked else None
             for one, asked in zip(states, needs[1:], strict=False)
         ]
-        gradient = None if gradient is None else order.of(gradient)
         ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
-        given = [None if one is None else order.of(one).contiguous() for one in last]
-        of_tensors = []
+        given = [None if one is None else one.contiguous() for one in last]
+        of_tensors, learned = [], needs[1 + count :]
         for part in parts:
             own = [None if one is None else part.of(one, _per_neuron(turned)) for one in ends]
             held = (states[part.states], given[part.states], first[part.states])
-            of_tensors += _back(part, order, own, held, tensors[count:][part.tensors])
+            known = (tensors[count:][part.tensors], learned[part.tensors])
+            of_tensors += _back(part, order, own, held, known)
         inputs = (None if one is None else order.back(one) for one in (wanted, *first))
         return None, *inputs, *of_tensors
 
@@ -87,7 +90,7 @@ def _back(
     order: Order,
     ends: Sequence[Tensor | None],
     held: tuple[Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]],
-    tensors: Sequence[Tensor],
+    known: tuple[Sequence[Tensor], Sequence[bool]],
 ) -> list[Tensor | None]:
     """Runs one part backwards; gives the gradients of its parameters and buffers.
 
@@ -96,20 +99,21 @@ def _back(
         order: Of the axes in memory.
         ends: Its currents [T, B, F], the gradient of its output, where that of its currents goes.
         held: Its first states, the gradients of its last ones, where those of the first go.
-        tensors: Its parameters and buffers.
+        known: Its parameters and buffers, and which of them learn.
     """
     plan, loops, currents = part.plan, part.plan.loops, ends[0]
+    tensors, learned = known
     backward = loops.backward_program
     assert backward is not None
     assert currents is not None
     _, taken = plan.bind(loops.forward_program, tensors, order)
-    known, bound = plan.bind(backward, tensors, order)
+    before, bound = plan.bind(backward, tensors, order)
     sums = loops.sums(*ends)
     loops.backward((currents, ends[1], ends[2]), (taken, bound), *held, sums)(0)
     shape = order.of(torch.empty(currents.shape[1], *plan.features, device="meta")).shape
     summed = (order.back(one) if one.dim() else one for one in loops.summed(sums, shape))
-    learned = iter(backward.finish(known, list(summed)))
-    return [next(learned) if one.requires_grad else None for one in tensors]
+    done = iter(backward.finish(before, list(summed)))
+    return [next(done) if asked else None for asked in learned]
 
 
 def _per_neuron(turned: Tensor) -> int:

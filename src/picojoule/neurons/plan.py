@@ -1,17 +1,20 @@
 """What the fused engine knows of a neuron: its step, traced and compiled."""
 
+import copy
 import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from picojoule.kernels.cc import tier
 from picojoule.kernels.loop import Loops
+from picojoule.kernels.paths import version
 from picojoule.kernels.pointwise import NotPointwiseError
 from picojoule.kernels.program import Program
 from picojoule.kernels.trace import BATCH, trace
@@ -19,6 +22,7 @@ from picojoule.kernels.trace import BATCH, trace
 if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron
 
+_DEPTH = 6  # of lists, dictionaries and objects in one another
 _OF_TORCH = frozenset(vars(nn.Module()))
 
 
@@ -47,6 +51,8 @@ class Order:
         return self._turned(tensor, self._inverse)
 
     def _turned(self, tensor: Tensor, axes: list[int]) -> Tensor:
+        if axes == sorted(axes):
+            return tensor
         leading = tensor.dim() - len(axes)
         return tensor.permute(*range(leading), *(leading + axis for axis in axes))
 
@@ -73,7 +79,11 @@ class Plan:
         bound = []
         for node, vector in zip(program.parameters, program.vectors, strict=True):
             one = known[node].to(self.device, self.loops.dtype)
-            one = one.reshape(one.shape[one.dim() - len(self.features) :]) if one.dim() else one
+            one = (
+                one.reshape(one.shape[max(0, one.dim() - len(self.features)) :])
+                if one.dim()
+                else one
+            )
             if not vector:
                 bound.append(one.reshape(()))
                 continue
@@ -112,10 +122,26 @@ def fingerprint(neuron: nn.Module) -> Hashable:
     tensors = tensors_of(neuron)
     shapes = tuple((name, one.shape, one.dtype, one.device) for name, one in tensors.items())
     modules = tuple(
-        (name, type(module), _token({k: v for k, v in vars(module).items() if k not in _OF_TORCH}))
+        (name, type(module), module.training, _of_class(type(module)), _of_module(module))
         for name, module in neuron.named_modules()
     )
-    return shapes, modules, neuron.training
+    return shapes, modules
+
+
+def _of_module(module: nn.Module) -> Hashable:
+    return _token({name: one for name, one in vars(module).items() if name not in _OF_TORCH})
+
+
+def _of_class(kind: type) -> Hashable:
+    """What a user's classes hold that is no function: it may be changed as well as an attribute."""
+    own = (one for one in kind.__mro__ if not one.__module__.startswith(("torch.", "picojoule.")))
+    return tuple(
+        (name, _token(value))
+        for one in own
+        if one is not object
+        for name, value in vars(one).items()
+        if not name.startswith("__") and not callable(value) and not hasattr(value, "__get__")
+    )
 
 
 class _Same:
@@ -123,7 +149,7 @@ class _Same:
 
     def __init__(self, thing: Any) -> None:
         self._thing = thing
-        self._version: int = thing._version if isinstance(thing, Tensor) else 0
+        self._version: int = version(thing) if isinstance(thing, Tensor) else 0
 
     def __hash__(self) -> int:
         return id(self._thing)
@@ -134,19 +160,32 @@ class _Same:
         return self._version == other._version
 
 
-def _token(value: Any) -> Hashable:
-    """What is equal as long as the value stays what it is."""
+def _token(value: Any, depth: int = 0) -> Hashable:
+    """What is equal as long as the value stays what it is; not deeper than people look."""
+    if depth > _DEPTH:
+        return _Same(value)
     if isinstance(value, dict):
-        return "dict", tuple((key, _token(one)) for key, one in value.items())
+        return "dict", tuple((key, _token(one, depth + 1)) for key, one in value.items())
     if isinstance(value, (list, tuple)):
-        return type(value), tuple(_token(one) for one in value)
+        return type(value), tuple(_token(one, depth + 1) for one in value)
     if isinstance(value, Tensor):
         return _Same(value)
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
     try:
         hash(value)
     except TypeError:
-        return _Same(value)
-    return type(value), value
+        return _object(value, depth)
+    plain = type(value).__hash__ is object.__hash__ and not isinstance(value, type)
+    return _object(value, depth) if plain else (type(value), value)
+
+
+def _object(value: Any, depth: int) -> Hashable:
+    """What holds others: as they are, as far as they can be seen."""
+    if isinstance(value, (set, frozenset)):
+        return type(value), frozenset(_token(one, depth + 1) for one in value)
+    within = None if callable(value) else getattr(value, "__dict__", None)
+    return _Same(value), None if not within else _token(within, depth + 1)
 
 
 @dataclass(frozen=True)
@@ -160,12 +199,21 @@ class _Key:
 @lru_cache(maxsize=256)
 def _built(key: _Key) -> Plan | str:
     features, (dtype, device, tier), spec, wanted, _ = key.parts  # pyright: ignore
-    like = torch.empty(BATCH, *features, dtype=dtype, device=device)
+    like = torch.zeros(BATCH, *features, dtype=dtype, device=device)
     try:
-        loops = _loops(key.neuron(), like, spec, wanted, tier)  # pyright: ignore
-        return Plan(loops, features, device)
+        twin = copy.deepcopy(
+            key.neuron()
+        )  # what a step does to its module is not done to the user's
+    except (RuntimeError, TypeError, AttributeError) as error:
+        return f"it cannot be copied: {error}"
+    before = fingerprint(twin)  # pyright: ignore
+    try:
+        loops = _loops(twin, like, spec, wanted, tier)  # pyright: ignore
     except NotPointwiseError as error:
         return str(error)
+    if fingerprint(twin) != before:  # pyright: ignore
+        return "its step changes its module"
+    return Plan(loops, features, device)
 
 
 class _Step(nn.Module):
@@ -177,7 +225,12 @@ class _Step(nn.Module):
 
     def forward(self, current: Tensor, state: Any) -> Any:
         """One step."""
-        return self.neuron.step(current, state)
+        given = tensors_of(self.neuron)
+        found = self.neuron.step(current, state)
+        after = tensors_of(self.neuron)
+        if any(one is not after.get(name) for name, one in given.items()):
+            raise NotPointwiseError("its step replaces a parameter or a buffer")
+        return found
 
 
 def _loops(
@@ -205,7 +258,7 @@ def _loops(
         return _pulled_back(step, inputs, gradients, [*[True] * (count + 1), *(wanted or ())])
 
     def examples(names: list[str]) -> dict[str, Tensor]:
-        return {name: torch.empty_like(like) for name in names}
+        return {name: torch.zeros_like(like) for name in names}
 
     elements = examples(["x", *(f"s{k}" for k in range(count))])
     forward = trace(step, elements, list(tensors.values()))

@@ -43,7 +43,7 @@ def scan(
         ValueError: Unknown engine, no step at all, currents that are no floating-point numbers, a
             state of another shape or dtype, or a neuron that the engine asked for cannot run.
     """
-    engine = neuron.engine if engine is None else engine
+    engine = _asked(neuron) if engine is None else engine
     currents = _single(currents)
     state = checked(neuron, currents, state)
     chosen, why = _choice(neuron, currents, state, engine)
@@ -61,11 +61,15 @@ def scan(
 
 def engine_for(neuron: "Neuron", currents: Tensor, state: Any = None) -> str:
     """The engine by which ``neuron`` runs these currents [T, B, ...]."""
-    if neuron.engine is not None:
-        return neuron.engine
-    currents = _single(currents)
-    chosen, _ = _choice(neuron, currents, checked(neuron, currents, state), None)
-    return "eager" if isinstance(chosen, str) else "fused"
+    currents, asked = _single(currents), _asked(neuron)
+    chosen, _ = _choice(neuron, currents, checked(neuron, currents, state), asked)
+    return asked or ("eager" if isinstance(chosen, str) else "fused")
+
+
+def _asked(neuron: "Neuron") -> str | None:
+    """The engine asked for by a layer, or by the neurons in it."""
+    asked = (getattr(module, "engine", None) for module in neuron.modules())
+    return next((engine for engine in asked if engine is not None), None)
 
 
 def _single(currents: Tensor) -> Tensor:
@@ -111,6 +115,8 @@ def _choice(
 
 def _unfit(currents: Tensor) -> str:
     """Why no loop of ours can run these currents."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
+        return "the network is being compiled"
     kind = currents.device.type
     if kind not in ("cpu", "cuda"):
         return f"the currents are on {currents.device}, and its loops are for the CPU and for CUDA"
@@ -121,8 +127,6 @@ def _unfit(currents: Tensor) -> str:
         return f"the currents are {currents.dtype}, and its loops are for float32 and float64"
     if type(currents) not in (Tensor, torch.nn.Parameter) or currents.layout != torch.strided:
         return f"the currents are a {type(currents).__name__} of layout {currents.layout}"
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
-        return "the network is being compiled"
     functional = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore
     if functional is not None or _get_current_dispatch_mode() is not None:
         return "a transform or dispatch mode of torch wants to see each operation"

@@ -150,7 +150,7 @@ class Feedback(Part):
             self._neurons.start(state.inner)
         x = self._product(last, self._layer.weight, x.contiguous())
         self._spikes = self._neurons.step(x)
-        return self._spikes
+        return self._spikes.clone()  # what comes next may work in place
 
     def start(self, state: Any) -> None:
         """Goes on from the last spikes and a state of the neurons."""
