@@ -282,3 +282,15 @@ def test_neurons_within_a_layer_are_asked_too(wrap):
 def test_a_parameter_may_have_fewer_axes_than_the_current():
     neuron = Odd(lambda self, c, v: 0.5 * v + c * self.one, one=learns(4, 6))
     assert_as_eager(neuron, torch.rand(5, 3, 2, 4, 6))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+def test_a_parameter_with_rows_is_no_batch(rows):
+    def step(self, c, v):
+        return 0.5 * v + c * (2 * self.rows)[0]
+
+    assert_as_eager(Odd(step, rows=learns(rows, N)))
+
+
+def test_a_parameter_may_be_spread_over_the_batch():
+    assert_as_eager(Odd(lambda self, c, v: c + 0.5 * v * self.one.expand_as(c), one=learns(N)))

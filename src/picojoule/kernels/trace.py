@@ -27,7 +27,9 @@ from picojoule.kernels.pointwise import (
 from picojoule.kernels.program import Line, Program, Sum, example
 from picojoule.kernels.record import record, same
 
-BATCH = 7  # of the examples; no parameter has an axis of its own for a batch
+BATCH = 2  # of the examples
+_AGAIN = 64  # the batch when a step is looked at again, or less where a sample is large
+_SMALL = 1 << 16  # elements
 _SAME = frozenset(
     "detach alias view _unsafe_view reshape expand contiguous lift_fresh positive".split()
 )
@@ -72,13 +74,15 @@ def trace(
     try:
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, enabled=False):
             graph, constants = found = record(step, inputs)
-            alike = same(found, record(step, others))
+            again = record(step, others)
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
         first = str(error).strip().split("\n")[0]
         raise NotPointwiseError(f"{type(error).__name__}: {first}") from error
-    if not alike:
+    if not same(found, again):
         raise NotPointwiseError("data-dependent: it hangs on the values or the number of samples")
-    lowering = _Lowering(constants, inputs[0], exact=after is None)
+    pairs = zip(graph.nodes, again[0].nodes, strict=True)
+    spread = {one for one, other in pairs if _shape(one) != _shape(other)}
+    lowering = _Lowering(constants, inputs[0], spread, exact=after is None)
     names = [*elements, *(None for _ in parameters), *(after or {})]
     nodes = list(graph.nodes)
     for node in nodes[:-1]:
@@ -96,14 +100,21 @@ def trace(
 def _others(inputs: Sequence[Tensor], parameters: range) -> list[Tensor]:
     """Examples of other values and, but for parameters, of another batch."""
     generator, made = torch.Generator().manual_seed(1), []
+    sample = max(1, inputs[0][0].numel())
+    batch = max(BATCH + 1, min(_AGAIN, _SMALL // sample))
     for k, one in enumerate(inputs):
-        shape = one.shape if k in parameters else (BATCH - 3, *one.shape[1:])
+        shape = one.shape if k in parameters else (batch, *one.shape[1:])
         drawn = torch.rand(shape, generator=generator).to(one.device, one.dtype)
         if k in parameters:
             made.append(one * (1 + drawn / 16) if one.is_floating_point() else one)
         else:
             made.append(drawn)
     return made
+
+
+def _shape(node: Node) -> torch.Size | None:
+    found = node.meta.get("val")
+    return found.shape if isinstance(found, Tensor) else None
 
 
 @dataclass
@@ -116,8 +127,10 @@ class _Cell:
 class _Lowering:
     """Sorts the nodes of a graph into before, in and after the loop."""
 
-    def __init__(self, constants: dict[Node, Tensor], like: Tensor, *, exact: bool) -> None:
-        self._exact = exact
+    def __init__(
+        self, constants: dict[Node, Tensor], like: Tensor, spread: set[Node], *, exact: bool
+    ) -> None:
+        self._exact, self._spread = exact, spread
         self._shape, self._dtype = like.shape, like.dtype
         self.program = Program(constants=constants)
         self.taken: list[Node] = []
@@ -145,7 +158,7 @@ class _Lowering:
             return
         if inputs & self._late:
             self._put_after(node, inputs)
-        elif inputs & self._cells.keys() or self._has_batch(node):
+        elif inputs & self._cells.keys() or node in self._spread:
             self._put_inside(node)
         else:
             self.program.before.append(node)
@@ -161,10 +174,6 @@ class _Lowering:
                 raise NotPointwiseError("a parameter has an axis for the batch")
         self.program.results = results[split:]
         return self.program
-
-    def _has_batch(self, node: Node) -> bool:
-        shape = node.meta["val"].shape
-        return len(shape) == len(self._shape) and shape[0] == BATCH
 
     def _put_after(self, node: Node, inputs: set[Node]) -> None:
         if inputs & self._cells.keys():
