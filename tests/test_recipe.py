@@ -374,5 +374,16 @@ def test_a_time_is_in_seconds():
 
 
 def test_the_schema_of_a_recipe_is_closed():
-    known = {"name", "description", "seed", "data", "network", "train", "budget"}
-    assert set(Recipe.model_fields) == known
+    known = {"name", "description", "machine", "measured", "seed"}
+    assert set(Recipe.model_fields) == known | {"data", "network", "train", "budget"}
+
+
+def test_what_was_measured_is_of_the_recipe_as_it_stood(tmp_path):
+    file, other = tmp_path / "own.toml", tmp_path / "other.toml"
+    file.write_text('extends = "digits"\nmeasured = "0.97, seeds 0 to 2"\n')
+    other.write_text('extends = "own.toml"\nseed = 1\n')
+    assert load_recipe(file).measured == "0.97, seeds 0 to 2"
+    assert load_recipe(other).measured == ""
+    assert load_recipe(file, ["train.epochs=3"]).measured == ""
+    plain = load_recipe(file).model_copy(update={"measured": ""})
+    assert load_recipe(file).sha256 == plain.sha256

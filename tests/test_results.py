@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from picojoule.recipe import recipe_names
 from picojoule.report import Report
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "main_job"
 
 
-@pytest.mark.parametrize("recipe", recipe_names())
+@pytest.mark.parametrize("recipe", ["digits", "fashion-mnist", "fsdd"])
 def test_a_budget_has_something_to_work_on(recipe):
     """The floor is at most 0.35 of what a recipe spends without a budget, for three seeds."""
     files = sorted(RESULTS.glob(f"{recipe}-[0-9]-free.json"))

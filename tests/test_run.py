@@ -371,3 +371,29 @@ def test_what_a_run_writes_is_plain(done):
     report = json.loads((done.path / "report.json").read_text())
     assert report["schema"] == 1
     assert pj.Report.from_json((done.path / "report.json").read_text()) == done.report
+
+
+def test_chunks_of_steps_change_nothing_but_memory(done, tmp_path):
+    chunked = finish(start(tiny("train.chunk=3"), out=tmp_path / "chunked", machine=CPU))
+    ours, theirs = chunked.report, done.report
+    assert ours.accuracy == theirs.accuracy
+    assert ours.chips["45nm"].total_pj == pytest.approx(theirs.chips["45nm"].total_pj, rel=1e-3)
+    assert pj.load(chunked.path).net.chunk == 3
+
+
+def test_a_network_that_makes_its_own_steps_takes_no_chunks():
+    made = load_recipe("cifar10-cnn7", ["train.chunk=2"])
+    with pytest.raises(ValueError, match=r"train\.chunk is for .* 'cnn7' is none"):
+        build_network(made)
+
+
+def test_weights_lie_as_the_recipe_says():
+    def laid(layout: str) -> list[bool]:
+        net = build_network(load_recipe("cifar10-cnn7", ["network.width=4", layout]))
+        weights = [weight for weight in net.parameters() if weight.dim() == 4 and len(weight) > 4]
+        return [one.is_contiguous(memory_format=torch.channels_last) for one in weights]
+
+    assert all(laid("train.layout=channels_last"))
+    assert not any(laid("train.layout=channels_first"))
+    with pytest.raises(ValueError, match=r"train\.layout"):
+        load_recipe("digits", ["train.layout=channels_lost"])

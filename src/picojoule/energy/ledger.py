@@ -43,6 +43,7 @@ class Ledger:
 
     Attributes:
         convention: How to count where there are two honest answers.
+        keep: Whether records hold the values themselves, or their shape alone.
         traffic: One record per call with synapses, and one per output of neurons.
         others: Counts of everything else, by layer.
         lineage: Which kind each tensor is of.
@@ -54,8 +55,8 @@ class Ledger:
         batch: Samples of one call, None where that is not known.
     """
 
-    def __init__(self, net: nn.Module, convention: Convention) -> None:
-        self.convention = convention
+    def __init__(self, net: nn.Module, convention: Convention, *, keep: bool) -> None:
+        self.convention, self.keep = convention, keep
         self.traffic: list[Traffic] = []
         self.others: list[tuple[str, OpCounts]] = []
         self.missed: dict[str, int] = {}
@@ -81,6 +82,7 @@ class Ledger:
             if small and kind is not NOTHING and self.lineage.kind_of(call.values) is kind:
                 summed = replace(kind, tally=events, version=version_of(call.values))
                 self.lineage.declare(call.values, summed)  # for the next one
+        call = call._replace(values=self.kept(call.values))
         self.traffic.append(
             Traffic(
                 *(layer, call.values, kind, call.fanout, call, events, multiplied),
@@ -90,6 +92,10 @@ class Ledger:
                 **{"valid": self.valid, **more},
             )
         )
+
+    def kept(self, values: Tensor) -> Tensor:
+        """The values, or one number in their shape: what a record holds is not let go of."""
+        return values if self.keep else values.new_empty(()).expand(values.shape)
 
     def see(self, layer: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs one torch function, counts it, and learns the kind of its result."""

@@ -44,6 +44,8 @@ class Meter:
             ``picojoule.energy.Foreign`` where there is more to say than that.
         dt: Seconds per step, for neurons that have no ``dt``.
         convention: How to count where there are two honest answers.
+        traffic: Whether to keep what arrived at each layer, which penalties on rates look at;
+            ``counts`` does without it, and in less memory.
 
     Raises:
         TypeError: ``samples`` that is no whole number, or ``neurons`` that is no mapping.
@@ -70,6 +72,7 @@ class Meter:
         neurons: Mapping[type[nn.Module], NeuronCost | Foreign] | None = None,
         dt: float | None = None,
         convention: Convention = Convention(),
+        traffic: bool = True,
     ) -> None:
         for kind in [inputs] if isinstance(inputs, str) else inputs.values():
             if kind not in KINDS:
@@ -86,7 +89,7 @@ class Meter:
                 "Name the types of its neurons: Meter(net, neurons={Type: NeuronCost(...)})",
                 stacklevel=2,
             )
-        self._ledger = Ledger(net, convention)
+        self._ledger = Ledger(net, convention, keep=traffic)
         for layer in layers.values():
             self._ledger.reach(layer.covers)
         self._calls = Calls(samples, needed=not any(layer.timed for layer in layers.values()))
@@ -128,7 +131,13 @@ class Meter:
 
     @property
     def traffic(self) -> list[Traffic]:
-        """What arrived at each call with synapses, and what each layer of neurons put out."""
+        """What arrived at each call with synapses, and what each layer of neurons put out.
+
+        Raises:
+            RuntimeError: It was not kept.
+        """
+        if not self._ledger.keep:
+            raise RuntimeError("this meter keeps counts alone: make it with traffic=True")
         return [replace(call, samples=self.samples) for call in self._ledger.traffic]
 
     @property

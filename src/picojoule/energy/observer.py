@@ -54,6 +54,7 @@ class Observer:
         self._arriving: dict[nn.Module, Any] = {}
         self._depth = 0
         self._quiet: Any = None
+        self._whole: list[tuple[Tensor | None, float | Tensor, int]] = []  # around chunks of steps
 
     @property
     def layer(self) -> str | None:
@@ -74,7 +75,7 @@ class Observer:
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
-        if in_backward():
+        if in_backward() or net in self._stack:
             return
         named = {name: tensors([v]) for name, v in arguments(net, args, kwargs).items()}
         first = self.calls.first(named)
@@ -84,6 +85,7 @@ class Observer:
                 if name not in named:
                     raise ValueError(unknown("input", name, named))
         steps = first.shape[0] if self.timed else None
+        lengths = named.pop("lengths", None) if self.timed else None
         for name, values in named.items():
             kind = declared if isinstance(declared, str) else declared.get(name, "analog")
             for value in values:
@@ -91,18 +93,46 @@ class Observer:
                 spikes = value.dtype in (torch.bool, torch.uint8)
                 if spikes or self.ledger.lineage.is_new(value):
                     self.ledger.lineage.declare(value, Kind(kind, steps=steps, given=True))
-        self.ledger.within, self.ledger.valid, self.ledger.steps = None, 1.0, steps or 1
         self.ledger.batch = first.shape[1] if steps else None
-        lengths = named.get("lengths")
+        self._time(steps or 1, lengths)
+
+    def _time(self, steps: int, lengths: list[Tensor] | None) -> None:
+        """Learns how many steps run now, and which of them lie within the sequences."""
+        self.ledger.within, self.ledger.valid, self.ledger.steps = None, 1.0, steps
         if lengths and self.timed:
-            steps_of = torch.arange(first.shape[0], device=first.device)[:, None]
-            self.ledger.within = steps_of < lengths[0].to(first.device)
+            at = torch.arange(steps, device=lengths[0].device)[:, None]
+            self.ledger.within = at < lengths[0]
             self.ledger.valid = self.ledger.within.double().mean()
+
+    def _start_chunk(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Some of the steps of a network that calls itself for them."""
+        ledger, named = self.ledger, arguments(net, args, kwargs)
+        self._whole.append((ledger.within, ledger.valid, ledger.steps))
+        first = tensors(named.values())[0]
+        self._time(len(first), tensors([named.get("lengths")]))
+        self._last_for(first)
+
+    def _end_chunk(self, net: nn.Module, results: list[Tensor]) -> None:
+        """The end of such a call, or of the one around them all, whose output has all steps."""
+        if net in self._stack:
+            ledger = self.ledger
+            ledger.within, ledger.valid, ledger.steps = self._whole.pop()
+        for out in results[:1]:
+            self._last_for(out)
+
+    def _last_for(self, values: Tensor) -> None:
+        """Says of values [T, B, ...] that they are of T steps."""
+        kind = self.ledger.lineage.kind_of(values)
+        if kind is not None and kind.steps is not None:
+            self.ledger.lineage.declare(values, replace(kind, steps=len(values)))
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward():
             return
         self.calls.refuse_reentrant()
+        if module in self._stack and getattr(module, "chunk", None):
+            with Unseen():
+                self._start_chunk(module, args, kwargs)
         self._stack.append(module)
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
@@ -123,9 +153,11 @@ class Observer:
         if in_backward() or not (self._stack and self._stack[-1] is module):
             return  # run again for its gradient, or an error before it was entered
         self._stack.pop()
+        results = tensors([result])
+        if getattr(module, "chunk", None):
+            self._end_chunk(module, results)
         if self._depth == 1 and module in self._neurons:
             self._listen()
-        results = tensors([result])
         self.silent = not results
         with Unseen():
             if module in self._neurons:
@@ -206,11 +238,12 @@ class Observer:
         spikes = None
         if events is not None:
             spikes = events.sum()
+            values = ledger.kept(out)
             fired = Traffic(
-                *(name, out, kind, 1, None, events),
+                *(name, values, kind, 1, None, events),
                 within=within,
                 leading=layer.leading,
-                version=version_of(out),
+                version=version_of(values),
             )
             ledger.traffic.append(fired)
         ledger.others.append((name, layer.count(out, spikes, valid, part.present)))

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from picojoule._names import unknown
 from picojoule.kernels.paths import limit_for, suits
@@ -46,6 +48,12 @@ class Repeat(nn.Module):
 class Sequential(nn.Sequential):
     """Layers in a row: torch layers see all steps at once [T*B, ...], neurons see time.
 
+    Attributes:
+        chunk: Gradient checkpointing over time, for long sequences: this many steps go through all
+            layers together. From one chunk to the next only the state is kept, and the backward
+            pass runs each chunk again. Outputs and gradients, those of a penalty too, are what they
+            are without; memory is that of one chunk. None for all steps at once.
+
     Example:
         >>> from picojoule.neurons import LI, LIF
         >>> net = Sequential(nn.Linear(4, 3), LIF(), nn.Linear(3, 2), LI())
@@ -53,6 +61,8 @@ class Sequential(nn.Sequential):
         >>> out.shape
         torch.Size([5, 1, 2])
     """
+
+    chunk: int | None = None
 
     def forward(
         self, x: Tensor, state: tuple[Any, ...] | None = None, lengths: Tensor | None = None
@@ -68,9 +78,11 @@ class Sequential(nn.Sequential):
             Output [T, B, ...] and the state of each layer (None where it has none).
 
         Raises:
-            ValueError: A state for another number of layers, lengths of another batch, or lengths
-                together with ``Repeat``.
+            ValueError: A state for another number of layers, lengths of another batch, lengths
+                together with ``Repeat``, or a ``chunk`` that would change what comes out.
         """
+        if self.chunk is not None and len(x) > self.chunk:
+            return self._by_chunks(self.chunk, x, state, lengths)
         if state is not None and len(state) != len(self):
             raise ValueError(f"the state is of {len(state)} layers, the network has {len(self)}")
         if x.dim() < 3:
@@ -95,6 +107,31 @@ class Sequential(nn.Sequential):
                 x, last = _all_steps(layer, x), None
             states.append(last)
         return _masked(x, mask), tuple(states)
+
+    def _by_chunks(
+        self, chunk: int, x: Tensor, state: tuple[Any, ...] | None, lengths: Tensor | None
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """Calls itself for some steps after the others, each to be run again for its gradient."""
+        self._check_chunk(chunk)
+        outs: list[Tensor] = []
+        for start in range(0, len(x), chunk):
+            left = None if lengths is None else lengths - start
+            given = (x[start : start + chunk], state, left)
+            again = torch.is_grad_enabled()
+            out, state = checkpoint(self, *given, use_reentrant=False) if again else self(*given)  # pyright: ignore
+            outs.append(out)
+        assert state is not None
+        return torch.cat(outs), state
+
+    def _check_chunk(self, chunk: int) -> None:
+        if chunk < 1:
+            raise ValueError(f"chunk must be at least 1 step, or None for all, got {chunk}")
+        for name, module in self.named_modules():
+            if isinstance(module, _BatchNorm) and module.training:
+                raise ValueError(
+                    f"layer '{name}' is a batch norm over all steps, and would see those of a "
+                    f"chunk: set chunk = None (it is {chunk}) to train, or leave out the norm"
+                )
 
 
 class ResidualState(NamedTuple):

@@ -47,9 +47,10 @@ class Recipe(Table):
     def to_toml(self) -> str:
         """The recipe with every default written out; the same recipe gives the same text.
 
-        A chip file stands beside it as ``chip.toml``, whatever its name was.
+        A chip file stands beside it as ``chip.toml``, whatever its name was. What others measured
+        is no part of an experiment and left out.
         """
-        tables = self.model_dump(exclude_none=True)
+        tables = self.model_dump(exclude_none=True, exclude={"measured"})
         if self.budget.chip_file is not None:
             tables["budget"]["chip"] = CHIP_FILE
         return toml.dumps(tables)

@@ -54,6 +54,8 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
         if folder is not None and below not in recipe_names():
             below = str(folder / below)
         tables = read(below, tables, (*above, label))
+    if over:
+        tables.pop("measured", None)  # which is of the recipe as it stood
     return merge(tables, over)
 
 

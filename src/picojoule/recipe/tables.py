@@ -32,7 +32,13 @@ class NetworkTable(Named):
 
 
 class TrainTable(Table):
-    """``[train]``: how the weights are learnt."""
+    """``[train]``: how the weights are learnt.
+
+    Attributes:
+        readout: What makes scores of the network's output.
+        layout: Of images in memory; which is faster depends on network and machine.
+        chunk: Steps that go through the network together, to save memory; see ``Sequential``.
+    """
 
     epochs: Count
     batch_size: Count = 64
@@ -41,6 +47,8 @@ class TrainTable(Table):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["cosine", "constant"] = "cosine"
     readout: str = "mean"
+    layout: Literal["channels_first", "channels_last"] = "channels_first"
+    chunk: Count | None = None
 
     @field_validator("readout")
     @classmethod

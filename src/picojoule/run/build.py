@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
 
 from picojoule.data import Augment, Encoder, Split, Splits, loader
-from picojoule.networks import network
+from picojoule.networks import Repeat, Sequential, network
 from picojoule.neurons import Neuron
 from picojoule.recipe import Recipe
 from picojoule.recipe.base import Named
@@ -42,14 +42,24 @@ def build_network(recipe: Recipe) -> nn.Module:
     Raises:
         ValueError: A value its neurons or its architecture refuse.
     """
-    data = recipe.data.dataset
-    return network(
+    data, table = recipe.data.dataset, recipe.train
+    net = network(
         recipe.network.name,
         inputs=build_encoder(recipe).inputs(data.inputs),
         classes=data.classes,
         neuron=NeuronFactory(recipe.network.neuron),
         **recipe.network.params,
     )
+    if table.layout == "channels_last":
+        net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if table.chunk is not None:
+        if not isinstance(net, Sequential) or any(isinstance(one, Repeat) for one in net):
+            raise ValueError(
+                f"train.chunk is for a picojoule Sequential that takes sequences, and network "
+                f"'{recipe.network.name}' is none: leave it out"
+            )
+        net.chunk = table.chunk
+    return net
 
 
 @torch.no_grad()

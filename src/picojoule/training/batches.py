@@ -34,7 +34,13 @@ def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:
 
 
 def metered(
-    model: Any, x: Tensor, lengths: Tensor | None, inputs: Inputs, convention: Convention
+    model: Any,
+    x: Tensor,
+    lengths: Tensor | None,
+    inputs: Inputs,
+    convention: Convention,
+    *,
+    traffic: bool = False,
 ) -> tuple[Tensor, Meter]:
     """Runs a network that Fabric has set up, and counts what it does.
 
@@ -44,6 +50,7 @@ def metered(
         lengths: Steps of each sequence [B], None where all have T.
         inputs: The kind of ``x``, see ``Meter``.
         convention: How to count, see ``Meter``.
+        traffic: Whether the meter keeps it, see ``Meter``.
 
     Returns:
         Output [T, B, K] and the meter.
@@ -51,6 +58,7 @@ def metered(
     net = model.module
     ours = any(isinstance(module, Neuron) for module in net.modules())
     samples = None if ours else x.shape[1]
-    with Meter(net, samples=samples, inputs=inputs, convention=convention) as meter:
+    options = {"samples": samples, "inputs": inputs, "convention": convention}
+    with Meter(net, **options, traffic=traffic) as meter:
         result = model(x) if lengths is None else model(x, lengths=lengths)
     return (result[0] if isinstance(result, tuple) else result), meter

@@ -53,6 +53,7 @@ class EnergyBudget(Penalty):
     floor_pj: Tensor
     spread: Tensor
     limit_pj: float
+    looks_at_traffic = False
 
     def __init__(
         self, limit_pj: float, *, margin: float = 0.02, rho: float = 1.0, step: float = 0.05

@@ -19,10 +19,13 @@ class Penalty(nn.Module, ABC):
     Attributes:
         multiplier: What it charges for energy now (0-d), None where the charge never changes.
         limit_pj: The limit it keeps, in pJ per sample, None where it has none.
+        looks_at_traffic: Whether it is given ``meter.traffic``, for which a training keeps what
+            arrived at each layer.
     """
 
     multiplier: Tensor | None
     limit_pj: float | None = None
+    looks_at_traffic = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +86,7 @@ class FixedPrice(Penalty):
     """
 
     reference_pj: Tensor
+    looks_at_traffic = False
 
     def __init__(self, weight: float, reference_pj: float | None = None) -> None:
         super().__init__()

@@ -148,13 +148,15 @@ class _Task:
 def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
     """One step of the optimizer. Nothing in it waits for the device."""
     x, label, lengths = unpacked(batch)
-    out, meter = metered(task.model, x, lengths, task.inputs, task.convention)
+    looks = task.penalty is not None and task.penalty.looks_at_traffic
+    given = (task.model, x, lengths, task.inputs, task.convention)
+    out, meter = metered(*given, traffic=looks)
     scores = task.readout(out, lengths)
     energy = mean_energy(task.fabric, task.chip.price(meter.counts))
     loss = task.criterion(scores, label)
     charge = None
     if task.penalty is not None:
-        charge = task.penalty(energy, meter.traffic)
+        charge = task.penalty(energy, meter.traffic if looks else None)
         loss = loss + charge
     del meter  # and with it spikes that the gradient may let go of on its way
     task.optimizer.zero_grad()
