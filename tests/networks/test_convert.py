@@ -162,3 +162,35 @@ def test_clip_floor_shift_is_quantised_and_learns():
     assert act.threshold.grad is not None
     with pytest.raises(ValueError, match="levels of at least 1"):
         ClipFloorShift(0)
+
+
+class TestUnusualNetworks:
+    def test_one_activation_in_two_places_is_two_layers(self):
+        torch.manual_seed(0)
+        act, x = nn.ReLU(), torch.rand(16, 4)
+        ann = nn.Sequential(nn.Linear(4, 8), act, nn.Linear(8, 8), act, nn.Linear(8, 2))
+        net, thresholds, errors = convert(ann, [x], 256)
+        assert list(thresholds) == ["neuron1", "neuron2"]
+        difference = (net(x.unsqueeze(0))[0].mean(0) - ann(x)).abs().mean() / ann(x).abs().mean()
+        assert errors["output"] == pytest.approx(difference.item(), rel=1e-4)
+        assert difference < 0.05
+
+    def test_double_precision(self):
+        torch.manual_seed(0)
+        ann = nn.Sequential(nn.Linear(4, 8, bias=False), nn.ReLU(), nn.Linear(8, 2)).double()
+        x = torch.rand(16, 4)
+        net, _, errors = convert(ann, [x], 64)
+        out, _ = net(x.double().unsqueeze(0))
+        assert out.dtype == torch.float64
+        assert errors["output"] < 0.05
+
+    def test_what_is_not_finite_is_named(self):
+        ann = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        with pytest.raises(ValueError, match="activations of layer 1 are not finite"):
+            convert(ann, [torch.full((2, 4), torch.nan)], 4)
+
+    def test_an_output_of_zero_has_no_error(self):
+        ann = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        nn.init.zeros_(ann[2].weight)
+        nn.init.zeros_(ann[2].bias)
+        assert convert(ann, [torch.rand(8, 4)], 4).errors["output"] == 0

@@ -1,6 +1,7 @@
 """From an ANN to a spiking network of the same weights."""
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
@@ -106,16 +107,20 @@ def convert(
     else:
         worths = [one / levels for one in thresholds]
         made = [MultiLevelIF(levels=levels, threshold=one) for one in thresholds]
-    net = _spiking(copy.deepcopy(layers), made, worths, steps)
+    net = _spiking(copy.deepcopy(layers), made, worths, steps).to(first)
     names = [name for name, layer in net.named_children() if isinstance(layer, Neuron)]
-    errors = _errors(layers, net, first, worths)
+    wanted = [values for _, values in _activations(layers, first)]
+    wanted[-1] = copy.deepcopy(ann).eval()(first)
+    errors = _errors(net, first, worths, wanted)
     return Conversion(net, dict(zip(names, thresholds, strict=True)), errors)
 
 
 def _flat(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     """The layers in their order, copied, without what does nothing when the network is used."""
     if type(module) is nn.Sequential:
-        for child, layer in module.named_children():
+        # A module that stands in two places, such as one ReLU for all, is two layers.
+        for child, layer in module._modules.items():
+            assert layer is not None
             yield from _flat(layer, f"{name}.{child}".lstrip("."))
     elif isinstance(module, (*_WEIGHTED, *_NORMS, *_CLIPS, *_KEPT)):
         if isinstance(module, nn.Hardtanh) and module.min_val != 0:
@@ -160,19 +165,22 @@ def _thresholds(
     """The threshold of each activation, and the first batch."""
     found: list[list[float]] = []
     first: Tensor | None = None
+    like = next(one.weight for one in layers if isinstance(one, _WEIGHTED))
     for batch in loader:
-        x = batch if isinstance(batch, Tensor) else batch[0]
+        x = (batch if isinstance(batch, Tensor) else batch[0]).to(like)
         first = x if first is None else first
         seen = list(_activations(layers, x))[:-1]
         found.append([_top(layer, one, percentile) for layer, one in seen])
     if first is None:
         raise ValueError("the loader has no batch: thresholds are balanced on real inputs")
     means = [sum(column) / len(found) for column in zip(*found, strict=True)]
-    if not all(mean > 0 for mean in means):
-        raise ValueError(
-            f"the activations of layer {means.index(min(means)) + 1} are zero on these inputs: "
-            "train the ANN first, or give inputs like those it was trained on"
-        )
+    for place, mean in enumerate(means, start=1):
+        if not 0 < mean < math.inf:
+            what = "zero" if mean == 0 else "not finite"
+            raise ValueError(
+                f"the activations of layer {place} are {what} on these inputs: train the ANN "
+                "first, or give inputs like those it was trained on"
+            )
     return means, first
 
 
@@ -217,14 +225,13 @@ def _charge(layer: nn.Module, amount: float) -> None:
     """Adds to the bias of a layer."""
     assert isinstance(layer, _WEIGHTED)
     bias: Tensor | None = layer.bias
-    layer.bias = nn.Parameter((torch.zeros(len(layer.weight)) if bias is None else bias) + amount)
+    layer.bias = nn.Parameter((layer.weight.new_zeros(len(layer.weight)) if bias is None else bias) + amount)
 
 
 def _errors(
-    layers: Sequence[nn.Module], net: Sequential, x: Tensor, worths: Sequence[float]
+    net: Sequential, x: Tensor, worths: Sequence[float], wanted: Sequence[Tensor]
 ) -> dict[str, float]:
     """How far rates are from activations, as a share of these."""
-    wanted = [values for _, values in _activations(layers, x)]
     found: dict[str, Tensor] = {}
     y = x.unsqueeze(0)
     for name, layer in net.named_children():
@@ -233,6 +240,6 @@ def _errors(
             found[name] = y.mean(0) * worths[len(found)]
     found["output"] = y.mean(0)
     return {
-        name: float((one - other).abs().mean() / other.abs().mean())
+        name: float((one - other).abs().mean() / other.abs().mean().clamp(min=1e-30))
         for (name, one), other in zip(found.items(), wanted, strict=True)
     }
