@@ -63,6 +63,9 @@ WORKLOADS = {
     "options": Workload(
         "our CNN7 in other layouts and precisions", pointwise.options, (4, 64, 1, 28, 28), "pixels"
     ),
+    "chunks": Workload(
+        "keyword 40-512-512-20, T=1000, B=64", recurrent.chunks, (1000, 64, 40), "events"
+    ),
     "kinds": Workload("our neurons, T=20, N=1e6", pointwise.kinds, (20, 1000, 1000), "currents"),
 }
 

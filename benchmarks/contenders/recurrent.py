@@ -168,3 +168,18 @@ def _brf_as_published() -> Contender:
         return torch.stack(outs).mean(0), torch.stack(fired)
 
     return Contender(net, run, weight.weight)
+
+
+def chunks() -> Iterator[tuple[str, Callable[[], Contender]]]:
+    """Long sequences through two recurrent layers, all steps at once and some at a time."""
+
+    def made(chunk: int | None) -> Contender:
+        torch.manual_seed(0)
+        net = pj.network("keyword", inputs=(40,), classes=CLASSES, width=HIDDEN, layers=2)
+        assert isinstance(net, pj.Sequential)
+        net.chunk = chunk
+        return Contender(net, lambda x: (net(x)[0].mean(0), x))
+
+    yield "all steps at once", lambda: made(None)
+    for chunk in (200, 50, 10):
+        yield f"{chunk} steps at a time", lambda chunk=chunk: made(chunk)

@@ -164,3 +164,19 @@ def test_a_network_that_makes_its_own_steps_is_not_cut():
     net = Sequential(nn.Linear(5, 8), Repeat(6), LIF(8))
     net.chunk = 2
     assert net(torch.rand(1, BATCH, 5))[0].shape == (6, BATCH, 8)
+
+
+def test_neurons_may_meet_their_first_currents_in_a_chunk(x):
+    class Own(LIF):
+        """Nobody has compiled it before."""
+
+    def gradients(chunk):
+        net.chunk = chunk
+        net.zero_grad()
+        net(x)[0].square().sum().backward()
+        return {name: one.grad for name, one in net.named_parameters()}
+
+    net = network(Own)
+    chunked = gradients(5)
+    assert net[2][1].engine_for(torch.zeros(5, BATCH, 6).double()) == "fused"
+    torch.testing.assert_close(chunked, gradients(None), rtol=1e-9, atol=1e-12)

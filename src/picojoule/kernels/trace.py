@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.fx import Node
 
 from picojoule.kernels.pointwise import (
@@ -71,8 +72,11 @@ def trace(
     kind, count = inputs[0].device.type, len(elements)
     # Twice, with other numbers and another batch: what hangs on either would show.
     others = _others(inputs, range(count, count + len(parameters)))
+    # Activation checkpointing runs its region again, then without this, and compares what is saved.
+    apart = saved_tensors_hooks(lambda saved: saved, lambda saved: saved)
+    plain = torch.autocast(kind, enabled=False)
     try:
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, enabled=False):
+        with torch.inference_mode(False), torch.no_grad(), plain, apart:
             graph, constants = found = record(step, inputs)
             again = record(step, others)
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
