@@ -237,3 +237,14 @@ class TestYourOwn:
 def test_linear_layers_go_by_events_only_where_that_can_help():
     assert not _may_be_sparse(torch.rand(4, 8).half(), torch.rand(40, 8).half())
     assert not _may_be_sparse(torch.rand(4, 8, 3), torch.rand(40, 3))
+
+
+@pytest.mark.parametrize("neuron", ["LIF", [LIF, LIF], None])
+def test_what_makes_no_neurons_is_refused(neuron):
+    with pytest.raises(TypeError, match="neuron makes the neurons of a layer"):
+        network("cnn7", inputs=(1, 16, 16), classes=2, neuron=neuron)
+
+
+def test_no_class_is_refused():
+    with pytest.raises(ValueError, match="classes must be at least 1, got 0"):
+        network("mlp", inputs=(4,), classes=0)

@@ -52,8 +52,8 @@ def network(
         The network: x [T, B, *inputs] to out [T, B, classes] and a state.
 
     Raises:
-        ValueError: An unknown architecture, or an option it does not take.
-        TypeError: A function of yours that gives something else.
+        ValueError: An unknown architecture, an option it does not take, or no class at all.
+        TypeError: A function of yours that gives something else, or neurons that are no factory.
 
     Example:
         >>> net = network("resnet18", inputs=(3, 32, 32), classes=10, residual="sew", width=8)
@@ -61,6 +61,15 @@ def network(
         ['stem', 'stage1', 'stage2']
     """
     check_options(name, options)
+    if classes < 1:
+        raise ValueError(f"classes must be at least 1, got {classes}")
+    layered = name in ("mlp", "keyword") and isinstance(neuron, (list, tuple))
+    if not callable(neuron) and not layered:
+        raise TypeError(
+            f"neuron makes the neurons of a layer from their number, got {neuron!r}: give a type "
+            "such as picojoule.LIF, or a function (mlp and keyword also take a list, one for each "
+            "layer)"
+        )
     net = _builder(name)(inputs=inputs, classes=classes, neuron=neuron, **options)
     if not isinstance(net, Sequential):
         raise TypeError(

@@ -47,6 +47,9 @@ class Blocks:
         sparse    out = barrier(SN(body(x)) + s) s = x,  or SN(BN(conv(x)))
         ms        out = body(SN(x)) + s          s = x,  or BN(conv(x));  last norm 0 at first
 
+    With AND a block lets through what its body repeats; its last norm is shifted by twice its
+    weight at first, so that the body repeats most.
+
     Args:
         drive: The neurons and their norms.
         kind: ``"spiking"``, ``"sew"``, ``"ms"`` or ``"sparse"``.
@@ -102,9 +105,11 @@ class Blocks:
         if self.kind == "spiking":
             joined = Residual(_path(*path, self.drive.maps(second, after, share=HALF)), shortcut)
             return named(sum=joined, neuron=second)
-        joined = Residual(
-            _path(*path, self.drive.maps(second, after), second), shortcut, join=self.connect
-        )
+        last = self.drive.maps(second, after)
+        if self.connect == "and":
+            # What a block lets through is what its body repeats: at first, most.
+            last.bias.data.copy_(2 * last.weight.data)
+        joined = Residual(_path(*path, last, second), shortcut, join=self.connect)
         if self.kind == "sew":
             return joined
         return named(sum=joined, barrier=Barrier(after, levels=self.levels, dt=second.dt))
