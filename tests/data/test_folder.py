@@ -150,6 +150,31 @@ def test_bad_files_are_left_out_and_counted(tmp_path, caplog):
             assert text in caplog.text
 
 
+def test_a_class_of_which_nothing_is_left_is_named(tmp_path):
+    pictures(tmp_path, ["x", "y", "z"])
+    for path in (tmp_path / "y").iterdir():
+        path.write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match="no item of class 'y' is left to train on"):
+        load_own(tmp_path, IMAGE, skip_bad=True)
+
+
+def test_splits_that_differ_in_size_name_a_file(tmp_path):
+    pictures(tmp_path / "train", ["x", "y"])
+    pictures(tmp_path / "test", ["x", "y"], size=(9, 9))
+    with pytest.raises(ValueError, match=r"test/x/000\.png: the items of test .* \(3, 9, 9\)"):
+        load_own(tmp_path, IMAGE)
+
+
+def test_frames_of_counts(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 9, (40, 3, 2, 4, 4)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", x=frames, y=np.arange(40) % 2, lengths=np.arange(40) % 3 + 1)
+    own = load_own(tmp_path / "a.npz", EVENTS)
+    assert own.dataset.inputs == (2, 4, 4)
+    assert own.splits.train.lengths.max() == 3
+    with pytest.raises(ValueError, match=r"a\.npz holds many: drop it"):
+        load_own(tmp_path / "a.npz", EVENTS, skip_bad=True)
+
+
 @pytest.mark.parametrize(
     ("folders", "message"),
     [

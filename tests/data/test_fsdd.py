@@ -24,9 +24,12 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def refused(folder: Path, *parts: str) -> None:
-    with pytest.raises(ValueError, match="fetch it with") as caught:
+    with pytest.raises(ValueError, match="fetch it again with") as caught:
         load("fsdd", folder.parent)
-    for part in (*parts, f"fetch it with `pj data get fsdd --data-dir {folder.parent}`"):
+    for part in (
+        *parts,
+        f"fetch it again with `pj data get fsdd --data-dir {folder.parent} --again`",
+    ):
         assert part in str(caught.value)
 
 
@@ -82,6 +85,20 @@ def test_waveforms_and_lengths(spoken_dir):
     np.testing.assert_array_equal(train.x[0, 3:353].numpy(), expected)
     for wave, length in zip(train.x, train.lengths.tolist(), strict=True):
         assert not wave[length:].any()
+
+
+def test_bad_recordings_are_left_out_and_nobody_takes_their_place(own_copy, caplog):
+    replace(own_copy / "3_theo_7.wav", b"RIFF")
+    (own_copy / "9_george_0.wav").unlink()
+    refused(own_copy, "9_george_0.wav")
+    splits = load("fsdd", own_copy.parent, skip_bad=True)
+    assert (9, 0, 0) not in told(splits.test)
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [2_400, 299, 299]
+    for text in ("3_theo_7.wav", "9_george_0.wav", "2 left out", "results do not compare"):
+        assert text in caplog.text
+    test = load("fsdd", own_copy.parent, hold_out="theo", skip_bad=True).test
+    assert {speaker for _, speaker, _ in told(test)} == {4}
+    assert len(test) == 499
 
 
 def test_found_in_the_folder_itself_and_one_below(own_copy):
