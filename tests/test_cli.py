@@ -356,6 +356,14 @@ def test_a_download_that_fails_says_why_in_short(pj, tmp_path, monkeypatch):
     assert said == []
 
 
+def test_what_is_there_is_fetched_again_on_demand(pj, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("picojoule.data.get", lambda *given, **how: asked.append((given, how)))
+    for words, again in (((), False), (("--again",), True)):
+        assert pj("data", "get", "mnist", "--data-dir", tmp_path, *words)[0] == 0
+        assert asked.pop() == (("mnist", str(tmp_path)), {"again": again})
+
+
 def test_the_bundled_data_set_needs_no_download(pj, tmp_path):
     code, text, _ = pj("data", "get", "digits", "--data-dir", tmp_path / "new")
     assert code == 0

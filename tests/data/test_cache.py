@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picojoule.data import Direct, EventLists, Filterbank, Frames, Split, cache, prepared, store
-from picojoule.data.zeros import Zeros
+from picojoule.data.zeros import Zeros, in_files
 
 
 @pytest.fixture(autouse=True)
@@ -108,19 +108,19 @@ def test_of_one_place_the_entries_used_last_stay(place):
     for number in range(1, 4):
         kept(make, str(number))
     for day, key in enumerate("1203"):  # of which "1" has been used least recently
-        (entry,) = [path for path in place.iterdir() if key_of(path) == (key, "a")]
+        (entry,) = [path for path in place.iterdir() if key_of(path) == key]
         os.utime(entry, (1e9 + day, time.time() - 1e5 + day))
     kept(make, "1")
     kept(make, "4")
-    assert {key for key, _ in map(key_of, place.iterdir())} == {"key", "0", "3", "1", "4"}
+    assert set(map(key_of, place.iterdir())) == {"key", "0", "3", "1", "4"}
     assert same(old.splits["a"], some())
     kept(make, "5")
     assert same(old.splits["a"], some())  # who has it mapped keeps it
     assert other.times == 1
 
 
-def key_of(entry) -> tuple[str, str]:
-    return json.loads((entry / "index.json").read_text())["key"], "a"
+def key_of(entry) -> str:
+    return json.loads((entry / "index.json").read_text())["key"]
 
 
 def test_what_is_long_unused_and_what_a_killed_process_left_goes(place):
@@ -291,6 +291,25 @@ def test_prepared_once(monkeypatch):
     with pytest.raises(TypeError):
         prepared(split, Filterbank(bands=20))
     assert prepared(split, Direct()) is split
+
+
+@pytest.mark.parametrize("encoder", [Filterbank(), Frames(steps=3)])
+def test_encoders_write_where_they_are_told_to(tmp_path, encoder):
+    lists = EventLists(
+        *(torch.tensor([0, 1]), torch.tensor([1, 0]).int(), torch.tensor([0, 2])), (2,)
+    )
+    frames = torch.ones(2, 4, 5, dtype=torch.uint8)
+    given = [torch.randn(2, 900)] if isinstance(encoder, Filterbank) else [lists, frames]
+    for x in given:
+        made = []
+
+        def zeros(shape, dtype, made=made):
+            made.append(in_files(tmp_path)(shape, dtype))
+            return made[-1]
+
+        found = encoder.prepare(Split(x, torch.arange(len(x))), zeros)
+        assert np.shares_memory(found.x.numpy(), made[-1])
+        assert same(found, encoder.prepare(Split(x, torch.arange(len(x)))))
 
 
 def test_what_is_cut_is_said_each_time(caplog):

@@ -147,15 +147,18 @@ def _remove(where: Path) -> None:
 
 def _prune(new: Path, family: str) -> None:
     """Removes what nobody will miss; who has it mapped keeps it."""
-    now, used = time.time(), {}
+    now, siblings = time.time(), {}
     for path in new.parent.iterdir():
         ours = _OURS.fullmatch(path.name)
-        if ours and path != new:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        # Another process may be first, or the entry another user's.
+        with contextlib.suppress(OSError):
+            if ours and path != new:
                 files = [path, *path.iterdir()] if ours["left"] else [path]
-                used[path] = max(file.stat().st_mtime for file in files)
-                if now - used[path] > (1 if ours["left"] else _DAYS) * _DAY_S:
+                used = max(file.stat().st_mtime for file in files)
+                if now - used > (1 if ours["left"] else _DAYS) * _DAY_S:
                     _remove(path)
-    siblings = [path for path in used if path.name.startswith(family)]
-    for path in sorted(siblings, key=used.__getitem__)[: 1 - _KEPT]:
-        _remove(path)
+                elif path.name.startswith(family):
+                    siblings[path] = used
+    for path in sorted(siblings, key=siblings.__getitem__)[: 1 - _KEPT]:
+        with contextlib.suppress(OSError):
+            _remove(path)

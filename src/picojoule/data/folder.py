@@ -65,7 +65,9 @@ def load_own(
         )
 
     if like.modality == "events" and skip_bad:
-        raise ValueError(f"skip_bad leaves out files of one item, and {place} holds many: drop it")
+        raise ValueError(
+            f"{place} has many items in each file, and none to leave out: drop --skip-bad"
+        )
 
     def make(zeros: Zeros) -> cache.Content:
         bad = Bad(skip_bad)

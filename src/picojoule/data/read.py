@@ -66,7 +66,7 @@ def load(
         raise ValueError(f"{dataset.name} has no speaker '{hold_out}' to hold out: {who}")
     if skip_bad and dataset.format not in BY_ITEM:
         raise ValueError(
-            f"skip_bad leaves out files of one item, and those of {dataset.name} hold many: drop it"
+            f"{dataset.name} has many items in each file, and none to leave out: drop --skip-bad"
         )
     if dataset.format == "bundled":
         return _digits(dataset)
