@@ -212,6 +212,12 @@ def test_scratch_arrays_are_mapped_and_gone_afterwards(place):
     assert {path.name for path in entry.iterdir()} == {"a.x", "a.y", "index.json", "checked"}
 
 
+def test_too_little_space_is_said_before_it_is_needed(tmp_path):
+    with pytest.raises(OSError, match=r"bytes are needed, and .* are free") as told:
+        in_files(tmp_path)((1 << 30, 1 << 30), np.uint8)
+    assert told.value.filename == str(tmp_path)
+
+
 def test_the_sums_are_compared_once(monkeypatch, place):
     make = Made()
     kept(make)

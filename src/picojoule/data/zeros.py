@@ -1,6 +1,8 @@
 """Arrays of zeros, in memory or in files."""
 
+import errno
 import math
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +19,23 @@ def in_files(folder: Path) -> Zeros:
 
     Each is mapped from a file in the folder that has no name: it goes when nobody holds the array
     any more, whatever becomes of the process. What was never written takes no space.
+
+    Raises:
+        OSError: Where there is too little space. (Without this, writing to the array would end the
+            process.)
     """
 
     def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         if not math.prod(shape):
             return np.zeros(shape, dtype)
+        size, free = np.dtype(dtype).itemsize * math.prod(shape), shutil.disk_usage(folder).free
+        if size > free:
+            raise OSError(
+                errno.ENOSPC,
+                f"{size:,} bytes are needed, and {free:,} are free: set PICOJOULE_CACHE to a "
+                "folder with more",
+                str(folder),
+            )
         with tempfile.TemporaryFile(dir=folder) as file:
             return np.memmap(file, dtype, "w+", shape=shape)
 
