@@ -200,7 +200,7 @@ def test_lists_name_what_there_is(pj):
         (["chips"], ["45nm", "45nm-int8", "45nm-sram"]),
         (["recipes"], ["digits", "fsdd", "fashion-mnist"]),
         (["networks"], ["mlp", "keyword", "cnn", "width=128"]),
-        (["data", "list"], ["digits", "fsdd", "cifar10-dvs", "CC BY-SA 4.0", "PICOJOULE_CACHE"]),
+        (["data", "list"], ["digits", "fsdd", "cifar10-dvs", "pj data show", "PICOJOULE_CACHE"]),
     ]:
         code, text, _ = pj(*words)
         assert code == 0
@@ -301,10 +301,22 @@ def test_no_source_of_a_price_is_cut_off(name):
 
 
 def test_no_citation_is_cut_off():
-    text = shown(show.data_sets())
     for one in DATASETS.values():
-        assert "".join(one.citation.split()) in text
-        assert "".join(one.licence.split()) in text
+        text = shown(show.data_set(one))
+        facts = [one.description, one.citation, one.licence, one.page or "", one.division]
+        facts += [f"{size:,}" for size in one.sizes]
+        facts += [] if one.mean is None else [str(one.mean), str(one.std)]
+        facts += [file.url or file.path for file in one.files]
+        facts += [(file.checksum or ("", str(file.content_sha256)))[1] for file in one.files]
+        for fact in facts:
+            assert "".join(fact.split()) in text
+
+
+def test_a_data_set_is_shown(pj):
+    code, text, _ = pj("data", "show", "CIFAR10")
+    assert code == 0
+    for part in ("c32a1d4ab5d03f1284b67883e8d87530", "45,000 + 5,000", "0.4914", "Krizhevsky"):
+        assert part in text
 
 
 def test_no_list_is_cut_off():
@@ -342,6 +354,14 @@ def test_a_download_that_fails_says_why_in_short(pj, tmp_path, monkeypatch):
     assert code == 2
     assert "nothing.gz could not be fetched (Connection refused), and nothing of it" in err
     assert said == []
+
+
+def test_what_is_there_is_fetched_again_on_demand(pj, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("picojoule.data.get", lambda *given, **how: asked.append((given, how)))
+    for words, again in (((), False), (("--again",), True)):
+        assert pj("data", "get", "mnist", "--data-dir", tmp_path, *words)[0] == 0
+        assert asked.pop() == (("mnist", str(tmp_path)), {"again": again})
 
 
 def test_the_bundled_data_set_needs_no_download(pj, tmp_path):
@@ -385,6 +405,7 @@ def test_version_and_help(pj):
         ("chips show {}/negative.toml", "pj"),
         ("chips show {}/unknown.toml", "unknown count 'acc': did you mean 'ac'?"),
         ("data get digts --data-dir {}", "did you mean 'digits'?"),
+        ("data show digts", "did you mean 'digits'?"),
     ],
 )
 def test_what_a_user_can_mend_is_a_message_and_exit_code_2(pj, tmp_path, words, message):

@@ -117,6 +117,26 @@ def test_interrupted_and_resumed_as_one(pictures, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.parametrize("name", ["pics 😀", 'a "b\\ = 1'])
+def test_a_folder_of_any_name(pictures, tmp_path, name):
+    pictures.rename(tmp_path / name)
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    with pytest.raises(SystemExit) as done:
+        command(
+            [
+                "train",
+                "digits",
+                *settings,
+                "--data",
+                str(tmp_path / name),
+                "--out",
+                str(tmp_path / "run"),
+            ]
+        )
+    assert not done.value.code
+    assert Folder(tmp_path / "run").recipe.data.folder == str(tmp_path / name)
+
+
 def test_data_that_are_refused_leave_no_folder(pictures, tmp_path):
     shutil.rmtree(pictures / "dark")
     with pytest.raises(ValueError, match="has 1 folder"):

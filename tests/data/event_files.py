@@ -120,7 +120,10 @@ def write_gesture(folder: Path) -> dict[str, list[Event]]:
 
 
 def write_hdf5(
-    path: Path, recordings: Sequence[tuple[int, list[float], list[int]]], **storage: object
+    path: Path,
+    recordings: Sequence[tuple[int, list[float], list[int]]],
+    keys: Sequence[str] = (),
+    **storage: object,
 ) -> None:
     """Label, seconds and units of each, as the Heidelberg data sets store them."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,4 +135,5 @@ def write_hdf5(
             file.create_dataset(f"spikes/{name}", data=rows, dtype=lists, **storage)
         file["labels"] = np.array([one[0] for one in recordings], "uint8")
         file["extra/speaker"] = np.zeros(len(recordings), "uint8")
-        file["extra/keys"] = [b"zero", b"one"]
+        if keys:
+            file["extra/keys"] = np.array([key.encode() for key in keys])

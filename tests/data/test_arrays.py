@@ -52,13 +52,20 @@ def test_events(tmp_path):
     assert split.x[torch.tensor([2])].times_us.tolist() == [2, 4]
 
 
+def test_frames_of_counts(tmp_path):
+    frames = np.arange(3 * 2 * 5, dtype=np.uint8).reshape(3, 2, 5)
+    split, _ = read(tmp_path, "events", x=frames, y=LABELS, lengths=[2, 1, 2])
+    assert split.x.shape == (3, 2, 5)
+    assert split.lengths.tolist() == [2, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("modality", "content", "message"),
     [
         ("image", {"y": LABELS}, "no array 'x', but y"),
         ("image", {"x": IMAGES, "y": LABELS[:2]}, r"expected labels \[3\]"),
-        ("image", {"x": IMAGES, "y": LABELS * 0.5}, "labels y .* of whole numbers"),
-        ("image", {"x": IMAGES, "y": LABELS - 1}, "labels from 0, found -1"),
+        ("image", {"x": IMAGES, "y": LABELS * 0.5}, "expected y as one row of whole numbers"),
+        ("image", {"x": IMAGES, "y": LABELS - 1}, "expected y 0 to .*, found -1 to 1"),
         ("image", {"x": IMAGES[0], "y": LABELS}, "1 or 3 channels"),
         ("image", {"x": IMAGES.astype(int), "y": LABELS}, "x as uint8 or float, got int64"),
         ("image", {"x": np.array([{}] * 3), "y": LABELS}, "no whole .npz file of plain arrays"),
@@ -69,7 +76,22 @@ def test_events(tmp_path):
         ("audio", {"x": WAVES, "y": LABELS, "lengths": [10, 1, 0]}, "lengths 1 to 10, found"),
         ("audio", {"x": WAVES, "y": LABELS, "rate_hz": 0}, "rate_hz as one whole number"),
         ("audio", {"x": WAVES * np.inf, "y": LABELS}, "item 0 .*not finite"),
-        ("events", EVENTS | {"y": LABELS, "shape": np.array([4])}, "addresses 0 to 3"),
+        (
+            "events",
+            EVENTS | {"y": LABELS, "shape": np.array([4])},
+            "expected address 0 to 3, found 0 to 4",
+        ),
+        (
+            "events",
+            EVENTS | {"y": LABELS, "address": np.array([3, 0, 2**32 + 1, 4])},
+            "to 4294967297",
+        ),
+        ("events", EVENTS | {"y": LABELS, "times_us": np.array([0, 1, 2**63], "u8")}, "times_us 0"),
+        ("events", EVENTS | {"y": LABELS, "shape": np.array([2**40])}, "expected shape as"),
+        ("image", {"x": IMAGES, "y": np.array([0, 1, 2**63 + 5], np.uint64)}, "expected y 0 to"),
+        ("events", {"x": np.zeros((3, 4, 4), int), "y": LABELS}, "frames of counts x"),
+        ("events", {"x": np.zeros((3, 4), np.uint8), "y": LABELS}, "frames of counts x"),
+        ("events", {"y": LABELS}, "no array 'times_us', but y"),
         ("events", EVENTS | {"y": LABELS[:2]}, r"expected labels \[3\]"),
         ("events", EVENTS | {"y": LABELS, "shape": np.array([2, 2])}, "shape as"),
     ],

@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picojoule.data import Direct, EventLists, Filterbank, Frames, Split, cache, prepared, store
+from picojoule.data.zeros import Zeros, in_files
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,7 @@ class Made:
         self.times = 0
         self.split = split or some()
 
-    def __call__(self, empty: cache.Empty) -> cache.Content:
+    def __call__(self, zeros: Zeros) -> cache.Content:
         self.times += 1
         parts = {"a": cache.Part(self.split), "b": cache.Part(self.split, torch.tensor([7, 2]))}
         return cache.Content(parts, ["one left out"], {"rate_hz": 8_000})
@@ -91,13 +93,50 @@ def test_events_are_kept():
         assert found.lengths is None
 
 
-def test_another_key_takes_the_place_of_the_old(place):
+def test_another_key_is_another_entry(place):
     make = Made()
-    old = kept(make, "old")
-    kept(make, "new")
+    for key in ("one", "two", "one", "two"):
+        assert same(kept(make, key).splits["a"], some())
     assert make.times == 2
-    assert len(list(place.iterdir())) == 1
+    assert len(list(place.iterdir())) == 2
+
+
+def test_of_one_place_the_entries_used_last_stay(place):
+    make, other = Made(), Made()
+    cache.kept("name", "elsewhere", "key", other)
+    old = kept(make, "0")
+    for number in range(1, 4):
+        kept(make, str(number))
+    for day, key in enumerate("1203"):  # of which "1" has been used least recently
+        (entry,) = [path for path in place.iterdir() if key_of(path) == key]
+        os.utime(entry, (1e9 + day, time.time() - 1e5 + day))
+    kept(make, "1")
+    kept(make, "4")
+    assert set(map(key_of, place.iterdir())) == {"key", "0", "3", "1", "4"}
+    assert same(old.splits["a"], some())
+    kept(make, "5")
     assert same(old.splits["a"], some())  # who has it mapped keeps it
+    assert other.times == 1
+
+
+def key_of(entry) -> str:
+    return json.loads((entry / "index.json").read_text())["key"]
+
+
+def test_what_is_long_unused_and_what_a_killed_process_left_goes(place):
+    make = Made()
+    place.mkdir()
+    ours = "name-0123456789abcdef-0123456789abcdef"
+    left = {f".{ours}-abcd_123": 2, f".{ours}-efgh_123": 0.5, ours: 91, ours[:-1] + "0": 80}
+    others = {".config": 500, "notes-2": 500, "file": 500}
+    for name, days in (left | others).items():
+        (place / name).mkdir()
+        (place / name / "x").write_text("")
+        for path in (place / name / "x", place / name):
+            os.utime(path, (1e9, time.time() - days * 86_400))
+    kept(make)
+    found = {path.name for path in place.iterdir()} & set(left | others)
+    assert found == {f".{ours}-efgh_123", ours[:-1] + "0", *others}
 
 
 @pytest.mark.parametrize(("name", "value"), [("VERSION", 0), ("__version__", "0.0.9")])
@@ -145,8 +184,8 @@ def test_any_index_is_read_or_made_anew(tmp_path_factory, text, path):
 
 
 def test_an_error_leaves_nothing(place):
-    def fails(empty: cache.Empty) -> cache.Content:
-        empty((3, 4), np.uint8)[:] = 1
+    def fails(zeros: Zeros) -> cache.Content:
+        zeros((3, 4), np.uint8)[:] = 1
         raise ValueError("this file is bad")
 
     with pytest.raises(ValueError, match="this file is bad"):
@@ -162,19 +201,39 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
 
 
 def test_scratch_arrays_are_mapped_and_gone_afterwards(place):
-    def make(empty: cache.Empty) -> cache.Content:
-        x = empty((5, 3), np.int16)
+    def make(zeros: Zeros) -> cache.Content:
+        x = zeros((5, 3), np.int16)
         x[:] = 7
         return cache.Content({"a": cache.Part(Split(torch.from_numpy(x[:4]), torch.arange(4)))})
 
     found = cache.kept("name", "place", "key", make).splits["a"]
     assert found.x.tolist() == [[7] * 3] * 4
     (entry,) = place.iterdir()
-    assert {path.name for path in entry.iterdir()} == {"a.x", "a.y", "index.json"}
+    assert {path.name for path in entry.iterdir()} == {"a.x", "a.y", "index.json", "checked"}
+
+
+def test_too_little_space_is_said_before_it_is_needed(tmp_path):
+    with pytest.raises(OSError, match=r"bytes are needed, and .* are free") as told:
+        in_files(tmp_path)((1 << 30, 1 << 30), np.uint8)
+    assert told.value.filename == str(tmp_path)
+
+
+def test_the_sums_are_compared_once(monkeypatch, place):
+    make = Made()
+    kept(make)
+    monkeypatch.setattr(store, "_pieces", None)  # nothing is read
+    kept(make)
+    monkeypatch.undo()
+    monkeypatch.setenv("PICOJOULE_CACHE", str(place))
+    (entry,) = place.iterdir()
+    for content in (b"", b"\xff", b"other"):
+        (entry / "checked").write_bytes(content)
+        kept(make)
+    assert make.times == 1
 
 
 def start_together(barrier, results) -> None:
-    def make(empty: cache.Empty) -> cache.Content:
+    def make(zeros: Zeros) -> cache.Content:
         barrier.wait(20)  # both have seen that there is none
         return cache.Content({"a": cache.Part(some())}, [])
 
@@ -192,6 +251,33 @@ def test_two_processes_that_start_together(place):
     for one in both:
         one.join()
     assert len(list(place.iterdir())) == 1
+
+
+def turns(key: str, barrier, results) -> None:
+    made = 0
+
+    def make(zeros: Zeros) -> cache.Content:
+        nonlocal made
+        made += 1
+        return cache.Content({"a": cache.Part(some())}, [])
+
+    barrier.wait(20)
+    for _ in range(100):
+        assert same(cache.kept("name", "place", key, make).splits["a"], some())
+    results.put(made)
+
+
+def test_two_processes_with_two_keys_do_not_disturb_each_other(place):
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(2), context.Queue()
+    both = [context.Process(target=turns, args=(key, barrier, results)) for key in ("one", "two")]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(60)
+    assert [one.exitcode for one in both] == [0, 0]
+    assert [results.get(timeout=20) for _ in both] == [1, 1]
+    assert len(list(place.iterdir())) == 2
 
 
 def test_the_folder_is_the_user_s_where_none_is_named(monkeypatch, tmp_path):
@@ -213,6 +299,25 @@ def test_prepared_once(monkeypatch):
     assert prepared(split, Direct()) is split
 
 
+@pytest.mark.parametrize("encoder", [Filterbank(), Frames(steps=3)])
+def test_encoders_write_where_they_are_told_to(tmp_path, encoder):
+    lists = EventLists(
+        *(torch.tensor([0, 1]), torch.tensor([1, 0]).int(), torch.tensor([0, 2])), (2,)
+    )
+    frames = torch.ones(2, 4, 5, dtype=torch.uint8)
+    given = [torch.randn(2, 900)] if isinstance(encoder, Filterbank) else [lists, frames]
+    for x in given:
+        made = []
+
+        def zeros(shape, dtype, made=made):
+            made.append(in_files(tmp_path)(shape, dtype))
+            return made[-1]
+
+        found = encoder.prepare(Split(x, torch.arange(len(x))), zeros)
+        assert np.shares_memory(found.x.numpy(), made[-1])
+        assert same(found, encoder.prepare(Split(x, torch.arange(len(x)))))
+
+
 def test_what_is_cut_is_said_each_time(caplog):
     lists = EventLists(
         torch.tensor([0, 5_000]),
@@ -230,11 +335,11 @@ def test_what_is_cut_is_said_each_time(caplog):
 
 def test_a_changed_file_is_another_stamp(tmp_path):
     file = tmp_path / "a"
-    stamps = [cache.stamp([file])]
+    stamps = [store.stamp([file])]
     for content in ("1", "12"):
         file.write_text(content)
-        stamps.append(cache.stamp([file]))
+        stamps.append(store.stamp([file]))
     os.utime(file, ns=(1, 1))
-    stamps.append(cache.stamp([file]))
+    stamps.append(store.stamp([file]))
     assert len(set(stamps)) == 4
-    assert cache.stamp([file]) == stamps[-1]
+    assert store.stamp([file]) == stamps[-1]

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import json
 import tarfile
 import threading
 import zipfile
@@ -206,8 +207,9 @@ def archived(server, body: bytes) -> Dataset:
     return dataclasses.replace(dataset("cifar10"), files=(file,))
 
 
-RECORDS = {f"data_batch_{k}.bin": bytes([k]) + bytes(3_072) for k in range(1, 6)}
+RECORDS = {f"data_batch_{k}.bin": (bytes([k]) + bytes(3_072)) * 2 for k in range(1, 6)}
 RECORDS["test_batch.bin"] = bytes(3_073)
+NOTE = ".cifar-10-binary.tar.gz.json"
 
 
 @pytest.mark.parametrize("top", ["", "./", "cifar-10-batches-bin/"])
@@ -216,10 +218,74 @@ def test_an_archive_is_unpacked_once(server, tmp_path, top):
     for _ in range(2):
         fetch(published, tmp_path, progress=False)
     assert server.asked == ["cifar.tar.gz"]
-    assert everything(tmp_path) == {
-        Path("cifar-10-batches-bin") / name: body for name, body in RECORDS.items()
-    }
+    found = everything(tmp_path)
+    sizes = json.loads(found.pop(Path("cifar-10-batches-bin") / NOTE))
+    assert sizes == {name: len(body) for name, body in RECORDS.items()}
+    assert found == {Path("cifar-10-batches-bin") / name: body for name, body in RECORDS.items()}
     assert len(load("cifar10", tmp_path).test) == 1
+
+
+@pytest.mark.parametrize("harm", ["cut", "remove", "note"])
+def test_what_is_damaged_or_missing_is_unpacked_again(server, tmp_path, harm):
+    published = archived(server, packed(RECORDS))
+    fetch(published, tmp_path, progress=False)
+    whole = everything(tmp_path)
+    member = tmp_path / "cifar-10-batches-bin" / "data_batch_3.bin"
+    if harm == "remove":
+        member.unlink()
+    else:
+        (member if harm == "cut" else member.with_name(NOTE)).write_bytes(b"\x03 half")
+    fetch(published, tmp_path, progress=False)
+    assert len(server.asked) == 2
+    assert everything(tmp_path) == whole
+
+
+def test_what_a_user_unpacked_is_left_alone_but_on_demand(server, tmp_path):
+    published = archived(server, packed(RECORDS))
+    place = tmp_path / "cifar-10-batches-bin"
+    place.mkdir()
+    for name, body in RECORDS.items():
+        (place / name).write_bytes(body)
+    (place / "data_batch_3.bin").write_bytes(b"\x03")
+    fetch(published, tmp_path, progress=False)
+    assert server.asked == []
+    with pytest.raises(ValueError, match=r"data_batch_3.*fetch it again with `.* --again`"):
+        load("cifar10", tmp_path)
+    fetch(published, tmp_path, progress=False, again=True)
+    assert len(load("cifar10", tmp_path).test) == 1
+
+
+def test_an_archive_that_the_user_put_there_is_checked_and_unpacked(tmp_path):
+    body = packed({"DvsGesture/trials_to_train.txt": b"a", "DvsGesture/a.aedat": b"b"})
+    (tmp_path / "DvsGesture.tar.gz").write_bytes(body)
+    gesture = dataset("dvs-gesture")
+    with pytest.raises(ValueError, match=r"DvsGesture.tar.gz is not the published file: expected"):
+        fetch(gesture, tmp_path)
+    file = dataclasses.replace(gesture.files[0], md5=hashlib.md5(body).hexdigest())
+    gesture = dataclasses.replace(gesture, files=(file,))
+    for _ in range(2):
+        fetch(gesture, tmp_path)
+    assert (tmp_path / "DvsGesture" / "a.aedat").read_bytes() == b"b"
+    assert (tmp_path / "DvsGesture.tar.gz").read_bytes() == body
+    with pytest.raises(ValueError, match="dvs-gesture cannot be fetched for you: get it from"):
+        fetch(gesture, tmp_path / "new")
+
+
+def test_folders_of_several_archives_lie_side_by_side(server, tmp_path):
+    files = []
+    for file in dataset("cifar10-dvs").files[:2]:
+        name = file.gives
+        with zipfile.ZipFile(content := io.BytesIO(), "w") as target:
+            target.writestr(f"{name}/1.aedat", name)
+        server.bodies[name] = body = content.getvalue()
+        md5 = hashlib.md5(body).hexdigest()
+        files.append(dataclasses.replace(file, url=server.url + file.gives, md5=md5))
+    published = dataclasses.replace(dataset("cifar10-dvs"), files=tuple(files))
+    fetch(published, tmp_path, progress=False)
+    (tmp_path / "CIFAR10DVS" / "airplane" / "1.aedat").unlink()
+    fetch(published, tmp_path, progress=False)
+    assert server.asked == ["airplane", "automobile", "airplane"]
+    assert (tmp_path / "CIFAR10DVS" / "airplane" / "1.aedat").read_text() == "airplane"
 
 
 def test_an_archive_of_another_md5_leaves_nothing(server, tmp_path):
@@ -289,9 +355,13 @@ def sounds(server, archive, spoken_dir) -> Dataset:
     return dataclasses.replace(dataset("fsdd"), files=(file,))
 
 
+def recordings(folder: Path) -> dict[Path, bytes]:
+    return {path: body for path, body in everything(folder).items() if path.suffix != ".json"}
+
+
 def test_recordings_are_unpacked_once(sounds, server, spoken_dir, tmp_path):
     fetch(sounds, tmp_path, progress=False)
-    assert everything(tmp_path) == everything(spoken_dir)
+    assert recordings(tmp_path) == everything(spoken_dir)
     fetch(sounds, tmp_path, progress=False)
     assert server.asked == ["archive.zip"]
 
@@ -305,7 +375,7 @@ def test_a_damaged_recording_is_fetched_again(sounds, spoken_dir, tmp_path):
     fetch(sounds, tmp_path, progress=False)
     assert own.read_text() == "mine"
     own.unlink()
-    assert everything(tmp_path) == everything(spoken_dir)
+    assert recordings(tmp_path) == everything(spoken_dir)
 
 
 def test_other_recordings_than_published(sounds, tmp_path):
@@ -339,6 +409,6 @@ def test_archive_without_a_recording(sounds, server, tmp_path):
     with zipfile.ZipFile(packed, "w") as target:
         target.writestr("other/README.md", "nothing here")
     server.bodies["archive.zip"] = packed.getvalue()
-    with pytest.raises(ValueError, match=r"no recording .*0_george_0\.wav"):
+    with pytest.raises(ValueError, match=r"has no 0_george_0\.wav in it"):
         fetch(sounds, tmp_path, progress=False)
     assert everything(tmp_path) == {}

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picojoule.data import Split
+from picojoule.data import Split, events
 from picojoule.data.bad import Bad
 from picojoule.data.events import EventLists, Recording, collect, content, each
+from picojoule.data.zeros import in_files
 
 
 def lists(times=(0, 5, 2, 2, 9), address=(3, 0, 1, 5, 4), offsets=(0, 2, 2, 5), shape=(2, 1, 3)):
@@ -105,6 +106,32 @@ def test_many_events_are_kept(tmp_path):
         one = split.x[torch.tensor([i])]
         assert torch.equal(one.times_us, torch.arange(i, i + 30_000))
         assert torch.equal(one.address, torch.arange(30_000, dtype=torch.int32))
+
+
+def test_they_lie_where_they_are_told_to(tmp_path):
+    made = []
+
+    def zeros(shape, dtype):
+        made.append(in_files(tmp_path)(shape, dtype))
+        return made[-1]
+
+    split = collect([recording(*range(70_000))] * 3, (70_000,), tmp_path, zeros)
+    assert any(np.shares_memory(split.x.times_us.numpy(), array) for array in made)
+    assert any(np.shares_memory(split.x.address.numpy(), array) for array in made)
+    assert len(split.x.times_us) == 210_000
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_events_are_checked_piece_by_piece(monkeypatch):
+    monkeypatch.setattr(events, "_PIECE", 2)
+    lists()
+    for wrong, message in (
+        ({"times": (0, 5, 2, 1, 9)}, "got 1 us after 2 us at event 3"),
+        ({"times": (0, 5, 2, 2, 1)}, "got 1 us after 2 us at event 4"),
+        ({"address": (3, 0, 1, 5, 6)}, "expected addresses 0 to 5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lists(**wrong)
 
 
 def test_none_that_can_be_read(tmp_path):

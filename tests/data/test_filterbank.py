@@ -198,3 +198,14 @@ def test_what_is_not_prepared_is_refused():
 def test_too_many_bands():
     with pytest.raises(ValueError, match="200 mel bands are too many for 8000 Hz"):
         Filterbank(bands=200).prepare(noises(1_000))
+
+
+def test_what_is_cut_is_said(caplog):
+    waves = torch.randn(3, 8_200, generator=torch.Generator().manual_seed(0))
+    split = Split(waves, torch.arange(3), torch.tensor([100, 4_000, 8_200]))
+    bank = Filterbank()
+    assert bank.prepare(split).lengths.tolist() == [1, 48, 100]
+    assert "1 of 3 recordings last longer than 100 steps of 0.01 s: 1 of 150 steps" in caplog.text
+    caplog.clear()
+    bank.prepare(split.at(torch.tensor([0, 1])))
+    assert not caplog.text

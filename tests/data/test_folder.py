@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from fuzzing import read_or_refused
 from picojoule.data import DATASETS, EventLists, dataset, layout, load_own
 from picojoule.data import load as load_named
 
@@ -150,6 +154,31 @@ def test_bad_files_are_left_out_and_counted(tmp_path, caplog):
             assert text in caplog.text
 
 
+def test_a_class_of_which_nothing_is_left_is_named(tmp_path):
+    pictures(tmp_path, ["x", "y", "z"])
+    for path in (tmp_path / "y").iterdir():
+        path.write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match="no item of class 'y' is left to train on"):
+        load_own(tmp_path, IMAGE, skip_bad=True)
+
+
+def test_splits_that_differ_in_size_name_a_file(tmp_path):
+    pictures(tmp_path / "train", ["x", "y"])
+    pictures(tmp_path / "test", ["x", "y"], size=(9, 9))
+    with pytest.raises(ValueError, match=r"test/x/000\.png: the items of test .* \(3, 9, 9\)"):
+        load_own(tmp_path, IMAGE)
+
+
+def test_frames_of_counts(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 9, (40, 3, 2, 4, 4)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", x=frames, y=np.arange(40) % 2, lengths=np.arange(40) % 3 + 1)
+    own = load_own(tmp_path / "a.npz", EVENTS)
+    assert own.dataset.inputs == (2, 4, 4)
+    assert own.splits.train.lengths.max() == 3
+    with pytest.raises(ValueError, match=r"a\.npz has many items in each file"):
+        load_own(tmp_path / "a.npz", EVENTS, skip_bad=True)
+
+
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
@@ -190,3 +219,33 @@ def test_imagenet_is_read_from_its_folders(tmp_path):
         "n01440764",
         "n01443537",
     )
+
+
+@settings(max_examples=40)
+@given(
+    kind=st.sampled_from(["png", "wav"]),
+    which=st.integers(0, 19),
+    at=st.integers(0, 200),
+    change=st.binary(max_size=6),
+    cut=st.booleans(),
+    skip=st.booleans(),
+)
+def test_any_folder_is_read_or_refused(tmp_path_factory, kind, which, at, change, cut, skip):
+    root = tmp_path_factory.getbasetemp() / f"own-{kind}"
+    like = IMAGE if kind == "png" else AUDIO
+    if not root.exists():
+        pictures(root, ["a", "b"])
+        for path in sorted(root.rglob("*.png")) if kind == "wav" else ():
+            samples = np.full(300, len(path.name), np.int16)
+            soundfile.write(path.with_suffix(".wav"), samples, 8_000)
+            path.unlink()
+    path = sorted(root.rglob(f"*.{kind}"))[which]
+    whole = path.read_bytes()
+    at %= len(whole)
+    path.write_bytes(whole[:at] + change + (b"" if cut else whole[at + len(change) :]))
+    try:
+        own = read_or_refused(lambda: load_own(root, like, skip_bad=skip), str(root))
+    finally:
+        path.write_bytes(whole)
+    # Where the first one has another rate, it is the others that do not fit.
+    assert own is None or 1 < sum(own.dataset.sizes) <= 20

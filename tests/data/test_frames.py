@@ -159,7 +159,7 @@ def test_values_out_of_range(params, error, message):
 
 def test_images_and_what_is_not_prepared_are_refused():
     frames = Frames(steps=2)
-    with pytest.raises(ValueError, match="expected event lists, got Tensor"):
+    with pytest.raises(ValueError, match="expected event lists or frames, got Tensor"):
         frames.prepare(Split(torch.zeros(2, 1, 8, 8), torch.zeros(2)))
     split = split_of([[(0, 0)]], (1,))
     with pytest.raises(ValueError, match="prepare the split first"):
@@ -167,3 +167,22 @@ def test_images_and_what_is_not_prepared_are_refused():
     prepared = Frames(steps=3).prepare(split)
     with pytest.raises(ValueError, match=r"expected frames \[B, 2, ...\] uint8"):
         frames(prepared.x, prepared.lengths)
+
+
+def test_frames_that_are_there_already(caplog):
+    counts = np.random.default_rng(0).integers(0, 200, (3, 6, 2, 3, 5)).astype(np.uint8)
+    split = Split(torch.from_numpy(counts), torch.arange(3), torch.tensor([6, 4, 1]))
+    frames = Frames(steps=5, pool=2, binary=False)
+    found = frames.prepare(split)
+    assert found.lengths.tolist() == [5, 4, 1]
+    assert "1 of 3 recordings last longer than 5 steps: 1 of 11 steps are cut" in caplog.text
+    expected = np.zeros((3, 5, 2, 2, 3), int)
+    for y in range(3):
+        for x in range(5):
+            expected[:, :, :, y // 2, x // 2] += counts[:, :5, :, y, x]
+    for row, length in enumerate((5, 4, 1)):
+        expected[row, length:] = 0
+    np.testing.assert_array_equal(found.x.numpy(), expected.clip(max=255))
+    binary = Frames(steps=8, binary=True).prepare(Split(split.x[:, :, 0, 0], split.y))
+    assert binary.lengths.tolist() == [6] * 3
+    np.testing.assert_array_equal(binary.x[:, :6].numpy(), counts[:, :, 0, 0] > 0)

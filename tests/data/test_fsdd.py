@@ -4,8 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from picojoule.data import fsdd, load
+from fuzzing import read_or_refused
+from picojoule.data import dataset, fsdd, load
+from picojoule.data.bad import Bad
 
 
 @pytest.fixture
@@ -24,9 +28,12 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def refused(folder: Path, *parts: str) -> None:
-    with pytest.raises(ValueError, match="fetch it with") as caught:
+    with pytest.raises(ValueError, match="fetch it again with") as caught:
         load("fsdd", folder.parent)
-    for part in (*parts, f"fetch it with `pj data get fsdd --data-dir {folder.parent}`"):
+    for part in (
+        *parts,
+        f"fetch it again with `pj data get fsdd --data-dir {folder.parent} --again`",
+    ):
         assert part in str(caught.value)
 
 
@@ -84,6 +91,20 @@ def test_waveforms_and_lengths(spoken_dir):
         assert not wave[length:].any()
 
 
+def test_bad_recordings_are_left_out_and_nobody_takes_their_place(own_copy, caplog):
+    replace(own_copy / "3_theo_7.wav", b"RIFF")
+    (own_copy / "9_george_0.wav").unlink()
+    refused(own_copy, "9_george_0.wav")
+    splits = load("fsdd", own_copy.parent, skip_bad=True)
+    assert (9, 0, 0) not in told(splits.test)
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [2_400, 299, 299]
+    for text in ("3_theo_7.wav", "9_george_0.wav", "2 left out", "results do not compare"):
+        assert text in caplog.text
+    test = load("fsdd", own_copy.parent, hold_out="theo", skip_bad=True).test
+    assert {speaker for _, speaker, _ in told(test)} == {4}
+    assert len(test) == 499
+
+
 def test_found_in_the_folder_itself_and_one_below(own_copy):
     first = load("fsdd", own_copy.parent).test.x
     assert torch.equal(load("fsdd", own_copy).test.x, first)
@@ -131,3 +152,44 @@ def test_stereo(own_copy, write_wav):
     path.unlink()
     write_wav(path, np.zeros((500, 2), np.int16))
     refused(own_copy, f"{path}: expected mono at 8000 Hz, found 2 channel(s) at 8000 Hz")
+
+
+@settings(max_examples=25)
+@given(
+    which=st.integers(0, 19),
+    at=st.integers(0, 200),
+    change=st.binary(min_size=1, max_size=6),
+    cut=st.booleans(),
+    skip=st.booleans(),
+)
+def test_any_recording_is_read_left_out_or_refused(few, which, at, change, cut, skip):
+    folder = few / fsdd.FOLDER
+    path = sorted(folder.iterdir())[which]
+    whole = path.read_bytes()
+    at %= len(whole)
+    path.write_bytes(whole[:at] + change + (b"" if cut else whole[at + len(change) :]))
+    bad = Bad(skip)
+    try:
+        parts = read_or_refused(lambda: fsdd.read(folder, dataset("fsdd"), bad), path.name)
+    finally:
+        path.write_bytes(whole)
+    assert parts is not None or not skip
+    if parts is not None:
+        assert parts.validation is not None
+        assert parts.test is not None
+        found = sum(map(len, (parts.train, parts.validation, parts.test)))
+        assert found + len(bad.items) == 240
+
+
+@pytest.fixture(scope="module")
+def few(spoken_dir, tmp_path_factory):
+    """The first twelve takes of two speakers are all there is."""
+    data_dir = tmp_path_factory.mktemp("few")
+    (data_dir / fsdd.FOLDER).mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fsdd, "SPEAKERS", fsdd.SPEAKERS[:2])
+        patch.setattr(fsdd, "TAKES", 12)
+        for recording in fsdd.recordings():
+            source = spoken_dir / fsdd.FOLDER / recording.file
+            shutil.copy(source, data_dir / fsdd.FOLDER)
+        yield data_dir

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.event_files import named, write_hdf5
-from picojoule.data import hdf5
+from picojoule.data import dataset, hdf5, load
+from picojoule.data.bad import Bad
 
 RECORDINGS = [
     (3, [0.0, 0.25, 0.5], [699, 0, 5]),
@@ -28,9 +29,8 @@ def pairs(lists, i: int) -> list[tuple[int, int]]:
 
 
 def test_what_was_written_is_read_in_order_of_time(folder):
-    parts = hdf5.read_shd(folder)
+    parts = hdf5.read_shd(folder, bad=Bad(False))
     assert parts.validation is None
-    assert parts.skipped == []
     assert parts.train.y.tolist() == [3, 19, 0]
     assert parts.test.y.tolist() == [19, 0]
     assert parts.train.x.shape == (700,)
@@ -44,7 +44,7 @@ def test_what_was_written_is_read_in_order_of_time(folder):
 def test_ssc_has_a_validation_set(tmp_path):
     for name in ("train", "valid", "test"):
         write_hdf5(tmp_path / f"ssc_{name}.h5", [(34, [0.5], [len(name)])])
-    parts = hdf5.read_ssc(tmp_path)
+    parts = hdf5.read_ssc(tmp_path, bad=Bad(False))
     splits = (parts.train, parts.validation, parts.test)
     assert [pairs(split.x, 0) for split in splits] == [[(500_000, n)] for n in (5, 5, 4)]
     assert [split.y.tolist() for split in splits] == [[34]] * 3
@@ -63,7 +63,7 @@ def test_many_lists_however_they_are_stored(tmp_path, storage):
     ]
     for name in ("train", "test"):
         write_hdf5(tmp_path / f"shd_{name}.h5", recordings, **storage)
-    train = hdf5.read_shd(tmp_path).train
+    train = hdf5.read_shd(tmp_path, bad=Bad(False)).train
     assert train.y.tolist() == [label for label, _, _ in recordings]
     assert train.x.offsets.diff().tolist() == sizes.tolist()
     units = np.concatenate([units for _, _, units in recordings])
@@ -84,7 +84,7 @@ def test_damaged_lists(folder, place, change):
     raw[place : place + len(change)] = change
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=r"shd_test.h5 is damaged: .*(heap|list)"):
-        hdf5.read_shd(folder, skip_bad=True)
+        hdf5.read_shd(folder, bad=Bad(True))
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,12 @@ def test_bad_recordings_are_named_or_left_out(folder, recording, message):
     path = folder / "shd_train.h5"
     write_hdf5(path, [RECORDINGS[0], recording, RECORDINGS[2]])
     with pytest.raises(ValueError, match=message) as caught:
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
     assert str(path) in str(caught.value)
-    parts = hdf5.read_shd(folder, skip_bad=True)
+    bad = Bad(True)
+    parts = hdf5.read_shd(folder, bad=bad)
     assert parts.train.y.tolist() == [3, 0]
-    assert parts.skipped == [str(caught.value)]
+    assert bad.items == [str(caught.value)]
 
 
 @pytest.mark.parametrize("name", ["spikes/times", "spikes/units", "labels"])
@@ -115,11 +116,11 @@ def test_missing_datasets(folder, name):
     with h5py.File(folder / "shd_test.h5", "a") as file:
         del file[name]
     with pytest.raises(ValueError, match=f"shd_test.h5 has no {name}"):
-        hdf5.read_shd(folder, skip_bad=True)
+        hdf5.read_shd(folder, bad=Bad(True))
     with h5py.File(folder / "shd_test.h5", "a") as file:
         file.create_group(name)
     with pytest.raises(ValueError, match=f"shd_test.h5 has no {name}"):
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_other_types(folder, name, data):
         del file[name]
         file[name] = data
     with pytest.raises(ValueError, match=f"shd_test.h5: {name} has the wrong type or shape"):
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
 
 
 def test_unequal_numbers(folder):
@@ -146,26 +147,26 @@ def test_unequal_numbers(folder):
         del file["labels"]
         file["labels"] = np.zeros(3, int)
     with pytest.raises(ValueError, match="2 recordings have times, 2 units and 3 labels"):
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
 
 
 def test_missing_empty_and_foreign_files(folder):
     path = folder / "shd_test.h5"
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"shd_test\.h5 is damaged"):
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
     path.write_bytes(b"\x89PNG and so on")
     with pytest.raises(ValueError, match=r"shd_test\.h5 is damaged"):
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"there is no file .*shd_test.h5"):
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
 
 
 def test_no_recording(folder):
     write_hdf5(folder / "shd_test.h5", [])
     with pytest.raises(ValueError, match=r"shd_test.h5 holds no recording"):
-        hdf5.read_shd(folder)
+        hdf5.read_shd(folder, bad=Bad(False))
 
 
 @settings(max_examples=150)
@@ -180,5 +181,58 @@ def test_no_bytes_crash_it(tmp_path_factory, place, change, cut):
     after = b"" if cut else raw[place + len(change) :]
     (folder / "shd_test.h5").write_bytes(raw[:place] + change + after)
     with named(folder / "shd_test.h5"):
-        parts = hdf5.read_shd(folder)
+        parts = hdf5.read_shd(folder, bad=Bad(False))
         assert len(parts.test) <= 3
+
+
+@settings(max_examples=60)
+@given(
+    kind=st.sampled_from(["gzip", "userblock"]),
+    place=st.integers(0, 1 << 20),
+    change=st.binary(min_size=1, max_size=8),
+    cut=st.booleans(),
+)
+def test_no_bytes_of_packed_files_crash_it(tmp_path_factory, kind, place, change, cut):
+    folder = tmp_path_factory.getbasetemp() / f"damaged-{kind}"
+    if not folder.exists():
+        storage = {"compression": "gzip"} if kind == "gzip" else {}
+        write_hdf5(folder / "shd_train.h5", RECORDINGS, **storage)
+        (folder / "whole.h5").write_bytes((folder / "shd_train.h5").read_bytes())
+        if kind == "userblock":
+            add_userblock(folder / "whole.h5")
+    raw = (folder / "whole.h5").read_bytes()
+    place %= len(raw)
+    after = b"" if cut else raw[place + len(change) :]
+    (folder / "shd_test.h5").write_bytes(raw[:place] + change + after)
+    with named(folder / "shd_test.h5"):
+        assert len(hdf5.read_shd(folder, bad=Bad(False)).test) <= 3
+
+
+def add_userblock(path) -> None:
+    """512 bytes of the user's before the file."""
+    whole = path.with_name("block.h5")
+    with h5py.File(path, "r") as old, h5py.File(whole, "w", userblock_size=512) as new:
+        for name in old:
+            old.copy(name, new)
+    whole.replace(path)
+
+
+def test_labels_go_by_their_words(folder):
+    words = list(dataset("shd").labels)
+    ascii = [word.replace("ü", "ue") for word in words]
+    write_hdf5(folder / "shd_train.h5", RECORDINGS, keys=ascii)
+    write_hdf5(folder / "shd_test.h5", RECORDINGS, keys=ascii[::-1])
+    parts = hdf5.read_shd(folder, bad=Bad(False))
+    assert parts.train.y.tolist() == [3, 19, 0]
+    assert parts.test.y.tolist() == [16, 0, 19]
+    for keys in (["zero", "one"], ["eleven", *ascii[1:]]):
+        write_hdf5(folder / "shd_test.h5", RECORDINGS, keys=keys)
+        with pytest.raises(ValueError, match=r"shd_test.h5: expected extra/keys with the 20 words"):
+            hdf5.read_shd(folder, bad=Bad(False))
+
+
+def test_one_recording_leaves_none_to_choose_on(tmp_path):
+    for name in ("train", "test"):
+        write_hdf5(tmp_path / "SHD" / f"shd_{name}.h5", RECORDINGS[:1])
+    with pytest.raises(ValueError, match=r"shd in .*SHD has too few items: none is left for valid"):
+        load("shd", tmp_path)

@@ -2,6 +2,7 @@ import dataclasses
 import gzip
 import hashlib
 import logging
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ LABELS = "train-labels-idx1-ubyte"
 
 def refused(data_dir: Path, *parts: str) -> None:
     """Loading fails with a message that holds all parts and the remedy."""
-    with pytest.raises(ValueError, match="fetch it with") as caught:
+    with pytest.raises(
+        ValueError, match=r"fetch it (again )?with `pj data get fashion-mnist"
+    ) as caught:
         load("fashion-mnist", data_dir)
-    for part in (*parts, f"fetch it with `pj data get fashion-mnist --data-dir {data_dir}`"):
+    for part in (*parts, f"`pj data get fashion-mnist --data-dir {data_dir}"):
         assert part in str(caught.value)
 
 
@@ -155,3 +158,11 @@ def test_any_packed_bytes_are_read_or_refused(tmp_path_factory, content, at):
     packed[at % len(packed)] ^= 255
     path.write_bytes(packed)
     read_or_refused(lambda: idx.content(path), "fuzz.gz")
+
+
+@pytest.mark.parametrize("name", ["train", "t10k"])
+def test_no_image(idx_dir, name):
+    for kind, sizes in (("images-idx3", (0, 28, 28)), ("labels-idx1", (0,))):
+        header = bytes([0, 0, 8, len(sizes)]) + struct.pack(f">{len(sizes)}I", *sizes)
+        repack(idx_dir, f"{name}-{kind}-ubyte", lambda _, header=header: header)
+    refused(idx_dir, f"{name}-images-idx3-ubyte.gz holds no image")

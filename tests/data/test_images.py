@@ -31,7 +31,7 @@ def test_every_mode_becomes_grey_or_colour(tmp_path, mode):
     file = picture(tmp_path / "a.png", mode)
     assert images.decode(file, 1).shape == (1, 5, 6)
     assert images.decode(file, 3).shape == (3, 5, 6)
-    assert images.channels([file]) == (1 if mode in ("1", "L") else 3)
+    assert images.channels([file]) == (1 if mode in ("1", "L", "LA") else 3)
 
 
 def test_grey_among_colours_becomes_colour(tmp_path):

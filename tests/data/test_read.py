@@ -34,9 +34,11 @@ def test_table_is_complete():
         assert (entry.mean is None) == (entry.std is None) == (entry.modality != "image")
         assert (entry.rate_hz is None) == (entry.modality != "audio")
         # It comes with a package, is fetched, or its page says how it is.
-        assert (entry.format == "bundled") + bool(entry.files) + bool(entry.page) == 1
+        by_hand = bool(entry.page)
+        assert (entry.format == "bundled") + bool(entry.files and not by_hand) + by_hand == 1
         for file in entry.files:
-            assert file.url.startswith("http")
+            assert bool(file.url) != by_hand
+            assert by_hand or file.url.startswith("http")
             for digest in (file.sha256, file.content_sha256):
                 assert digest is None or re.fullmatch("[0-9a-f]{64}", digest)
             assert file.md5 is None or re.fullmatch("[0-9a-f]{32}", file.md5)
@@ -50,10 +52,20 @@ def test_unknown_name_names_the_nearest():
 
 def test_what_has_to_be_fetched_by_hand_says_from_where(tmp_path):
     with pytest.raises(
-        ValueError, match=r"no dvs-gesture in .*get it from https://research"
+        ValueError, match=r"no dvs-gesture in .*get DvsGesture.tar.gz from https://research"
     ) as told:
         load("dvs-gesture", tmp_path)
-    assert f"so that there is {tmp_path / 'DvsGesture'}" in str(told.value)
+    assert f"put it at {tmp_path / 'DvsGesture.tar.gz'}, and type `pj data get" in str(told.value)
+    with pytest.raises(ValueError, match=r"get it from https://image-net.*so that there is .*net$"):
+        load("imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion-mnist", "cifar10"])
+def test_nothing_can_be_left_out_of_files_of_many_items(tmp_path, name):
+    with pytest.raises(
+        ValueError, match=f"{name} has many items in each file, and none to leave out"
+    ):
+        load(name, tmp_path, skip_bad=True)
 
 
 def test_only_speakers_that_are_there_can_be_held_out(tmp_path):

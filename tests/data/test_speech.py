@@ -108,6 +108,36 @@ def test_any_list_is_read_or_refused(tmp_path_factory, content):
             speech.read(root, words, bad=Bad(False))
 
 
+def test_bad_noise_is_left_out(folder):
+    (folder / "_background_noise_" / "a.wav").write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"a\.wav is truncated"):
+        load("speech-commands-12", folder.parent)
+    assert len(load("speech-commands-12", folder.parent, skip_bad=True).test) == 24
+    (folder / "_background_noise_" / "b.wav").unlink()
+    with pytest.raises(ValueError, match="has no recording of noise"):
+        load("speech-commands-12", folder.parent, skip_bad=True)
+
+
+def test_a_class_of_which_nothing_is_left_is_named(folder):
+    for path in (folder / "yes").iterdir():
+        path.write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match="no item of class 'yes' is left to train on"):
+        load("speech-commands", folder.parent, skip_bad=True)
+
+
+def test_lists_that_contradict(folder):
+    lists = [folder / name for name in ("validation_list.txt", "testing_list.txt")]
+    one = lists[0].read_text().split()[0]
+    whole = lists[1].read_text()
+    for line, message in (
+        (one, f"{one} is in the list to"),
+        ("nobody/1.wav", "no folder .*nobody"),
+    ):
+        lists[1].write_text(whole + line)
+        with pytest.raises(ValueError, match=message):
+            load("speech-commands", folder.parent, skip_bad=True)
+
+
 def test_what_is_missing_is_named(folder, write_wav, caplog):
     bad = folder / "yes" / "0321_nohash_0.wav"
     raw = bad.read_bytes()

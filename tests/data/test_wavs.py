@@ -77,3 +77,15 @@ def test_damaged_headers_are_read_or_refused(tmp_path_factory, at, value, kept):
     path.write_bytes(content[: max(kept, at) or None])
     found = read_or_refused(lambda: wavs.read_wav(path, 16_000), "fuzz.wav")
     assert found is None or len(found)
+
+
+@pytest.mark.parametrize("unknown", [b"\x00" * 4, b"\xff" * 4])
+def test_what_was_written_to_a_pipe_is_read_to_its_end(tmp_path, unknown):
+    path = write(tmp_path / "a.wav")
+    whole = wavs.read_wav(path, 16_000)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:4] + unknown + raw[8:40] + unknown + raw[44:])
+    assert wavs.read_wav(path, 16_000).equal(whole)
+    extra = b"LIST" + struct.pack("<I", 3) + b"abc\0"
+    path.write_bytes(raw[:4] + unknown + raw[8:36] + extra + raw[36:40] + unknown + raw[44:])
+    assert wavs.read_wav(path, 16_000).equal(whole)

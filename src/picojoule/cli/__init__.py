@@ -1,6 +1,5 @@
 """The commands ``pj`` and ``picojoule``."""
 
-import json
 import logging
 import sys
 import warnings
@@ -109,6 +108,7 @@ def train(
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
 ) -> None:
     """Train a recipe to its joule budget, or go on with a run that was interrupted."""
+    from picojoule.recipe import toml
     from picojoule.run.folder import Machine
 
     data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
@@ -123,7 +123,7 @@ def train(
     overrides = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
     overrides += ["data.skip_bad=true"] if skip_bad else []
     if resume is None:
-        overrides += [] if data is None else [f"data.folder={json.dumps(str(data))}"]
+        overrides += [] if data is None else [f"data.folder={toml.text(str(data))}"]
         report(started(recipe or "digits", overrides, out, machine))
         return
     if recipe or overrides or out or machine != Machine(data_dir=data_dir):

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from picojoule.data import DATASETS
+from picojoule.data import DATASETS, Dataset
 from picojoule.energy import Chip, Price, load_chip
 from picojoule.networks import NETWORKS
 from picojoule.neurons import Neuron, Recurrent
@@ -104,19 +104,45 @@ def _energy(price: Price) -> str:
     return text
 
 
-def data_sets() -> Group:
-    """What data sets there are, and whose they are."""
+def data_sets() -> Table:
+    """What data sets there are."""
     rows = [
-        (one.name, one.modality, f"{one.classes:,}", " + ".join(f"{size:,}" for size in one.sizes))
+        (one.name, one.modality, f"{one.classes:,}", _sizes(one), one.description)
         for one in DATASETS.values()
     ]
-    columns = ("name", "modality", "classes", "training + validation + test")
-    lines: list[RenderableType] = [listing("data sets", columns, rows)]
-    for one in DATASETS.values():
-        where = one.page and f"to be fetched by hand: {one.page}"
-        about = (f"licence: {one.licence}", one.citation, where or "")
-        lines += _entry(f"{one.name}: {one.description}", about)
-    return Group(*lines)
+    columns = ("name", "modality", "classes", "training + validation + test", "what")
+    return listing("data sets", columns, rows)
+
+
+def data_set(one: Dataset) -> Group:
+    """All that is known of a data set."""
+    classes = ", ".join(one.labels[:40]) + (", ..." if one.classes > 40 else "")
+    facts = {
+        "modality": f"{one.modality}, {_item(one)}",
+        f"{one.classes:,} classes": classes,
+        "training + validation + test": _sizes(one),
+        "splits": one.division,
+        "mean": "" if one.mean is None else f"{one.mean}, standard deviation {one.std}",
+        "speakers": ", ".join(one.speakers),
+        "licence": one.licence,
+        "cite": one.citation,
+        "to be fetched by hand": one.page or "",
+    }
+    lines = [f"{name}: {text}" for name, text in facts.items() if text]
+    for file in one.files:
+        known = file.checksum or ("sha256 of its content", str(file.content_sha256))
+        lines.append(f"{file.url or file.path}: {' '.join(known)}")
+    return Group(*_entry(f"{one.name}: {one.description}", lines))
+
+
+def _sizes(one: Dataset) -> str:
+    return " + ".join(f"{size:,}" for size in one.sizes)
+
+
+def _item(one: Dataset) -> str:
+    if one.rate_hz is not None:
+        return f"{one.rate_hz:,} samples per second"
+    return " x ".join(map(str, one.inputs))
 
 
 def networks() -> Table:

@@ -1,5 +1,6 @@
 """Arrays of a user's own: ``.npz`` files with ``x``, ``y`` and perhaps ``lengths``."""
 
+import math
 import struct
 import zipfile
 import zlib
@@ -15,11 +16,10 @@ from picojoule.data.split import Split
 
 Modality = Literal["image", "audio", "events"]
 
-_NEEDED: dict[Modality, tuple[str, ...]] = {
-    "image": ("x", "y"),
-    "audio": ("x", "y"),
-    "events": ("times_us", "address", "offsets", "shape", "y"),
-}
+_LISTS = ("times_us", "address", "offsets", "shape")
+_HIGHEST = np.iinfo(np.int64).max
+# Addresses have 32 bits.
+_PLACES = 1 << 31
 # All that numpy is known to raise for bytes that are no whole archive of arrays.
 _FAULTS = (
     *(ValueError, OSError, EOFError, KeyError, SyntaxError, TypeError, IndexError, AttributeError),
@@ -33,8 +33,9 @@ def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
     Args:
         path: An ``.npz`` file. Images: ``x`` ``[N, H, W]`` or ``[N, C, H, W]``, uint8, or float in
             0..1. Sounds: ``x`` ``[N, S]``, int16, or float in -1..1; ``lengths`` ``[N]`` where they
-            differ; ``rate_hz`` if it is known. Events: what ``EventLists`` takes, by its names.
-            With each ``y`` ``[N]``, whole numbers from 0.
+            differ; ``rate_hz`` if it is known. Events: what ``EventLists`` takes, by its names, or
+            frames of counts ``x`` ``[N, T, P, H, W]`` or ``[N, T, units]``, uint8; ``lengths``
+            ``[N]`` where they differ. With each ``y`` ``[N]``, whole numbers from 0.
         modality: What it holds.
         bad: What becomes of an item with values that are not finite or out of their range.
 
@@ -46,20 +47,13 @@ def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
             message names it.
     """
     arrays = _loaded(path)
-    for name in _NEEDED[modality]:
+    in_lists = modality == "events" and "x" not in arrays
+    for name in ("y", *(_LISTS if in_lists else ("x",))):
         if name not in arrays:
             raise ValueError(f"{path} has no array '{name}', but {', '.join(arrays) or 'none'}")
-    labels = arrays["y"]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
-        raise ValueError(
-            f"{path}: expected labels y [N] of whole numbers, got {list(labels.shape)} "
-            f"{labels.dtype}"
-        )
-    if int(labels.min()) < 0:
-        raise ValueError(f"{path}: expected labels from 0, found {int(labels.min())}")
-    y = torch.from_numpy(labels.astype(np.int64))
     try:
-        if modality == "events":
+        y = _whole(arrays, "y")
+        if in_lists:
             return Split(_events(arrays), y), None
         whole = Split(_items(arrays["x"], modality), y, _lengths(arrays, modality))
     except (ValueError, TypeError) as error:
@@ -84,6 +78,13 @@ def _loaded(path: Path) -> dict[str, np.ndarray]:
 
 
 def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:
+    if modality == "events":
+        if x.ndim not in (3, 5) or x.dtype != np.uint8 or not x.size:
+            raise ValueError(
+                "expected frames of counts x [N, T, P, H, W] or [N, T, units] as uint8, got "
+                f"{list(x.shape)} {x.dtype}"
+            )
+        return torch.from_numpy(x)
     if modality == "image":
         x = x[:, None] if x.ndim == 3 else x
         if x.ndim != 4 or x.shape[1] not in (1, 3) or not x.size:
@@ -100,33 +101,43 @@ def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:
     return torch.from_numpy(x)
 
 
+def _whole(
+    arrays: dict[str, np.ndarray], name: str, low: int = 0, high: int = _HIGHEST
+) -> torch.Tensor:
+    """One row of whole numbers as int64.
+
+    Raises:
+        ValueError: For something else, or a number out of the range.
+    """
+    array = arrays[name]
+    if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
+        raise ValueError(
+            f"expected {name} as one row of whole numbers, got {list(array.shape)} {array.dtype}"
+        )
+    least, most = int(array.min()), int(array.max())
+    if least < low or most > high:
+        raise ValueError(f"expected {name} {low} to {high}, found {least} to {most}")
+    return torch.from_numpy(array.astype(np.int64))
+
+
 def _lengths(arrays: dict[str, np.ndarray], modality: Modality) -> torch.Tensor | None:
     if modality == "image":
         return None
     longest = arrays["x"].shape[1]
-    lengths = arrays.get("lengths", np.full(len(arrays["x"]), longest))
-    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths):
-        raise ValueError(f"expected lengths [N] of whole numbers, got {list(lengths.shape)}")
-    if int(lengths.min()) < 1 or int(lengths.max()) > longest:
-        raise ValueError(
-            f"expected lengths 1 to {longest}, found {int(lengths.min())} to {int(lengths.max())}"
-        )
-    return torch.from_numpy(lengths.astype(np.int64))
+    if "lengths" not in arrays:
+        return torch.full((len(arrays["x"]),), longest)
+    return _whole(arrays, "lengths", 1, longest)
 
 
 def _events(arrays: dict[str, np.ndarray]) -> EventLists:
-    for name in _NEEDED["events"][:-1]:
-        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu":
-            raise ValueError(f"expected {name} as one row of whole numbers")
-    shape = tuple(int(size) for size in arrays["shape"])
-    if len(shape) not in (1, 3) or min(shape) < 1:
+    shape = tuple(_whole(arrays, "shape", 1).tolist())
+    if len(shape) not in (1, 3) or math.prod(shape) > _PLACES:
         raise ValueError(f"expected shape as (P, H, W) or (units,), got {shape}")
-    return EventLists(
-        torch.from_numpy(arrays["times_us"].astype(np.int64)),
-        torch.from_numpy(arrays["address"].astype(np.int32)),
-        torch.from_numpy(arrays["offsets"].astype(np.int64)),
-        shape=shape,
+    times, address = (
+        _whole(arrays, "times_us"),
+        _whole(arrays, "address", 0, math.prod(shape) - 1),
     )
+    return EventLists(times, address.int(), _whole(arrays, "offsets"), shape=shape)
 
 
 def _is_good(split: Split, number: int, path: Path, bad: Bad) -> bool:

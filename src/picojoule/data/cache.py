@@ -1,29 +1,34 @@
 """Decoded data, kept on disk and mapped into memory.
 
-An entry appears whole or not at all; one of another version, of changed files, or with a damaged
-array is made anew.
+An entry appears whole or not at all. Its name says what it depends on, the version too, so that
+entries of two kinds stand side by side; of one place, the few that were used last stay.
 """
 
-import hashlib
+import contextlib
 import logging
-import math
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from picojoule.data import store
 from picojoule.data.encode import Encoder
 from picojoule.data.split import Split
 from picojoule.data.store import Content, Kept, Part
+from picojoule.data.zeros import Zeros, in_files
 
 VARIABLE = "PICOJOULE_CACHE"
 
-Empty = Callable[[tuple[int, ...], Any], np.ndarray]
+# Entries of one place that stay, and the days after which one that nobody used goes. What a process
+# that was killed has left goes after a day.
+_KEPT = 4
+_DAYS = 90
+_DAY_S = 86_400
+# Whatever else lies in the folder is none of ours.
+_OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{16}(?P<left>-.{8})?")
 
 
 def folder() -> Path:
@@ -37,36 +42,26 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "picojoule" / "data"
 
 
-def stamp(paths: Iterable[Path]) -> str:
-    """What changes when one of the files does: their names, sizes and times."""
-    total = hashlib.sha256()
-    for path in paths:
-        try:
-            found = path.stat()
-            facts = (str(path), found.st_size, found.st_mtime_ns, found.st_ino)
-        except FileNotFoundError:
-            facts = (str(path), "missing")
-        total.update(repr(facts).encode())
-    return total.hexdigest()
-
-
-def kept(name: str, place: str, key: str, make: Callable[[Empty], Content]) -> Kept:
+def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> Kept:
     """What ``make`` gives, made once for each key and mapped into memory.
 
     Two processes that start together each make it; one entry stays, and both use it.
 
     Args:
         name: What people call it.
-        place: What tells it from all others; a new key takes the place of the old one.
-        key: What it depends on.
+        place: What it is made of, such as a folder.
+        key: What else it depends on; another key is another entry.
         make: Gives the content; its argument makes arrays that need not fit into memory.
 
     Raises:
         OSError: Where the folder of the cache cannot be written.
     """
-    where = folder() / f"{name}-{store.digest(place)[:16]}"
+    family = f"{name}-{store.digest(place)[:16]}-"
+    where = folder() / (family + store.digest(f"{store.version()} {key}")[:16])
     found = store.read(where, key)
     if found is not None:
+        with contextlib.suppress(OSError):
+            os.utime(where)  # when it was last used
         return found
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
@@ -76,12 +71,12 @@ def kept(name: str, place: str, key: str, make: Callable[[Empty], Content]) -> K
             error.errno, f"the cache cannot be written ({error.strerror}): set {VARIABLE}", where
         ) from error
     try:
-        with tempfile.TemporaryDirectory(prefix=".scratch-", dir=making) as scratch:
-            content = make(_Scratch(Path(scratch)))
-            store.write(making, key, content)
-        return _publish(making, where, key)
+        store.write(making, key, make(in_files(making)))
+        found = _publish(making, where, key)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+    _prune(where, family)
+    return found
 
 
 def prepared(split: Split, encoder: Encoder) -> Split:
@@ -92,18 +87,17 @@ def prepared(split: Split, encoder: Encoder) -> Split:
     if not split.fingerprint or type(encoder).prepare is Encoder.prepare:
         return encoder.prepare(split)
     name = type(encoder).__name__.lower()
-    key = f"{split.fingerprint} {encoder!r}"
     said = logging.getLogger(type(encoder).__module__)
     heard = _Heard()
 
-    def make(_: Empty) -> Content:
+    def make(zeros: Zeros) -> Content:
         said.addHandler(heard)
         try:
-            return Content({"all": Part(encoder.prepare(split))}, heard.lines)
+            return Content({"all": Part(encoder.prepare(split, zeros))}, heard.lines)
         finally:
             said.removeHandler(heard)
 
-    made = kept(name, key, key, make)
+    made = kept(name, split.fingerprint, repr(encoder), make)
     for line in made.skipped if not heard.lines else ():
         said.warning("%s", line)
     return made.splits["all"]
@@ -119,20 +113,6 @@ class _Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Notes this one."""
         self.lines.append(record.getMessage())
-
-
-class _Scratch:
-    """Makes arrays in files of a folder that is deleted afterwards."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._count = 0
-
-    def __call__(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        if not math.prod(shape):
-            return np.zeros(shape, dtype)
-        self._count += 1
-        return np.memmap(self._path / str(self._count), dtype, "w+", shape=shape)
 
 
 def _publish(making: Path, where: Path, key: str) -> Kept:
@@ -156,10 +136,29 @@ def _publish(making: Path, where: Path, key: str) -> Kept:
 
 
 def _remove(where: Path) -> None:
-    aside = Path(tempfile.mkdtemp(prefix=".old-", dir=where.parent))
+    aside = Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
     try:
         os.rename(where, aside / where.name)
     except FileNotFoundError:
         pass  # another process was first
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _prune(new: Path, family: str) -> None:
+    """Removes what nobody will miss; who has it mapped keeps it."""
+    now, siblings = time.time(), {}
+    for path in new.parent.iterdir():
+        ours = _OURS.fullmatch(path.name)
+        # Another process may be first, or the entry another user's.
+        with contextlib.suppress(OSError):
+            if ours and path != new:
+                files = [path, *path.iterdir()] if ours["left"] else [path]
+                used = max(file.stat().st_mtime for file in files)
+                if now - used > (1 if ours["left"] else _DAYS) * _DAY_S:
+                    _remove(path)
+                elif path.name.startswith(family):
+                    siblings[path] = used
+    for path in sorted(siblings, key=siblings.__getitem__)[: 1 - _KEPT]:
+        with contextlib.suppress(OSError):
+            _remove(path)

@@ -3,16 +3,19 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 from picojoule.data import aedat
 from picojoule.data.bad import Bad
 from picojoule.data.events import Recording, collect, content, each
 from picojoule.data.sets.names import CIFAR10
 from picojoule.data.split import Parts
+from picojoule.data.zeros import Zeros
 
 SHAPE = (2, aedat.SIDE, aedat.SIDE)
 
 
-def read(folder: Path, *, skip_bad: bool = False) -> Parts:
+def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """All recordings, in two parts.
 
     The publisher does not divide them. As is usual, nine of ten of each class are for training: of
@@ -23,7 +26,8 @@ def read(folder: Path, *, skip_bad: bool = False) -> Parts:
 
     Args:
         folder: Holds a folder for each class, as in ``cat/cifar10_cat_42.aedat``.
-        skip_bad: Leave out what cannot be read, and list it.
+        bad: What becomes of a file that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
         ValueError: For a malformed file, or a class with less than two; the message names it.
@@ -40,12 +44,10 @@ def read(folder: Path, *, skip_bad: bool = False) -> Parts:
         held = len(paths) - -(-len(paths) // 10)
         train += paths[:held]
         test += paths[held:]
-    bad = Bad(skip_bad)
     return Parts(
-        collect(each(train, _recording, bad), SHAPE, folder),
+        collect(each(train, _recording, bad), SHAPE, folder, zeros),
         None,
-        collect(each(test, _recording, bad), SHAPE, folder),
-        bad.items,
+        collect(each(test, _recording, bad), SHAPE, folder, zeros),
     )
 
 

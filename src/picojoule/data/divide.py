@@ -1,5 +1,7 @@
 """From what a publisher divided, or did not, to three splits."""
 
+from collections.abc import Sequence
+
 import torch
 
 from picojoule.data.split import Parts, hold_out
@@ -9,21 +11,44 @@ from picojoule.data.store import Part
 _TEST_SHARE = 0.2
 
 
-def divided(parts: Parts, share: float) -> dict[str, Part]:
+def divided(parts: Parts, share: float, where: str) -> dict[str, Part]:
     """Three splits: what a publisher did not divide is divided by class, always in the same way.
 
     Args:
         parts: As they were found.
         share: Of the training items, held out where there is no validation split.
+        where: What an error names.
+
+    Raises:
+        ValueError: For a split without an item.
     """
     if parts.test is None:
         rest, held = hold_out(parts.train.y, round(_TEST_SHARE * len(parts.train)))
         train, test = Part(parts.train, rest), Part(parts.train, held)
     else:
         train, test = Part(parts.train), Part(parts.test)
-    if parts.validation is not None:
-        return {"train": train, "validation": Part(parts.validation), "test": test}
     index = torch.arange(len(parts.train)) if train.index is None else train.index
-    rest, held = hold_out(parts.train.y[index], round(share * len(index)))
-    validation = Part(parts.train, index[held])
-    return {"train": Part(parts.train, index[rest]), "validation": validation, "test": test}
+    validation = None if parts.validation is None else Part(parts.validation)
+    if validation is None:
+        rest, held = hold_out(parts.train.y[index], round(share * len(index)))
+        train, validation = Part(parts.train, index[rest]), Part(parts.train, index[held])
+    found = {"train": train, "validation": validation, "test": test}
+    for name, part in found.items():
+        if not len(part.labels):
+            raise ValueError(f"{where} has too few items: none is left for {name}")
+    return found
+
+
+def check_classes(train: Part, labels: Sequence[str], where: str) -> None:
+    """Refuses a class that nothing is left of to train on.
+
+    Raises:
+        ValueError: For the first of them.
+    """
+    counts = train.labels.bincount(minlength=len(labels))
+    for label, count in zip(labels, counts.tolist(), strict=True):
+        if not count:
+            raise ValueError(
+                f"{where}: no item of class '{label}' is left to train on: mend its files, or take "
+                "the class out of all splits"
+            )

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from picojoule.data import aedat
 from picojoule.data.bad import Bad
 from picojoule.data.events import Recording, collect, content, each
 from picojoule.data.split import Parts
+from picojoule.data.zeros import Zeros
 
 SHAPE = (2, aedat.SIDE, aedat.SIDE)
 CLASSES = 11
@@ -13,7 +16,7 @@ CLASSES = 11
 _COLUMNS = "class,startTime_usec,endTime_usec"
 
 
-def read(folder: Path, *, skip_bad: bool = False) -> Parts:
+def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """Both splits: a recording for each row of the labels of each trial, in the order of the lists.
 
     Times count from the start of the row. Rows may overlap (one of ``user22_led`` does, by a slip
@@ -23,7 +26,8 @@ def read(folder: Path, *, skip_bad: bool = False) -> Parts:
         folder: Holds ``trials_to_train.txt`` and ``trials_to_test.txt``, lists of files, these
             files, and for ``user01_led.aedat`` the labels ``user01_led_labels.csv``: a row
             ``class,startTime_usec,endTime_usec`` for each gesture, with classes 1 to 11.
-        skip_bad: Leave out trials that cannot be read, and list them.
+        bad: What becomes of a trial that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
         ValueError: For a malformed file; the message names it.
@@ -37,12 +41,10 @@ def read(folder: Path, *, skip_bad: bool = False) -> Parts:
     both = set(train) & set(test)
     if both:
         raise ValueError(f"{folder}: {min(both).name} is in the list to train and in that to test")
-    bad = Bad(skip_bad)
     return Parts(
-        collect(each(train, _recordings, bad), SHAPE, folder),
+        collect(each(train, _recordings, bad), SHAPE, folder, zeros),
         None,
-        collect(each(test, _recordings, bad), SHAPE, folder),
-        bad.items,
+        collect(each(test, _recordings, bad), SHAPE, folder, zeros),
     )
 
 

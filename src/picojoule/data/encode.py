@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
 
 
 class Encoder(ABC):
@@ -23,8 +25,13 @@ class Encoder(ABC):
     kind: ClassVar[Literal["events", "levels", "analog"]]
     steps: int | None
 
-    def prepare(self, split: Split) -> Split:
-        """What is done once for a split: nothing, unless an encoder says otherwise."""
+    def prepare(self, split: Split, zeros: Zeros = np.zeros) -> Split:
+        """What is done once for a split: nothing, unless an encoder says otherwise.
+
+        Args:
+            split: The items.
+            zeros: Makes the arrays, as ``np.zeros`` does.
+        """
         return split
 
     def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -12,8 +12,11 @@ from torch import Tensor
 
 from picojoule.data.bad import Bad
 from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
 
 Source = TypeVar("Source")
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,7 @@ class EventLists:
             polarity p (1: ON) at a pixel, or the number of a unit.
         offsets: Where each recording starts, and where the last one ends, ``[N + 1]`` int64.
         shape: What an address is an index into: ``(P, H, W)`` or ``(units,)``.
+        check: Whether every event is looked at; not, where they are known to be right.
 
     Raises:
         ValueError: Where the four do not fit together.
@@ -48,8 +52,9 @@ class EventLists:
     address: Tensor
     offsets: Tensor
     shape: tuple[int, ...]
+    check: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check: bool) -> None:
         kinds = {"times_us": torch.int64, "address": torch.int32, "offsets": torch.int64}
         for name, dtype in kinds.items():
             given: Tensor = getattr(self, name)
@@ -58,7 +63,7 @@ class EventLists:
                     f"expected {name} as one row of {dtype}, got {list(given.shape)} {given.dtype}"
                 )
         _check_offsets(self.offsets, len(self.times_us), len(self.address))
-        if len(self.times_us):
+        if check and len(self.times_us):
             _check_events(self.times_us, self.address, self.offsets, math.prod(self.shape))
 
     def __len__(self) -> int:
@@ -70,7 +75,9 @@ class EventLists:
         sizes = ends - starts
         offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
         events = torch.arange(int(offsets[-1])) + (starts - offsets[:-1]).repeat_interleave(sizes)
-        return EventLists(self.times_us[events], self.address[events], offsets, self.shape)
+        return EventLists(
+            self.times_us[events], self.address[events], offsets, self.shape, check=False
+        )
 
 
 class Recording(NamedTuple):
@@ -117,18 +124,21 @@ def each(
         yield from found
 
 
-def collect(recordings: Iterable[Recording], shape: tuple[int, ...], where: Path) -> Split:
+def collect(
+    recordings: Iterable[Recording], shape: tuple[int, ...], where: Path, zeros: Zeros = np.zeros
+) -> Split:
     """All recordings as one split; those whose events are not in order of time are put in order.
 
     Args:
         recordings: Events within ``shape``, at times from 0.
         shape: ``(P, H, W)`` or ``(units,)``.
         where: What an error names.
+        zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
         ValueError: For no recording at all.
     """
-    times, address = _Growing(np.int64), _Growing(np.int32)
+    times, address = _Growing(np.int64, zeros), _Growing(np.int32, zeros)
     offsets, labels = [0], []
     for recording in recordings:
         order = slice(None)
@@ -145,22 +155,24 @@ def collect(recordings: Iterable[Recording], shape: tuple[int, ...], where: Path
 
 
 class _Growing:
-    """A row of numbers that grows in place: joining many rows at the end would hold all twice."""
+    """A row of numbers that grows to twice its size whenever it is full."""
 
-    def __init__(self, dtype: type[np.generic]) -> None:
-        self._array = np.empty(1 << 16, dtype)
+    def __init__(self, dtype: type[np.generic], zeros: Zeros) -> None:
+        self._array = zeros((1 << 16,), dtype)
+        self._zeros = zeros
         self.size = 0
 
     def add(self, values: np.ndarray) -> None:
         end = self.size + len(values)
         if end > len(self._array):
-            self._array.resize(max(end, 2 * len(self._array)), refcheck=False)
+            larger = self._zeros((max(end, 2 * len(self._array)),), self._array.dtype)
+            larger[: self.size] = self._array[: self.size]
+            self._array = larger
         self._array[self.size : end] = values
         self.size = end
 
     def done(self) -> Tensor:
-        self._array.resize(self.size, refcheck=False)
-        return torch.from_numpy(self._array)
+        return torch.from_numpy(self._array[: self.size])
 
 
 def _check_offsets(offsets: Tensor, times: int, addresses: int) -> None:
@@ -179,16 +191,20 @@ def _check_offsets(offsets: Tensor, times: int, addresses: int) -> None:
 
 
 def _check_events(times: Tensor, address: Tensor, offsets: Tensor, places: int) -> None:
-    low, high = address.aminmax()
-    if low < 0 or high >= places:
-        raise ValueError(f"expected addresses 0 to {places - 1}, got {int(low)} to {int(high)}")
-    if times.min() < 0:
-        raise ValueError(f"expected times from 0 us, got {int(times.min())} us")
-    back = (times[1:] < times[:-1]).nonzero().flatten() + 1
-    within = back[~torch.isin(back, offsets)]
-    if len(within):
-        event = int(within[0])
-        raise ValueError(
-            f"expected times that never go back within a recording, got {int(times[event])} us "
-            f"after {int(times[event - 1])} us at event {event}"
-        )
+    # Piece by piece, each with the last event before it: they need not fit into memory.
+    for first in range(0, len(times), _PIECE):
+        some = slice(max(0, first - 1), first + _PIECE)
+        now, where = times[some], address[some]
+        low, high = where.aminmax()
+        if low < 0 or high >= places:
+            raise ValueError(f"expected addresses 0 to {places - 1}, got {int(low)} to {int(high)}")
+        if now.min() < 0:
+            raise ValueError(f"expected times from 0 us, got {int(now.min())} us")
+        back = (now[1:] < now[:-1]).nonzero().flatten() + some.start + 1
+        within = back[~torch.isin(back, offsets)]
+        if len(within):
+            event = int(within[0])
+            raise ValueError(
+                f"expected times that never go back within a recording, got {int(times[event])} us "
+                f"after {int(times[event - 1])} us at event {event}"
+            )

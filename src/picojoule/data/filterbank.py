@@ -1,15 +1,20 @@
 """Sound as events: mel bands, and what their energies do."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from picojoule.data.encode import Encoder, check_count
 from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
+
+logger = logging.getLogger(__name__)
 
 _WINDOW_S = 25e-3
 # The quietest energy that is told from silence, as a share of the loudest (-50 dB).
@@ -59,8 +64,8 @@ class Filterbank(Encoder):
             given.
         hold: Whether a band above a height goes on giving events.
         delta: In standard deviations; 0 for no rises and falls.
-        max_steps: What comes after is cut: at 100 steps of 10 ms the end of 17 of the 3,000
-            recordings of ``fsdd``, 0.4 % of all steps.
+        max_steps: What comes after is cut, and a warning says how much that is: at 100 steps of
+            10 ms the end of 17 of the 3,000 recordings of ``fsdd``, 0.4 % of all steps.
         step_s: From one window to the next, in seconds; the ``dt`` of the network behind it.
         rate_hz: Samples per second.
 
@@ -101,8 +106,12 @@ class Filterbank(Encoder):
         """One step is ``(channels,)``, whatever the recording."""
         return (self.channels,)
 
-    def prepare(self, split: Split) -> Split:
+    def prepare(self, split: Split, zeros: Zeros = np.zeros) -> Split:
         """The events of every recording.
+
+        Args:
+            split: Recordings.
+            zeros: Makes the events, as ``np.zeros`` does.
 
         Shape:
             ``x`` ``[N, S]`` float or int16 waveforms with ``lengths`` ``[N]`` in samples (None: all
@@ -116,19 +125,25 @@ class Filterbank(Encoder):
             raise ValueError(
                 f"expected waveforms [N, S], got {list(split.x.shape)} {split.x.dtype}"
             )
-        ends = [split.x.shape[1]] * len(split) if split.lengths is None else split.lengths.tolist()
+        ends = (
+            torch.full((len(split),), split.x.shape[1]) if split.lengths is None else split.lengths
+        )
+        # A recording shorter than one window is one step.
+        whole = 1 + (ends - self._window).clamp(min=0) // self._stride
+        steps = whole.clamp(max=self.max_steps)
+        if bool((whole > steps).any()):
+            logger.warning(
+                "%d of %d recordings last longer than %d steps of %g s: %d of %d steps are cut",
+                *(int((whole > steps).sum()), len(split), self.max_steps, self.step_s),
+                *(int((whole - steps).sum()), int(whole.sum())),
+            )
         mel = _mel_bands(self.bands, self._window, self.rate_hz)
         window = torch.hann_window(self._window, dtype=torch.float64)
-        events = [
-            self._events(wave[:end], mel, window) for wave, end in zip(split.x, ends, strict=True)
-        ]
-        steps = torch.tensor([len(recording) for recording in events], dtype=torch.int64)
-        padded = torch.zeros(
-            len(split), int(steps.max()) if events else 0, self.channels, dtype=torch.uint8
-        )
-        for row, recording in zip(padded, events, strict=True):
-            row[: len(recording)] = recording
-        return Split(padded, split.y, steps)
+        longest = int(steps.max()) if len(split) else 0
+        x = torch.from_numpy(zeros((len(split), longest, self.channels), np.uint8))
+        for row, wave, end, count in zip(x, split.x, ends.tolist(), steps.tolist(), strict=True):
+            row[:count] = self._events(wave[:end], mel, window)
+        return Split(x, split.y, steps)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The events of a batch, as long as its longest recording.
@@ -151,11 +166,14 @@ class Filterbank(Encoder):
     def _window(self) -> int:
         return round(_WINDOW_S * self.rate_hz)
 
+    @property
+    def _stride(self) -> int:
+        return round(self.step_s * self.rate_hz)
+
     def _events(self, wave: Tensor, mel: Tensor, window: Tensor) -> Tensor:
         """One recording ``[S]`` as ``[T, channels]`` bool."""
-        # A recording shorter than one window is one step.
         wave = torch.nn.functional.pad(wave.double(), (0, max(0, self._window - len(wave))))
-        frames = wave.unfold(0, self._window, round(self.step_s * self.rate_hz))[: self.max_steps]
+        frames = wave.unfold(0, self._window, self._stride)[: self.max_steps]
         energy = torch.fft.rfft(frames * window, n=2 * (mel.shape[0] - 1)).abs().square() @ mel
         loudest = energy.max()
         if loudest == 0:

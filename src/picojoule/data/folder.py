@@ -9,7 +9,7 @@ import torch
 
 from picojoule.data import arrays, cache, images, wavs
 from picojoule.data.bad import Bad
-from picojoule.data.divide import divided
+from picojoule.data.divide import check_classes, divided
 from picojoule.data.encode import unit
 from picojoule.data.events import EventLists
 from picojoule.data.layout import layout
@@ -17,6 +17,8 @@ from picojoule.data.read import note_skipped
 from picojoule.data.record import Dataset, Sizes
 from picojoule.data.sources import everything
 from picojoule.data.split import Parts, Split, Splits
+from picojoule.data.store import stamp
+from picojoule.data.zeros import Zeros
 
 # Of the training items, where there is no validation split.
 _VALIDATION_SHARE = 0.125
@@ -62,18 +64,21 @@ def load_own(
             f"{place}: recorded events are read from .npz files: expected train.npz and test.npz"
         )
 
-    def make(empty: cache.Empty) -> cache.Content:
+    if like.modality == "events" and skip_bad:
+        raise ValueError(
+            f"{place} has many items in each file, and none to leave out: drop --skip-bad"
+        )
+
+    def make(zeros: Zeros) -> cache.Content:
         bad = Bad(skip_bad)
         read = _arrays if is_arrays else _pictures if like.modality == "image" else _sounds
-        parts, facts = read(place, like, Reading(size, bad, empty))
-        kept = divided(parts, _VALIDATION_SHARE)
-        for name, part in kept.items():
-            if not len(part.split if part.index is None else part.index):
-                raise ValueError(f"{place} has too few items: none is left for {name}")
+        parts, facts = read(place, like, Reading(size, bad, zeros))
+        kept = divided(parts, _VALIDATION_SHARE, str(place))
+        check_classes(kept["train"], facts["labels"], str(place))
         return cache.Content(kept, bad.items, facts | _statistics(kept["train"], like))
 
     paths = [place] if place.is_file() else everything(place)
-    key = f"{cache.stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad}"
+    key = f"{stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad}"
     entry = cache.kept(place.stem, f"{place} {like.modality}", key, make)
     note_skipped(str(place), entry.skipped)
     splits = Splits(**entry.splits)
@@ -85,7 +90,7 @@ class Reading(NamedTuple):
 
     size: int | None
     bad: Bad
-    empty: cache.Empty
+    zeros: Zeros
 
 
 Found = tuple[Parts, dict[str, Any]]
@@ -95,20 +100,21 @@ def _pictures(place: Path, like: Dataset, how: Reading) -> Found:
     found = layout(place, images.SUFFIXES)
     channels = images.channels([path for files in found.splits.values() for path in files.paths])
     read = {
-        name: images.read(*files, channels=channels, size=how.size, bad=how.bad, empty=how.empty)
+        name: images.read(*files, channels=channels, size=how.size, bad=how.bad, zeros=how.zeros)
         for name, files in found.splits.items()
     }
-    return _parts(place, read), {"labels": found.labels}
+    firsts = {name: files.paths[0] for name, files in found.splits.items()}
+    return _parts(read, firsts), {"labels": found.labels}
 
 
 def _sounds(place: Path, like: Dataset, how: Reading) -> Found:
     found = layout(place, wavs.SUFFIXES)
     rate_hz = wavs.first_rate([path for files in found.splits.values() for path in files.paths])
     read = {
-        name: wavs.read(*files, rate_hz=rate_hz, bad=how.bad, empty=how.empty)
+        name: wavs.read(*files, rate_hz=rate_hz, bad=how.bad, zeros=how.zeros)
         for name, files in found.splits.items()
     }
-    return _parts(place, read), {"labels": found.labels, "rate_hz": rate_hz}
+    return _parts(read), {"labels": found.labels, "rate_hz": rate_hz}
 
 
 def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
@@ -137,20 +143,31 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
                 f"{files[name]}: expected labels 0 to {classes - 1}, found {int(split.y.max())}"
             )
     facts = {"labels": [str(number) for number in range(classes)], "rate_hz": rates.pop()}
-    return _parts(place, read), facts
+    return _parts(read, files), facts
 
 
-def _parts(place: Path, read: dict[str, Split]) -> Parts:
-    shapes = {tuple(split.x.shape[1:]) for split in read.values() if _is_image(split)}
-    if len(shapes) > 1:
-        raise ValueError(f"{place}: the splits have pictures of several sizes: {sorted(shapes)}")
+def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> Parts:
+    """Splits of items of one shape; an error names the file that stands for each."""
+    shapes = {name: _shape(read[name]) for name in files or ()}
+    first, *others = shapes or [""]
+    for name in others:
+        if files and shapes[name] != shapes[first]:
+            raise ValueError(
+                f"{files[name]}: the items of {name} have the shape {shapes[name]}, where those of "
+                f"{first} have {shapes[first]}, as {files[first]}: make them alike (pictures in "
+                "folders: set data.size to have it done)"
+            )
     if "all" in read:
         return Parts(read["all"], None, None)
     return Parts(read["train"], read.get("validation"), read["test"])
 
 
-def _is_image(split: Split) -> bool:
-    return isinstance(split.x, torch.Tensor) and split.x.ndim == 4
+def _shape(split: Split) -> tuple[int, ...]:
+    """Of an item, or of one step of it: how long it is plays no role."""
+    if isinstance(split.x, EventLists):
+        return split.x.shape
+    is_picture = split.x.ndim == 4
+    return tuple(split.x.shape[1 if is_picture else 2 :])
 
 
 def _statistics(train: cache.Part, like: Dataset) -> dict[str, Any]:
@@ -174,10 +191,6 @@ def _statistics(train: cache.Part, like: Dataset) -> dict[str, Any]:
 
 
 def _described(place: Path, like: Dataset, splits: Splits, facts: Mapping[str, Any]) -> Dataset:
-    x = splits.train.x
-    inputs = (
-        () if like.modality == "audio" else x.shape if isinstance(x, EventLists) else x.shape[1:]
-    )
     return dataclasses.replace(
         like,
         name=str(place),
@@ -186,7 +199,7 @@ def _described(place: Path, like: Dataset, splits: Splits, facts: Mapping[str, A
         licence="",
         citation="",
         labels=tuple(facts["labels"]),
-        inputs=tuple(inputs),
+        inputs=_shape(splits.train),
         sizes=Sizes(len(splits.train), len(splits.validation), len(splits.test)),
         mean=tuple(facts["mean"]) if "mean" in facts else None,
         std=tuple(facts["std"]) if "std" in facts else None,

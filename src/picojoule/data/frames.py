@@ -1,6 +1,7 @@
 """Event lists as frames: counts per time bin."""
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,7 @@ from torch import Tensor
 from picojoule.data.encode import Encoder, check_count
 from picojoule.data.events import EventLists
 from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
 
 logger = logging.getLogger(__name__)
 
@@ -76,21 +78,29 @@ class Frames(Encoder):
         pooled = tuple(-(-size // self.pool) for size in shape[-2:])
         return (*shape[:-2], *pooled)
 
-    def prepare(self, split: Split) -> Split:
+    def prepare(self, split: Split, zeros: Zeros = np.zeros) -> Split:
         """The frames of every recording.
 
+        Args:
+            split: Recordings.
+            zeros: Makes the frames, as ``np.zeros`` does.
+
         Shape:
-            ``x`` ``EventLists`` of N recordings; gives ``x`` ``[N, steps, *inputs(shape)]`` uint8,
-            zero after the end, and ``lengths`` ``[N]`` in steps.
+            ``x`` ``EventLists`` of N recordings, or ``[N, T, P, H, W]`` or ``[N, T, units]`` uint8
+            with ``lengths`` in steps, which are frames already, of bins of any length; gives ``x``
+            ``[N, steps, *inputs(shape)]`` uint8, zero after the end, and ``lengths`` ``[N]`` in
+            steps.
 
         Raises:
-            ValueError: For something else than event lists.
+            ValueError: For something else.
         """
         lists = split.x
+        if isinstance(lists, Tensor) and lists.dtype == torch.uint8 and lists.ndim in (3, 5):
+            return self._pooled(split, zeros)
         if not isinstance(lists, EventLists):
-            raise ValueError(f"expected event lists, got {type(lists).__name__}")
+            raise ValueError(f"expected event lists or frames, got {type(lists).__name__}")
         frame = self.inputs(lists.shape)
-        x = np.zeros((len(lists), self.steps, *frame), np.uint8)
+        x = zeros((len(lists), self.steps, *frame), np.uint8)
         lengths = np.ones(len(lists), np.int64)
         cut = np.zeros(2, np.int64)
         for some, index, size in self._pieces(lists, lengths, cut):
@@ -151,6 +161,28 @@ class Frames(Encoder):
             cut += [(last > self.steps).sum(), len(kept) - kept.sum()]
             where = place[address[ends[0] : ends[-1]]] + bins * (cells // self.steps)
             yield some, (where + item * cells)[kept], cells * (len(ends) - 1)
+
+    def _pooled(self, split: Split, zeros: Zeros) -> Split:
+        """Frames that are counts already, cut, pooled and, if wanted, made binary."""
+        whole = split.lengths
+        if whole is None:
+            whole = torch.full((len(split),), split.x.shape[1])
+        lengths = whole.clamp(max=self.steps)
+        shape = tuple(split.x.shape[2:])
+        place, cells = self._places(shape), math.prod(self.inputs(shape))
+        x = zeros((len(split), self.steps, cells), np.uint8)
+        for row, frames, length in zip(x, split.x, lengths.tolist(), strict=True):
+            counts = np.zeros((cells, length), np.int64)
+            np.add.at(counts, place, frames[:length].reshape(length, -1).numpy().T)
+            row[:length] = np.minimum(counts.T, 1 if self.binary else _MOST)
+        if bool((whole > lengths).any()):
+            logger.warning(
+                "%d of %d recordings last longer than %d steps: %d of %d steps are cut",
+                *(int((whole > lengths).sum()), len(split), self.steps),
+                *(int((whole - lengths).sum()), int(whole.sum())),
+            )
+        x = x.reshape(len(split), self.steps, *self.inputs(shape))
+        return Split(torch.from_numpy(x), split.y, lengths)
 
     def _places(self, shape: tuple[int, ...]) -> np.ndarray:
         """The place in a frame of each address, ``[addresses]`` int64."""

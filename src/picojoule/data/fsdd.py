@@ -1,16 +1,16 @@
 """The Free Spoken Digit Dataset: one file per recording, ``{digit}_{speaker}_{take}.wav``."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from picojoule.data.bad import Bad
 from picojoule.data.record import Dataset
-from picojoule.data.split import Parts, Split, Splits
+from picojoule.data.split import Parts, Split
 from picojoule.data.wavs import read_wav
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
@@ -24,10 +24,11 @@ _VALIDATION_TAKES = range(5, 10)
 
 
 class Recording(NamedTuple):
-    """A file name, ``digit``, and ``take``, which decides the split."""
+    """A file name, what is said by whom, and ``take``, which decides the split."""
 
     file: str
     digit: int
+    speaker: str
     take: int
 
 
@@ -36,7 +37,7 @@ def recordings() -> Iterator[Recording]:
     for take in range(TAKES):
         for digit in range(10):
             for speaker in SPEAKERS:
-                yield Recording(f"{digit}_{speaker}_{take}.wav", digit, take)
+                yield Recording(f"{digit}_{speaker}_{take}.wav", digit, speaker, take)
 
 
 def find(data_dir: Path) -> Path | None:
@@ -48,18 +49,7 @@ def find(data_dir: Path) -> Path | None:
     return None
 
 
-def read_all(folder: Path) -> list[Tensor]:
-    """The samples of all recordings in the order of ``recordings()``, ``[S]`` int16 each.
-
-    Files of other names are not looked at: a later release with more speakers gives the same 3,000.
-
-    Raises:
-        ValueError: For a missing, truncated or foreign recording; the message names it.
-    """
-    return [read_wav(folder / recording.file) for recording in recordings()]
-
-
-def digest(waves: list[Tensor]) -> str:
+def digest(waves: Iterable[Tensor]) -> str:
     """The sha256 of all samples, end to end, as 16-bit little-endian numbers."""
     total = hashlib.sha256()
     for wave in waves:
@@ -67,53 +57,56 @@ def digest(waves: list[Tensor]) -> str:
     return total.hexdigest()
 
 
-def read(folder: Path, dataset: Dataset) -> Parts:
+def read_all(folder: Path, bad: Bad) -> list[tuple[Recording, Tensor]]:
+    """The recordings in their order, with the samples of each, ``[S]`` int16.
+
+    Files of other names are not looked at: a later release with more speakers gives the same 3,000.
+
+    Raises:
+        ValueError: For a missing, truncated or foreign recording that ``bad`` does not leave out;
+            the message names it.
+    """
+    items = []
+    for recording in recordings():
+        try:
+            items.append((recording, read_wav(folder / recording.file)))
+        except ValueError as error:
+            bad.met(error)
+    return items
+
+
+def read(folder: Path, dataset: Dataset, bad: Bad, hold_out: str | None = None) -> Parts:
     """The three splits as waveforms.
+
+    Args:
+        folder: Holds the recordings.
+        dataset: What they must be.
+        bad: What becomes of a recording that cannot be read.
+        hold_out: One of ``SPEAKERS``, whose recordings are the test set. The validation set is then
+            that of the other speakers; what else there is of them is trained on.
 
     Shape:
         ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
 
     Raises:
-        ValueError: For a missing, damaged or foreign recording; the message names it, or the
-            folder.
+        ValueError: For a damaged or foreign recording; the message names it, or the folder.
     """
-    waves = read_all(folder)
+    items = read_all(folder, bad)
+    waves = [wave for _, wave in items]
     dataset.files[0].check(digest(waves), sum(2 * len(wave) for wave in waves), folder)
-    items = list(zip(recordings(), waves, strict=True))
-    test = [item for item in items if item[0].take in _TEST_TAKES]
-    validation = [item for item in items if item[0].take in _VALIDATION_TAKES]
-    train = [item for item in items if item[0].take >= _VALIDATION_TAKES.stop]
-    return Parts(_split(train), _split(validation), _split(test))
-
-
-def held_out(splits: Splits, speaker: str) -> Splits:
-    """The same recordings with all of one speaker as the test set.
-
-    The validation set is that of the other speakers; what else there is of them is trained on.
-
-    Args:
-        splits: As the publisher divides them.
-        speaker: One of ``SPEAKERS``.
-    """
-    # The speakers take turns, see ``recordings``.
-    number = SPEAKERS.index(speaker)
-    parts = (splits.test, splits.validation, splits.train)
-    is_theirs = [torch.arange(len(part)) % len(SPEAKERS) == number for part in parts]
-    theirs = [part.at(mask.nonzero()[:, 0]) for part, mask in zip(parts, is_theirs, strict=True)]
-    test, validation, train = (
-        part.at((~mask).nonzero()[:, 0]) for part, mask in zip(parts, is_theirs, strict=True)
-    )
-    divided = Splits(_joined([test, train]), validation, _joined(theirs))
-    known = splits.fingerprint
-    if not known:
-        return divided
-    parts = {"train": divided.train, "validation": validation, "test": divided.test}
-    return Splits(
-        **{
-            name: replace(part, fingerprint=f"{known} {name} without {speaker}")
-            for name, part in parts.items()
-        }
-    )
+    parts = {"train": [], "validation": [], "test": []}
+    for recording, wave in items:
+        is_test = recording.take in _TEST_TAKES
+        if hold_out is not None:
+            is_test = recording.speaker == hold_out
+        is_chosen_on = recording.take in _VALIDATION_TAKES
+        part = "test" if is_test else "validation" if is_chosen_on else "train"
+        parts[part].append((recording, wave))
+    for name, part in parts.items():
+        if not part:
+            raise ValueError(f"{folder} has no recording that can be read for {name}")
+    train, validation, test = map(_split, parts.values())
+    return Parts(train, validation, test)
 
 
 def _split(items: list[tuple[Recording, Tensor]]) -> Split:
@@ -122,13 +115,3 @@ def _split(items: list[tuple[Recording, Tensor]]) -> Split:
     for row, (_, wave) in zip(x, items, strict=True):
         row[: len(wave)] = wave
     return Split(x, torch.tensor([recording.digit for recording, _ in items]), lengths)
-
-
-def _joined(parts: list[Split]) -> Split:
-    x = torch.zeros(sum(map(len, parts)), max(part.x.shape[1] for part in parts))
-    lengths = torch.cat([part.lengths for part in parts if part.lengths is not None])
-    first = 0
-    for part in parts:
-        x[first : first + len(part), : part.x.shape[1]] = part.x
-        first += len(part)
-    return Split(x, torch.cat([part.y for part in parts]), lengths)

@@ -1,10 +1,12 @@
 """The Heidelberg spiking data sets, SHD and SSC: spoken words through a model of the cochlea.
 
 A file holds, for each recording, ``spikes/times`` (seconds, 16-bit floats), ``spikes/units`` (0 to
-699) and ``labels``; and ``extra``, on the speakers, which is not looked at.
+699) and ``labels``; and ``extra``: on the speakers, which is not looked at, and ``extra/keys``, the
+word of each label.
 """
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +16,10 @@ import numpy as np
 from picojoule.data import heaps
 from picojoule.data.bad import Bad
 from picojoule.data.events import Recording, collect, each
+from picojoule.data.sets.names import SHD as SHD_LABELS
+from picojoule.data.sets.names import WORDS
 from picojoule.data.split import Parts, Split
+from picojoule.data.zeros import Zeros
 
 SHAPE = (700,)
 
@@ -23,12 +28,13 @@ _PARTS = ("spikes/times", "spikes/units", "labels")
 _DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, OverflowError)
 
 
-def read_shd(folder: Path, *, skip_bad: bool = False) -> Parts:
+def read_shd(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """The Spiking Heidelberg Digits: ten digits in English, then in German, 20 classes.
 
     Args:
         folder: Holds ``shd_train.h5`` and ``shd_test.h5``.
-        skip_bad: Leave out recordings that cannot be read, and list them.
+        bad: What becomes of a recording that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
         ValueError: For a malformed file or recording; the message names it.
@@ -39,17 +45,18 @@ def read_shd(folder: Path, *, skip_bad: bool = False) -> Parts:
         systematic evaluation of spiking neural networks, IEEE Transactions on Neural Networks and
         Learning Systems 33, 2022; https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/
     """
-    bad = Bad(skip_bad)
-    train, test = (_split(folder / f"shd_{name}.h5", 20, bad) for name in ("train", "test"))
-    return Parts(train, None, test, bad.items)
+    names = ("train", "test")
+    train, test = (_split(folder / f"shd_{name}.h5", SHD_LABELS, bad, zeros) for name in names)
+    return Parts(train, None, test)
 
 
-def read_ssc(folder: Path, *, skip_bad: bool = False) -> Parts:
+def read_ssc(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """The Spiking Speech Commands: the 35 words of Speech Commands v0.02.
 
     Args:
         folder: Holds ``ssc_train.h5``, ``ssc_valid.h5`` and ``ssc_test.h5``.
-        skip_bad: Leave out recordings that cannot be read, and list them.
+        bad: What becomes of a recording that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
         ValueError: For a malformed file or recording; the message names it.
@@ -58,10 +65,11 @@ def read_ssc(folder: Path, *, skip_bad: bool = False) -> Parts:
     Reference:
         As for ``read_shd``.
     """
-    bad = Bad(skip_bad)
     names = ("train", "valid", "test")
-    train, validation, test = (_split(folder / f"ssc_{name}.h5", 35, bad) for name in names)
-    return Parts(train, validation, test, bad.items)
+    train, validation, test = (
+        _split(folder / f"ssc_{name}.h5", WORDS, bad, zeros) for name in names
+    )
+    return Parts(train, validation, test)
 
 
 class _Stored(NamedTuple):
@@ -86,7 +94,7 @@ def _undamaged(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _split(path: Path, classes: int, bad: Bad) -> Split:
+def _split(path: Path, labels: Sequence[str], bad: Bad, zeros: Zeros) -> Split:
     import h5py  # a tenth of a second: not at import
 
     if not path.is_file():
@@ -94,8 +102,33 @@ def _split(path: Path, classes: int, bad: Bad) -> Split:
     with _undamaged(path):
         file = h5py.File(path, "r")
     with file:
+        numbers = _numbers(file, path, labels, h5py)
         stored = _stored(path, *_datasets(file, path, h5py))
-        return collect(each(stored, lambda one: [_recording(path, one, classes)], bad), SHAPE, path)
+        recordings = each(stored, lambda one: [_recording(path, one, numbers)], bad)
+        return collect(recordings, SHAPE, path, zeros)
+
+
+def _numbers(file: Any, path: Path, labels: Sequence[str], h5py: Any) -> list[int]:
+    """Our number of each of the file's classes, by their words where it has them."""
+    with _undamaged(path):
+        keys = file.get("extra/keys")
+        # Texts of varying length are not looked at: see ``heaps``.
+        if not isinstance(keys, h5py.Dataset) or keys.dtype.kind != "S" or keys.ndim != 1:
+            return list(range(len(labels)))
+        words = [_plain(key.decode("utf-8")) for key in keys[:]]
+    ours = [_plain(label) for label in labels]
+    if sorted(words) != sorted(ours):
+        strange = sorted(set(words) ^ set(ours))
+        raise ValueError(
+            f"{path}: expected extra/keys with the {len(ours)} words of this data set, found "
+            f"{len(words)}; only one of the two has {', '.join(strange[:3])}"
+        )
+    return [ours.index(word) for word in words]
+
+
+def _plain(word: str) -> str:
+    """A word without its dots, however these are written: fünf, fuenf and funf are one."""
+    return unicodedata.normalize("NFC", word).strip().replace("ü", "u").replace("ue", "u")
 
 
 def _datasets(file: Any, path: Path, h5py: Any) -> tuple[list[tuple[Any, np.dtype]], bool]:
@@ -135,7 +168,7 @@ def _stored(path: Path, datasets: list[tuple[Any, np.dtype]], plain: bool) -> It
             yield _Stored(number, *recording)
 
 
-def _recording(path: Path, one: _Stored, classes: int) -> Recording:
+def _recording(path: Path, one: _Stored, numbers: Sequence[int]) -> Recording:
     _, stored, units, label = one
     seconds = stored.astype(np.float64)
     fault = ""
@@ -147,8 +180,8 @@ def _recording(path: Path, one: _Stored, classes: int) -> Recording:
         fault = f"times {seconds.min()} s to {seconds.max()} s"
     elif units.min() < 0 or units.max() >= SHAPE[0]:
         fault = f"units {units.min()} to {units.max()}, where there are {SHAPE[0]}"
-    elif not 0 <= label < classes:
-        fault = f"label {label}, where there are {classes} classes"
+    elif not 0 <= label < len(numbers):
+        fault = f"label {label}, where there are {len(numbers)} classes"
     if fault:
         raise ValueError(f"{path}: recording {one.number} has {fault}")
-    return Recording(np.round(seconds * 1e6).astype(np.int64), units, int(label))
+    return Recording(np.round(seconds * 1e6).astype(np.int64), units, numbers[int(label)])

@@ -92,6 +92,8 @@ def _pair(
         raise ValueError(
             f"{image_path}: expected images of {list(height_width)}, found {list(images.shape[1:])}"
         )
+    if not len(images):
+        raise ValueError(f"{image_path} holds no image")
     if labels.shape != images.shape[:1]:
         raise ValueError(
             f"{label_path}: expected {len(images)} labels, one an image, found {list(labels.shape)}"

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +14,12 @@ from PIL import Image
 
 from picojoule.data.bad import Bad
 from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
-_GREY = ("1", "L")
-_COLOUR = ("RGB", "RGBA", "LA", "P", "CMYK", "YCbCr")
+_GREY = ("1", "L", "LA")
+_COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 # All that Pillow is known to raise for bytes that are no whole picture.
 _FAULTS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
@@ -35,7 +35,7 @@ def read(
     channels: int,
     size: int | None = None,
     bad: Bad,
-    empty: Any = np.empty,
+    zeros: Zeros = np.zeros,
 ) -> Split:
     """Pictures of one size.
 
@@ -46,7 +46,7 @@ def read(
         size: Each is scaled so that its shorter side has this many pixels, and the square in its
             middle is taken; None where all have one size already.
         bad: What becomes of one that cannot be read, or has another size than the first.
-        empty: Makes the array, as ``np.empty`` does.
+        zeros: Makes the array, as ``np.zeros`` does.
 
     Shape:
         ``x`` ``[N, channels, H, W]`` uint8.
@@ -60,7 +60,7 @@ def read(
         try:
             picture = decode(file, channels, size)
             if x is None:
-                x, first = empty((len(files), *picture.shape), np.uint8), file
+                x, first = zeros((len(files), *picture.shape), np.uint8), file
             if picture.shape != x.shape[1:]:
                 raise ValueError(
                     f"{file} has {_size(picture.shape)} pixels, where {first} has "

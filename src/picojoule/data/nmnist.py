@@ -7,19 +7,21 @@ import numpy as np
 from picojoule.data.bad import Bad
 from picojoule.data.events import Recording, collect, content, each
 from picojoule.data.split import Parts, Split
+from picojoule.data.zeros import Zeros
 
 SHAPE = (2, 34, 34)
 
 _EVENT_BYTES = 5
 
 
-def read(folder: Path, *, skip_bad: bool = False) -> Parts:
+def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """Both splits, each in the order of the numbers of its files, which are those of MNIST.
 
     Args:
         folder: Holds ``Train`` and ``Test``, and these a folder per digit, as in
             ``Train/7/00042.bin``.
-        skip_bad: Leave out what cannot be read, and list it.
+        bad: What becomes of a file that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
         ValueError: For a malformed file, or a folder of another name than a digit; the message
@@ -31,9 +33,8 @@ def read(folder: Path, *, skip_bad: bool = False) -> Parts:
         spiking neuromorphic datasets using saccades, Frontiers in Neuroscience 9:437, 2015;
         https://www.garrickorchard.com/datasets/n-mnist
     """
-    bad = Bad(skip_bad)
-    train, test = (_split(folder / name, bad) for name in ("Train", "Test"))
-    return Parts(train, None, test, bad.items)
+    train, test = (_split(folder / name, bad, zeros) for name in ("Train", "Test"))
+    return Parts(train, None, test)
 
 
 def parse(raw: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +63,7 @@ def parse(raw: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
     return times, ((high >> 7) * height + y) * width + x
 
 
-def _split(folder: Path, bad: Bad) -> Split:
+def _split(folder: Path, bad: Bad, zeros: Zeros) -> Split:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     foreign = sorted(
@@ -74,7 +75,7 @@ def _split(folder: Path, bad: Bad) -> Split:
         raise ValueError(f"{folder}: expected one folder for each digit, found {foreign[0]}")
     paths = [path for path in folder.glob("[0-9]/*.bin") if not path.name.startswith(".")]
     paths.sort(key=lambda path: (len(path.name), path.name, path.parent.name))
-    return collect(each(paths, _recording, bad), SHAPE, folder)
+    return collect(each(paths, _recording, bad), SHAPE, folder, zeros)
 
 
 def _recording(path: Path) -> list[Recording]:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import torch
 
-from picojoule.data import cache, fsdd
+from picojoule.data import cache
 from picojoule.data.bad import Bad
-from picojoule.data.divide import divided
+from picojoule.data.divide import check_classes, divided
 from picojoule.data.record import Dataset
 from picojoule.data.registry import dataset as named
-from picojoule.data.sources import Source, source
+from picojoule.data.sources import BY_ITEM, Source, source
 from picojoule.data.split import Split, Splits
 from picojoule.data.split import hold_out as divide
+from picojoule.data.store import stamp
+from picojoule.data.zeros import Zeros
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +51,9 @@ def load(
         or ``EventLists``.
 
     Raises:
-        ValueError: For an unknown name, and for data that are missing, damaged or truncated; the
-            message names the file and the command that fetches it.
+        ValueError: For an unknown name, for data that are missing, damaged or truncated (the
+            message names the file and the command that fetches it), and for ``skip_bad`` where many
+            items are one file.
 
     Example:
         >>> splits = load("digits")
@@ -61,34 +64,41 @@ def load(
     if hold_out is not None and hold_out not in dataset.speakers:
         who = f"it has {', '.join(dataset.speakers)}" if dataset.speakers else "it names none"
         raise ValueError(f"{dataset.name} has no speaker '{hold_out}' to hold out: {who}")
+    if skip_bad and dataset.format not in BY_ITEM:
+        raise ValueError(
+            f"{dataset.name} has many items in each file, and none to leave out: drop --skip-bad"
+        )
     if dataset.format == "bundled":
         return _digits(dataset)
     folder = _folder(dataset, data_dir)
-    found = source(folder, dataset)
+    found = source(folder, dataset, hold_out)
     if found is None:
         raise ValueError(f"no {dataset.name} in {folder}: {remedy(dataset, folder)}")
     try:
-        splits = _kept(found, dataset, skip_bad)
+        splits = _kept(found, dataset, skip_bad, hold_out)
     except (ValueError, FileNotFoundError) as error:
-        raise ValueError(f"{error}: {remedy(dataset, folder)}") from error
+        raise ValueError(f"{error}: {remedy(dataset, folder, again=True)}") from error
     sizes = tuple(map(len, (splits.train, splits.validation, splits.test)))
-    if sizes != dataset.sizes:
+    same = sizes == dataset.sizes if hold_out is None else sum(sizes) == sum(dataset.sizes)
+    if not same:
         logger.warning(
             "%s has %d + %d + %d items (training, validation, test), where %d + %d + %d were "
             "published: results do not compare",
             *(dataset.name, *sizes, *dataset.sizes),
         )
-    if dataset.format == "wav":
-        splits = splits.map(_as_float)
-    return splits if hold_out is None else fsdd.held_out(splits, hold_out)
+    return splits.map(_as_float) if dataset.format == "wav" else splits
 
 
-def remedy(dataset: Dataset, data_dir: Path | None) -> str:
-    """What to do to have a data set."""
+def remedy(dataset: Dataset, data_dir: Path | None, *, again: bool = False) -> str:
+    """What to do to have a data set, or to have it anew."""
+    folder = Path("DIR" if data_dir is None else data_dir)
     if not dataset.files:
-        folder = Path("DIR" if data_dir is None else data_dir)
         return f"get it from {dataset.page}, so that there is {folder / dataset.folder}"
-    return f"fetch it with `{command(dataset, data_dir)}`"
+    typed = command(dataset, data_dir) + (" --again" if again else "")
+    if dataset.page is not None:
+        archive = folder / dataset.files[0].path
+        return f"get {archive.name} from {dataset.page}, put it at {archive}, and type `{typed}`"
+    return f"fetch it{' again' if again else ''} with `{typed}`"
 
 
 def command(dataset: Dataset, data_dir: Path | None) -> str:
@@ -115,13 +125,20 @@ def _folder(dataset: Dataset, data_dir: str | Path | None) -> Path:
     return Path(chosen).expanduser()
 
 
-def _kept(source: Source, dataset: Dataset, skip_bad: bool) -> Splits:
-    def make(empty: cache.Empty) -> cache.Content:
-        parts = source.read(Bad(skip_bad), empty)
-        return cache.Content(divided(parts, _share(dataset)), parts.skipped)
+def _kept(source: Source, dataset: Dataset, skip_bad: bool, hold_out: str | None) -> Splits:
+    where = f"{dataset.name} in {source.folder}"
 
-    key = f"{cache.stamp(source.paths)} {skip_bad}"
-    place = f"{source.folder.resolve()} {dataset.name}"
+    def make(zeros: Zeros) -> cache.Content:
+        bad = Bad(skip_bad)
+        parts = source.read(bad, zeros)
+        found = divided(parts, _share(dataset), where)
+        # A part of a data set may lack a class, but not because of what was left out.
+        if bad.items:
+            check_classes(found["train"], dataset.labels[: parts.classes], where)
+        return cache.Content(found, bad.items)
+
+    key = f"{stamp(source.paths)} {skip_bad}"
+    place = f"{source.folder.resolve()} {dataset.name} {hold_out or ''}"
     found = cache.kept(dataset.name, place, key, make)
     note_skipped(dataset.name, found.skipped)
     return Splits(**found.splits)

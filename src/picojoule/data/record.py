@@ -18,7 +18,7 @@ class File:
 
     Args:
         path: Where it is stored, below the data folder.
-        url: Where it is fetched from.
+        url: Where it is fetched from; nothing where a user has to fetch it by hand.
         sha256: Of the file as it is fetched, or None.
         md5: Of the file as it is fetched, or None.
         content_sha256: Of the unpacked bytes (of recordings: of their 16-bit samples); None where
@@ -28,7 +28,7 @@ class File:
     """
 
     path: str
-    url: str
+    url: str = ""
     sha256: str | None = None
     md5: str | None = None
     content_sha256: str | None = None
@@ -88,6 +88,7 @@ class Dataset:
         std: Of the training images in 0..1, likewise.
         rate_hz: Samples per second; None but for audio.
         speakers: Who can be held out as a test set.
+        division: Whose splits they are, where not all are its publisher's.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Dataset:
     std: Statistic = None
     rate_hz: int | None = None
     speakers: tuple[str, ...] = ()
+    division: str = ""
 
     @property
     def classes(self) -> int:

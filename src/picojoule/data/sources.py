@@ -17,12 +17,12 @@ from picojoule.data import (
     speech,
 )
 from picojoule.data.bad import Bad
-from picojoule.data.cache import Empty
 from picojoule.data.layout import layout
 from picojoule.data.record import Dataset
 from picojoule.data.split import Parts
+from picojoule.data.zeros import Zeros
 
-Reader = Callable[[Path, Dataset, Bad, Empty], Parts]
+Reader = Callable[[Path, Dataset, Bad, Zeros], Parts]
 
 
 class Source(NamedTuple):
@@ -36,29 +36,29 @@ class Source(NamedTuple):
 
     folder: Path
     paths: list[Path]
-    read: Callable[[Bad, Empty], Parts]
+    read: Callable[[Bad, Zeros], Parts]
 
 
-def source(folder: Path, dataset: Dataset) -> Source | None:
+def source(folder: Path, dataset: Dataset, hold_out: str | None = None) -> Source | None:
     """Where it is in a data folder; None where it is not."""
     if dataset.format == "idx":
         paths = [path for file in dataset.files if (path := idx.find(folder, file)) is not None]
         if len(paths) < len(dataset.files):
             return None
-        return Source(folder, paths, lambda bad, empty: idx.read(paths, dataset))
+        return Source(folder, paths, lambda _, __: idx.read(paths, dataset))
     if dataset.format == "wav":
         root = fsdd.find(folder)
         if root is None:
             return None
         files = [root / recording.file for recording in fsdd.recordings()]
-        return Source(root, files, lambda bad, empty: fsdd.read(root, dataset))
+        return Source(root, files, lambda bad, _: fsdd.read(root, dataset, bad, hold_out))
     places = (folder / dataset.folder, folder)
     place = next((place for place in places if (place / dataset.marker).exists()), None)
     if place is None:
         return None
     reader = READERS[dataset.format]
     return Source(
-        place, _files(place, dataset), lambda bad, empty: reader(place, dataset, bad, empty)
+        place, _files(place, dataset), lambda bad, zeros: reader(place, dataset, bad, zeros)
     )
 
 
@@ -78,27 +78,27 @@ def everything(root: Path) -> list[Path]:
     )
 
 
-def _imagenet(root: Path, dataset: Dataset, bad: Bad, empty: Empty) -> Parts:
+def _imagenet(root: Path, dataset: Dataset, bad: Bad, zeros: Zeros) -> Parts:
     # The labels of the publisher's test set are not public.
     found = layout(root, images.SUFFIXES, {"train": ("train",), "test": ("val",)})
     if len(found.labels) > dataset.classes:
         raise ValueError(f"{root} has {len(found.labels)} classes, not {dataset.classes}")
     train, test = (
-        images.read(*found.splits[name], channels=3, size=dataset.inputs[1], bad=bad, empty=empty)
+        images.read(*found.splits[name], channels=3, size=dataset.inputs[1], bad=bad, zeros=zeros)
         for name in ("train", "test")
     )
-    return Parts(train, None, test, bad.items)
+    return Parts(train, None, test, len(found.labels))
 
 
 def _events(read: Callable[..., Parts]) -> Reader:
-    return lambda root, _, bad, __: read(root, skip_bad=bad.skip)
+    return lambda root, _, bad, zeros: read(root, bad=bad, zeros=zeros)
 
 
 READERS: Mapping[str, Reader] = {
     "cifar": lambda root, dataset, _, __: cifar.read(root, classes=dataset.classes),
     "imagenet": _imagenet,
-    "speech-commands": lambda root, dataset, bad, empty: speech.read(
-        root, dataset.labels, bad=bad, empty=empty
+    "speech-commands": lambda root, dataset, bad, zeros: speech.read(
+        root, dataset.labels, bad=bad, zeros=zeros
     ),
     "shd": _events(hdf5.read_shd),
     "ssc": _events(hdf5.read_ssc),
@@ -106,3 +106,6 @@ READERS: Mapping[str, Reader] = {
     "dvs-gesture": _events(dvs_gesture.read),
     "cifar10-dvs": _events(cifar10_dvs.read),
 }
+
+# Formats whose files hold one item each, or tell where an item ends: a bad one can be left out.
+BY_ITEM = {"wav", *READERS} - {"cifar"}

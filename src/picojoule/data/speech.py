@@ -4,7 +4,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ import torch
 from picojoule.data import wavs
 from picojoule.data.bad import Bad
 from picojoule.data.split import Parts, Split
+from picojoule.data.zeros import Zeros
 
 RATE_HZ = 16_000
 NOISE = "_background_noise_"
@@ -22,7 +22,7 @@ _SHARE = 0.1
 _SPAN = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 
 
-def read(folder: Path, labels: Sequence[str], *, bad: Bad, empty: Any = np.empty) -> Parts:
+def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """The recordings, divided by the publisher's lists.
 
     Where ``labels`` has ``unknown`` and ``silence``, each split has as many of either as a tenth of
@@ -35,7 +35,7 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, empty: Any = np.empty
         folder: Holds a folder for each word, and the two lists.
         labels: Words, and perhaps ``unknown`` and ``silence``.
         bad: What becomes of a recording that cannot be read.
-        empty: Makes the arrays, as ``np.empty`` does.
+        zeros: Makes the arrays, as ``np.zeros`` does.
 
     Shape:
         ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
@@ -46,7 +46,7 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, empty: Any = np.empty
     """
     words = [label for label in labels if label not in ("unknown", "silence")]
     divided = _divided(folder, words)
-    noise = _noise(folder) if "silence" in labels else []
+    noise = _noise(folder, bad) if "silence" in labels else []
     splits = {}
     for name, names in divided.items():
         chosen = [(word, file) for word, file in names if word in words]
@@ -59,20 +59,23 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, empty: Any = np.empty
             [labels.index(word if word in words else "unknown") for word, _ in chosen],
             rate_hz=RATE_HZ,
             bad=bad,
-            empty=empty,
+            zeros=zeros,
         )
         if noise:
             count = math.ceil(_SHARE * sum(word in words for word, _ in chosen))
             silences = _silences(noise, _SPAN[name], count)
-            split = _with(split, silences, labels.index("silence"), empty)
+            split = _with(split, silences, labels.index("silence"), zeros)
         splits[name] = split
-    return Parts(splits["train"], splits["validation"], splits["test"], bad.items)
+    return Parts(splits["train"], splits["validation"], splits["test"])
 
 
 def _divided(folder: Path, words: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """The word and the file name of each recording of each split, in order."""
     listed = {name: _list(folder / file) for name, file in _LISTS.items()}
-    for word in words:
+    both = listed["validation"] & listed["test"]
+    if both:
+        raise ValueError(f"{folder}: {'/'.join(min(both))} is in the list to validate and to test")
+    for word in sorted({*words, *(word for names in listed.values() for word, _ in names)}):
         if not (folder / word).is_dir():
             raise ValueError(f"there is no folder {folder / word}")
     every = {
@@ -100,11 +103,16 @@ def _list(path: Path) -> set[tuple[str, str]]:
     return pairs  # pyright: ignore[reportReturnType]
 
 
-def _noise(folder: Path) -> list[np.ndarray]:
-    files = sorted((folder / NOISE).glob("*.wav"))
-    if not files:
+def _noise(folder: Path, bad: Bad) -> list[np.ndarray]:
+    found = []
+    for file in sorted((folder / NOISE).glob("*.wav")):
+        try:
+            found.append(wavs.read_wav(file, RATE_HZ).numpy())
+        except ValueError as error:
+            bad.met(error)
+    if not found:
         raise ValueError(f"{folder / NOISE} has no recording of noise to take silence from")
-    return [wavs.read_wav(file, RATE_HZ).numpy() for file in files]
+    return found
 
 
 def _silences(noise: Sequence[np.ndarray], span: tuple[float, float], count: int) -> np.ndarray:
@@ -120,9 +128,9 @@ def _silences(noise: Sequence[np.ndarray], span: tuple[float, float], count: int
     return out
 
 
-def _with(split: Split, silences: np.ndarray, label: int, empty: Any) -> Split:
+def _with(split: Split, silences: np.ndarray, label: int, zeros: Zeros) -> Split:
     width = max(RATE_HZ, split.x.shape[1])
-    x = torch.from_numpy(empty((len(split) + len(silences), width), np.int16)).zero_()
+    x = torch.from_numpy(zeros((len(split) + len(silences), width), np.int16))
     x[: len(split), : split.x.shape[1]] = split.x
     x[len(split) :, :RATE_HZ] = torch.from_numpy(silences)
     y = torch.cat([split.y, torch.full((len(silences),), label)])

@@ -79,13 +79,13 @@ class Parts:
         train: To train on; everything, where ``test`` is None.
         validation: None where its publisher has none: it is then held out of ``train``.
         test: None where the items are not divided at all.
-        skipped: What was left out of it, a line each.
+        classes: How many there are, where these are fewer than its publisher has.
     """
 
     train: Split
     validation: Split | None
     test: Split | None
-    skipped: list[str] = field(default_factory=list)
+    classes: int | None = None
 
 
 def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:

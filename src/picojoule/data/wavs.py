@@ -3,7 +3,6 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -12,8 +11,10 @@ from torch import Tensor
 
 from picojoule.data.bad import Bad
 from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
 
 SUFFIXES = (".wav",)
+_UNKNOWN = (b"\x00" * 4, b"\xff" * 4)
 
 
 def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
@@ -54,7 +55,7 @@ def read(
     *,
     rate_hz: int,
     bad: Bad,
-    empty: Any = np.empty,
+    zeros: Zeros = np.zeros,
 ) -> Split:
     """Sounds of one rate.
 
@@ -63,7 +64,7 @@ def read(
         labels: The class of each.
         rate_hz: Samples per second that each must have.
         bad: What becomes of one that cannot be read.
-        empty: Makes the array, as ``np.empty`` does.
+        zeros: Makes the array, as ``np.zeros`` does.
 
     Shape:
         ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
@@ -83,8 +84,7 @@ def read(
     if not good:
         raise ValueError(f"there is no sound that can be read among {len(files)}")
     # Read twice: all at once need not fit into memory.
-    x = empty((len(good), max(lengths)), np.int16)
-    x[:] = 0
+    x = zeros((len(good), max(lengths)), np.int16)
     for row, (file, _), length in zip(x, good, lengths, strict=True):
         row[:length] = read_wav(file, rate_hz).numpy()
     y = torch.tensor([label for _, label in good], dtype=torch.int64)
@@ -98,6 +98,7 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
         raise ValueError(f"there is no recording {path}") from error
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    raw = _sized(raw)
     announced = int.from_bytes(raw[4:8], "little") + 8
     if raw[:4] == b"RIFF" and len(raw) < announced:
         raise ValueError(f"{path} is truncated: it has {len(raw)} of {announced} bytes")
@@ -117,6 +118,26 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
             raise ValueError(f"{path} has samples that are not finite (NaN or infinite)")
         samples = np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype(np.int16)
     return torch.from_numpy(samples), found
+
+
+def _sized(raw: bytes) -> bytes:
+    """The same file with its own size in it, where a program that wrote to a pipe knew none.
+
+    The sizes of such a file, and of the sound that comes last in it, are 0 or 2^32 - 1.
+    """
+    if raw[:4] != b"RIFF" or raw[4:8] not in _UNKNOWN:
+        return raw
+    sized = bytearray(raw)
+    sized[4:8] = (len(raw) - 8).to_bytes(4, "little")
+    place = 12
+    while place + 8 <= len(raw):
+        size = raw[place + 4 : place + 8]
+        if raw[place : place + 4] == b"data" and size in _UNKNOWN:
+            sized[place + 4 : place + 8] = (len(raw) - place - 8).to_bytes(4, "little")
+            break
+        # Chunks begin at even places.
+        place += 8 + (int.from_bytes(size, "little") + 1) // 2 * 2
+    return bytes(sized)
 
 
 def _check(path: Path, sound: soundfile.SoundFile, rate_hz: int | None) -> None:

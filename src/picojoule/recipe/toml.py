@@ -28,6 +28,12 @@ def dumps(tables: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def text(value: str) -> str:
+    """A text as TOML has it."""
+    # A JSON string is a TOML string, but for one control character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _lines(table: Mapping[str, Any]) -> str:
     return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in table.items())
 
@@ -42,8 +48,7 @@ def _value(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, str):
-        # A JSON string is a TOML string, but for one control character.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return text(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, Mapping):

@@ -2,6 +2,7 @@
 
 from picojoule.data.record import Dataset, File, Sizes
 from picojoule.data.sets.names import CIFAR10 as CIFAR10_NAMES
+from picojoule.data.sets.names import HELD_OUT
 
 _CIFAR_CITATION = (
     "A. Krizhevsky, Learning multiple layers of features from tiny images, University of Toronto, "
@@ -31,6 +32,7 @@ CIFAR10 = Dataset(
     sizes=Sizes(train=45_000, validation=5_000, test=10_000),
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2470, 0.2435, 0.2616),
+    division=HELD_OUT,
 )
 
 CIFAR100 = Dataset(
@@ -65,6 +67,7 @@ CIFAR100 = Dataset(
     sizes=Sizes(train=45_000, validation=5_000, test=10_000),
     mean=(0.5071, 0.4865, 0.4409),
     std=(0.2673, 0.2564, 0.2762),
+    division=HELD_OUT,
 )
 
 IMAGENET = Dataset(
@@ -86,4 +89,5 @@ IMAGENET = Dataset(
     sizes=Sizes(train=1_231_167, validation=50_000, test=50_000),
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
+    division="test is its publisher's validation set, whose labels are public; " + HELD_OUT,
 )

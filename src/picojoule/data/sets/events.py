@@ -1,7 +1,8 @@
 """What event cameras and artificial ears have recorded."""
 
 from picojoule.data.record import Dataset, File, Sizes
-from picojoule.data.sets.names import CIFAR10, DIGITS, WORDS
+from picojoule.data.sets.names import CIFAR10, DIGITS, HELD_OUT, WORDS
+from picojoule.data.sets.names import SHD as SHD_LABELS
 
 _HEIDELBERG = (
     "B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg spiking data sets for the "
@@ -33,12 +34,10 @@ SHD = Dataset(
     marker="shd_test.h5",
     licence="CC BY 4.0",
     citation=_HEIDELBERG,
-    labels=(
-        *DIGITS,
-        *("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"),
-    ),
+    labels=SHD_LABELS,
     inputs=(700,),
     sizes=Sizes(train=7_340, validation=816, test=2_264),
+    division=HELD_OUT,
 )
 
 SSC = Dataset(
@@ -91,6 +90,7 @@ NMNIST = Dataset(
     labels=DIGITS,
     inputs=(2, 34, 34),
     sizes=Sizes(train=55_000, validation=5_000, test=10_000),
+    division=HELD_OUT,
 )
 
 DVS_GESTURE = Dataset(
@@ -98,10 +98,17 @@ DVS_GESTURE = Dataset(
     description="1,464 gestures of hands and arms seen by an event camera, 128 x 128 pixels",
     modality="events",
     format="dvs-gesture",
+    files=(
+        # The md5 sum as SpikingJelly has it.
+        File(
+            path="DvsGesture.tar.gz",
+            md5="8a5c71fb11e24e5ca5b11866ca6c00a1",
+            gives="trials_to_train.txt",
+        ),
+    ),
     folder="DvsGesture",
     marker="trials_to_train.txt",
-    page="https://research.ibm.com/interactive/dvsgesture/ (terms have to be accepted): unpack "
-    "DvsGesture.tar.gz",
+    page="https://research.ibm.com/interactive/dvsgesture/ (terms have to be accepted)",
     licence="CC BY 4.0",
     citation="A. Amir et al., A low power, fully event-based gesture recognition system, CVPR, "
     "2017, doi 10.1109/CVPR.2017.781",
@@ -120,6 +127,22 @@ DVS_GESTURE = Dataset(
     ),
     inputs=(2, 128, 128),
     sizes=Sizes(train=1_058, validation=118, test=288),
+    division=HELD_OUT,
+)
+
+# Of https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671, with the md5 sums that
+# SpikingJelly has.
+_BY_CLASS = (
+    ("airplane", 7712788, "0afd5c4bf9ae06af762a77b180354fdd"),
+    ("automobile", 7712791, "8438dfeba3bc970c94962d995b1b9bdd"),
+    ("bird", 7712794, "a9c207c91c55b9dc2002dc21c684d785"),
+    ("cat", 7712812, "52c63c677c2b15fa5146a8daf4d56687"),
+    ("deer", 7712815, "b6bf21f6c04d21ba4e23fc3e36c8a4a3"),
+    ("dog", 7712818, "f379ebdf6703d16e0a690782e62639c3"),
+    ("frog", 7712842, "cad6ed91214b1c7388a5f6ee56d08803"),
+    ("horse", 7712851, "e7cbbf77bec584ffbf913f00e682782a"),
+    ("ship", 7712836, "41c7bd7d6b251be82557c6cce9a7d5c9"),
+    ("truck", 7712839, "89f3922fd147d9aeff89e76a2b0b70a7"),
 )
 
 CIFAR10_DVS = Dataset(
@@ -127,14 +150,23 @@ CIFAR10_DVS = Dataset(
     description="10,000 pictures of CIFAR-10 on a screen seen by an event camera, 128 x 128 pixels",
     modality="events",
     format="cifar10-dvs",
+    files=tuple(
+        File(
+            path=f"cifar10-dvs-{name}.zip",
+            url=f"https://ndownloader.figshare.com/files/{number}",
+            md5=md5,
+            gives=name,
+        )
+        for name, number, md5 in _BY_CLASS
+    ),
     folder="CIFAR10DVS",
-    marker="airplane",
-    page="https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671 (a zip file for each "
-    "class): unpack all ten",
+    marker="truck",
     licence="CC BY 4.0",
     citation="H. Li, H. Liu, X. Ji, G. Li and L. Shi, CIFAR10-DVS: an event-stream dataset for "
     "object classification, Frontiers in Neuroscience 11, 2017, doi 10.3389/fnins.2017.00309",
     labels=CIFAR10,
     inputs=(2, 128, 128),
     sizes=Sizes(train=8_100, validation=900, test=1_000),
+    division="our own, for its publisher has none: test is numbers 900 to 999 of each class, "
+    "validation a tenth of the others",
 )

@@ -2,6 +2,7 @@
 
 from picojoule.data.record import Dataset, File, Sizes
 from picojoule.data.sets.names import DIGITS as DIGIT_NAMES
+from picojoule.data.sets.names import HELD_OUT
 
 
 def _idx_files(
@@ -33,6 +34,7 @@ DIGITS = Dataset(
     sizes=Sizes(train=1_237, validation=200, test=360),
     mean=0.3058,
     std=0.3765,
+    division="our own, by class: its publisher has none",
 )
 
 MNIST = Dataset(
@@ -78,6 +80,7 @@ MNIST = Dataset(
     sizes=Sizes(train=55_000, validation=5_000, test=10_000),
     mean=0.1307,
     std=0.3081,
+    division=HELD_OUT,
 )
 
 FASHION_MNIST = Dataset(
@@ -133,4 +136,5 @@ FASHION_MNIST = Dataset(
     sizes=Sizes(train=55_000, validation=5_000, test=10_000),
     mean=0.2860,
     std=0.3530,
+    division=HELD_OUT,
 )

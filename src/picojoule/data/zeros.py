@@ -1,0 +1,42 @@
+"""Arrays of zeros, in memory or in files."""
+
+import errno
+import math
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# As ``np.zeros`` does: shape and type to an array.
+Zeros = Callable[[tuple[int, ...], Any], np.ndarray]
+
+
+def in_files(folder: Path) -> Zeros:
+    """Makes arrays that need not fit into memory.
+
+    Each is mapped from a file in the folder that has no name: it goes when nobody holds the array
+    any more, whatever becomes of the process. What was never written takes no space.
+
+    Raises:
+        OSError: Where there is too little space. (Without this, writing to the array would end the
+            process.)
+    """
+
+    def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        if not math.prod(shape):
+            return np.zeros(shape, dtype)
+        size, free = np.dtype(dtype).itemsize * math.prod(shape), shutil.disk_usage(folder).free
+        if size > free:
+            raise OSError(
+                errno.ENOSPC,
+                f"{size:,} bytes are needed, and {free:,} are free: set PICOJOULE_CACHE to a "
+                "folder with more",
+                str(folder),
+            )
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return np.memmap(file, dtype, "w+", shape=shape)
+
+    return zeros
