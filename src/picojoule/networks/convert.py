@@ -225,7 +225,8 @@ def _charge(layer: nn.Module, amount: float) -> None:
     """Adds to the bias of a layer."""
     assert isinstance(layer, _WEIGHTED)
     bias: Tensor | None = layer.bias
-    layer.bias = nn.Parameter((layer.weight.new_zeros(len(layer.weight)) if bias is None else bias) + amount)
+    before = layer.weight.new_zeros(len(layer.weight)) if bias is None else bias
+    layer.bias = nn.Parameter(before + amount)
 
 
 def _errors(
