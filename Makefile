@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/pj train
 
 test: .venv/installed-test .venv/installed-peers
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .
