@@ -397,3 +397,13 @@ def test_weights_lie_as_the_recipe_says():
     assert not any(laid("train.layout=channels_first"))
     with pytest.raises(ValueError, match=r"train\.layout"):
         load_recipe("digits", ["train.layout=channels_lost"])
+
+
+def test_a_run_with_channels_last_is_saved_and_loaded(tmp_path):
+    network = ["network.name=cnn7", "network.steps=0", "network.width=6", "train.epochs=1"]
+    recipe = tiny(*network, "train.layout=channels_last")
+    folder = finish(start(recipe, out=tmp_path / "last", machine=CPU))
+    loaded = pj.load(folder.path)
+    assert loaded.net.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    again = loaded.measure([pj.load_chip("45nm")])
+    assert again.accuracy.test == folder.report.accuracy.test

@@ -177,7 +177,9 @@ def _outcome(
 
 def _write(folder: Folder, net: nn.Module, report: Report) -> None:
     """Weights first: a run with a report is whole."""
-    weights = {name: tensor.cpu().clone() for name, tensor in net.state_dict().items()}
+    plain = torch.contiguous_format  # the only one that the file has; a network may be channels last
+    state = net.state_dict()
+    weights = {name: one.cpu().clone(memory_format=plain) for name, one in state.items()}
     folder.write("weights.safetensors", safetensors.torch.save(weights))
     folder.write("report.json", report.to_json().encode())
 
