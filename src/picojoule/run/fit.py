@@ -177,7 +177,7 @@ def _outcome(
 
 def _write(folder: Folder, net: nn.Module, report: Report) -> None:
     """Weights first: a run with a report is whole."""
-    plain = torch.contiguous_format  # the only one that the file has; a network may be channels last
+    plain = torch.contiguous_format  # the only layout of the file; a network may have another
     state = net.state_dict()
     weights = {name: one.cpu().clone(memory_format=plain) for name, one in state.items()}
     folder.write("weights.safetensors", safetensors.torch.save(weights))
