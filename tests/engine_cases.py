@@ -3,7 +3,25 @@
 import torch
 
 from all_neurons import SIZE
-from picojoule.neurons import detach, scan
+from picojoule.neurons import Neuron, NeuronCost, detach, scan
+
+
+class Apply(Neuron):
+    """One function of the current and of the last current."""
+
+    output = "analog"
+    cost = NeuronCost(adds=1)
+    dt = 1e-3
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def init_state(self, current):
+        return (torch.full_like(current, 0.5),)
+
+    def step(self, current, state):
+        return self.function(current, state[0]), (current,)
 
 
 def leaves(state):

@@ -3,28 +3,11 @@
 import pytest
 import torch
 
+from engine_cases import Apply
 from picojoule.kernels import cc
-from picojoule.neurons import Neuron, NeuronCost, scan
+from picojoule.neurons import scan
 
 pytestmark = pytest.mark.skipif(cc.tier() == "off", reason="no kernels run here")
-
-
-class Apply(Neuron):
-    """One function of the current and of the last current."""
-
-    output = "analog"
-    cost = NeuronCost(adds=1)
-    dt = 1e-3
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def init_state(self, current):
-        return (torch.full_like(current, 0.5),)
-
-    def step(self, current, state):
-        return self.function(current, state[0]), (current,)
 
 
 EXACT = {

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from all_neurons import NEURONS, SIZE
-from engine_cases import assert_same, currents, made
+from engine_cases import Apply, assert_same, currents, made
 from picojoule.kernels import module
 from picojoule.kernels.source_triton import triton_source
-from picojoule.neurons import LIF, AdLIF, Neuron, NeuronCost, Recurrent, detach, plan, scan
+from picojoule.neurons import LIF, AdLIF, Recurrent, detach, plan, scan
 
 triton = pytest.importorskip("triton")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -25,24 +25,6 @@ every = pytest.mark.parametrize("case", NEURONS, ids=lambda case: case.name)
 def _by_triton(monkeypatch):
     """Loops over tensors on the CPU are Triton's too."""
     monkeypatch.setattr(plan, "tier", lambda device: "triton")
-
-
-class Apply(Neuron):
-    """One function of the current and of the last current."""
-
-    output = "analog"
-    cost = NeuronCost(adds=1)
-    dt = 1e-3
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def init_state(self, current):
-        return (torch.full_like(current, 0.5),)
-
-    def step(self, current, state):
-        return self.function(current, state[0]), (current,)
 
 
 COMMON = {
