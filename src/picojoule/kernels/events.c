@@ -17,7 +17,7 @@ enum { WIDTH = 32, WIDE = 8 };
 #else
 enum { WIDTH = 16, WIDE = 8 };
 #endif
-enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 256, SMALL = 1 << 16 };
+enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 512, GROUP = 16, SMALL = 1 << 16 };
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
 
 /* The places of a row's events; their values too, unless all are 1. */
@@ -154,45 +154,65 @@ void events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, 
     }
 }
 
-/* Columns start..stop of the sum over rows r of x[r, k] grads[r], added to out[k]. */
-static void outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, int64_t n,
-                  REAL *out, int64_t start, int64_t stop, int32_t *scratch) {
-    int32_t *index = scratch, *order = index + BLOCK * cols + 16, *ends = order + BLOCK * cols;
-    for (int64_t first = 0; first < rows; first += BLOCK) {
-        /* The events of a block of rows, sorted by column: each meets a row of grads in cache. */
-        int64_t block = first + BLOCK < rows ? BLOCK : rows - first, begin[BLOCK + 1];
-        const REAL *values = x + first * cols;
-        int step = 0, weighted;
-        begin[0] = 0;
-        memset(ends, 0, (cols + 1) * sizeof(int32_t));
-        for (int64_t r = 0; r < block; r++) {
-            int64_t events = compact(values + r * cols, cols, index + begin[r], &weighted);
-            for (int64_t e = 0; e < events; e++) ends[index[begin[r] + e] + 1]++;
-            begin[r + 1] = begin[r] + events;
-            step |= weighted;
-        }
-        for (int64_t c = 0; c < cols; c++) ends[c + 1] += ends[c];
-        for (int64_t r = 0; r < block; r++)
-            for (int64_t e = begin[r]; e < begin[r + 1]; e++) order[ends[index[e]]++] = r;
-        for (int64_t c = 0; c < cols; c++) {
-            int64_t from = c ? ends[c - 1] : 0;
-            if (ends[c] > from)
-                add_rows(order + from, ends[c] - from, values + c, step ? cols : 0,
-                         grads + first * n, n, out + c * n, out + c * n, start, stop);
-        }
+/* The events of some rows, at most BLOCK, sorted by column. */
+typedef struct {
+    int32_t *rows, *ends; /* the row of each event; where each column's events end */
+    int weighted;
+} Sorted;
+
+static Sorted sorted(const REAL *x, int64_t rows, int64_t cols) {
+    int64_t begin[BLOCK + 1];
+    int32_t *index = malloc((rows * cols + 16) * sizeof(int32_t));
+    int32_t *ends = calloc(cols + 1, sizeof(int32_t));
+    int weighted, any = 0;
+    begin[0] = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t events = compact(x + r * cols, cols, index + begin[r], &weighted);
+        for (int64_t e = 0; e < events; e++) ends[index[begin[r] + e] + 1]++;
+        begin[r + 1] = begin[r] + events;
+        any |= weighted;
     }
+    for (int64_t c = 0; c < cols; c++) ends[c + 1] += ends[c];
+    int32_t *order = malloc((begin[rows] + 1) * sizeof(int32_t));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t e = begin[r]; e < begin[r + 1]; e++) order[ends[index[e]]++] = r;
+    free(index);
+    return (Sorted){order, ends, any};
 }
 
-/* out[k] = sum over rows r of x[r, k] grads[r], for x [rows, cols] and grads [rows, n]. */
+/* out[k] = sum over rows r of x[r, k] grads[r], for x [rows, cols] and grads [rows, n]. Threads
+   sort blocks of rows, then each takes some columns of out: every event meets a row of grads that
+   the cache holds. */
 void events_outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, int64_t n, REAL *out,
                   int threads) {
     int64_t part = ((n + threads - 1) / threads + LANES - 1) / LANES * LANES;
     part = part ? part : LANES; /* where there is nothing to do */
     memset(out, 0, cols * n * sizeof(REAL));
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int64_t start = 0; start < n; start += part) {
-        int32_t *scratch = malloc((2 * BLOCK * cols + cols + 64) * sizeof(int32_t));
-        outer(x, rows, cols, grads, n, out, start, start + part < n ? start + part : n, scratch);
-        free(scratch);
+    Sorted block[GROUP];
+#pragma omp parallel num_threads(threads)
+    for (int64_t first = 0; first < rows; first += GROUP * BLOCK) {
+        int64_t left = rows - first, blocks = (left + BLOCK - 1) / BLOCK;
+        blocks = blocks < GROUP ? blocks : GROUP;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t some = left - b * BLOCK < BLOCK ? left - b * BLOCK : BLOCK;
+            block[b] = sorted(x + (first + b * BLOCK) * cols, some, cols);
+        }
+#pragma omp for schedule(static, 1)
+        for (int64_t start = 0; start < n; start += part)
+            for (int64_t b = 0; b < blocks; b++)
+                for (int64_t c = 0; c < cols; c++) {
+                    int64_t from = c ? block[b].ends[c - 1] : 0, row = first + b * BLOCK;
+                    int64_t events = block[b].ends[c] - from;
+                    if (events)
+                        add_rows(block[b].rows + from, events, x + row * cols + c,
+                                 block[b].weighted ? cols : 0, grads + row * n, n, out + c * n,
+                                 out + c * n, start, start + part < n ? start + part : n);
+                }
+#pragma omp for schedule(static)
+        for (int64_t b = 0; b < blocks; b++) {
+            free(block[b].rows);
+            free(block[b].ends);
+        }
     }
 }

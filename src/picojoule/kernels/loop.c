@@ -118,9 +118,9 @@ static inline void past_caches(real *goal, const real *from, int64_t size) {
     int64_t i = 0;
 #if defined(__AVX__)
     enum { LANES = 32 / sizeof(real) };
-    if ((uintptr_t)goal % 32 == 0)
-        for (; i + LANES <= size; i += LANES)
-            _mm256_stream_si256((void *)(goal + i), _mm256_loadu_si256((const void *)(from + i)));
+    for (; i < size && (uintptr_t)(goal + i) % 32; i++) goal[i] = from[i];
+    for (; i + LANES <= size; i += LANES)
+        _mm256_stream_si256((void *)(goal + i), _mm256_loadu_si256((const void *)(from + i)));
 #endif
     for (; i < size; i++) goal[i] = from[i];
 }

@@ -183,7 +183,8 @@ class Loops:
         sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
         for one in (*ends, *[None] * (4 - len(ends))):
             sizes += layout.strides(one_of(one))
-        sizes.append(elements * layout.steps * self.dtype.itemsize >= FAR)
+        row = max(_row(one) for one in map(one_of, ends) if one is not None)  # a mixture's is wider
+        sizes.append(layout.steps * layout.rows * row * self.dtype.itemsize >= FAR)
         return self._prepare(name, sizes, given)
 
 

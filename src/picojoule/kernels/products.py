@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 
+from picojoule.kernels.dense import dense
 from picojoule.kernels.events import product, weight_gradient
 from picojoule.kernels.paths import chosen, suits
 
@@ -25,9 +26,11 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad, (spikes, weight_t) = grads[0], ctx.saved_tensors
         needed = ctx.needs_input_grad
-        to_spikes = grad @ weight_t.t() if needed[0] else None
-        to_weight = None
-        if needed[1] and torch.is_grad_enabled():  # for the gradient of a gradient
+        to_spikes = to_weight = None
+        again = torch.is_grad_enabled()  # for the gradient of a gradient
+        if needed[0]:
+            to_spikes = grad @ weight_t.t() if again else dense(grad, weight_t)
+        if needed[1] and again:
             to_weight = spikes.t() @ grad
         elif needed[1]:
             to_weight = weight_gradient(spikes, grad, path=ctx.path).t()

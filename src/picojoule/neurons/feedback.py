@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
+from picojoule.kernels.dense import repeated_dense
 from picojoule.kernels.events import repeated, weight_gradient
 from picojoule.kernels.launch import Each
 from picojoule.kernels.pool import lent
@@ -64,7 +65,7 @@ class _Feedback(torch.autograd.Function):
         received = lent(currents.shape, currents)
         fired = lent(currents.shape, currents)
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
-        kept = [one.new_empty(-(-steps // _KEPT), *one.shape) for one in held]
+        kept = [lent((-(-steps // _KEPT), *one.shape), one) for one in held]
         runs = []
         for part in how.parts:
             loops, own = part.plan.loops, held[part.states]
@@ -101,16 +102,20 @@ class _Feedback(torch.autograd.Function):
                 goal.copy_(one)
         backs = [_Back(part, learned, received, arriving, wanted) for part in how.parts]
         rows, given = wanted.unbind(0), () if gradient is None else gradient.unbind(0)
+        multiply = repeated_dense(weight, len(arriving), len(rows))
+        if given:
+            arriving.add_(given[-1])
         for start in range((len(received) - 1) // _KEPT * _KEPT, -1, -_KEPT):
             now = slice(start, min(start + _KEPT, len(received)))
             before = [one[start // _KEPT] for one in kept]
             runs = [back.steps(now, before, held) for back in backs]
             for t in range(now.stop - 1, start - 1, -1):
-                if given:
-                    arriving.add_(given[t])
                 for run in runs:
                     run(t - start)
-                torch.mm(rows[t], weight, out=arriving)
+                if given and t:
+                    torch.add(multiply(rows[t]), given[t - 1], out=arriving)
+                else:
+                    arriving.copy_(multiply(rows[t]))
         of_tensors = [one for back in backs for one in back.of_tensors(asked)]
         of_weight = None
         if ctx.needs_input_grad[2]:  # of all steps at once
@@ -146,6 +151,8 @@ class _Back:
         self._received, self._wanted = part.of(received), part.of(wanted)
         self._arriving = part.of(arriving).unsqueeze(0)
         self._sums = self._loops.sums(self._received[:1], self._arriving, self._wanted[:1])
+        each = (_KEPT, *self._received.shape[1:])
+        self._states = [lent(each, received) for _ in range(part.states.stop - part.states.start)]
 
     def steps(self, now: slice, before: Sequence[Tensor], held: Sequence[Tensor]) -> Any:
         """What runs one of the steps ``now``, given all states before the first of them.
@@ -156,23 +163,21 @@ class _Back:
             held: Gradients of the layer's states, changed by each step.
         """
         here = self._received[now].unsqueeze(1)
-        states = self._again(here, before[self._part.states])
+        self._again(here, before[self._part.states])
         ends = (Each(here), self._arriving, Each(self._wanted[now].unsqueeze(1)))
-        given, own = [Each(one) for one in states], held[self._part.states]
+        given, own = [Each(one) for one in self._states], held[self._part.states]
         return self._loops.backward(ends, (self._taken, self._bound), given, own, own, self._sums)
 
-    def _again(self, here: Tensor, first: Sequence[Tensor]) -> list[Tensor]:
-        """The states [_KEPT, B, n] before each step, from those before the first."""
-        states = [one.new_empty(_KEPT, *one.shape) for one in first]
-        for room, one in zip(states, first, strict=True):
+    def _again(self, here: Tensor, first: Sequence[Tensor]) -> None:
+        """Runs the steps once more, for the states before each, from those before the first."""
+        for room, one in zip(self._states, first, strict=True):
             room[0] = one
         unused = here.new_empty(here.shape[1:])
-        after = [Each(one[1:]) for one in states]
-        given = [Each(one) for one in states]
+        after = [Each(one[1:]) for one in self._states]
+        given = [Each(one) for one in self._states]
         step = self._loops.forward(Each(here), unused, self._taken, given, after)
         for t in range(len(here) - 1):
             step(t)
-        return states
 
     def of_tensors(self, asked: Sequence[bool]) -> list[Tensor | None]:
         """Gradients of the part's parameters and buffers, after all steps.

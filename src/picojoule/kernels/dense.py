@@ -1,0 +1,57 @@
+"""Dense products of float32 on a CPU by oneDNN, where torch has it.
+
+``torch.mm`` goes by MKL there, which on some processors does not use all that they have.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_WORTH = 1 << 17  # weights from which on a call of oneDNN, and packing them for it, pays
+_STEPS = 8  # products that pay for packing
+_LONG = 1 << 12  # rows from which on a call pays whatever the weights
+
+
+def repeated_dense(weight: Tensor, rows: int, products: int) -> Callable[[Tensor], Tensor]:
+    """What gives x weight, [rows, N], for one x [rows, K] after the other, without a graph.
+
+    Args:
+        weight: [K, N].
+        rows: Of each x.
+        products: How many are to come.
+    """
+    worth = weight.numel() >= _WORTH and rows > 1 and products >= _STEPS
+    if not worth or not _suits(weight):
+        return lambda x: torch.mm(x, weight)
+    turned = weight.detach().t().contiguous()
+    packed = torch.ops.mkldnn._reorder_linear_weight(turned, rows)
+    return lambda x: _linear(x, packed)
+
+
+def dense(x: Tensor, weight: Tensor) -> Tensor:
+    """``x @ weight.t()`` for x [R, K] and a weight [N, K], without a graph."""
+    long = len(x) >= _LONG and weight.numel() and _suits(x, weight)
+    return _linear(x.contiguous(), weight.contiguous()) if long else x @ weight.t()
+
+
+def _linear(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+
+
+def _suits(*tensors: Tensor) -> bool:
+    plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in tensors)
+    return plain and torch.backends.mkldnn.enabled and _there()  # pyright: ignore
+
+
+@cache
+def _there() -> bool:
+    """Whether this torch has these functions, which are no part of what it promises to keep."""
+    x: Any = torch.eye(2)
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(x, 2)
+        return torch.equal(_linear(x, packed), x)
+    except (AttributeError, RuntimeError):
+        return False

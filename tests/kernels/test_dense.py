@@ -1,0 +1,81 @@
+"""Dense products by oneDNN against those of torch."""
+
+import pytest
+import torch
+
+from picojoule.kernels import dense as module
+from picojoule.kernels.dense import dense, repeated_dense
+from picojoule.neurons import LIF, Recurrent
+
+pytestmark = pytest.mark.skipif(not module._there(), reason="this torch has no oneDNN of its own")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The shapes that went by oneDNN."""
+    seen, real = [], module._linear
+    monkeypatch.setattr(
+        module, "_linear", lambda x, weight: seen.append(tuple(x.shape)) or real(x, weight)
+    )
+    return seen
+
+
+class TestRepeatedDense:
+    @pytest.mark.parametrize(("rows", "inputs", "outputs"), [(3, 512, 300), (130, 383, 401)])
+    def test_is_the_product(self, calls, rows, inputs, outputs):
+        weight = torch.randn(inputs, outputs)
+        multiply = repeated_dense(weight, rows, 100)
+        for x in torch.randn(3, rows, inputs):
+            exact = (x.double() @ weight.double()).float()
+            torch.testing.assert_close(multiply(x), exact, rtol=1e-5, atol=1e-4)
+        assert calls == [(rows, inputs)] * 3
+
+    @pytest.mark.parametrize(
+        ("weight", "rows", "products"),
+        [
+            (torch.randn(400, 400, dtype=torch.float64), 4, 100),
+            (torch.randn(20, 30), 4, 100),
+            (torch.randn(400, 400), 1, 100),
+            (torch.randn(400, 400), 4, 2),
+        ],
+        ids=["double", "small", "one row", "few products"],
+    )
+    def test_is_that_of_torch_where_nothing_is_gained(self, calls, weight, rows, products):
+        x = torch.randn(rows, len(weight), dtype=weight.dtype)
+        assert torch.equal(repeated_dense(weight, rows, products)(x), x @ weight)
+        assert not calls
+
+    @pytest.mark.filterwarnings("ignore:TF32")
+    def test_is_left_out_where_torch_is_told_to(self, calls):
+        with torch.backends.mkldnn.flags(enabled=False):
+            repeated_dense(torch.randn(400, 400), 4, 100)(torch.randn(4, 400))
+        assert not calls
+
+    def test_gives_recurrent_layers_the_same_gradient(self, calls):
+        torch.manual_seed(0)
+        layer, x = Recurrent(LIF(), 400), torch.randn(12, 3, 400).requires_grad_()
+        up = torch.randn(12, 3, 400)
+        found = []
+        for engine in ("eager", "fused"):
+            layer.engine = engine
+            out, _ = layer(x)
+            found.append((out, *torch.autograd.grad(out, [x, layer.weight], up)))
+        assert len(calls) == 12
+        for eager, fused in zip(*found, strict=True):
+            torch.testing.assert_close(fused, eager, rtol=1e-4, atol=1e-5)
+
+
+class TestDense:
+    @pytest.mark.parametrize("expanded", [False, True])
+    def test_is_the_product(self, calls, expanded):
+        x, weight = torch.randn(5000, 7), torch.randn(7, 33).t()
+        x = x[:1].expand(5000, 7) if expanded else x
+        exact = (x.double() @ weight.t().double()).float()
+        torch.testing.assert_close(dense(x, weight), exact, rtol=1e-5, atol=1e-5)
+        assert calls == [(5000, 7)]
+
+    @pytest.mark.parametrize("shape", [(6, 4), (5000, 0)])
+    def test_is_that_of_torch_where_nothing_is_gained(self, calls, shape):
+        x, weight = torch.randn(shape), torch.randn(3, shape[1])
+        assert torch.equal(dense(x, weight), x @ weight.t())
+        assert not calls
