@@ -58,6 +58,15 @@ class TestAgainstDense:
             assert by_events.last == "events"
 
 
+@pytest.mark.parametrize("shape", [(1, 70_000, 3), (3, 40_000, 5), (9000, 9, 40)], ids=str)
+def test_gradient_of_few_rows_and_of_many(tier, shape):
+    """Fewer rows than threads, and more than are sorted at once."""
+    spikes, _, _ = make(shape, 0.05, binary=False)
+    grads = torch.randn(shape[0], shape[2], dtype=torch.float64)
+    out = weight_gradient(spikes, grads, path="events")
+    torch.testing.assert_close(out, grads.t() @ spikes, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("shape", EMPTY, ids=str)
 def test_nothing_is_no_error(tier, shape):
     spikes, weight_t, bias = make(shape, 0.5)

@@ -24,59 +24,80 @@ def _count(x: Any, step: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(order: Any, start: int, stop: int, x: Any, rows: Any, out: Any) -> None:
-    """Adds x[k] rows[k] for k = order[start..stop], four at a time: out is read less often."""
-    e = start
-    while e + 4 <= stop:
-        a, b, c, d = order[e], order[e + 1], order[e + 2], order[e + 3]
-        first, second, third, fourth = rows[a], rows[b], rows[c], rows[d]
-        for n in range(out.shape[0]):
-            pair = x[a] * first[n] + x[b] * second[n]
-            out[n] += pair + (x[c] * third[n] + x[d] * fourth[n])
+def _add(places: Any, values: Any, rows: Any, out: Any, start: int, stop: int) -> None:
+    """Adds values[e] rows[places[e]] for each event e to columns start..stop of out.
+
+    Four at a time, so that out is read less often. Cut here, where slices are known to be dense.
+    """
+    goal, e = out[start:stop], 0
+    while e + 4 <= len(places):
+        first, second = rows[places[e], start:stop], rows[places[e + 1], start:stop]
+        third, fourth = rows[places[e + 2], start:stop], rows[places[e + 3], start:stop]
+        a, b, c, d = values[e], values[e + 1], values[e + 2], values[e + 3]
+        for n in range(len(goal)):
+            goal[n] += (a * first[n] + b * second[n]) + (c * third[n] + d * fourth[n])
         e += 4
-    for k in order[e:stop]:
-        row = rows[k]
-        for n in range(out.shape[0]):
-            out[n] += x[k] * row[n]
+    while e < len(places):
+        row, a = rows[places[e], start:stop], values[e]
+        for n in range(len(goal)):
+            goal[n] += a * row[n]
+        e += 1
 
 
 @numba.njit(cache=True, nogil=True)
-def _row(x: Any, weight: Any, out: Any) -> None:
-    order = np.empty(x.shape[0], np.int32)
+def _compact(x: Any, places: Any) -> int:
+    """Writes where the events of a row are; gives how many there are."""
     events = 0
-    for k in range(x.shape[0]):
-        order[events] = k
+    for k in range(len(x)):
+        places[events] = k
         events += x[k] != 0
-    _add(order, 0, events, x, weight, out)
+    return events
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(x: Any, weight: Any, out: Any) -> None:
-    for r in range(x.shape[0]):
-        _row(x[r], weight, out[r])
+def _rows(x: Any, weight: Any, out: Any, first: int, last: int) -> None:
+    places = np.empty(x.shape[1] + 1, np.int32)
+    for r in range(first, last):
+        there = places[: _compact(x[r], places)]
+        _add(there, x[r][there], weight, out[r], 0, weight.shape[1])
 
 
 @numba.njit(cache=True, nogil=True)
-def _outer(x: Any, grads: Any, out: Any, start: int, stop: int) -> None:
-    order = np.empty(_BLOCK * x.shape[1], np.int32)
-    for first in range(0, x.shape[0], _BLOCK):
-        # The events of a block of rows, sorted by column: each meets a row of grads in cache.
-        values = x[first : first + _BLOCK]
-        ends = np.zeros(x.shape[1] + 1, np.int32)
-        for r in range(values.shape[0]):
-            for k in range(values.shape[1]):
-                ends[k + 1] += values[r, k] != 0
-        ends = np.cumsum(ends)
+def _sorted(x: Any, first: int, last: int) -> Any:
+    """The events of some rows, block after block, each by column: a row of gradients is in cache.
+
+    Their rows, their values, and where those of each block [blocks, K + 1] and column start.
+    """
+    events = _count(x[first:last], 1)
+    rows, values = np.empty(events, np.int32), np.empty(events, x.dtype)
+    starts = np.zeros((-(-(last - first) // _BLOCK), x.shape[1] + 1), np.int64)
+    index, begin = np.empty(_BLOCK * x.shape[1] + 1, np.int32), np.zeros(_BLOCK + 1, np.int64)
+    for b in range(len(starts)):
+        top = first + b * _BLOCK
+        block = min(_BLOCK, last - top)
+        for r in range(block):
+            begin[r + 1] = begin[r] + _compact(x[top + r], index[begin[r] :])
+        ends = starts[b]
+        ends[0] = starts[b - 1, -1] if b else 0
+        for k in index[: begin[block]]:
+            ends[k + 1] += 1
+        ends[:] = np.cumsum(ends)
         place = ends.copy()
-        for r in range(values.shape[0]):
-            for k in range(values.shape[1]):
-                if values[r, k] != 0:
-                    order[place[k]] = r
-                    place[k] += 1
-        part = grads[first : first + _BLOCK, start:stop]
-        for k in range(values.shape[1]):
-            if ends[k + 1] > ends[k]:
-                _add(order, ends[k], ends[k + 1], values[:, k], part, out[k, start:stop])
+        for r in range(block):
+            for k in index[begin[r] : begin[r + 1]]:
+                rows[place[k]], values[place[k]] = top + r, x[top + r, k]
+                place[k] += 1
+    return rows, values, starts
+
+
+@numba.njit(cache=True, nogil=True)
+def _outer(events: Any, grads: Any, out: Any, start: int, stop: int) -> None:
+    rows, values, starts = events
+    for block in starts:
+        for k in range(len(block) - 1):
+            a, b = block[k], block[k + 1]
+            if b > a:
+                _add(rows[a:b], values[a:b], grads, out[k], start, stop)
 
 
 def count(x: Tensor, step: int) -> int:
@@ -89,7 +110,7 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     if count(x, 1) > limit:
         return None
     out = _start(x.new_empty(1, weight_t.shape[1]), base)
-    _row(_array(x)[0], _array(weight_t), _array(out)[0])
+    _rows(_array(x), _array(weight_t), _array(out), 0, 1)
     return out
 
 
@@ -97,7 +118,7 @@ def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -
     """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
     out = _start(x.new_empty(len(x), weight_t.shape[1]) if out is None else out, base)
     values, weights, results = _array(x), _array(weight_t), _array(out)
-    _share(len(x), x.numel(), lambda a, b: _rows(values[a:b], weights, results[a:b]))
+    _share(len(x), x.numel(), lambda a, b: _rows(values, weights, results, a, b))
     return out
 
 
@@ -105,7 +126,17 @@ def outer(x: Tensor, grads: Tensor) -> Tensor:
     """The sum over rows of x [R, K] times grads [R, N], as [K, N]."""
     out = x.new_zeros(x.shape[1], grads.shape[1])
     values, given, results = _array(x), _array(grads), _array(out)
-    _share(grads.shape[1], x.numel(), lambda a, b: _outer(values, given, results, a, b))
+    found: dict[tuple[int, int], Any] = {}
+
+    def sort(start: int, stop: int) -> None:
+        found[start, stop] = _sorted(values, start, stop)
+
+    def add(start: int, stop: int) -> None:
+        for _, events in sorted(found.items(), key=lambda one: one[0]):
+            _outer(events, given, results, start, stop)
+
+    _share(len(x), x.numel(), sort)
+    _share(grads.shape[1], x.numel(), add)
     return out
 
 

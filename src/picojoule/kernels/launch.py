@@ -67,11 +67,15 @@ def of_numba(source: str) -> Prepare:
         tensors = [one_of(one) for one in given]
         nothing = next(one for one in tensors if one is not None).new_empty(0)
         arrays = [_flat(nothing if one is None else one) for one in tensors]
-        moves = [(k, one.tensor) for k, one in enumerate(given) if isinstance(one, Each)]
+        moves = [
+            (k, _flat(one.tensor), one.tensor.stride(0), len(arrays[k]))
+            for k, one in enumerate(given)
+            if isinstance(one, Each)
+        ]
 
         def call(step: int) -> None:
-            for k, tensor in moves:
-                arrays[k] = _flat(tensor[step])
+            for k, all_steps, stride, span in moves:
+                arrays[k] = all_steps[step * stride : step * stride + span]
             calls = [(*bounds[w : w + 2], w, numbers, *arrays) for w in range(threads)]
             waiting = [workers(threads - 1).submit(function, *args) for args in calls[1:]]
             function(*calls[0])

@@ -17,7 +17,8 @@ _CACHE_BYTES = 1 << 19  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
 FAR = 1 << 26  # bytes of an output from which on it is written past the caches
 _WARPS = 128  # elements of a block, each with a thread of its own, where Triton runs
-_LIGHT = 1 << 16  # elements times steps below which one thread is quicker
+# Elements times steps below which one thread is quicker: waking numba's takes longer.
+_LIGHT = {"c": 1 << 16, "numba": 1 << 17, "triton": 0}
 _TIERS = {
     "c": (c_source, of_c),
     "numba": (numba_source, of_numba),
@@ -178,7 +179,7 @@ class Loops:
         elements = layout.rows * layout.width
         if not elements:
             return _nothing
-        light = elements * layout.steps < _LIGHT
+        light = elements * layout.steps < _LIGHT[self._tier]
         threads = 1 if light else min(torch.get_num_threads(), layout.chunks)
         sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
         for one in (*ends, *[None] * (4 - len(ends))):

@@ -40,7 +40,7 @@ LIMITS = {
         "narrow": 0.0,
         "cached": 0.12,
         "large": 0.02,
-        "gradient": 0.03,
+        "gradient": 0.1,
     },
     "off": {
         "small row": 0.0,
