@@ -37,8 +37,27 @@ def test_every_recipe_of_ours_is_valid_and_comes_back_from_its_own_text(name, tm
     assert any(p.requires_grad for p in build_network(narrow).parameters())
 
 
-def test_recipes_of_every_kind_are_there():
-    assert {"digits", "fsdd", "fashion-mnist"} <= set(recipe_names())
+PAIRS = {
+    "fashion-mnist": ["cnn7", "vgg11", "resnet18-sew"],
+    "cifar10": ["cnn7", "vgg11", "vgg16", "vgg16-multilevel", "resnet19"],
+    "cifar100": ["cnn7", "vgg11", "vgg16", "vgg16-multilevel", "resnet18-sew"],
+    "cifar10-dvs": ["lnm", "resnet18-sparse"],
+}
+BLOCKS = [f"resnet18-{kind}" for kind in ("spiking", "sew", "ms", "sparse", "lnm")]
+
+
+def test_recipes_of_every_network_and_data_set_are_there():
+    """Of the papers, in two sizes."""
+    names = [f"{data}-{network}" for data, networks in PAIRS.items() for network in networks]
+    names += [f"cifar10-{block}" for block in BLOCKS]
+    names += ["mnist", "nmnist", "cifar10-dvs", "dvs-gesture", "shd", "ssc", "speech-commands"]
+    names.append("speech-commands-12")
+    both = {*names, *(f"{name}-cpu" for name in names)}
+    assert both | {"digits", "fsdd", "fashion-mnist"} <= set(recipe_names())
+    for name in names:
+        small, full = load_recipe(f"{name}-cpu"), load_recipe(name)
+        assert (small.machine, full.machine) == ("cpu", "gpu")
+        assert small.data.name == full.data.name
 
 
 def test_settings_change_fields_and_nothing_else():

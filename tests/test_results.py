@@ -1,13 +1,17 @@
 """The committed results are whole, and say of every recipe what the recipe promises."""
 
 import json
+import statistics
 from pathlib import Path
 
 import pytest
 
+from picojoule.recipe import load_recipe, recipe_names
 from picojoule.report import Report
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "main_job"
+FOLDER = Path(__file__).parents[1] / "docs" / "results"
+RESULTS = FOLDER / "main_job"
+SEEDS = {1: "one seed", 3: "three seeds"}
 
 
 @pytest.mark.parametrize("recipe", ["digits", "fashion-mnist", "fsdd"])
@@ -27,3 +31,27 @@ def test_what_is_said_of_a_budget_follows_from_its_numbers(file):
     assert budget["met"] == (chip["total_pj"] <= budget["limit_pj"])
     assert budget["ratio"] == pytest.approx(budget["test_pj"] / budget["limit_pj"])
     assert budget["limit_pj"] == pytest.approx(0.5 * budget["unconstrained_pj"])
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in recipe_names() if load_recipe(name).measured], ids=str
+)
+def test_what_a_recipe_says_was_measured_lies_there(name):
+    files = sorted((FOLDER / "networks").glob(f"{name}-[0-9].json"))
+    found = [Report.from_json(file.read_text(encoding="utf-8")) for file in files]
+    for report in found:
+        assert report.recipe.sha256 == load_recipe(name, [f"seed={report.seed}"]).sha256
+    tests = [report.accuracy.test for report in found]
+    mean, low, high = statistics.mean(tests), min(tests), max(tests)
+    said = f"{mean:.3f}" if len(tests) == 1 else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    assert load_recipe(name).measured.startswith(f"{said}, {SEEDS[len(tests)]}, ")
+
+
+def test_the_table_of_networks_is_that_of_the_records():
+    table = (FOLDER / "networks.md").read_text(encoding="utf-8")
+    for name in filter(lambda name: load_recipe(name).measured, recipe_names()):
+        files = (FOLDER / "networks").glob(f"{name}-[0-9].json")
+        tests = [json.loads(file.read_text(encoding="utf-8"))["accuracy"]["test"] for file in files]
+        (row,) = (line for line in table.splitlines() if line.startswith(f"| {name} |"))
+        assert row.split("|")[2].strip() == str(len(tests))
+        assert row.split("|")[4].split()[0] == f"{statistics.mean(tests):.4f}"

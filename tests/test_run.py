@@ -387,6 +387,12 @@ def test_a_network_that_makes_its_own_steps_takes_no_chunks():
         build_network(made)
 
 
+def test_chunks_that_a_norm_forbids_are_refused_before_anything_runs():
+    made = load_recipe("cifar10-cnn7", ["train.chunk=2", "network.steps=0", "network.width=4"])
+    with pytest.raises(ValueError, match=r"train\.chunk: layer '.*', a BatchNorm2d, looks at all"):
+        build_network(made)
+
+
 def test_weights_lie_as_the_recipe_says():
     def laid(layout: str) -> list[bool]:
         net = build_network(load_recipe("cifar10-cnn7", ["network.width=4", layout]))

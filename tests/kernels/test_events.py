@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from event_cases import make, there
+from event_cases import make
 from picojoule.kernels import cc, paths
 from picojoule.kernels.events import RowProduct, product, repeated, weight_gradient
 from picojoule.kernels.paths import LIMITS, density, limit_for, path_for
@@ -172,11 +172,9 @@ class TestRepeats:
             first = call()
             assert all(torch.equal(call(), first) for _ in range(5))
 
-    @pytest.mark.skipif(not there("c"), reason="no compiler")
-    def test_whatever_the_number_of_threads(self, monkeypatch):
-        monkeypatch.setenv("PICOJOULE_KERNELS", "c")
-        spikes, weight_t, _ = make((300, 200, 130), 0.1, dtype=torch.float32, binary=False)
-        grads = torch.randn(300, 130)
+    def test_whatever_the_number_of_threads(self, tier):
+        spikes, weight_t, _ = make((1300, 200, 130), 0.1, dtype=torch.float32, binary=False)
+        grads = torch.randn(1300, 130)
         before, results = torch.get_num_threads(), []
         try:
             for threads in (1, 2, 3):

@@ -144,7 +144,7 @@ def test_a_meter_without_traffic_counts_the_same(x):
 def test_batch_norm_over_all_steps_is_refused_in_training(x):
     net = Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), LIF(8)).double()
     net.chunk = 5
-    with pytest.raises(ValueError, match="'1' is a batch norm over all steps"):
+    with pytest.raises(ValueError, match="'1', a BatchNorm1d, looks at all steps"):
         net(x)
     net.eval()
     chunked, _ = net(x)
@@ -152,7 +152,75 @@ def test_batch_norm_over_all_steps_is_refused_in_training(x):
     assert torch.equal(net(x)[0], chunked)
 
 
-@pytest.mark.parametrize("chunk", [0, -3])
+@pytest.mark.parametrize(
+    ("norm", "training"),
+    [
+        (nn.BatchNorm1d(8, track_running_stats=False), False),
+        (nn.BatchNorm1d(8), True),
+        (nn.InstanceNorm1d(8, track_running_stats=True), True),
+    ],
+    ids=["of the batch at hand", "batch", "that keeps what it saw"],
+)
+def test_norms_that_look_across_steps_are_refused(norm, training, x):
+    net = Sequential(nn.Linear(5, 8), norm, LIF(8)).double().train(training)
+    net.chunk = 5
+    with pytest.raises(ValueError, match="looks at all steps together"):
+        net(x)
+    with pytest.raises(ValueError, match="looks at all steps together"):
+        net.check_chunk()
+
+
+def test_norms_of_each_item_alone_are_not(x):
+    net = Sequential(nn.Linear(5, 8), nn.LayerNorm(8), nn.BatchNorm1d(8).eval(), LIF(8)).double()
+    whole, _ = net(x)
+    net.chunk = 5
+    torch.testing.assert_close(net(x)[0], whole)
+
+
+class Around(nn.Module):
+    """A network of the user's around one that is cut, which is not told the lengths."""
+
+    def __init__(self, cut):
+        super().__init__()
+        self.cut = cut
+
+    def forward(self, x, lengths):
+        out, _ = self.cut(x)
+        return out[lengths - 1, torch.arange(x.shape[1])]
+
+
+def test_the_lengths_of_a_network_around_it_count(x):
+    counted, lengths = [], torch.tensor([3, 23, 15])
+    for chunk in (None, 5):
+        net = Around(network())
+        net.cut.chunk = chunk
+        with Meter(net, inputs="events") as meter:
+            net(x, lengths)
+        counted.append({layer: dict(counts.items()) for layer, counts in meter.counts.items()})
+    torch.testing.assert_close(*counted)
+
+
+class Foreign(nn.Module):
+    """Has a method of that name, which is its own affair."""
+
+    def chunk(self, x):
+        return x
+
+    def forward(self, x):
+        return x * 1
+
+
+def test_chunks_of_others_are_their_own_affair(x):
+    counted = []
+    for between in (Foreign(), nn.Identity()):
+        net = Sequential(nn.Linear(5, 8), LIF(8), between, nn.Linear(8, 4), LI())
+        with Meter(net.double(), inputs="events") as meter:
+            net(x)
+        counted.append(dict(meter.dense()["3"].items()))
+    assert counted[0] == counted[1]
+
+
+@pytest.mark.parametrize("chunk", [0, -3, 2.5, "7"])
 def test_no_steps_are_refused(chunk, x):
     net = network()
     net.chunk = chunk

@@ -54,6 +54,29 @@ def test_it_is_the_six_lines(task):
     assert budget.multiplier > 0
 
 
+@pytest.mark.parametrize(
+    ("penalty", "looks"),
+    [
+        (lambda: pj.FixedPrice(weight=1.0, reference_pj=450.0), False),
+        (lambda: pj.EnergyBudget(450.0), False),
+        (lambda: pj.SynapticPenalty(1e-2), True),
+    ],
+    ids=["price", "budget", "synaptic"],
+)
+def test_a_penalty_is_given_the_traffic_that_it_looks_at(task, monkeypatch, penalty, looks):
+    charge, given = penalty(), []
+    real = charge.forward
+    monkeypatch.setattr(
+        charge,
+        "forward",
+        lambda energy, traffic=None: given.append(traffic) or real(energy, traffic),
+    )
+    list(task.train(task.setup(), task.loader(), epochs=1, penalty=charge))
+    assert charge.looks_at_traffic == looks
+    assert given
+    assert all(bool(traffic) == looks for traffic in given)
+
+
 def test_a_budget_is_met_and_the_choice_loaded(task):
     loader, validation = task.loader(shuffle=True), task.loader(64)
     *_, free = task.train(task.setup(), loader, epochs=20, validation=validation)

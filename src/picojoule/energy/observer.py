@@ -55,6 +55,7 @@ class Observer:
         self._depth = 0
         self._quiet: Any = None
         self._whole: list[tuple[Tensor | None, float | Tensor, int]] = []  # around chunks of steps
+        self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
 
     @property
     def layer(self) -> str | None:
@@ -86,6 +87,9 @@ class Observer:
                     raise ValueError(unknown("input", name, named))
         steps = first.shape[0] if self.timed else None
         lengths = named.pop("lengths", None) if self.timed else None
+        within = None
+        if steps and lengths:
+            within = torch.arange(steps, device=lengths[0].device)[:, None] < lengths[0]
         for name, values in named.items():
             kind = declared if isinstance(declared, str) else declared.get(name, "analog")
             for value in values:
@@ -94,22 +98,21 @@ class Observer:
                 if spikes or self.ledger.lineage.is_new(value):
                     self.ledger.lineage.declare(value, Kind(kind, steps=steps, given=True))
         self.ledger.batch = first.shape[1] if steps else None
-        self._time(steps or 1, lengths)
+        self._time(steps or 1, within)
 
-    def _time(self, steps: int, lengths: list[Tensor] | None) -> None:
-        """Learns how many steps run now, and which of them lie within the sequences."""
-        self.ledger.within, self.ledger.valid, self.ledger.steps = None, 1.0, steps
-        if lengths and self.timed:
-            at = torch.arange(steps, device=lengths[0].device)[:, None]
-            self.ledger.within = at < lengths[0]
-            self.ledger.valid = self.ledger.within.double().mean()
+    def _time(self, steps: int, within: Tensor | None) -> None:
+        """Learns how many steps run now, and which of them [steps, B] lie within the sequences."""
+        ledger = self.ledger
+        ledger.within, ledger.steps = within, steps
+        ledger.valid = 1.0 if within is None else within.double().mean()
 
     def _start_chunk(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Some of the steps of a network that calls itself for them."""
-        ledger, named = self.ledger, arguments(net, args, kwargs)
+        ledger, at = self.ledger, self._at.get(net, 0)
         self._whole.append((ledger.within, ledger.valid, ledger.steps))
-        first = tensors(named.values())[0]
-        self._time(len(first), tensors([named.get("lengths")]))
+        first = tensors(arguments(net, args, kwargs).values())[0]
+        stop = self._at[net] = at + len(first)
+        self._time(len(first), None if ledger.within is None else ledger.within[at:stop])
         self._last_for(first)
 
     def _end_chunk(self, net: nn.Module, results: list[Tensor]) -> None:
@@ -130,9 +133,12 @@ class Observer:
         if in_backward():
             return
         self.calls.refuse_reentrant()
-        if module in self._stack and getattr(module, "chunk", None):
-            with Unseen():
-                self._start_chunk(module, args, kwargs)
+        if _by_chunks(module):
+            if module in self._stack:
+                with Unseen():
+                    self._start_chunk(module, args, kwargs)
+            else:
+                self._at[module] = 0
         self._stack.append(module)
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
@@ -154,7 +160,7 @@ class Observer:
             return  # run again for its gradient, or an error before it was entered
         self._stack.pop()
         results = tensors([result])
-        if getattr(module, "chunk", None):
+        if _by_chunks(module):
             self._end_chunk(module, results)
         if self._depth == 1 and module in self._neurons:
             self._listen()
@@ -260,6 +266,11 @@ class Observer:
         kind = replace(kind, steps=len(call.values))
         lag = steps - len(call.values)
         self.ledger.record(layer, call, kind, events=events, valid=valid, lag=lag)
+
+
+def _by_chunks(module: nn.Module) -> bool:
+    """Whether it calls itself for some of its steps after the others."""
+    return getattr(module, "by_chunks", None) is True
 
 
 class _Watch(TorchFunctionMode):

@@ -18,6 +18,7 @@ enum { WIDTH = 32, WIDE = 8 };
 enum { WIDTH = 16, WIDE = 8 };
 #endif
 enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 512, GROUP = 16, SMALL = 1 << 16 };
+enum { NO_MEMORY = -2 };
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
 
 /* The places of a row's events; their values too, unless all are 1. */
@@ -107,11 +108,13 @@ int64_t events_count(const REAL *x, int64_t rows, int64_t cols, int64_t step, in
 }
 
 /* One row, or nothing and -1 where it has more than limit events. By one thread: waking another
-   takes longer than most such rows, and on a busy machine far longer. */
+   takes longer than most such rows, and on a busy machine far longer. This and what follows give
+   NO_MEMORY where there is too little. */
 int64_t events_row(const REAL *x, int64_t cols, const REAL *weight, int64_t n, const REAL *base,
                    REAL *out, int64_t limit) {
     int weighted;
     int32_t *index = malloc((cols + 16) * sizeof(int32_t));
+    if (!index) return NO_MEMORY;
     int64_t events = compact(x, cols, index, &weighted);
     if (events > limit)
         events = -1;
@@ -122,8 +125,8 @@ int64_t events_row(const REAL *x, int64_t cols, const REAL *weight, int64_t n, c
 }
 
 /* out[r] = base[r * base_stride] + x[r] weight, for rows x[r] of cols values. */
-void events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, int64_t n,
-                 const REAL *base, int64_t base_stride, REAL *out, int threads) {
+int64_t events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, int64_t n,
+                    const REAL *base, int64_t base_stride, REAL *out, int threads) {
     /* Rows are taken together as long as a strip of the weights stays in the cache. */
     int64_t strip = n, together = 4;
     if (rows >= 8 && cols * n * (int64_t)sizeof(REAL) > CACHE) {
@@ -132,13 +135,16 @@ void events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, 
         together = (rows + threads - 1) / threads;
         together = together < 64 ? together : 64;
     }
-#pragma omp parallel num_threads(threads) if (rows * cols > 4096)
+    int64_t state = 0;
+#pragma omp parallel num_threads(threads) if (rows * cols > 4096) reduction(min : state)
     {
         int64_t events[64];
         int weighted[64];
         int32_t *index = malloc((together * cols + 16) * sizeof(int32_t));
+        state = index ? 0 : NO_MEMORY;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t first = 0; first < rows; first += together) {
+            if (!index) continue;
             int64_t group = first + together < rows ? together : rows - first, start[64], used = 0;
             for (int64_t g = 0; g < group; g++, used += events[g - 1]) {
                 start[g] = used;
@@ -152,6 +158,7 @@ void events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, 
         }
         free(index);
     }
+    return state;
 }
 
 /* The events of some rows, at most BLOCK, sorted by column. */
@@ -160,22 +167,25 @@ typedef struct {
     int weighted;
 } Sorted;
 
+/* Where memory is too little, no rows. */
 static Sorted sorted(const REAL *x, int64_t rows, int64_t cols) {
     int64_t begin[BLOCK + 1];
-    int32_t *index = malloc((rows * cols + 16) * sizeof(int32_t));
+    int32_t *index = malloc((rows * cols + 16) * sizeof(int32_t)), *order = 0;
     int32_t *ends = calloc(cols + 1, sizeof(int32_t));
     int weighted, any = 0;
     begin[0] = 0;
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; index && ends && r < rows; r++) {
         int64_t events = compact(x + r * cols, cols, index + begin[r], &weighted);
         for (int64_t e = 0; e < events; e++) ends[index[begin[r] + e] + 1]++;
         begin[r + 1] = begin[r] + events;
         any |= weighted;
     }
-    for (int64_t c = 0; c < cols; c++) ends[c + 1] += ends[c];
-    int32_t *order = malloc((begin[rows] + 1) * sizeof(int32_t));
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t e = begin[r]; e < begin[r + 1]; e++) order[ends[index[e]]++] = r;
+    if (index && ends) order = malloc((begin[rows] + 1) * sizeof(int32_t));
+    if (order) {
+        for (int64_t c = 0; c < cols; c++) ends[c + 1] += ends[c];
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t e = begin[r]; e < begin[r + 1]; e++) order[ends[index[e]]++] = r;
+    }
     free(index);
     return (Sorted){order, ends, any};
 }
@@ -183,13 +193,13 @@ static Sorted sorted(const REAL *x, int64_t rows, int64_t cols) {
 /* out[k] = sum over rows r of x[r, k] grads[r], for x [rows, cols] and grads [rows, n]. Threads
    sort blocks of rows, then each takes some columns of out: every event meets a row of grads that
    the cache holds. */
-void events_outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, int64_t n, REAL *out,
-                  int threads) {
-    int64_t part = ((n + threads - 1) / threads + LANES - 1) / LANES * LANES;
+int64_t events_outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, int64_t n,
+                     REAL *out, int threads) {
+    int64_t part = ((n + threads - 1) / threads + LANES - 1) / LANES * LANES, state = 0;
     part = part ? part : LANES; /* where there is nothing to do */
     memset(out, 0, cols * n * sizeof(REAL));
     Sorted block[GROUP];
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) reduction(min : state)
     for (int64_t first = 0; first < rows; first += GROUP * BLOCK) {
         int64_t left = rows - first, blocks = (left + BLOCK - 1) / BLOCK;
         blocks = blocks < GROUP ? blocks : GROUP;
@@ -197,11 +207,12 @@ void events_outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, 
         for (int64_t b = 0; b < blocks; b++) {
             int64_t some = left - b * BLOCK < BLOCK ? left - b * BLOCK : BLOCK;
             block[b] = sorted(x + (first + b * BLOCK) * cols, some, cols);
+            if (!block[b].rows) state = NO_MEMORY;
         }
 #pragma omp for schedule(static, 1)
         for (int64_t start = 0; start < n; start += part)
             for (int64_t b = 0; b < blocks; b++)
-                for (int64_t c = 0; c < cols; c++) {
+                for (int64_t c = 0; block[b].rows && c < cols; c++) {
                     int64_t from = c ? block[b].ends[c - 1] : 0, row = first + b * BLOCK;
                     int64_t events = block[b].ends[c] - from;
                     if (events)
@@ -215,4 +226,5 @@ void events_outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grads, 
             free(block[b].ends);
         }
     }
+    return state;
 }

@@ -11,6 +11,7 @@ from picojoule.kernels.cc import shared_object
 from picojoule.kernels.pool import lent
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
+_NO_MEMORY = -2  # as events.c has it
 _REALS = {torch.float32: "float", torch.float64: "double"}
 _COUNT = [_POINTER, _SIZE, _SIZE, _SIZE, ctypes.c_int]
 _ROW = [_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, _POINTER, _SIZE]
@@ -26,8 +27,14 @@ def _library(dtype: torch.dtype) -> ctypes.CDLL:
     for name, types in (("count", _COUNT), ("row", _ROW), ("rows", _ROWS), ("outer", _OUTER)):
         function = getattr(library, f"events_{name}")
         function.argtypes = types
-        function.restype = _SIZE if name in ("count", "row") else None
+        function.restype = _SIZE
     return library
+
+
+def _done(code: int) -> int:
+    if code == _NO_MEMORY:
+        raise MemoryError("too little memory to list the events of a product: use smaller batches")
+    return code
 
 
 def count(x: Tensor, step: int) -> int:
@@ -44,7 +51,7 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     events = _library(x.dtype).events_row(
         x.data_ptr(), columns, weight_t.data_ptr(), outputs, start, out.data_ptr(), limit
     )
-    return None if events < 0 else out
+    return None if _done(events) < 0 else out
 
 
 def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
@@ -54,7 +61,8 @@ def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -
     start = None if base is None else base.data_ptr()
     stride = outputs if base is not None and base.dim() == 2 else 0
     pointers = (weight_t.data_ptr(), outputs, start, stride, out.data_ptr())
-    _library(x.dtype).events_rows(x.data_ptr(), *x.shape, *pointers, torch.get_num_threads())
+    threads = torch.get_num_threads()
+    _done(_library(x.dtype).events_rows(x.data_ptr(), *x.shape, *pointers, threads))
     return out
 
 
@@ -63,5 +71,6 @@ def outer(x: Tensor, grads: Tensor) -> Tensor:
     outputs = grads.shape[1]
     out = x.new_empty(x.shape[1], outputs)
     pointers = (grads.data_ptr(), outputs, out.data_ptr())
-    _library(x.dtype).events_outer(x.data_ptr(), *x.shape, *pointers, torch.get_num_threads())
+    threads = torch.get_num_threads()
+    _done(_library(x.dtype).events_outer(x.data_ptr(), *x.shape, *pointers, threads))
     return out

@@ -135,7 +135,7 @@ def outer(x: Tensor, grads: Tensor) -> Tensor:
         for _, events in sorted(found.items(), key=lambda one: one[0]):
             _outer(events, given, results, start, stop)
 
-    _share(len(x), x.numel(), sort)
+    _share(len(x), x.numel(), sort, _BLOCK)
     _share(grads.shape[1], x.numel(), add)
     return out
 
@@ -148,10 +148,11 @@ def _array(x: Tensor) -> np.ndarray:
     return x.detach().numpy()
 
 
-def _share(length: int, work: int, do: Callable[[int, int], None]) -> None:
-    """Does parts of a length side by side."""
+def _share(length: int, work: int, do: Callable[[int, int], None], unit: int = 1) -> None:
+    """Does parts of a length side by side, each of whole units but for the last."""
     threads = torch.get_num_threads() if work > _ALONE else 1
-    bounds = [k * length // threads for k in range(threads + 1)]
+    units = -(-length // unit)
+    bounds = [min(k * units // threads * unit, length) for k in range(threads + 1)]
     others = [workers(threads - 1).submit(do, *bounds[k : k + 2]) for k in range(1, threads)]
     do(*bounds[:2])
     for one in others:

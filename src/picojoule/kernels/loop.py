@@ -184,7 +184,8 @@ class Loops:
         sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
         for one in (*ends, *[None] * (4 - len(ends))):
             sizes += layout.strides(one_of(one))
-        row = max(_row(one) for one in map(one_of, ends) if one is not None)  # a mixture's is wider
+        written = one_of(ends[-1])
+        row = 0 if written is None else _row(written)  # one part of a mixture writes into all of it
         sizes.append(layout.steps * layout.rows * row * self.dtype.itemsize >= FAR)
         return self._prepare(name, sizes, given)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.utils.checkpoint import checkpoint
 
 from picojoule._names import unknown
@@ -52,7 +52,8 @@ class Sequential(nn.Sequential):
         chunk: Gradient checkpointing over time, for long sequences: this many steps go through all
             layers together. From one chunk to the next only the state is kept, and the backward
             pass runs each chunk again. Outputs and gradients, those of a penalty too, are what they
-            are without; memory is that of one chunk. None for all steps at once.
+            are without; memory is that of one chunk, and of all spikes where a penalty looks at
+            traffic. None for all steps at once.
 
     Example:
         >>> from picojoule.neurons import LI, LIF
@@ -63,6 +64,11 @@ class Sequential(nn.Sequential):
     """
 
     chunk: int | None = None
+
+    @property
+    def by_chunks(self) -> bool:
+        """Whether it calls itself for some steps after the others, as ``chunk`` asks."""
+        return self.chunk is not None
 
     def forward(
         self, x: Tensor, state: tuple[Any, ...] | None = None, lengths: Tensor | None = None
@@ -81,8 +87,9 @@ class Sequential(nn.Sequential):
             ValueError: A state for another number of layers, lengths of another batch, lengths
                 together with ``Repeat``, or a ``chunk`` that would change what comes out.
         """
-        if self.chunk is not None and len(x) > self.chunk:
-            return self._by_chunks(self.chunk, x, state, lengths)
+        chunk = _steps_of(self.chunk)
+        if chunk is not None and len(x) > chunk:
+            return self._by_chunks(chunk, x, state, lengths)
         if state is not None and len(state) != len(self):
             raise ValueError(f"the state is of {len(state)} layers, the network has {len(self)}")
         if x.dim() < 3:
@@ -112,7 +119,7 @@ class Sequential(nn.Sequential):
         self, chunk: int, x: Tensor, state: tuple[Any, ...] | None, lengths: Tensor | None
     ) -> tuple[Tensor, tuple[Any, ...]]:
         """Calls itself for some steps after the others, each to be run again for its gradient."""
-        self._check_chunk(chunk)
+        self.check_chunk()
         outs: list[Tensor] = []
         for start in range(0, len(x), chunk):
             left = None if lengths is None else lengths - start
@@ -123,14 +130,20 @@ class Sequential(nn.Sequential):
         assert state is not None
         return torch.cat(outs), state
 
-    def _check_chunk(self, chunk: int) -> None:
-        if chunk < 1:
-            raise ValueError(f"chunk must be at least 1 step, or None for all, got {chunk}")
+    def check_chunk(self) -> None:
+        """Refuses a ``chunk`` that would change what comes out.
+
+        Raises:
+            ValueError: It is no whole number from 1 on, or a layer looks at all steps together.
+        """
+        if _steps_of(self.chunk) is None:
+            return
         for name, module in self.named_modules():
-            if isinstance(module, _BatchNorm) and module.training:
+            if isinstance(module, _NormBase) and _looks_across(module):
                 raise ValueError(
-                    f"layer '{name}' is a batch norm over all steps, and would see those of a "
-                    f"chunk: set chunk = None (it is {chunk}) to train, or leave out the norm"
+                    f"layer '{name}', a {type(module).__name__}, looks at all steps together and "
+                    f"would see those of a chunk of {self.chunk}: train without chunk, or without "
+                    "the norm"
                 )
 
 
@@ -231,6 +244,20 @@ class Residual(nn.Module):
 def named(**layers: nn.Module) -> Sequential:
     """A ``Sequential`` whose layers have names."""
     return Sequential(OrderedDict(layers))
+
+
+def _steps_of(chunk: int | None) -> int | None:
+    if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
+        raise ValueError(f"chunk must be at least 1 step, or None for all, got {chunk!r}")
+    return chunk
+
+
+def _looks_across(norm: _NormBase) -> bool:
+    """Whether what a norm does to one item hangs on the others of a batch, or keeps what it saw."""
+    tracks = norm.track_running_stats
+    return (
+        (norm.training or not tracks) if isinstance(norm, _BatchNorm) else norm.training and tracks
+    )
 
 
 def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:

@@ -59,6 +59,10 @@ def build_network(recipe: Recipe) -> nn.Module:
                 f"'{recipe.network.name}' is none: leave it out"
             )
         net.chunk = table.chunk
+        try:
+            net.check_chunk()
+        except ValueError as error:
+            raise ValueError(f"train.chunk: {error}") from error
     return net
 
 
