@@ -9,7 +9,7 @@ from torch import nn
 from all_neurons import NEURONS, SIZE
 from engine_cases import assert_same, currents, made, ran
 from picojoule.kernels import cc
-from picojoule.neurons import LI, LIF, AdLIF, Neuron, NeuronCost, Recurrent, detach, scan
+from picojoule.neurons import LI, LIF, AdLIF, Mixture, Neuron, NeuronCost, Recurrent, detach, scan
 
 every = pytest.mark.parametrize("case", NEURONS, ids=lambda case: case.name)
 needs_kernels = pytest.mark.skipif(cc.tier() == "off", reason="no kernels run here")
@@ -375,3 +375,20 @@ def test_under_autocast_neurons_keep_single_precision():
         assert neuron.engine_for(x) == "fused"
     assert out.dtype == membrane.dtype == torch.float32
     assert torch.equal(out, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "make", [lambda: LIF(37), lambda: Mixture({"lif": 0.6, "if": 0.4}, 37)], ids=["LIF", "Mixture"]
+)
+def test_what_goes_past_the_caches_is_the_same(make, dtype, monkeypatch):
+    """Sizes that begin and end between the lines of a cache."""
+    neuron, found = make().to(dtype), []
+    x = torch.rand(5, 3, 37, dtype=dtype, generator=torch.Generator().manual_seed(0)) * 3
+    for least in (1 << 40, 1):
+        monkeypatch.setattr("picojoule.kernels.loop.FAR", least)
+        given = x.clone().requires_grad_()
+        out, _ = neuron(given)
+        found.append((out, *torch.autograd.grad(out, given, torch.ones_like(out))))
+    assert neuron.engine_for(x) == "fused"
+    torch.testing.assert_close(*found, rtol=0, atol=0)
