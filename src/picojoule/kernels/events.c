@@ -17,7 +17,8 @@ enum { WIDTH = 32, WIDE = 8 };
 #else
 enum { WIDTH = 16, WIDE = 8 };
 #endif
-enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 512, GROUP = 16, SMALL = 1 << 16 };
+enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 512, GROUP = 16, MANY = 64 };
+enum { SMALL = 1 << 16 };
 enum { NO_MEMORY = -2 };
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
 
@@ -124,39 +125,67 @@ int64_t events_row(const REAL *x, int64_t cols, const REAL *weight, int64_t n, c
     return events;
 }
 
+/* The events of some rows, at most MANY: their places, how many each row has, and all have. */
+typedef struct {
+    int32_t *index;
+    int64_t events[MANY], all;
+    int weighted[MANY];
+} Events;
+
+/* Room for them; none and no index where memory is too little. */
+static Events made_for(int64_t rows, int64_t cols) {
+    return (Events){.index = malloc((rows * cols + 16) * sizeof(int32_t))};
+}
+
+static void listed(Events *found, const REAL *x, int64_t rows, int64_t cols) {
+    found->all = 0;
+    for (int64_t r = 0; r < rows; found->all += found->events[r++])
+        found->events[r] =
+            compact(x + r * cols, cols, found->index + found->all, found->weighted + r);
+}
+
+/* Columns that a strip of the weights has, so that it stays in the cache for some rows. */
+static int64_t strip_of(int64_t cols, int64_t n) {
+    int64_t strip = CACHE / (cols * sizeof(REAL)) / (4 * LANES) * (4 * LANES);
+    if (cols * n * (int64_t)sizeof(REAL) <= CACHE) return n;
+    return strip < 4 * LANES ? 4 * LANES : strip;
+}
+
+/* out[r] = base[r * base_stride] + x[r] weight, for the rows whose events were listed. */
+static void added(const Events *found, const REAL *x, int64_t rows, int64_t cols,
+                  const REAL *weight, int64_t n, const REAL *base, int64_t base_stride, REAL *out) {
+    int64_t strip = rows > 1 ? strip_of(cols, n) : n;
+    for (int64_t c = 0; c < n; c += strip) {
+        const int32_t *index = found->index;
+        for (int64_t r = 0; r < rows; index += found->events[r++])
+            add_rows(index, found->events[r], x + r * cols, found->weighted[r], weight, n,
+                     base ? base + r * base_stride : 0, out + r * n, c,
+                     c + strip < n ? c + strip : n);
+    }
+}
+
 /* out[r] = base[r * base_stride] + x[r] weight, for rows x[r] of cols values. */
 int64_t events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, int64_t n,
                     const REAL *base, int64_t base_stride, REAL *out, int threads) {
-    /* Rows are taken together as long as a strip of the weights stays in the cache. */
-    int64_t strip = n, together = 4;
-    if (rows >= 8 && cols * n * (int64_t)sizeof(REAL) > CACHE) {
-        strip = CACHE / (cols * sizeof(REAL)) / (4 * LANES) * (4 * LANES);
-        strip = strip < 4 * LANES ? 4 * LANES : strip;
-        together = (rows + threads - 1) / threads;
-        together = together < 64 ? together : 64;
+    /* As many rows as use a strip of the weights again; few, where all weights stay anyway. */
+    int64_t group = 4, state = 0;
+    if (strip_of(cols, n) < n) {
+        group = (rows + threads - 1) / threads;
+        group = group < MANY ? group : MANY;
     }
-    int64_t state = 0;
 #pragma omp parallel num_threads(threads) if (rows * cols > 4096) reduction(min : state)
     {
-        int64_t events[64];
-        int weighted[64];
-        int32_t *index = malloc((together * cols + 16) * sizeof(int32_t));
-        state = index ? 0 : NO_MEMORY;
+        Events events = made_for(group, cols);
+        state = events.index ? 0 : NO_MEMORY;
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t first = 0; first < rows; first += together) {
-            if (!index) continue;
-            int64_t group = first + together < rows ? together : rows - first, start[64], used = 0;
-            for (int64_t g = 0; g < group; g++, used += events[g - 1]) {
-                start[g] = used;
-                events[g] = compact(x + (first + g) * cols, cols, index + used, weighted + g);
-            }
-            for (int64_t c = 0; c < n; c += strip)
-                for (int64_t g = 0; g < group; g++)
-                    add_rows(index + start[g], events[g], x + (first + g) * cols, weighted[g],
-                             weight, n, base ? base + (first + g) * base_stride : 0,
-                             out + (first + g) * n, c, c + strip < n ? c + strip : n);
+        for (int64_t first = 0; first < rows; first += group) {
+            if (!events.index) continue;
+            int64_t some = first + group < rows ? group : rows - first;
+            listed(&events, x + first * cols, some, cols);
+            added(&events, x + first * cols, some, cols, weight, n,
+                  base ? base + first * base_stride : 0, base_stride, out + first * n);
         }
-        free(index);
+        free(events.index);
     }
     return state;
 }

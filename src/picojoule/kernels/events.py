@@ -69,11 +69,7 @@ def repeated(
         ValueError: An unknown path, or tensors that have no way by events.
     """
     rows, inputs = like.shape
-    limit = 0.0
-    if suits(like, weight_t):
-        limit = limit_for(rows, inputs, weight_t.shape[1])
-    if path is not None:
-        limit = float(chosen(path, like, weight_t) == "events")
+    limit = limit_of(like, weight_t, path)
     by_events, count, step = kernels().rows, kernels().count, max(1, rows // SAMPLE)
     most = limit * -(-rows // step) * inputs
 
@@ -84,6 +80,18 @@ def repeated(
             torch.addmm(base, spikes, weight_t, out=out)
 
     return multiply
+
+
+def limit_of(like: Tensor, weight_t: Tensor, path: str | None) -> float:
+    """The density up to which products of such spikes [R, K] with weights [K, N] go by events.
+
+    Raises:
+        ValueError: An unknown path, or tensors that have no way by events.
+    """
+    if path is not None:
+        return float(chosen(path, like, weight_t) == "events")
+    rows, inputs = like.shape
+    return limit_for(rows, inputs, weight_t.shape[1]) if suits(like, weight_t) else 0.0
 
 
 def weight_gradient(spikes: Tensor, grads: Tensor, *, path: str | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Event-driven products in C; ``events.c`` says how."""
+"""Functions of ``events.c`` and ``recurrence.c``: event-driven products by pointers."""
 
 import ctypes
 from functools import cache
@@ -13,33 +13,46 @@ from picojoule.kernels.pool import lent
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _NO_MEMORY = -2  # as events.c has it
 _REALS = {torch.float32: "float", torch.float64: "double"}
-_COUNT = [_POINTER, _SIZE, _SIZE, _SIZE, ctypes.c_int]
-_ROW = [_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, _POINTER, _SIZE]
-_ROWS = [_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER, ctypes.c_int]
-_OUTER = [_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, ctypes.c_int]
+_SOURCES = ("events.c", "recurrence.c")
+_FUNCTIONS = {
+    "events_count": [_POINTER, _SIZE, _SIZE, _SIZE, ctypes.c_int],
+    "events_row": [_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, _POINTER, _SIZE],
+    "events_rows": [
+        *(_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER, ctypes.c_int)
+    ],
+    "events_outer": [_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, ctypes.c_int],
+    "recurrence_forward": [_POINTER] * 4,
+    "recurrence_backward": [_POINTER] * 3,
+}
 
 
 @cache
-def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    source = Path(__file__).with_name("events.c").read_text("utf-8")
-    library = shared_object(f"#define REAL {_REALS[dtype]}\n{source}")
-    assert library is not None
-    for name, types in (("count", _COUNT), ("row", _ROW), ("rows", _ROWS), ("outer", _OUTER)):
-        function = getattr(library, f"events_{name}")
-        function.argtypes = types
-        function.restype = _SIZE
-    return library
+def library(dtype: torch.dtype) -> ctypes.CDLL:
+    """The compiled functions of ``events.c`` and ``recurrence.c``."""
+    folder = Path(__file__).parent
+    source = "".join((folder / name).read_text("utf-8") for name in _SOURCES)
+    made = shared_object(f"#define REAL {_REALS[dtype]}\n{source}")
+    assert made is not None
+    for name, types in _FUNCTIONS.items():
+        function = getattr(made, name)
+        function.argtypes, function.restype = types, _SIZE
+    return made
 
 
-def _done(code: int) -> int:
+def done(code: int) -> int:
+    """What a function gave back.
+
+    Raises:
+        MemoryError: It found too little memory.
+    """
     if code == _NO_MEMORY:
-        raise MemoryError("too little memory to list the events of a product: use smaller batches")
+        raise MemoryError("too little memory for a product by events: use smaller batches")
     return code
 
 
 def count(x: Tensor, step: int) -> int:
     """Events of every ``step``-th row of x [R, K]."""
-    function = _library(x.dtype).events_count
+    function = library(x.dtype).events_count
     return function(x.data_ptr(), *x.shape, step, torch.get_num_threads())
 
 
@@ -48,10 +61,10 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     columns, outputs = weight_t.shape
     out = x.new_empty(1, outputs)
     start = None if base is None else base.data_ptr()
-    events = _library(x.dtype).events_row(
+    events = library(x.dtype).events_row(
         x.data_ptr(), columns, weight_t.data_ptr(), outputs, start, out.data_ptr(), limit
     )
-    return None if _done(events) < 0 else out
+    return None if done(events) < 0 else out
 
 
 def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
@@ -62,7 +75,7 @@ def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -
     stride = outputs if base is not None and base.dim() == 2 else 0
     pointers = (weight_t.data_ptr(), outputs, start, stride, out.data_ptr())
     threads = torch.get_num_threads()
-    _done(_library(x.dtype).events_rows(x.data_ptr(), *x.shape, *pointers, threads))
+    done(library(x.dtype).events_rows(x.data_ptr(), *x.shape, *pointers, threads))
     return out
 
 
@@ -72,5 +85,5 @@ def outer(x: Tensor, grads: Tensor) -> Tensor:
     out = x.new_empty(x.shape[1], outputs)
     pointers = (grads.data_ptr(), outputs, out.data_ptr())
     threads = torch.get_num_threads()
-    _done(_library(x.dtype).events_outer(x.data_ptr(), *x.shape, *pointers, threads))
+    done(library(x.dtype).events_outer(x.data_ptr(), *x.shape, *pointers, threads))
     return out

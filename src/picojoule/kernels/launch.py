@@ -16,7 +16,7 @@ Call = Callable[[int], None]  # with the number of a step
 
 
 class Each(NamedTuple):
-    """A tensor of which step t's call takes the t-th part."""
+    """A tensor of which step t's call takes the t-th part, from the first again after the last."""
 
     tensor: Tensor
 
@@ -30,30 +30,62 @@ def one_of(given: Given) -> Tensor | None:
     return given.tensor[0] if isinstance(given, Each) else given
 
 
-class _CCall:
-    """A call by pointers; keeps alive what they point to."""
+class _Move(ctypes.Structure):
+    """A pointer that moves with the steps; as recurrence.c has it, and so is what follows."""
+
+    _fields_ = (
+        ("place", ctypes.c_int64),
+        ("start", ctypes.c_void_p),
+        ("stride", ctypes.c_int64),
+        ("count", ctypes.c_int64),
+    )
+
+
+class CStep(ctypes.Structure):
+    """What a call of a compiled loop needs."""
+
+    _fields_ = (
+        ("run", ctypes.c_void_p),
+        ("numbers", ctypes.c_void_p),
+        ("pointers", ctypes.c_void_p),
+        ("moves", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+    )
+
+
+class CCall:
+    """A call by pointers; keeps alive what they point to.
+
+    Attributes:
+        raw: The same for callers in C.
+    """
 
     def __init__(self, function: Any, sizes: list[int], given: Sequence[Given]) -> None:
         self._function, self._given = function, given
         starts = [None if one is None else one.data_ptr() for one in map(one_of, given)]
         self._numbers = (ctypes.c_int64 * len(sizes))(*sizes)
         self._pointers = (ctypes.c_void_p * len(starts))(*starts)
-        self._moves = [
-            (k, one.tensor.data_ptr(), one.tensor.stride(0) * one.tensor.itemsize)
+        moves = [
+            (k, one.tensor.data_ptr(), one.tensor.stride(0) * one.tensor.itemsize, len(one.tensor))
             for k, one in enumerate(given)
             if isinstance(one, Each)
         ]
+        self._moves = (_Move * len(moves))(*moves)
+        run = ctypes.cast(function, ctypes.c_void_p)
+        parts = (ctypes.addressof(one) for one in (self._numbers, self._pointers, self._moves))
+        self.raw = CStep(run, *parts, len(moves))
 
     def __call__(self, step: int) -> None:
-        for k, start, size in self._moves:
-            self._pointers[k] = start + step * size
+        """Step t."""
+        for move in self._moves:
+            self._pointers[move.place] = move.start + step % move.count * move.stride
         self._function(self._numbers, self._pointers)
 
 
 def of_c(source: str) -> Prepare:
     """Calls of the functions in this C: sizes and pointers."""
     library = cc.shared_object(source)
-    return lambda name, sizes, given: _CCall(getattr(library, name), sizes, given)
+    return lambda name, sizes, given: CCall(getattr(library, name), sizes, given)
 
 
 def of_numba(source: str) -> Prepare:
@@ -68,14 +100,15 @@ def of_numba(source: str) -> Prepare:
         nothing = next(one for one in tensors if one is not None).new_empty(0)
         arrays = [_flat(nothing if one is None else one) for one in tensors]
         moves = [
-            (k, _flat(one.tensor), one.tensor.stride(0), len(arrays[k]))
+            (k, _flat(one.tensor), one.tensor.stride(0), len(arrays[k]), len(one.tensor))
             for k, one in enumerate(given)
             if isinstance(one, Each)
         ]
 
         def call(step: int) -> None:
-            for k, all_steps, stride, span in moves:
-                arrays[k] = all_steps[step * stride : step * stride + span]
+            for k, all_steps, stride, span, count in moves:
+                start = step % count * stride
+                arrays[k] = all_steps[start : start + span]
             calls = [(*bounds[w : w + 2], w, numbers, *arrays) for w in range(threads)]
             waiting = [workers(threads - 1).submit(function, *args) for args in calls[1:]]
             function(*calls[0])
@@ -97,7 +130,10 @@ def of_triton(source: str) -> Prepare:
         device = next(one for one in map(one_of, given) if one is not None)
 
         def call(step: int) -> None:
-            tensors = [one.tensor[step] if isinstance(one, Each) else one for one in given]
+            tensors = [
+                one.tensor[step % len(one.tensor)] if isinstance(one, Each) else one
+                for one in given
+            ]
             with torch.cuda.device_of(device):
                 kernel(*tensors, *numbers, block, num_warps=block // 32, enable_fp_fusion=False)
 

@@ -66,7 +66,9 @@ class Layout(NamedTuple):
 class Loops:
     """The loops of one step, compiled for one dtype.
 
-    Where a tensor is given as ``Each``, the call of step t takes its t-th part.
+    Where a tensor is given as ``Each``, the call of step t takes its t-th part. What becomes of a
+    row does not depend on which others are given with it, as long as the first is a multiple of
+    ``rows_together``.
 
     Args:
         forward: A step: its outputs are the output and the next state.
@@ -90,9 +92,8 @@ class Loops:
         """How these [T, B, F], the first of which is there, pass through the loop."""
         tensors = [one for one in map(one_of, given) if one is not None]
         steps, rows, width = tensors[0].shape
-        together = 1
-        if rows and all(_row(one) == width for one in tensors):
-            together = rows if not self._vectors else min(rows, max(1, _ROW // max(width, 1)))
+        dense = rows and all(_row(one) == width for one in tensors)
+        together = min(rows, rows_together(width)) if dense else 1
         if self._tier == "triton":
             return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
@@ -108,6 +109,8 @@ class Loops:
         parameters: Sequence[Tensor],
         states: Sequence[Given],
         last: Sequence[Given],
+        *,
+        threads: int | None = None,
     ) -> Call:
         """What writes the output [T, B, F] and the last states [B, F].
 
@@ -117,11 +120,12 @@ class Loops:
             parameters: What the forward program takes.
             states: Before the first step, [B, F], dense.
             last: Where the states after the last step go.
+            threads: That run it at most; None for as many as torch has.
         """
         layout = self.layout(currents, out)
         taken = _periodic(parameters, self.forward_program, layout)
         ends = (currents, out)
-        return self._ready("forward", layout, ends, [*ends, *taken, *states, *last])
+        return self._ready("forward", layout, ends, [*ends, *taken, *states, *last], threads)
 
     def backward(
         self,
@@ -131,6 +135,8 @@ class Loops:
         last: Sequence[Given],
         first: Sequence[Given],
         sums: Sequence[Tensor],
+        *,
+        threads: int | None = None,
     ) -> Call:
         """What writes the gradients of currents and states, and adds to the sums.
 
@@ -142,17 +148,18 @@ class Loops:
             last: Gradients of the states after the last step; None for zeros.
             first: Where those of ``states`` go.
             sums: From ``sums``.
+            threads: That run it at most; None for as many as torch has.
         """
         assert self.backward_program is not None
         layout = self.layout(*ends)
         example = one_of(ends[0])
         assert example is not None
-        at_once = layout.chunks if self._tier == "triton" else torch.get_num_threads()
+        at_once = layout.chunks if self._tier == "triton" else threads or torch.get_num_threads()
         room = example.new_empty(at_once * layout.steps * layout.block * self._states)
         taken = _periodic(parameters[0], self.forward_program, layout)
         taken += _periodic(parameters[1], self.backward_program, layout)
         given = [*ends, room, *taken, *states, *last, *first, *sums]
-        return self._ready("backward", layout, (ends[0], None, *ends[1:]), given)
+        return self._ready("backward", layout, (ends[0], None, *ends[1:]), given, threads)
 
     def sums(self, *ends: Given) -> list[Tensor]:
         """Zeros for the sums of ``backward`` with these ends."""
@@ -174,13 +181,18 @@ class Loops:
         ]
 
     def _ready(
-        self, name: str, layout: Layout, ends: Sequence[Given], given: Sequence[Given]
+        self,
+        name: str,
+        layout: Layout,
+        ends: Sequence[Given],
+        given: Sequence[Given],
+        threads: int | None,
     ) -> Call:
         elements = layout.rows * layout.width
         if not elements:
             return _nothing
         light = elements * layout.steps < _LIGHT[self._tier]
-        threads = 1 if light else min(torch.get_num_threads(), layout.chunks)
+        threads = 1 if light else min(threads or torch.get_num_threads(), layout.chunks)
         sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
         for one in (*ends, *[None] * (4 - len(ends))):
             sizes += layout.strides(one_of(one))
@@ -188,6 +200,11 @@ class Loops:
         row = 0 if written is None else _row(written)  # one part of a mixture writes into all of it
         sizes.append(layout.steps * layout.rows * row * self.dtype.itemsize >= FAR)
         return self._prepare(name, sizes, given)
+
+
+def rows_together(width: int) -> int:
+    """Rows of that many elements that pass through the loop as one."""
+    return max(1, _ROW // max(width, 1))
 
 
 def _nothing(step: int) -> None:

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
-from picojoule.kernels.dense import repeated_dense
-from picojoule.kernels.events import repeated, weight_gradient
-from picojoule.kernels.launch import Each
+from picojoule.kernels.events import weight_gradient
+from picojoule.kernels.launch import Call, Each
 from picojoule.kernels.pool import lent
+from picojoule.kernels.recurrence import Band, Recurrence, shares
 from picojoule.neurons.parts import Part, parts_of
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
@@ -66,22 +66,15 @@ class _Feedback(torch.autograd.Function):
         fired = lent(currents.shape, currents)
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
         kept = [lent((-(-steps // _KEPT), *one.shape), one) for one in held]
-        runs = []
-        for part in how.parts:
-            loops, own = part.plan.loops, held[part.states]
-            _, bound = part.plan.bind(loops.forward_program, learned[part.tensors])
-            given, out = (Each(part.of(one).unsqueeze(1)) for one in (received, fired))
-            runs.append(loops.forward(given, out, bound, own, own))
-        multiply = repeated(weight.t().contiguous(), spikes, how.path)
-        came = [spikes.contiguous(), *fired.unbind(0)]
-        rows = zip(came, currents.unbind(0), received.unbind(0), strict=False)
-        for t, (before, current, arrived) in enumerate(rows):
-            if t % _KEPT == 0:
-                for room, one in zip(kept, held, strict=True):
-                    room[t // _KEPT] = one
-            multiply(before, current, arrived)
-            for run in runs:
-                run(t)
+        rows, apart = shares(currents)
+        parts = [_Bound(part, learned, apart=apart) for part in how.parts]
+        bands = []
+        for some in rows:
+            own = _Rows(received[:, some], [one[some] for one in held])
+            bands.append(Band(some, there=[part.there(own, fired[:, some]) for part in parts]))
+        states = list(zip(held, kept, strict=True))
+        layer = Recurrence(weight.t().contiguous(), currents, states, _KEPT, bands, apart=apart)
+        layer.forward(spikes.contiguous(), fired, received, how.path)
         ctx.how = how
         ctx.save_for_backward(received, fired, spikes, weight, *kept, *learned)
         ctx.set_materialize_grads(False)
@@ -100,23 +93,21 @@ class _Feedback(torch.autograd.Function):
         for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
             if one is not None:
                 goal.copy_(one)
-        backs = [_Back(part, learned, received, arriving, wanted) for part in how.parts]
-        rows, given = wanted.unbind(0), () if gradient is None else gradient.unbind(0)
-        multiply = repeated_dense(weight, len(arriving), len(rows))
-        if given:
-            arriving.add_(given[-1])
-        for start in range((len(received) - 1) // _KEPT * _KEPT, -1, -_KEPT):
-            now = slice(start, min(start + _KEPT, len(received)))
-            before = [one[start // _KEPT] for one in kept]
-            runs = [back.steps(now, before, held) for back in backs]
-            for t in range(now.stop - 1, start - 1, -1):
-                for run in runs:
-                    run(t - start)
-                if given and t:
-                    torch.add(multiply(rows[t]), given[t - 1], out=arriving)
-                else:
-                    arriving.copy_(multiply(rows[t]))
-        of_tensors = [one for back in backs for one in back.of_tensors(asked)]
+        if gradient is not None:
+            arriving.add_(gradient[-1])
+        room = [lent((_KEPT + 1, *one.shape[1:]), one) for one in kept]
+        rows, apart = shares(received)
+        parts = [_Bound(part, learned, apart=apart, back=True) for part in how.parts]
+        bands = []
+        for some in rows:
+            own = _Rows(received[:, some], [one[:, some] for one in room])
+            ends = arriving[some], wanted[:, some], [one[some] for one in held]
+            again = [part.again(own) for part in parts]
+            bands.append(Band(some, again=again, back=[part.back(own, *ends) for part in parts]))
+        states = [(one[0], old) for one, old in zip(room, kept, strict=True)]
+        layer = Recurrence(weight.contiguous(), gradient, states, _KEPT, bands, apart=apart)
+        layer.backward(wanted, arriving)
+        of_tensors = [one for part in parts for one in part.of_tensors(asked)]
         of_weight = None
         if ctx.needs_input_grad[2]:  # of all steps at once
             came = fired[:-1].flatten(0, 1), wanted[1:].flatten(0, 1)
@@ -124,67 +115,82 @@ class _Feedback(torch.autograd.Function):
         return None, wanted, of_weight, arriving, *held, *of_tensors
 
 
-class _Back:
-    """The steps of one part, backwards.
+class _Rows(NamedTuple):
+    """Some rows of a layer.
+
+    Attributes:
+        received: Their currents [T, B, N].
+        states: Parts of their state [B, N]; backward, those before and after the steps that are run
+            again [steps + 1, B, N].
+    """
+
+    received: Tensor
+    states: Sequence[Tensor]
+
+
+class _Bound:
+    """The compiled steps of one part with its parameters; each method is for some rows.
 
     Args:
         part: The part.
         learned: Parameters and buffers of all parts.
-        received: Currents of the layer [T, B, N].
-        arriving: The gradient of the spikes of one step [B, N].
-        wanted: Where the gradient of ``received`` goes.
+        apart: Whether one thread takes these rows.
+        back: Whether it is to go backwards.
     """
 
     def __init__(
-        self,
-        part: Part,
-        learned: Sequence[Tensor],
-        received: Tensor,
-        arriving: Tensor,
-        wanted: Tensor,
+        self, part: Part, learned: Sequence[Tensor], *, apart: bool, back: bool = False
     ) -> None:
         self._part, self._loops = part, part.plan.loops
-        self._tensors, backward = learned[part.tensors], part.plan.loops.backward_program
-        assert backward is not None
-        _, self._taken = part.plan.bind(self._loops.forward_program, self._tensors)
-        self._known, self._bound = part.plan.bind(backward, self._tensors)
-        self._received, self._wanted = part.of(received), part.of(wanted)
-        self._arriving = part.of(arriving).unsqueeze(0)
-        self._sums = self._loops.sums(self._received[:1], self._arriving, self._wanted[:1])
-        each = (_KEPT, *self._received.shape[1:])
-        self._states = [lent(each, received) for _ in range(part.states.stop - part.states.start)]
+        self._threads = 1 if apart else None
+        tensors = learned[part.tensors]
+        _, self._taken = part.plan.bind(self._loops.forward_program, tensors)
+        self._sums, self._backward = [], self._loops.backward_program if back else None
+        if self._backward is not None:
+            self._known, self._bound = part.plan.bind(self._backward, tensors)
 
-    def steps(self, now: slice, before: Sequence[Tensor], held: Sequence[Tensor]) -> Any:
-        """What runs one of the steps ``now``, given all states before the first of them.
+    def there(self, own: _Rows, fired: Tensor) -> Call:
+        """A step forward, which changes the state in place."""
+        states = own.states[self._part.states]
+        ends = self._each(own.received), self._each(fired)
+        return self._loops.forward(*ends, self._taken, states, states, threads=self._threads)
+
+    def again(self, own: _Rows) -> Call:
+        """A step forward, from each state to the next."""
+        unused = torch.empty_like(self._part.of(own.received[:1]))
+        before, after = self._before(own), [Each(one[1:]) for one in own.states[self._part.states]]
+        given = (self._each(own.received), unused, self._taken, before, after)
+        return self._loops.forward(*given, threads=self._threads)
+
+    def back(self, own: _Rows, arriving: Tensor, wanted: Tensor, held: Sequence[Tensor]) -> Call:
+        """A step backward.
 
         Args:
-            now: The steps.
-            before: States of the layer before them.
-            held: Gradients of the layer's states, changed by each step.
+            own: The rows.
+            arriving: The gradient of one step's spikes [B, N].
+            wanted: Where that of all currents goes [T, B, N].
+            held: Those of the states [B, N], changed by each step.
         """
-        here = self._received[now].unsqueeze(1)
-        self._again(here, before[self._part.states])
-        ends = (Each(here), self._arriving, Each(self._wanted[now].unsqueeze(1)))
-        given, own = [Each(one) for one in self._states], held[self._part.states]
-        return self._loops.backward(ends, (self._taken, self._bound), given, own, own, self._sums)
-
-    def _again(self, here: Tensor, first: Sequence[Tensor]) -> None:
-        """Runs the steps once more, for the states before each, from those before the first."""
-        for room, one in zip(self._states, first, strict=True):
-            room[0] = one
-        unused = here.new_empty(here.shape[1:])
-        after = [Each(one[1:]) for one in self._states]
-        given = [Each(one) for one in self._states]
-        step = self._loops.forward(Each(here), unused, self._taken, given, after)
-        for t in range(len(here) - 1):
-            step(t)
+        spikes = self._part.of(arriving).unsqueeze(0)
+        ends = self._each(own.received), spikes, self._each(wanted)
+        self._sums.append(sums := self._loops.sums(*ends))
+        taken, held = (self._taken, self._bound), held[self._part.states]
+        given = (ends, taken, self._before(own), held, held, sums)
+        return self._loops.backward(*given, threads=self._threads)
 
     def of_tensors(self, asked: Sequence[bool]) -> list[Tensor | None]:
-        """Gradients of the part's parameters and buffers, after all steps.
+        """Gradients of the part's parameters and buffers, after all steps of all rows.
 
         ``asked`` says of those of all parts which learn.
         """
-        backward: Any = self._loops.backward_program
-        summed = self._loops.summed(self._sums, self._received.shape[1:])
-        done = iter(backward.finish(self._known, summed))
+        assert self._backward is not None
+        sums = [torch.cat(one) for one in zip(*self._sums, strict=True)]
+        summed = self._loops.summed(sums, torch.Size((-1, *self._part.plan.features)))
+        done = iter(self._backward.finish(self._known, summed))
         return [next(done) if learns else None for learns in asked[self._part.tensors]]
+
+    def _each(self, tensor: Tensor) -> Each:
+        return Each(self._part.of(tensor).unsqueeze(1))
+
+    def _before(self, own: _Rows) -> list[Each]:
+        return [Each(one[:-1]) for one in own.states[self._part.states]]
