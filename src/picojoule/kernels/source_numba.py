@@ -72,7 +72,7 @@ def _forward(program: Program, states: int) -> str:
     args = ["x_", "o_", *_named("p", len(program.parameters))]
     args += [*_named("i", states), *_named("e", states)]
     body = [
-        *_each([f"v{k}_[i] = i{k}_[at + i]" for k in range(states)]),
+        *[f"v{k}_[:size] = i{k}_[at : at + size]" for k in range(states)],
         *_scalars(program, "p"),
         "for t in range(steps):",
         *_deep([_row("X", "x_", 6), _row("O", "o_", 8)], 1),
@@ -88,7 +88,7 @@ def _forward(program: Program, states: int) -> str:
             ),
             1,
         ),
-        *_each([f"e{k}_[at + i] = v{k}_[i]" for k in range(states)]),
+        *[f"e{k}_[at : at + size] = v{k}_[:size]" for k in range(states)],
     ]
     return _framed("forward", args, _named("v", states), body)
 
@@ -100,9 +100,13 @@ def _backward(forward: Program, backward: Program, states: int) -> str:
     args += [*_named("j", states), *_named("e", states), *_named("z", sums)]
     body = [
         f"h = worker * steps * block * {states}",
-        *_each([f"h_[h + {k} * block + i] = i{k}_[at + i]" for k in range(states)]),
-        *_each([f"d{k}_[i] = j{k}_[at + i] if len(j{k}_) else R(0)" for k in range(states)]),
-        *_each([f"w{k}_[i] = R(0)" for k in range(sums)]),
+        *_states("H", "h", states),
+        *[f"H{k}[:] = i{k}_[at : at + size]" for k in range(states)],
+        *[
+            f"d{k}_[:size] = j{k}_[at : at + size] if len(j{k}_) else zeros[:size]"
+            for k in range(states)
+        ],
+        *[f"w{k}_[:size] = R(0)" for k in range(sums)],
         *_again(forward, states),
         *_scalars(backward, "p"),
         "for t in range(steps - 1, -1, -1):",
@@ -113,10 +117,10 @@ def _backward(forward: Program, backward: Program, states: int) -> str:
         *_deep(_each(_reverse(backward, states)), 1),
     ]
     for k in range(states):
-        body += [f"if len(e{k}_):", *_deep(_each([f"e{k}_[at + i] = d{k}_[i]"]), 1)]
+        body += [f"if len(e{k}_):", f"    e{k}_[at : at + size] = d{k}_[:size]"]
     for k, one in enumerate(backward.sums):
-        goal = f"z{k}_[c]" if one.whole else f"z{k}_[at + i]"
-        body += _each([f"{goal} += w{k}_[i]"])
+        body.append(f"Z = z{k}_[{'c : c + 1' if one.whole else 'at : at + size'}]")
+        body += _each([f"Z[{'0' if one.whole else 'i'}] += w{k}_[i]"])
     local = ["unused", "zeros", *_named("d", states), *_named("w", sums)]
     return _framed("backward", args, local, body)
 
