@@ -12,8 +12,15 @@ from picojoule.kernels.loop import rows_together
 from picojoule.kernels.recurrence import Band, Recurrence, shares
 from picojoule.neurons import BRF, LIF, AdLIF, Mixture, Recurrent
 
-needs_c = pytest.mark.skipif(not there("c"), reason="this machine has no C compiler")
 SHAPES = [(2, 1, 1), (3, 2, 5), (2, 7, 33), (2, 13, 64), (2, 70, 65), (2, 3, 600), (1, 2, 1100)]
+
+
+@pytest.fixture
+def in_c(monkeypatch):
+    """The tier whose threads take rows apart."""
+    if not there("c"):
+        pytest.skip("this machine has no C compiler")
+    monkeypatch.setenv("PICOJOULE_KERNELS", "c")
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def products(shape, dtype, path, count=1, density=0.2):
     return received, arriving, given + before @ weight, given[0] @ weight
 
 
-@needs_c
+@pytest.mark.usefixtures("in_c")
 class TestProducts:
     @pytest.mark.parametrize("path", ["events", "dense"])
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -95,7 +102,7 @@ def trained(layer, x, state=None):
     return out, *pytree.tree_leaves(last), *torch.autograd.grad((out * up).sum(), given)
 
 
-@needs_c
+@pytest.mark.usefixtures("in_c")
 class TestLayers:
     @pytest.mark.parametrize("size", [6, 70, 520])
     @pytest.mark.parametrize("kind", ["lif", "brf", "adlif", "mixture"])
@@ -138,6 +145,7 @@ class TestLayers:
             Recurrent(LIF(), 70)(torch.rand(3, 4, 70))
 
 
+@pytest.mark.usefixtures("in_c")
 class TestShares:
     def test_cover_all_rows_once(self, threads):
         for count, rows in itertools.product((1, 2, 5), (5, 6, 17, 128)):

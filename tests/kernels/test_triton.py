@@ -9,7 +9,7 @@ import torch
 
 from all_neurons import NEURONS, SIZE
 from engine_cases import Apply, assert_same, currents, made
-from picojoule.kernels import module
+from picojoule.kernels import module, recurrence
 from picojoule.kernels.source_triton import triton_source
 from picojoule.neurons import LIF, AdLIF, Recurrent, detach, plan, scan
 
@@ -24,7 +24,8 @@ every = pytest.mark.parametrize("case", NEURONS, ids=lambda case: case.name)
 @pytest.fixture(autouse=True)
 def _by_triton(monkeypatch):
     """Loops over tensors on the CPU are Triton's too."""
-    monkeypatch.setattr(plan, "tier", lambda device: "triton")
+    for user in (plan, recurrence):
+        monkeypatch.setattr(user, "tier", lambda device: "triton")
 
 
 COMMON = {

@@ -40,7 +40,7 @@ def shares(like: Tensor) -> Shares:
     together = rows_together(size)
     groups = -(-rows // together)
     threads = 1 if steps * rows * size < _LIGHT else torch.get_num_threads()
-    if like.device.type != "cpu" or tier() != "c" or groups < threads or not size:
+    if tier(like.device.type) != "c" or groups < threads or not size:
         return Shares([slice(0, rows)], apart=False)
     ends = [min(rows, k * groups // threads * together) for k in range(threads + 1)]
     return Shares([slice(*pair) for pair in pairwise(ends)], apart=True)
