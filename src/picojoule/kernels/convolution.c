@@ -1,0 +1,408 @@
+/* Event-driven convolution: work that is proportional to the events among the values.
+
+   Compiled once for each REAL, float and double. An event is a value that is not zero. Every sum
+   runs over the events in an order that does not hang on the number of threads. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+enum { WIDTH = 64, MOST = 8 };
+#elif defined(__AVX__)
+enum { WIDTH = 32, MOST = 8 };
+#else
+enum { WIDTH = 16, MOST = 8 };
+#endif
+enum { LANES = WIDTH / sizeof(REAL), BITS = 8 * sizeof(REAL), BAND = 1 << 17, SLACK = 64 };
+enum { NO_MEMORY = -2 };
+typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
+typedef int32_t ints __attribute__((vector_size(WIDTH), aligned(4), may_alias));
+typedef __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (int32_t)0, (int64_t)0)) word;
+typedef word mask __attribute__((vector_size(WIDTH)));
+
+/* A stride from one channel to the next of 1 means that channels come last in memory. */
+typedef struct {
+    int64_t images, channels, height, width, outputs, rows, cols; /* rows, cols: of an output */
+    int64_t kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, last;
+} Shape;
+
+/* out = base + the sum over events e of values[e] from[index[e] * stride]; without values all are
+   1. Few columns are summed in several chains, each of which waits for itself alone. */
+#define ADD(COUNT, CHAINS)                                                                        \
+    static inline __attribute__((always_inline)) void add_##COUNT(                                \
+        const int32_t *index, int64_t events, const REAL *values, const REAL *from,               \
+        int64_t stride, const REAL *base, REAL *out) {                                            \
+        vec sum[CHAINS][COUNT];                                                                   \
+        _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) {                                \
+            sum[0][j] = *(const vec *)(base + j * LANES);                                         \
+            _Pragma("GCC unroll 4") for (int k = 1; k < CHAINS; k++) sum[k][j] = (vec){0};        \
+        }                                                                                         \
+        int64_t e = 0;                                                                            \
+        if (values) {                                                                             \
+            for (; e < events; e++)                                                               \
+                _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) sum[0][j] +=             \
+                    values[e] * *(const vec *)(from + index[e] * stride + j * LANES);             \
+        } else {                                                                                  \
+            for (; e + CHAINS <= events; e += CHAINS)                                             \
+                _Pragma("GCC unroll 4") for (int k = 0; k < CHAINS; k++)                          \
+                    _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) sum[k][j] +=         \
+                    *(const vec *)(from + index[e + k] * stride + j * LANES);                     \
+            for (; CHAINS > 1 && e < events; e++)                                                 \
+                _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) sum[0][j] +=             \
+                    *(const vec *)(from + index[e] * stride + j * LANES);                         \
+        }                                                                                         \
+        _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) {                                \
+            _Pragma("GCC unroll 4") for (int k = 1; k < CHAINS; k++) sum[0][j] += sum[k][j];      \
+            *(vec *)(out + j * LANES) = sum[0][j];                                                \
+        }                                                                                         \
+    }
+ADD(12, 1)
+ADD(8, 1)
+ADD(6, 1)
+ADD(4, 1)
+ADD(3, 2)
+ADD(2, 2)
+ADD(1, 4)
+#define EACH_COUNT(DO) DO(12) DO(8) DO(6) DO(4) DO(3) DO(2) DO(1)
+
+/* The widest of these that fits. */
+static int64_t fitting(int64_t vecs, int64_t most) {
+#define FITS(COUNT)                                                                               \
+    if (vecs >= COUNT && most >= COUNT) return COUNT;
+    EACH_COUNT(FITS)
+    return 1;
+}
+
+static void add(int64_t count, const int32_t *index, int64_t events, const REAL *values,
+                const REAL *from, int64_t stride, const REAL *base, REAL *out) {
+    switch (count) {
+#define CASE(COUNT)                                                                               \
+    case COUNT:                                                                                   \
+        add_##COUNT(index, events, values, from, stride, base, out);                              \
+        break;
+        EACH_COUNT(CASE)
+    }
+}
+
+/* The rows of t become its columns. */
+static inline __attribute__((always_inline)) void turn(vec *t) {
+    vec u[LANES];
+#if defined(__clang__)
+    for (int i = 0; i < LANES; i++)
+        for (int j = 0; j < LANES; j++) u[j][i] = t[i][j];
+    memcpy(t, u, sizeof u);
+#else
+    mask low, high;
+    for (int i = 0; i < LANES; i++) {
+        low[i] = i / 2 + i % 2 * LANES;
+        high[i] = low[i] + LANES / 2;
+    }
+    _Pragma("GCC unroll 4") for (int round = 1; round < LANES; round *= 2) {
+        _Pragma("GCC unroll 8") for (int i = 0; i < LANES / 2; i++) {
+            u[2 * i] = __builtin_shuffle(t[i], t[i + LANES / 2], low);
+            u[2 * i + 1] = __builtin_shuffle(t[i], t[i + LANES / 2], high);
+        }
+        _Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++) t[i] = u[i];
+    }
+#endif
+}
+
+/* What x has for one image: the events of each of some items, one item after the other. */
+typedef struct {
+    int32_t *index, *start; /* start[i] to start[i + 1] of index is of item i */
+    REAL *values;
+    int weighted; /* some value is another than 1 */
+} Lists;
+
+static Lists lists_for(int64_t items, int64_t places) {
+    Lists made = {malloc((items * places + SLACK) * sizeof(int32_t)),
+                  malloc((items + 1) * sizeof(int32_t)),
+                  malloc((items * places + SLACK) * sizeof(REAL)), 0};
+    return made;
+}
+
+static int complete(const Lists *lists) {
+    return lists->index && lists->start && lists->values;
+}
+
+static void release(Lists *lists) {
+    free(lists->index);
+    free(lists->start);
+    free(lists->values);
+}
+
+/* Items whose values lie together: x[item * places + place]. */
+static void along(const REAL *x, int64_t items, int64_t places, Lists *lists) {
+    int64_t n = 0;
+    int other = 0;
+    for (int64_t i = 0; i < items; i++, x += places) {
+        lists->start[i] = n;
+        for (int64_t p = 0; p < places; p++) {
+            int there = x[p] != 0;
+            lists->index[n] = p;
+            lists->values[n] = x[p];
+            n += there;
+            other |= there & (x[p] != 1);
+        }
+    }
+    lists->start[items] = n;
+    lists->weighted = other;
+}
+
+/* Items whose values lie apart, x[place * items + item]: bits first, for many items at once. */
+static void across(const REAL *x, int64_t items, int64_t places, Lists *lists) {
+    int64_t n = 0;
+    mask other = {0};
+    for (int64_t first = 0; first < items; first += LANES) {
+        int64_t some = items - first < LANES ? items - first : LANES;
+        int64_t words = (places + BITS - 1) / BITS;
+        mask found[words];
+        for (int64_t w = 0; w < words; w++) {
+            mask bit = (mask){0} + 1;
+            found[w] = (mask){0};
+            int64_t stop = (w + 1) * BITS < places ? (w + 1) * BITS : places;
+            for (int64_t p = w * BITS; p < stop; p++, bit += bit) {
+                vec v = {0};
+                if (some == LANES)
+                    v = *(const vec *)(x + p * items + first);
+                else
+                    memcpy(&v, x + p * items + first, some * sizeof(REAL));
+                mask there = (mask)(v != 0);
+                found[w] |= there & bit;
+                other |= there & (mask)(v != 1);
+            }
+        }
+        for (int64_t i = 0; i < some; i++) {
+            lists->start[first + i] = n;
+            for (int64_t w = 0; w < words; w++) {
+                uint64_t left = (uint64_t)found[w][i] & (~0ull >> (64 - BITS));
+                for (; left; left &= left - 1) lists->index[n++] = w * BITS + __builtin_ctzll(left);
+            }
+        }
+    }
+    lists->start[items] = n;
+    int weighted = 0;
+    for (int i = 0; i < LANES; i++) weighted |= other[i] != 0;
+    lists->weighted = weighted;
+    for (int64_t i = 0; weighted && i < items; i++)
+        for (int64_t e = lists->start[i]; e < lists->start[i + 1]; e++)
+            lists->values[e] = x[lists->index[e] * items + i];
+}
+
+/* Events of the rows of x that one row of outputs looks at, one column of x after the other. */
+static void gather(const Shape *s, int64_t row, const Lists *pixels, Lists *strip) {
+    int64_t n = 0, top = row * s->stride_y - s->pad_y;
+    for (int64_t col = 0; col < s->width + 2 * s->pad_x; col++) {
+        int64_t x = col - s->pad_x;
+        strip->start[col] = n;
+        for (int64_t dy = 0; dy < s->kernel_y && x >= 0 && x < s->width; dy++) {
+            int64_t y = top + dy;
+            if (y < 0 || y >= s->height) continue;
+            int64_t from = pixels->start[y * s->width + x];
+            int64_t events = pixels->start[y * s->width + x + 1] - from;
+            int32_t place = (col * s->kernel_y + dy) * s->channels;
+            for (int64_t e = 0; e < events; e += WIDTH / 4)
+                *(ints *)(strip->index + n + e) = *(ints *)(pixels->index + from + e) + place;
+            if (pixels->weighted)
+                memcpy(strip->values + n, pixels->values + from, events * sizeof(REAL));
+            n += events;
+        }
+    }
+    strip->start[s->width + 2 * s->pad_x] = n;
+}
+
+/* Weights as [block of outputs][dx][dy][channel][output], and after them the base. */
+static void pack(const Shape *s, const REAL *weight, const REAL *base, int64_t padded,
+                 REAL *packed) {
+    int64_t taps = s->kernel_y * s->kernel_x, inputs = taps * s->channels;
+#pragma omp for
+    for (int64_t o = 0; o < padded; o++) {
+        int64_t first = 0, wide = 0;
+        for (; first + wide <= o; first += wide, wide = 0)
+            if (o < first + (wide = fitting((padded - first) / LANES, MOST) * LANES)) break;
+        REAL *to = packed + first * inputs + o - first;
+        const REAL *from = weight + o * inputs;
+        for (int64_t c = 0; c < s->channels; c++)
+            for (int64_t dy = 0; dy < s->kernel_y; dy++)
+                for (int64_t dx = 0; dx < s->kernel_x; dx++)
+                    to[((dx * s->kernel_y + dy) * s->channels + c) * wide] =
+                        o < s->outputs ? from[c * taps + dy * s->kernel_x + dx] : 0;
+        packed[padded * inputs + o] = o < s->outputs && base ? base[o] : 0;
+    }
+}
+
+/* Pixels [pixels, padded] to where they belong in out. */
+static void place_outputs(const Shape *s, const REAL *done, int64_t padded, int64_t first,
+                          int64_t pixels, REAL *out) {
+    int64_t plane = s->rows * s->cols;
+    for (int64_t p = 0; s->last && p < pixels; p++)
+        memcpy(out + (first + p) * s->outputs, done + p * padded, s->outputs * sizeof(REAL));
+    for (int64_t p = 0; !s->last && p < pixels; p += LANES) {
+        int64_t some = pixels - p < LANES ? pixels - p : LANES;
+        for (int64_t o = 0; o < s->outputs; o += LANES) {
+            vec tile[LANES];
+            for (int i = 0; i < LANES; i++) tile[i] = *(const vec *)(done + (p + i) * padded + o);
+            turn(tile);
+            for (int i = 0; i < LANES && o + i < s->outputs; i++) {
+                REAL *to = out + (o + i) * plane + first + p;
+                if (some == LANES)
+                    *(vec *)to = tile[i];
+                else
+                    memcpy(to, tile + i, some * sizeof(REAL));
+            }
+        }
+    }
+}
+
+/* One row of outputs, [cols, padded]. */
+static void convolve_row(const Shape *s, const Lists *strip, const REAL *packed, int64_t padded,
+                         REAL *done) {
+    int64_t inputs = s->kernel_y * s->kernel_x * s->channels;
+    const REAL *base = packed + padded * inputs;
+    const REAL *values = strip->weighted ? strip->values : 0;
+    for (int64_t o = 0, count; o < padded; o += count * LANES) {
+        count = fitting((padded - o) / LANES, MOST);
+        for (int64_t q = 0; q < s->cols; q++) {
+            int64_t col = q * s->stride_x, from = strip->start[col];
+            int64_t events = strip->start[col + s->kernel_x] - from;
+            const REAL *weight = packed + o * inputs;
+            weight -= col * s->kernel_y * s->channels * count * LANES;
+            add(count, strip->index + from, events, values ? values + from : 0, weight,
+                count * LANES, base + o, done + q * padded + o);
+        }
+    }
+}
+
+/* out = base + the convolution of x with weight, or NO_MEMORY. */
+int64_t convolution_forward(const Shape *s, const REAL *x, const REAL *weight, const REAL *base,
+                            REAL *out, int threads) {
+    int64_t padded = (s->outputs + LANES - 1) / LANES * LANES, pixels = s->height * s->width;
+    int64_t inputs = s->kernel_y * s->kernel_x * s->channels, state = 0;
+    int64_t band = BAND / (s->cols * padded * (int64_t)sizeof(REAL));
+    band = band < 1 ? 1 : band < s->rows ? band : s->rows;
+    REAL *packed = malloc((inputs + 1) * padded * sizeof(REAL));
+    if (!packed) return NO_MEMORY;
+#pragma omp parallel num_threads(threads) reduction(min : state)
+    {
+        Lists list = lists_for(pixels, s->channels);
+        Lists strip = lists_for(s->width + 2 * s->pad_x, s->kernel_y * s->channels);
+        REAL *done = malloc((band * s->cols + LANES) * padded * sizeof(REAL));
+        state = complete(&list) && complete(&strip) && done ? 0 : NO_MEMORY;
+        pack(s, weight, base, padded, packed);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t n = 0; n < s->images; n++) {
+            if (state) continue;
+            (s->last ? along : across)(x + n * pixels * s->channels, pixels, s->channels, &list);
+            strip.weighted = list.weighted;
+            for (int64_t first = 0; first < s->rows; first += band) {
+                int64_t some = first + band < s->rows ? band : s->rows - first;
+                for (int64_t r = 0; r < some; r++) {
+                    gather(s, first + r, &list, &strip);
+                    convolve_row(s, &strip, packed, padded, done + r * s->cols * padded);
+                }
+                place_outputs(s, done, padded, first * s->cols, some * s->cols,
+                              out + n * s->rows * s->cols * s->outputs);
+            }
+        }
+        release(&list);
+        release(&strip);
+        free(done);
+    }
+    free(packed);
+    return state;
+}
+
+/* The gradient of an image's outputs as [height + kernel_y - 1][width + kernel_x - 1][padded]:
+   what the last tap of an input gets stands at its own place. */
+static void spread(const Shape *s, const REAL *grads, int64_t padded, REAL *to) {
+    int64_t plane = s->rows * s->cols, wide = s->width + s->kernel_x - 1;
+    int64_t tall = s->height + s->kernel_y - 1;
+    for (int64_t row = 0; row < s->rows; row++) {
+        int64_t y = row * s->stride_y - s->pad_y + s->kernel_y - 1;
+        if (y < 0 || y >= tall) continue;
+        int64_t left = s->kernel_x - 1 - s->pad_x;
+        for (int64_t q = 0; q < s->cols; q += LANES) {
+            int64_t some = s->cols - q < LANES ? s->cols - q : LANES;
+            for (int64_t o = 0; o < s->outputs; o += LANES) {
+                vec tile[LANES];
+                int64_t outs = s->outputs - o < LANES ? s->outputs - o : LANES;
+                for (int i = 0; i < LANES; i++) {
+                    tile[i] = (vec){0};
+                    if (s->last && i < some)
+                        memcpy(tile + i, grads + (row * s->cols + q + i) * s->outputs + o,
+                               outs * sizeof(REAL));
+                    if (!s->last && i < outs) {
+                        const REAL *from = grads + (o + i) * plane + row * s->cols + q;
+                        if (some == LANES)
+                            tile[i] = *(const vec *)from;
+                        else
+                            memcpy(tile + i, from, some * sizeof(REAL));
+                    }
+                }
+                if (!s->last) turn(tile);
+                for (int64_t i = 0, at = q * s->stride_x + left; i < some; i++, at += s->stride_x)
+                    if (at >= 0 && at < wide)
+                        *(vec *)(to + (y * wide + at) * padded + o) = tile[i];
+            }
+        }
+    }
+}
+
+/* sums [channel][kernel_y][kernel_x * padded], of turned taps, += those of an image. */
+static void collect(const Shape *s, const Lists *list, const REAL *grads, int64_t padded,
+                    REAL *sums) {
+    int64_t wide = s->width + s->kernel_x - 1, span = s->kernel_x * padded;
+    for (int64_t c = 0; c < s->channels; c++) {
+        int64_t from = list->start[c], events = list->start[c + 1] - from;
+        const REAL *values = list->weighted ? list->values + from : 0;
+        for (int64_t dy = 0; events && dy < s->kernel_y; dy++, sums += span)
+            for (int64_t o = 0, count; o < span; o += count * LANES) {
+                count = fitting((span - o) / LANES, 12);
+                add(count, list->index + from, events, values, grads + dy * wide * padded + o,
+                    padded, sums + o, sums + o);
+            }
+        if (!events) sums += s->kernel_y * span;
+    }
+}
+
+/* out [outputs, channels, kernel_y, kernel_x]: the gradient of the weights from x and the gradient
+   of the outputs. Images are summed in some parts, whatever the number of threads. */
+int64_t convolution_gradient(const Shape *s, const REAL *x, const REAL *grads, REAL *out,
+                             int64_t parts, int threads) {
+    int64_t padded = (s->outputs + LANES - 1) / LANES * LANES, pixels = s->height * s->width;
+    int64_t wide = s->width + s->kernel_x - 1, tall = s->height + s->kernel_y - 1;
+    int64_t taps = s->kernel_y * s->kernel_x, size = s->channels * taps * padded, state = 0;
+    REAL *sums = calloc(parts * size + 1, sizeof(REAL));
+    if (!sums) return NO_MEMORY;
+#pragma omp parallel num_threads(threads) reduction(min : state)
+    {
+        Lists list = lists_for(s->channels, pixels);
+        REAL *turned = calloc(tall * wide * padded + 1, sizeof(REAL));
+        state = complete(&list) && turned ? 0 : NO_MEMORY;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t part = 0; part < parts; part++) {
+            int64_t first = s->images * part / parts, stop = s->images * (part + 1) / parts;
+            for (int64_t n = first; !state && n < stop; n++) {
+                const REAL *image = x + n * pixels * s->channels;
+                (s->last ? across : along)(image, s->channels, pixels, &list);
+                for (int64_t e = 0; e < list.start[s->channels]; e++)
+                    list.index[e] += list.index[e] / s->width * (s->kernel_x - 1);
+                spread(s, grads + n * s->rows * s->cols * s->outputs, padded, turned);
+                collect(s, &list, turned, padded, sums + part * size);
+            }
+        }
+#pragma omp for
+        for (int64_t c = 0; c < s->channels; c++)
+            for (int64_t tap = 0; tap < taps; tap++)
+                for (int64_t o = 0; o < s->outputs; o++) {
+                    REAL sum = 0;
+                    for (int64_t part = 0; part < parts; part++)
+                        sum += sums[part * size + (c * taps + taps - 1 - tap) * padded + o];
+                    out[(o * s->channels + c) * taps + tap] = sum;
+                }
+        release(&list);
+        free(turned);
+    }
+    free(sums);
+    return state;
+}
