@@ -5,13 +5,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
-enum { WIDTH = 64, MOST = 8 };
+enum { WIDTH = 64, WIDE = 2, FAR = 6 };
 #elif defined(__AVX__)
-enum { WIDTH = 32, MOST = 8 };
+enum { WIDTH = 32, WIDE = 4, FAR = 3 };
 #else
-enum { WIDTH = 16, MOST = 8 };
+enum { WIDTH = 16, WIDE = 8, FAR = 3 };
 #endif
 enum { LANES = WIDTH / sizeof(REAL), BITS = 8 * sizeof(REAL), BAND = 1 << 17, SLACK = 64 };
 enum { NO_MEMORY = -2 };
@@ -27,61 +30,47 @@ typedef struct {
 } Shape;
 
 /* out = base + the sum over events e of values[e] from[index[e] * stride]; without values all are
-   1. Few columns are summed in several chains, each of which waits for itself alone. */
-#define ADD(COUNT, CHAINS)                                                                        \
-    static inline __attribute__((always_inline)) void add_##COUNT(                                \
-        const int32_t *index, int64_t events, const REAL *values, const REAL *from,               \
-        int64_t stride, const REAL *base, REAL *out) {                                            \
-        vec sum[CHAINS][COUNT];                                                                   \
-        _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) {                                \
-            sum[0][j] = *(const vec *)(base + j * LANES);                                         \
-            _Pragma("GCC unroll 4") for (int k = 1; k < CHAINS; k++) sum[k][j] = (vec){0};        \
+   1. ROWS of this, whose from lie gap apart, and out and base step apart, go over the events at
+   once. Few columns are summed in several chains, each of which waits for itself alone. */
+#define ADD(NAME, ROWS, COUNT, CHAINS)                                                            \
+    static void add_##NAME(const int32_t *index, int64_t events, const REAL *values,              \
+                           const REAL *from, int64_t stride, int64_t gap, const REAL *base,       \
+                           REAL *out, int64_t step) {                                             \
+        vec sum[CHAINS][ROWS][COUNT];                                                             \
+        EVERY(r, ROWS) EVERY(j, COUNT) {                                                          \
+            sum[0][r][j] = *(const vec *)(base + r * step + j * LANES);                           \
+            EVERY(k, CHAINS - 1) sum[k + 1][r][j] = (vec){0};                                     \
         }                                                                                         \
         int64_t e = 0;                                                                            \
-        if (values) {                                                                             \
-            for (; e < events; e++)                                                               \
-                _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) sum[0][j] +=             \
-                    values[e] * *(const vec *)(from + index[e] * stride + j * LANES);             \
-        } else {                                                                                  \
-            for (; e + CHAINS <= events; e += CHAINS)                                             \
-                _Pragma("GCC unroll 4") for (int k = 0; k < CHAINS; k++)                          \
-                    _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) sum[k][j] +=         \
-                    *(const vec *)(from + index[e + k] * stride + j * LANES);                     \
-            for (; CHAINS > 1 && e < events; e++)                                                 \
-                _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) sum[0][j] +=             \
-                    *(const vec *)(from + index[e] * stride + j * LANES);                         \
-        }                                                                                         \
-        _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++) {                                \
-            _Pragma("GCC unroll 4") for (int k = 1; k < CHAINS; k++) sum[0][j] += sum[k][j];      \
-            *(vec *)(out + j * LANES) = sum[0][j];                                                \
+        for (; values && e < events; e++)                                                         \
+            EVERY(r, ROWS) EVERY(j, COUNT) sum[0][r][j] += values[e] * AT(e, r, j);               \
+        for (; e + CHAINS <= events; e += CHAINS)                                                 \
+            EVERY(k, CHAINS) EVERY(r, ROWS) EVERY(j, COUNT) sum[k][r][j] += AT(e + k, r, j);      \
+        for (; CHAINS > 1 && e < events; e++)                                                     \
+            EVERY(r, ROWS) EVERY(j, COUNT) sum[0][r][j] += AT(e, r, j);                           \
+        EVERY(r, ROWS) EVERY(j, COUNT) {                                                          \
+            EVERY(k, CHAINS - 1) sum[0][r][j] += sum[k + 1][r][j];                                \
+            *(vec *)(out + r * step + j * LANES) = sum[0][r][j];                                  \
         }                                                                                         \
     }
-ADD(12, 1)
-ADD(8, 1)
-ADD(6, 1)
-ADD(4, 1)
-ADD(3, 2)
-ADD(2, 2)
-ADD(1, 4)
-#define EACH_COUNT(DO) DO(12) DO(8) DO(6) DO(4) DO(3) DO(2) DO(1)
+#define EVERY(I, N) _Pragma("GCC unroll 16") for (int I = 0; I < N; I++)
+#define AT(E, R, J) *(const vec *)(from + index[E] * stride + R * gap + J * LANES)
+ADD(block, 1, WIDE, 2)
+ADD(one, 1, 1, 4)
+ADD(few, 1, 3, 2)
+ADD(far, 1, FAR, 1)
+ADD(three, 3, 1, 2)
+ADD(three_few, 3, 3, 1)
+ADD(three_far, 3, FAR, 1)
 
-/* The widest of these that fits. */
-static int64_t fitting(int64_t vecs, int64_t most) {
-#define FITS(COUNT)                                                                               \
-    if (vecs >= COUNT && most >= COUNT) return COUNT;
-    EACH_COUNT(FITS)
-    return 1;
+/* Memory at the start of a line of the cache: a vec that lies across two takes twice as long. */
+static void *room(int64_t count, int64_t size) {
+    return aligned_alloc(64, (count * size + SLACK) / 64 * 64 + 64);
 }
 
-static void add(int64_t count, const int32_t *index, int64_t events, const REAL *values,
-                const REAL *from, int64_t stride, const REAL *base, REAL *out) {
-    switch (count) {
-#define CASE(COUNT)                                                                               \
-    case COUNT:                                                                                   \
-        add_##COUNT(index, events, values, from, stride, base, out);                              \
-        break;
-        EACH_COUNT(CASE)
-    }
+static REAL *zeros(int64_t count) {
+    REAL *made = room(count, sizeof(REAL));
+    return made ? memset(made, 0, count * sizeof(REAL)) : 0;
 }
 
 /* The rows of t become its columns. */
@@ -111,82 +100,110 @@ static inline __attribute__((always_inline)) void turn(vec *t) {
 typedef struct {
     int32_t *index, *start; /* start[i] to start[i + 1] of index is of item i */
     REAL *values;
+    word *found; /* room for a bit of each value */
     int weighted; /* some value is another than 1 */
 } Lists;
 
 static Lists lists_for(int64_t items, int64_t places) {
-    Lists made = {malloc((items * places + SLACK) * sizeof(int32_t)),
-                  malloc((items + 1) * sizeof(int32_t)),
-                  malloc((items * places + SLACK) * sizeof(REAL)), 0};
+    int64_t words = (places + BITS - 1) / BITS, most = items * places + SLACK;
+    Lists made = {room(most, sizeof(int32_t)), room(items + 1, sizeof(int32_t)),
+                  room(most, sizeof(REAL)), room(words * (items + LANES), sizeof(word)), 0};
     return made;
 }
 
 static int complete(const Lists *lists) {
-    return lists->index && lists->start && lists->values;
+    return lists->index && lists->start && lists->values && lists->found;
 }
 
 static void release(Lists *lists) {
     free(lists->index);
     free(lists->start);
     free(lists->values);
+    free(lists->found);
+}
+
+/* The places of some bits, counted from first. */
+static inline int64_t places_of(uint64_t bits, int32_t first, int32_t *to) {
+    int64_t n = 0;
+#if defined(__AVX512F__)
+    __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (place = _mm512_add_epi32(place, _mm512_set1_epi32(first)); bits; bits >>= 16) {
+        _mm512_storeu_si512(to + n, _mm512_maskz_compress_epi32(bits, place));
+        n += __builtin_popcount(bits & 0xffff);
+        place = _mm512_add_epi32(place, _mm512_set1_epi32(16));
+    }
+#else
+    for (; bits; bits &= bits - 1) to[n++] = first + __builtin_ctzll(bits);
+#endif
+    return n;
+}
+
+/* The values of events, where some are not 1. */
+static void weigh(const REAL *x, int64_t items, int64_t item_step, int64_t step, int weighted,
+                  Lists *lists) {
+    lists->weighted = weighted;
+    for (int64_t i = 0; weighted && i < items; i++)
+        for (int64_t e = lists->start[i]; e < lists->start[i + 1]; e++)
+            lists->values[e] = x[i * item_step + lists->index[e] * step];
 }
 
 /* Items whose values lie together: x[item * places + place]. */
 static void along(const REAL *x, int64_t items, int64_t places, Lists *lists) {
     int64_t n = 0;
     int other = 0;
-    for (int64_t i = 0; i < items; i++, x += places) {
+    for (int64_t i = 0; i < items; i++) {
+        const REAL *from = x + i * places;
+        int64_t p = 0;
         lists->start[i] = n;
-        for (int64_t p = 0; p < places; p++) {
-            int there = x[p] != 0;
+#if defined(__AVX512F__)
+        for (; sizeof(REAL) == 4 && p + 16 <= places; p += 16) {
+            __m512 v = _mm512_loadu_ps((const void *)(from + p));
+            __mmask16 there = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+            other |= _mm512_mask_cmp_ps_mask(there, v, _mm512_set1_ps(1), _CMP_NEQ_UQ);
+            n += places_of(there, p, lists->index + n);
+        }
+#endif
+        for (; p < places; p++) {
+            int there = from[p] != 0;
             lists->index[n] = p;
-            lists->values[n] = x[p];
             n += there;
-            other |= there & (x[p] != 1);
+            other |= there & (from[p] != 1);
         }
     }
     lists->start[items] = n;
-    lists->weighted = other;
+    weigh(x, items, places, 1, other, lists);
 }
 
 /* Items whose values lie apart, x[place * items + item]: bits first, for many items at once. */
 static void across(const REAL *x, int64_t items, int64_t places, Lists *lists) {
-    int64_t n = 0;
-    mask other = {0};
-    for (int64_t first = 0; first < items; first += LANES) {
-        int64_t some = items - first < LANES ? items - first : LANES;
-        int64_t words = (places + BITS - 1) / BITS;
-        mask found[words];
-        for (int64_t w = 0; w < words; w++) {
-            mask bit = (mask){0} + 1;
-            found[w] = (mask){0};
-            int64_t stop = (w + 1) * BITS < places ? (w + 1) * BITS : places;
-            for (int64_t p = w * BITS; p < stop; p++, bit += bit) {
-                vec v = {0};
-                if (some == LANES)
-                    v = *(const vec *)(x + p * items + first);
-                else
-                    memcpy(&v, x + p * items + first, some * sizeof(REAL));
-                mask there = (mask)(v != 0);
-                found[w] |= there & bit;
-                other |= there & (mask)(v != 1);
-            }
+    int64_t n = 0, words = (places + BITS - 1) / BITS, step = (items + LANES - 1) / LANES * LANES;
+    mask other = {0}, bit = {0};
+    int weighted = 0;
+    memset(lists->found, 0, words * step * sizeof(word));
+    for (int64_t p = 0; p < places; p++, bit += bit) {
+        word *found = lists->found + p / BITS * step;
+        if (p % BITS == 0) bit = (mask){0} + 1;
+        for (int64_t i = 0; i < items; i += LANES) {
+            vec v = {0};
+            if (items - i >= LANES)
+                v = *(const vec *)(x + p * items + i);
+            else
+                memcpy(&v, x + p * items + i, (items - i) * sizeof(REAL));
+            mask there = (mask)(v != 0);
+            *(mask *)(found + i) |= there & bit;
+            other |= there & (mask)(v != 1);
         }
-        for (int64_t i = 0; i < some; i++) {
-            lists->start[first + i] = n;
-            for (int64_t w = 0; w < words; w++) {
-                uint64_t left = (uint64_t)found[w][i] & (~0ull >> (64 - BITS));
-                for (; left; left &= left - 1) lists->index[n++] = w * BITS + __builtin_ctzll(left);
-            }
+    }
+    for (int64_t i = 0; i < items; i++) {
+        lists->start[i] = n;
+        for (int64_t w = 0; w < words; w++) {
+            uint64_t bits = (uint64_t)lists->found[w * step + i] & (~0ull >> (64 - BITS));
+            n += places_of(bits, w * BITS, lists->index + n);
         }
     }
     lists->start[items] = n;
-    int weighted = 0;
     for (int i = 0; i < LANES; i++) weighted |= other[i] != 0;
-    lists->weighted = weighted;
-    for (int64_t i = 0; weighted && i < items; i++)
-        for (int64_t e = lists->start[i]; e < lists->start[i + 1]; e++)
-            lists->values[e] = x[lists->index[e] * items + i];
+    weigh(x, items, 1, items, weighted, lists);
 }
 
 /* Events of the rows of x that one row of outputs looks at, one column of x after the other. */
@@ -217,9 +234,8 @@ static void pack(const Shape *s, const REAL *weight, const REAL *base, int64_t p
     int64_t taps = s->kernel_y * s->kernel_x, inputs = taps * s->channels;
 #pragma omp for
     for (int64_t o = 0; o < padded; o++) {
-        int64_t first = 0, wide = 0;
-        for (; first + wide <= o; first += wide, wide = 0)
-            if (o < first + (wide = fitting((padded - first) / LANES, MOST) * LANES)) break;
+        int64_t blocks = padded / (WIDE * LANES) * WIDE * LANES;
+        int64_t wide = o < blocks ? WIDE * LANES : LANES, first = o / wide * wide;
         REAL *to = packed + first * inputs + o - first;
         const REAL *from = weight + o * inputs;
         for (int64_t c = 0; c < s->channels; c++)
@@ -237,9 +253,9 @@ static void place_outputs(const Shape *s, const REAL *done, int64_t padded, int6
     int64_t plane = s->rows * s->cols;
     for (int64_t p = 0; s->last && p < pixels; p++)
         memcpy(out + (first + p) * s->outputs, done + p * padded, s->outputs * sizeof(REAL));
-    for (int64_t p = 0; !s->last && p < pixels; p += LANES) {
-        int64_t some = pixels - p < LANES ? pixels - p : LANES;
-        for (int64_t o = 0; o < s->outputs; o += LANES) {
+    for (int64_t o = 0; !s->last && o < s->outputs; o += LANES) {
+        for (int64_t p = 0; p < pixels; p += LANES) {
+            int64_t some = pixels - p < LANES ? pixels - p : LANES;
             vec tile[LANES];
             for (int i = 0; i < LANES; i++) tile[i] = *(const vec *)(done + (p + i) * padded + o);
             turn(tile);
@@ -260,15 +276,15 @@ static void convolve_row(const Shape *s, const Lists *strip, const REAL *packed,
     int64_t inputs = s->kernel_y * s->kernel_x * s->channels;
     const REAL *base = packed + padded * inputs;
     const REAL *values = strip->weighted ? strip->values : 0;
-    for (int64_t o = 0, count; o < padded; o += count * LANES) {
-        count = fitting((padded - o) / LANES, MOST);
+    for (int64_t o = 0, wide; o < padded; o += wide) {
+        int blocks = o + WIDE * LANES <= padded;
+        wide = blocks ? WIDE * LANES : LANES;
         for (int64_t q = 0; q < s->cols; q++) {
             int64_t col = q * s->stride_x, from = strip->start[col];
             int64_t events = strip->start[col + s->kernel_x] - from;
-            const REAL *weight = packed + o * inputs;
-            weight -= col * s->kernel_y * s->channels * count * LANES;
-            add(count, strip->index + from, events, values ? values + from : 0, weight,
-                count * LANES, base + o, done + q * padded + o);
+            const REAL *weight = packed + o * inputs - col * s->kernel_y * s->channels * wide;
+            (blocks ? add_block : add_one)(strip->index + from, events, values ? values + from : 0,
+                                           weight, wide, 0, base + o, done + q * padded + o, 0);
         }
     }
 }
@@ -280,13 +296,13 @@ int64_t convolution_forward(const Shape *s, const REAL *x, const REAL *weight, c
     int64_t inputs = s->kernel_y * s->kernel_x * s->channels, state = 0;
     int64_t band = BAND / (s->cols * padded * (int64_t)sizeof(REAL));
     band = band < 1 ? 1 : band < s->rows ? band : s->rows;
-    REAL *packed = malloc((inputs + 1) * padded * sizeof(REAL));
+    REAL *packed = room((inputs + 1) * padded, sizeof(REAL));
     if (!packed) return NO_MEMORY;
 #pragma omp parallel num_threads(threads) reduction(min : state)
     {
         Lists list = lists_for(pixels, s->channels);
         Lists strip = lists_for(s->width + 2 * s->pad_x, s->kernel_y * s->channels);
-        REAL *done = malloc((band * s->cols + LANES) * padded * sizeof(REAL));
+        REAL *done = room((band * s->cols + LANES) * padded, sizeof(REAL));
         state = complete(&list) && complete(&strip) && done ? 0 : NO_MEMORY;
         pack(s, weight, base, padded, packed);
 #pragma omp for schedule(dynamic, 1)
@@ -348,20 +364,27 @@ static void spread(const Shape *s, const REAL *grads, int64_t padded, REAL *to) 
     }
 }
 
-/* sums [channel][kernel_y][kernel_x * padded], of turned taps, += those of an image. */
+/* sums [channel][kernel_y][kernel_x * padded], of turned taps, += those of an image. Three rows of
+   a kernel go together: of what one of them reads the next two find most in the cache. */
 static void collect(const Shape *s, const Lists *list, const REAL *grads, int64_t padded,
                     REAL *sums) {
-    int64_t wide = s->width + s->kernel_x - 1, span = s->kernel_x * padded;
+    int64_t span = s->kernel_x * padded, gap = (s->width + s->kernel_x - 1) * padded;
     for (int64_t c = 0; c < s->channels; c++) {
-        int64_t from = list->start[c], events = list->start[c + 1] - from;
-        const REAL *values = list->weighted ? list->values + from : 0;
-        for (int64_t dy = 0; events && dy < s->kernel_y; dy++, sums += span)
+        int64_t begin = list->start[c], events = list->start[c + 1] - begin, rows;
+        const REAL *values = list->weighted ? list->values + begin : 0;
+        for (int64_t dy = 0; events && dy < s->kernel_y; dy += rows) {
+            rows = dy + 3 <= s->kernel_y ? 3 : 1;
+            const REAL *from = grads + dy * gap;
+            REAL *to = sums + (c * s->kernel_y + dy) * span;
             for (int64_t o = 0, count; o < span; o += count * LANES) {
-                count = fitting((span - o) / LANES, 12);
-                add(count, list->index + from, events, values, grads + dy * wide * padded + o,
-                    padded, sums + o, sums + o);
+                int64_t left = (span - o) / LANES;
+                count = left >= FAR ? FAR : left >= 3 ? 3 : 1;
+                (rows == 3 ? count == FAR ? add_three_far : count == 3 ? add_three_few : add_three
+                           : count == FAR ? add_far : count == 3 ? add_few : add_one)(
+                    list->index + begin, events, values, from + o, padded, gap, to + o, to + o,
+                    span);
             }
-        if (!events) sums += s->kernel_y * span;
+        }
     }
 }
 
@@ -372,12 +395,18 @@ int64_t convolution_gradient(const Shape *s, const REAL *x, const REAL *grads, R
     int64_t padded = (s->outputs + LANES - 1) / LANES * LANES, pixels = s->height * s->width;
     int64_t wide = s->width + s->kernel_x - 1, tall = s->height + s->kernel_y - 1;
     int64_t taps = s->kernel_y * s->kernel_x, size = s->channels * taps * padded, state = 0;
-    REAL *sums = calloc(parts * size + 1, sizeof(REAL));
-    if (!sums) return NO_MEMORY;
+    int32_t *place = room(pixels, sizeof(int32_t)); /* of each pixel in what spread gives */
+    REAL *sums = zeros(parts * size);
+    if (!sums || !place) {
+        free(sums);
+        free(place);
+        return NO_MEMORY;
+    }
+    for (int64_t p = 0; p < pixels; p++) place[p] = p + p / s->width * (s->kernel_x - 1);
 #pragma omp parallel num_threads(threads) reduction(min : state)
     {
         Lists list = lists_for(s->channels, pixels);
-        REAL *turned = calloc(tall * wide * padded + 1, sizeof(REAL));
+        REAL *turned = zeros(tall * wide * padded);
         state = complete(&list) && turned ? 0 : NO_MEMORY;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t part = 0; part < parts; part++) {
@@ -386,7 +415,7 @@ int64_t convolution_gradient(const Shape *s, const REAL *x, const REAL *grads, R
                 const REAL *image = x + n * pixels * s->channels;
                 (s->last ? across : along)(image, s->channels, pixels, &list);
                 for (int64_t e = 0; e < list.start[s->channels]; e++)
-                    list.index[e] += list.index[e] / s->width * (s->kernel_x - 1);
+                    list.index[e] = place[list.index[e]];
                 spread(s, grads + n * s->rows * s->cols * s->outputs, padded, turned);
                 collect(s, &list, turned, padded, sums + part * size);
             }
@@ -404,5 +433,6 @@ int64_t convolution_gradient(const Shape *s, const REAL *x, const REAL *grads, R
         free(turned);
     }
     free(sums);
+    free(place);
     return state;
 }

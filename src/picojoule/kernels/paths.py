@@ -3,6 +3,8 @@
 Measured density alone decides, never timing, so that runs repeat.
 """
 
+from collections.abc import Sequence
+from math import gcd, prod
 from types import ModuleType
 
 import torch
@@ -14,6 +16,7 @@ from picojoule.kernels.cc import tier
 
 PATHS = ("events", "dense")
 SAMPLE = 256  # rows by which density is measured where there are many more
+_FEW = 64  # inputs of an output of a convolution that are too few to look for events
 _NARROW = 32  # outputs of which a row of weights is shorter than the search for events
 _SMALL, _NEAR, _CACHE = 1 << 15, 1 << 20, 1 << 19  # weights: a call's own time, one row's, many's
 # The density up to which a product goes by events. Measured on two x86-64 cores with AVX-512, 2 MB
@@ -32,6 +35,8 @@ LIMITS = {
         "cached": 0.25,
         "large": 0.05,
         "gradient": 0.25,
+        "convolution": 0.4,
+        "convolution gradient": 0.5,
     },
     "numba": {
         "small row": 0.0,
@@ -41,6 +46,8 @@ LIMITS = {
         "cached": 0.12,
         "large": 0.02,
         "gradient": 0.1,
+        "convolution": 0.0,
+        "convolution gradient": 0.0,
     },
     "off": {
         "small row": 0.0,
@@ -50,6 +57,8 @@ LIMITS = {
         "cached": 0.0,
         "large": 0.0,
         "gradient": 0.0,
+        "convolution": 0.0,
+        "convolution gradient": 0.0,
     },
 }
 
@@ -84,11 +93,38 @@ def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -
     return max(limits["large"], limits["large row"] / rows)
 
 
+def convolution_limit(weight: Sequence[int], stride: Sequence[int], *, gradient: bool) -> float:
+    """The density up to which a convolution, or its weights' gradient, goes by events.
+
+    Args:
+        weight: Its sizes, [O, C, KH, KW].
+        stride: Along both axes.
+        gradient: That of the weights instead.
+    """
+    outputs, limits = weight[0], LIMITS[tier()]
+    if outputs < _NARROW or prod(weight[1:]) < _FEW:
+        return 0.0
+    # The gradient's work is that of stride 1, a dense one's is not.
+    return limits["convolution gradient"] / prod(stride) if gradient else limits["convolution"]
+
+
 def density(spikes: Tensor) -> float:
     """The share of values [R, K] that are not zero, in evenly spaced rows where there are many."""
     spikes = spikes.detach().contiguous()
-    step = max(1, len(spikes) // SAMPLE)
+    return _share(spikes, max(1, len(spikes) // SAMPLE))
+
+
+def _share(spikes: Tensor, step: int) -> float:
     return kernels().count(spikes, step) / (-(-len(spikes) // step) * spikes.shape[1])
+
+
+def density_of_images(x: Tensor, last: bool) -> float:
+    """The share of values [B, C, H, W] that are not zero; with ``last``, channels lie together."""
+    rows = x.detach().permute(0, 2, 3, 1).flatten(0, 2) if last else x.detach().flatten(2)
+    step, period = max(1, len(rows.flatten(0, -2)) // SAMPLE), x[0].numel() // rows.shape[-1]
+    while gcd(step, period) > 1:  # looks at all channels, or at all pixels
+        step += 1
+    return _share(rows.flatten(0, -2).contiguous(), step)
 
 
 def kernels() -> ModuleType:
@@ -103,13 +139,13 @@ def kernels() -> ModuleType:
     return events_torch
 
 
-def suits(*tensors: Tensor) -> bool:
+def suits(*tensors: Tensor, axes: int = 2) -> bool:
     """Whether these have a way by events: plain tensors of one floating-point type, on the CPU."""
     return (
         all(type(x) in (Tensor, nn.Parameter) and x.layout == torch.strided for x in tensors)
         and {x.device.type for x in tensors} == {"cpu"}
         and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
-        and all(x.dim() == 2 for x in tensors)
+        and all(x.dim() == axes for x in tensors)
         and not traced()
     )
 
