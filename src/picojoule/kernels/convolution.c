@@ -423,11 +423,13 @@ int64_t convolution_gradient(const Shape *s, const REAL *x, const REAL *grads, R
 #pragma omp for
         for (int64_t c = 0; c < s->channels; c++)
             for (int64_t tap = 0; tap < taps; tap++)
-                for (int64_t o = 0; o < s->outputs; o++) {
-                    REAL sum = 0;
+                for (int64_t o = 0; o < padded; o += LANES) {
+                    const REAL *from = sums + (c * taps + taps - 1 - tap) * padded + o;
+                    vec sum = {0};
                     for (int64_t part = 0; part < parts; part++)
-                        sum += sums[part * size + (c * taps + taps - 1 - tap) * padded + o];
-                    out[(o * s->channels + c) * taps + tap] = sum;
+                        sum += *(const vec *)(from + part * size);
+                    for (int i = 0; i < LANES && o + i < s->outputs; i++)
+                        out[((o + i) * s->channels + c) * taps + tap] = sum[i];
                 }
         release(&list);
         free(turned);

@@ -93,7 +93,9 @@ def gradient(
     x, grads = (t.contiguous(memory_format=_memory(last)) for t in (x, grads))
     out = x.new_empty(*weight)
     # Not by the number of threads: how images are grouped is how their sums are rounded.
-    parts = max(1, min(len(x), _PARTS, _SUMS // max(1, out.numel())))
+    parts = min(len(x), _PARTS)
+    while parts > 1 and parts * out.numel() > _SUMS:
+        parts //= 2
     pointers = (x.data_ptr(), grads.data_ptr(), out.data_ptr())
     _checked(
         _library(x.dtype).convolution_gradient(shape, *pointers, parts, torch.get_num_threads())
