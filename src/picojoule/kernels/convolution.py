@@ -50,7 +50,7 @@ class _Convolution(torch.autograd.Function):
         needed = list(ctx.needs_input_grad[:3])
         by_events = needed[1] and ctx.path == "events" and not again
         needed[1] = needed[1] and not by_events
-        found = [None] * 3
+        found: list[Tensor | None] = [None] * 3
         if any(needed):
             found = list(_dense_gradients(grad, x, weight, ctx.bias, way, needed))
         if by_events:
@@ -104,7 +104,7 @@ def spike_conv2d(
     """
     if path is not None and path not in PATHS:
         raise ValueError(unknown("path", path, PATHS))
-    way = None if path == "dense" else _way(spikes, weight, bias, stride, padding)
+    way = None if path == "dense" else _way_of(spikes, weight, bias, stride, padding)
     if path == "events" and way is None:
         got = " and ".join(f"{list(x.shape)} {x.dtype} on {x.device}" for x in (spikes, weight))
         raise ValueError(
@@ -140,7 +140,8 @@ def conv2d(
         forms = stride, padding, dilation, groups
         return handle_torch_function(conv2d, given, input, weight, bias, *forms)
     if isinstance(padding, str) or groups != 1 or _pair(dilation) != (1, 1):
-        return nn.functional.conv2d(input, weight, bias, stride, padding, dilation, groups)  # pyright: ignore
+        forms = stride, padding, dilation, groups
+        return nn.functional.conv2d(input, weight, bias, *forms)  # pyright: ignore
     return spike_conv2d(input, weight, bias, stride, padding)
 
 
@@ -149,14 +150,16 @@ def _pair(value: Axes) -> tuple[int, ...]:
     return values * 2 if len(values) == 1 else values
 
 
-def _way(
+def _way_of(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: Axes
 ) -> _Way | None:
     """How these go by events; None where they have no such way, or are an error of torch's own."""
     given = (x, weight) if tier() == "c" and x.dim() == weight.dim() == 4 else ()
     if not given or not suits(*given, axes=4) or x.shape[1] != weight.shape[1]:
         return None
-    if bias is not None and (not suits(bias, x[0, 0, 0], axes=1) or len(bias) != len(weight)):
+    if bias is not None and not (suits(bias, axes=1) and bias.dtype == x.dtype):
+        return None
+    if bias is not None and len(bias) != len(weight):
         return None
     steps, pads = _pair(stride), _pair(padding)
     if len(steps) != 2 or len(pads) != 2 or min(steps) < 1 or min(pads) < 0:
@@ -173,16 +176,25 @@ def _way(
 
 def _last(x: Tensor) -> bool:
     """Whether torch takes these images or weights for such whose channels are last in memory."""
-    _, channels, height, width = x.shape
-    return x.stride() == (channels * height * width, 1, channels * width, channels) and (
-        channels > 1 or height * width > 1
-    )
+    least = 0
+    for axis in (1, 3, 2, 0):
+        step = x.stride(axis)
+        # Where all is as with channels first too, they are first.
+        if step < least or x.stride(1) == 0 or (axis == 0 and least == x.stride(1)):
+            return False
+        least = step * max(1, x.shape[axis])
+    return True
 
 
 def _paths(x: Tensor, weight: Tensor, way: _Way) -> tuple[str, str]:
     """Which way the convolution goes, and which the gradient of its weights."""
-    limits = [convolution_limit(weight.shape, way.stride, gradient=one) for one in (False, True)]
-    share = density_of_images(x, way.last) if any(limits) else 1.0
-    forward, gradient = ("events" if limit and share <= limit else "dense" for limit in limits)
-    learns = torch.is_grad_enabled() and weight.requires_grad
-    return forward, gradient if learns else "dense"
+    limit = convolution_limit(len(x), weight.shape, way.stride)
+    of_gradient = 0.0
+    if torch.is_grad_enabled() and weight.requires_grad:
+        of_gradient = convolution_limit(len(x), weight.shape, way.stride, gradient=True)
+    share = density_of_images(x, way.last) if limit or of_gradient else 1.0
+    return _path(share, limit), _path(share, of_gradient)
+
+
+def _path(share: float, limit: float) -> str:
+    return "events" if limit and share <= limit else "dense"

@@ -16,7 +16,6 @@ from picojoule.kernels.cc import tier
 
 PATHS = ("events", "dense")
 SAMPLE = 256  # rows by which density is measured where there are many more
-_FEW = 64  # inputs of an output of a convolution that are too few to look for events
 _NARROW = 32  # outputs of which a row of weights is shorter than the search for events
 _SMALL, _NEAR, _CACHE = 1 << 15, 1 << 20, 1 << 19  # weights: a call's own time, one row's, many's
 # The density up to which a product goes by events. Measured on two x86-64 cores with AVX-512, 2 MB
@@ -35,8 +34,6 @@ LIMITS = {
         "cached": 0.25,
         "large": 0.05,
         "gradient": 0.25,
-        "convolution": 0.4,
-        "convolution gradient": 0.5,
     },
     "numba": {
         "small row": 0.0,
@@ -46,8 +43,6 @@ LIMITS = {
         "cached": 0.12,
         "large": 0.02,
         "gradient": 0.1,
-        "convolution": 0.0,
-        "convolution gradient": 0.0,
     },
     "off": {
         "small row": 0.0,
@@ -57,10 +52,25 @@ LIMITS = {
         "cached": 0.0,
         "large": 0.0,
         "gradient": 0.0,
-        "convolution": 0.0,
-        "convolution gradient": 0.0,
     },
 }
+
+# The same for convolutions, in tier c; large are those of more than 2 ** 17 weights. 3 x 3 for 64
+# images or 256, with random events, which are the hardest to foresee; dense / events in time:
+#   32 to 32 at 28 x 28: 3.7 at 5 %, 3.0 at 15 %, 1.5 at 46 %; gradient 3.3, 2.6, 1.5
+#   64 to 128 at 7 x 7: 4.9 at 5 %, 2.8 at 15 %, 1.1 at 46 %; gradient 3.3, 2.9, 1.1
+#   256 to 256 at 8 x 8: 2.8 at 10 %, 1.3 at 30 %, 0.8 at 50 %; gradient 2.1, 0.9, 0.7
+#   512 to 512 at 4 x 4: 1.4 at 10 %, 1.0 at 30 %, 0.7 at 50 %; gradient 1.5, 0.9, 0.5
+#   8 to 32 at 28 x 28: 1.1 at 5 %, 1.0 at 50 %; 64 to 8: 3.6 at 5 %, 1.1 at 50 %; gradients better
+CONVOLUTION_LIMITS = {
+    "convolution": 0.5,
+    "large convolution": 0.2,
+    "gradient": 0.5,
+    "large gradient": 0.12,
+}
+_IMAGES = 8  # which threads share: fewer are left to dense ways, which share one image
+_FEW, _THIN = 128, 8  # inputs of each output, and outputs, that are too few to look for events
+_SEVERAL = 1 << 17  # weights
 
 
 def path_for(spikes: Tensor, outputs: int, *, gradient: bool = False) -> str:
@@ -93,19 +103,27 @@ def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -
     return max(limits["large"], limits["large row"] / rows)
 
 
-def convolution_limit(weight: Sequence[int], stride: Sequence[int], *, gradient: bool) -> float:
-    """The density up to which a convolution, or its weights' gradient, goes by events.
+def convolution_limit(
+    images: int, weight: Sequence[int], stride: Sequence[int], *, gradient: bool = False
+) -> float:
+    """The density up to which a convolution goes by events in tier ``c``.
 
     Args:
-        weight: Its sizes, [O, C, KH, KW].
+        images: How many.
+        weight: Sizes of the weights, [O, C, KH, KW].
         stride: Along both axes.
-        gradient: That of the weights instead.
+        gradient: The gradient of the weights instead.
     """
-    outputs, limits = weight[0], LIMITS[tier()]
-    if outputs < _NARROW or prod(weight[1:]) < _FEW:
+    taps, large = prod(weight[2:]), prod(weight) > _SEVERAL
+    if images < _IMAGES or weight[0] < _THIN:
         return 0.0
-    # The gradient's work is that of stride 1, a dense one's is not.
-    return limits["convolution gradient"] / prod(stride) if gradient else limits["convolution"]
+    if gradient:  # by events it takes as long as that of stride 1
+        few = taps * weight[1] < _FEW // 8 or prod(stride) > 1
+        name = "large gradient" if large or taps == 1 else "gradient"
+    else:
+        few = taps * weight[1] < _FEW
+        name = "large convolution" if large else "convolution"
+    return 0.0 if few else CONVOLUTION_LIMITS[name]
 
 
 def density(spikes: Tensor) -> float:
