@@ -20,13 +20,13 @@ enum { LANES = WIDTH / sizeof(REAL), BITS = 8 * sizeof(REAL), BAND = 1 << 17, SL
 enum { NO_MEMORY = -2 };
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
 typedef int32_t ints __attribute__((vector_size(WIDTH), aligned(4), may_alias));
-typedef __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (int32_t)0, (int64_t)0)) word;
+typedef __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (uint32_t)0, (uint64_t)0)) word;
 typedef word mask __attribute__((vector_size(WIDTH)));
 
-/* A stride from one channel to the next of 1 means that channels come last in memory. */
 typedef struct {
     int64_t images, channels, height, width, outputs, rows, cols; /* rows, cols: of an output */
-    int64_t kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, last;
+    int64_t kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x;
+    int64_t last; /* channels are last in memory, of images and of outputs */
 } Shape;
 
 /* out = base + the sum over events e of values[e] from[index[e] * stride]; without values all are
