@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 import picojoule as pj
 from contenders import Contender, there
+from picojoule.kernels.products import EventProducts
 
 Layer = Callable[[Tensor], Tensor]  # currents [T, B, ...] to spikes
 
@@ -137,7 +138,8 @@ def kinds() -> Iterator[tuple[str, Callable[[], Contender]]]:
 def cnn7() -> Iterator[tuple[str, Callable[[], Contender]]]:
     """Seven layers of weights for pictures of 28 x 28; no neuron can be quicker than a ReLU."""
     for name, make in (*neurons(), ("ReLU, no neurons", Rectified)):
-        yield name, lambda make=make: _cnn7(make)
+        build = _by_events if name == "picojoule" else _cnn7
+        yield name, lambda build=build, make=make: build(make)
 
 
 def options() -> Iterator[tuple[str, Callable[[], Contender]]]:
@@ -150,12 +152,23 @@ def options() -> Iterator[tuple[str, Callable[[], Contender]]]:
 
 
 def _with(layout: torch.memory_format, dtype: torch.dtype) -> Contender:
-    made = _cnn7(lambda: Spikes(pj.LIF()))
+    made = _by_events(lambda: Spikes(pj.LIF()))
     assert made.net is not None
     made.net.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
 
     def run(x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            return made.run(x)
+
+    return made._replace(run=run)
+
+
+def _by_events(make: Callable[[], nn.Module]) -> Contender:
+    """As our own containers do it: convolutions and products by events where they are few."""
+    made = _cnn7(make)
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        with EventProducts():
             return made.run(x)
 
     return made._replace(run=run)

@@ -3,6 +3,8 @@
 Measured density alone decides, never timing, so that runs repeat.
 """
 
+from collections.abc import Sequence
+from math import gcd, prod
 from types import ModuleType
 
 import torch
@@ -53,6 +55,23 @@ LIMITS = {
     },
 }
 
+# The same for convolutions, in tier c; large are those of more than 2 ** 17 weights. 3 x 3 for 64
+# images or 256, with random events, which are the hardest to foresee; dense / events in time:
+#   32 to 32 at 28 x 28: 3.7 at 5 %, 3.0 at 15 %, 1.5 at 46 %; gradient 3.3, 2.6, 1.5
+#   64 to 128 at 7 x 7: 4.9 at 5 %, 2.8 at 15 %, 1.1 at 46 %; gradient 3.3, 2.9, 1.1
+#   256 to 256 at 8 x 8: 2.8 at 10 %, 1.3 at 30 %, 0.8 at 50 %; gradient 2.1, 0.9, 0.7
+#   512 to 512 at 4 x 4: 1.4 at 10 %, 1.0 at 30 %, 0.7 at 50 %; gradient 1.5, 0.9, 0.5
+#   8 to 32 at 28 x 28: 1.1 at 5 %, 1.0 at 50 %; 64 to 8: 3.6 at 5 %, 1.1 at 50 %; gradients better
+CONVOLUTION_LIMITS = {
+    "convolution": 0.5,
+    "large convolution": 0.2,
+    "gradient": 0.5,
+    "large gradient": 0.12,
+}
+_IMAGES = 8  # which threads share: fewer are left to dense ways, which share one image
+_FEW, _THIN = 128, 8  # inputs of each output, and outputs, that are too few to look for events
+_SEVERAL = 1 << 17  # weights
+
 
 def path_for(spikes: Tensor, outputs: int, *, gradient: bool = False) -> str:
     """Which way a product of spikes [R, K] with weights [K, N] goes: ``"events"`` or ``"dense"``.
@@ -84,11 +103,46 @@ def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -
     return max(limits["large"], limits["large row"] / rows)
 
 
+def convolution_limit(
+    images: int, weight: Sequence[int], stride: Sequence[int], *, gradient: bool = False
+) -> float:
+    """The density up to which a convolution goes by events in tier ``c``.
+
+    Args:
+        images: How many.
+        weight: Sizes of the weights, [O, C, KH, KW].
+        stride: Along both axes.
+        gradient: The gradient of the weights instead.
+    """
+    taps, large = prod(weight[2:]), prod(weight) > _SEVERAL
+    if images < _IMAGES or weight[0] < _THIN:
+        return 0.0
+    if gradient:  # by events it takes as long as that of stride 1
+        few = taps * weight[1] < _FEW // 8 or prod(stride) > 1
+        name = "large gradient" if large or taps == 1 else "gradient"
+    else:
+        few = taps * weight[1] < _FEW
+        name = "large convolution" if large else "convolution"
+    return 0.0 if few else CONVOLUTION_LIMITS[name]
+
+
 def density(spikes: Tensor) -> float:
     """The share of values [R, K] that are not zero, in evenly spaced rows where there are many."""
     spikes = spikes.detach().contiguous()
-    step = max(1, len(spikes) // SAMPLE)
+    return _share(spikes, max(1, len(spikes) // SAMPLE))
+
+
+def _share(spikes: Tensor, step: int) -> float:
     return kernels().count(spikes, step) / (-(-len(spikes) // step) * spikes.shape[1])
+
+
+def density_of_images(x: Tensor, last: bool) -> float:
+    """The share of values [B, C, H, W] that are not zero; with ``last``, channels lie together."""
+    rows = x.detach().permute(0, 2, 3, 1).flatten(0, 2) if last else x.detach().flatten(2)
+    step, period = max(1, len(rows.flatten(0, -2)) // SAMPLE), x[0].numel() // rows.shape[-1]
+    while gcd(step, period) > 1:  # looks at all channels, or at all pixels
+        step += 1
+    return _share(rows.flatten(0, -2).contiguous(), step)
 
 
 def kernels() -> ModuleType:
@@ -103,13 +157,13 @@ def kernels() -> ModuleType:
     return events_torch
 
 
-def suits(*tensors: Tensor) -> bool:
+def suits(*tensors: Tensor, axes: int = 2) -> bool:
     """Whether these have a way by events: plain tensors of one floating-point type, on the CPU."""
     return (
         all(type(x) in (Tensor, nn.Parameter) and x.layout == torch.strided for x in tensors)
         and {x.device.type for x in tensors} == {"cpu"}
         and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
-        and all(x.dim() == 2 for x in tensors)
+        and all(x.dim() == axes for x in tensors)
         and not traced()
     )
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 
+from picojoule.kernels.convolution import conv2d
 from picojoule.kernels.dense import dense
 from picojoule.kernels.events import product, weight_gradient
 from picojoule.kernels.paths import chosen, suits
@@ -82,7 +83,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class EventProducts(TorchFunctionMode):
-    """Inside this context every ``torch.nn.functional.linear`` goes by events where they are few.
+    """Inside this context linear layers and convolutions go by events where they are few.
+
+    These are calls of ``torch.nn.functional.linear`` and ``conv2d``, as by ``nn.Linear`` and
+    ``nn.Conv2d``.
 
     Example:
         >>> layer = nn.Linear(100, 50)
@@ -93,4 +97,7 @@ class EventProducts(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        return (linear if func is nn.functional.linear else func)(*args, **(kwargs or {}))
+        return _OURS.get(func, func)(*args, **(kwargs or {}))
+
+
+_OURS = {nn.functional.linear: linear, nn.functional.conv2d: conv2d}

@@ -261,14 +261,15 @@ def _looks_across(norm: _NormBase) -> bool:
 
 
 def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:
-    """A torch layer on all steps at once; a linear one by events where they are few."""
+    """A torch layer on all steps at once; by events where they are few and it has such a way."""
     if any(isinstance(part, Neuron) for part in layer.modules()):
         raise TypeError(
             f"{type(layer).__name__} holds neurons and would take all steps at once: put them in a "
             "picojoule Sequential"
         )
     rows = x.flatten(0, 1)
-    if type(layer) is nn.Linear and _may_be_sparse(rows, layer.weight):
+    linear = type(layer) is nn.Linear and _may_be_sparse(rows, layer.weight)
+    if linear or (type(layer) is nn.Conv2d and suits(rows, layer.weight, axes=4)):
         with EventProducts():
             out = layer(rows)
     else:
