@@ -15,8 +15,10 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from picojoule._names import unknown
 
@@ -92,6 +94,24 @@ def shared_object(source: str) -> ctypes.CDLL | None:
     if tier() != "c":
         return None
     return _load(source, os.environ.get("CC", ""))
+
+
+def functions_of(names: Sequence[str], real: str, types: Mapping[str, Sequence[Any]]) -> Any:
+    """The functions of C files beside this one, compiled as one source; each gives an ``int64_t``.
+
+    Args:
+        names: The files.
+        real: ``"float"`` or ``"double"``: what ``REAL`` stands for in them.
+        types: Of the arguments of each function.
+    """
+    folder = Path(__file__).parent
+    source = "".join((folder / name).read_text("utf-8") for name in names)
+    library = shared_object(f"#define REAL {real}\n{source}")
+    assert library is not None
+    for name, arguments in types.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, ctypes.c_int64
+    return library
 
 
 @cache

@@ -3,39 +3,27 @@
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from picojoule.kernels.cc import shared_object
+from picojoule.kernels.cc import functions_of
+from picojoule.kernels.events_c import REALS, done
 from picojoule.kernels.pool import lent
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
-_REALS = {torch.float32: "float", torch.float64: "double"}
 _SHAPE = _SIZE * 14  # as convolution.c has it
-_FORWARD = [_SHAPE, _POINTER, _POINTER, _POINTER, _POINTER, ctypes.c_int]
-_GRADIENT = [_SHAPE, _POINTER, _POINTER, _POINTER, _SIZE, ctypes.c_int]
+_FUNCTIONS = {
+    "convolution_forward": [_SHAPE, _POINTER, _POINTER, _POINTER, _POINTER, ctypes.c_int],
+    "convolution_gradient": [_SHAPE, _POINTER, _POINTER, _POINTER, _SIZE, ctypes.c_int],
+}
 _PARTS, _SUMS = 16, 1 << 20  # of a gradient: parts at most, and values in all of them
 
 
 @cache
-def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    source = Path(__file__).with_name("convolution.c").read_text("utf-8")
-    library = shared_object(f"#define REAL {_REALS[dtype]}\n{source}")
-    assert library is not None
-    for name, types in (("forward", _FORWARD), ("gradient", _GRADIENT)):
-        function = getattr(library, f"convolution_{name}")
-        function.argtypes = types
-        function.restype = _SIZE
-    return library
-
-
-def _checked(code: int) -> None:
-    if code:
-        raise MemoryError(
-            "too little memory to list the events of a convolution: use smaller batches"
-        )
+def _library(dtype: torch.dtype) -> Any:
+    return functions_of(("convolution.c",), REALS[dtype], _FUNCTIONS)
 
 
 def _memory(last: bool) -> torch.memory_format:
@@ -75,7 +63,7 @@ def forward(
     out = out.permute(0, 3, 1, 2) if last else out
     start = None if bias is None else (bias := bias.contiguous()).data_ptr()
     pointers = (x.data_ptr(), weight.data_ptr(), start, out.data_ptr())
-    _checked(_library(x.dtype).convolution_forward(shape, *pointers, torch.get_num_threads()))
+    done(_library(x.dtype).convolution_forward(shape, *pointers, torch.get_num_threads()))
     return out
 
 
@@ -97,7 +85,5 @@ def gradient(
     while parts > 1 and parts * out.numel() > _SUMS:
         parts //= 2
     pointers = (x.data_ptr(), grads.data_ptr(), out.data_ptr())
-    _checked(
-        _library(x.dtype).convolution_gradient(shape, *pointers, parts, torch.get_num_threads())
-    )
+    done(_library(x.dtype).convolution_gradient(shape, *pointers, parts, torch.get_num_threads()))
     return out

@@ -2,18 +2,17 @@
 
 import ctypes
 from functools import cache
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from picojoule.kernels.cc import shared_object
+from picojoule.kernels.cc import functions_of
 from picojoule.kernels.pool import lent
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _NO_MEMORY = -2  # as events.c has it
-_REALS = {torch.float32: "float", torch.float64: "double"}
-_SOURCES = ("events.c", "recurrence.c")
+REALS = {torch.float32: "float", torch.float64: "double"}
 _FUNCTIONS = {
     "events_count": [_POINTER, _SIZE, _SIZE, _SIZE, ctypes.c_int],
     "events_row": [_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, _POINTER, _SIZE],
@@ -27,16 +26,9 @@ _FUNCTIONS = {
 
 
 @cache
-def library(dtype: torch.dtype) -> ctypes.CDLL:
+def library(dtype: torch.dtype) -> Any:
     """The compiled functions of ``events.c`` and ``recurrence.c``."""
-    folder = Path(__file__).parent
-    source = "".join((folder / name).read_text("utf-8") for name in _SOURCES)
-    made = shared_object(f"#define REAL {_REALS[dtype]}\n{source}")
-    assert made is not None
-    for name, types in _FUNCTIONS.items():
-        function = getattr(made, name)
-        function.argtypes, function.restype = types, _SIZE
-    return made
+    return functions_of(("events.c", "recurrence.c"), REALS[dtype], _FUNCTIONS)
 
 
 def done(code: int) -> int:
@@ -46,7 +38,7 @@ def done(code: int) -> int:
         MemoryError: It found too little memory.
     """
     if code == _NO_MEMORY:
-        raise MemoryError("too little memory for a product by events: use smaller batches")
+        raise MemoryError("too little memory to go by events: use smaller batches")
     return code
 
 
