@@ -12,8 +12,9 @@ from picojoule.kernels.source_c import c_source
 from picojoule.kernels.source_numba import numba_source
 from picojoule.kernels.source_triton import triton_source
 
-_BLOCK = 1024  # elements that pass through time together, at most; BLOCK of the sources
-_CACHE_BYTES = 1 << 19  # that the states of all steps of such a block may take
+_BLOCK = 512  # elements that pass through time together, at most; BLOCK of the sources
+_LEAST = 64  # the same, at least, but in a smaller layer
+_CACHE_BYTES = 1 << 20  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
 FAR = 1 << 26  # bytes of an output from which on it is written past the caches
 _WARPS = 128  # elements of a block, each with a thread of its own, where Triton runs
@@ -96,7 +97,9 @@ class Loops:
         if self._tier == "triton":
             return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
-        block = min(_BLOCK, max(64, room // 64 * 64))
+        block = min(_BLOCK, max(_LEAST, room // 64 * 64))
+        if self._tier == "c" and _BLOCK // max(steps, 1) >= _LEAST:
+            block = min(block, _BLOCK // max(steps, 1))  # the processor has all rows in view
         period = max(width * together, 1)
         even = -(-period // -(-period // block))
         return Layout(steps, rows, width, together, min(_BLOCK, -(-even // 16) * 16))
