@@ -13,7 +13,8 @@ from picojoule.kernels.source_numba import numba_source
 from picojoule.kernels.source_triton import triton_source
 
 _BLOCK = 512  # elements that pass through time together, at most; BLOCK of the sources
-_LEAST = 64  # the same, at least, but in a smaller layer
+_FEW = 8  # steps of which the processor has all rows in view, where blocks are small
+_SMALL = 96  # such a block
 _CACHE_BYTES = 1 << 20  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
 FAR = 1 << 26  # bytes of an output from which on it is written past the caches
@@ -97,9 +98,9 @@ class Loops:
         if self._tier == "triton":
             return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
-        block = min(_BLOCK, max(_LEAST, room // 64 * 64))
-        if self._tier == "c" and _BLOCK // max(steps, 1) >= _LEAST:
-            block = min(block, _BLOCK // max(steps, 1))  # the processor has all rows in view
+        block = min(_BLOCK, max(64, room // 64 * 64))
+        if self._tier == "c" and steps <= _FEW:
+            block = min(block, _SMALL)
         period = max(width * together, 1)
         even = -(-period // -(-period // block))
         return Layout(steps, rows, width, together, min(_BLOCK, -(-even // 16) * 16))
