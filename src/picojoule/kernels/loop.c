@@ -7,7 +7,7 @@
 typedef REAL real;
 typedef TRUTH truth;
 
-#define BLOCK 1024
+#define BLOCK 512
 #define R(x) ((real)(x))
 #define TRUE ((truth)1)
 #define FALSE ((truth)0)
@@ -119,16 +119,23 @@ static inline real summed(const real *x, int64_t size) {
 #else
 #define PAST(goal, value) __builtin_ia32_movntps256((float *)(goal), value)
 #endif
-/* Copies without reading the goal's old lines first: for more than the caches hold. */
+/* Asks for what will be read next. Rows are short, and the processor itself stops at their ends. */
+static inline void ahead(const real *from, int64_t size) {
+    for (int64_t i = 0; i < size; i += 64 / (int64_t)sizeof(real))
+        __builtin_prefetch(from + i, 0, 2);
+}
+/* Copies without reading the goal's old lines first: for more than the caches hold. Past them go
+   whole lines alone; a part of one would be read and written there. */
 static inline void past_caches(real *goal, const real *from, int64_t size) {
     int64_t i = 0;
 #if defined(__AVX__)
     typedef real vector __attribute__((vector_size(32), may_alias));
     typedef real loose __attribute__((vector_size(32), may_alias, aligned(sizeof(real))));
-    enum { LANES = 32 / sizeof(real) };
-    for (; i < size && (uintptr_t)(goal + i) % 32; i++) goal[i] = from[i];
-    for (; i + LANES <= size; i += LANES)
-        PAST((vector *)(goal + i), *(const loose *)(from + i));
+    enum { LANES = 32 / sizeof(real), LINE = 64 / sizeof(real) };
+    for (; i < size && (uintptr_t)(goal + i) % 64; i++) goal[i] = from[i];
+    for (; i + LINE <= size; i += LINE)
+        for (int64_t j = i; j < i + LINE; j += LANES)
+            PAST((vector *)(goal + j), *(const loose *)(from + j));
 #endif
     for (; i < size; i++) goal[i] = from[i];
 }

@@ -12,8 +12,10 @@ from picojoule.kernels.source_c import c_source
 from picojoule.kernels.source_numba import numba_source
 from picojoule.kernels.source_triton import triton_source
 
-_BLOCK = 1024  # elements that pass through time together, at most; BLOCK of the sources
-_CACHE_BYTES = 1 << 19  # that the states of all steps of such a block may take
+_BLOCK = 512  # elements that pass through time together, at most; BLOCK of the sources
+_FEW = 8  # steps of which the processor has all rows in view, where blocks are small
+_SMALL = 96  # such a block
+_CACHE_BYTES = 1 << 20  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
 FAR = 1 << 26  # bytes of an output from which on it is written past the caches
 _WARPS = 128  # elements of a block, each with a thread of its own, where Triton runs
@@ -98,6 +100,8 @@ class Loops:
             return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
         block = min(_BLOCK, max(64, room // 64 * 64))
+        if self._tier == "c" and steps <= _FEW:
+            block = min(block, _SMALL)
         period = max(width * together, 1)
         even = -(-period // -(-period // block))
         return Layout(steps, rows, width, together, min(_BLOCK, -(-even // 16) * 16))

@@ -21,6 +21,7 @@ void NAME(const int64_t *n, void **a) {
     const int64_t row = c / per, from = c % per * block, at = row * period + from;
     const int64_t left = SMALLER(period - from, elements - at), size = SMALLER(block, left);
     if (size <= 0) continue;
+    const int64_t on = (c + 1) / per - row, over = (c + 1) % per * block - from;
 BODY
   }
 }
@@ -61,6 +62,7 @@ def _forward(program: Program, states: int) -> list[str]:
         "    for (int64_t t = 0; t < steps; t++) {",
         _row("const real *x_", 0, 6),
         _row("real *goal_", 1, 8),
+        _ahead("x_", 6),
         "    real *o_ = n[14] ? far_ : goal_;",
         _LOOP + " {",
         "      const real x = x_[i];",
@@ -97,6 +99,8 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         _row("const real *x_", 0, 6),
         *_optional("const real *g_", 1, 10, "zeros"),
         *_optional("real *goal_", 2, 12, "far_"),
+        _ahead("x_", 6),
+        "    if (a[1])" + _ahead("g_", 10),
         "    real *q_ = n[14] ? far_ : goal_;",
         "    const real *b = h + t * block * STATES;",
         _LOOP + " {",
@@ -168,6 +172,11 @@ def _copied(goal: str, pointer: int) -> str:
 
 def _row(name: str, pointer: int, stride: int) -> str:
     return f"    {name} = (real *)a[{pointer}] + t * n[{stride}] + row * n[{stride + 1}] + from;"
+
+
+def _ahead(name: str, stride: int) -> str:
+    """Asks for the same step of the next chunk, which comes after all steps of this one."""
+    return f"    ahead({name} + on * n[{stride + 1}] + over, size);"
 
 
 def _optional(name: str, pointer: int, stride: int, other: str) -> list[str]:

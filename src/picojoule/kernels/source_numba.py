@@ -17,7 +17,7 @@ LARGEST = R(np.finfo(np.{kind}).max)
 INFINITE = R(np.inf)
 NOT_A_NUMBER = R(np.nan)
 TRUE, FALSE = True, False
-BLOCK = 1024
+BLOCK = 512
 """
 _FRAME = """
 

@@ -53,9 +53,11 @@ class _Sequence(torch.autograd.Function):
         states = [order.of(one).contiguous() for one in tensors[:count]]
         out, last = _new(turned), [torch.empty_like(one) for one in states]
         ends, per = [flat(one) for one in (turned, out)], _per_neuron(turned)
+        ctx.bound = []  # what is saved says whether it still holds
         for part in parts:
             loops = part.plan.loops
             _, bound = part.plan.bind(loops.forward_program, tensors[count:][part.tensors], order)
+            ctx.bound.append(bound)
             given, made = (part.of(one, per) for one in ends)
             loops.forward(given, made, bound, states[part.states], last[part.states])(0)
         return out, *last
@@ -76,10 +78,10 @@ class _Sequence(torch.autograd.Function):
         ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
         given = [None if one is None else one.contiguous() for one in last]
         of_tensors, learned = [], needs[1 + count :]
-        for part in parts:
+        for part, taken in zip(parts, ctx.bound, strict=True):
             own = [None if one is None else part.of(one, _per_neuron(turned)) for one in ends]
             held = (states[part.states], given[part.states], first[part.states])
-            known = (tensors[count:][part.tensors], learned[part.tensors])
+            known = (tensors[count:][part.tensors], learned[part.tensors], taken)
             of_tensors += _back(part, order, own, held, known)
         inputs = (None if one is None else order.back(one) for one in (wanted, *first))
         return None, *inputs, *of_tensors
@@ -90,7 +92,7 @@ def _back(
     order: Order,
     ends: Sequence[Tensor | None],
     held: tuple[Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]],
-    known: tuple[Sequence[Tensor], Sequence[bool]],
+    known: tuple[Sequence[Tensor], Sequence[bool], list[Tensor]],
 ) -> list[Tensor | None]:
     """Runs one part backwards; gives the gradients of its parameters and buffers.
 
@@ -99,17 +101,18 @@ def _back(
         order: Of the axes in memory.
         ends: Its currents [T, B, F], the gradient of its output, where that of its currents goes.
         held: Its first states, the gradients of its last ones, where those of the first go.
-        known: Its parameters and buffers, and which of them learn.
+        known: Its parameters and buffers, which of them learn, and what the forward loop took.
     """
     plan, loops, currents = part.plan, part.plan.loops, ends[0]
-    tensors, learned = known
+    tensors, learned, taken = known
     backward = loops.backward_program
     assert backward is not None
     assert currents is not None
-    _, taken = plan.bind(loops.forward_program, tensors, order)
     before, bound = plan.bind(backward, tensors, order)
     sums = loops.sums(*ends)
     loops.backward((currents, ends[1], ends[2]), (taken, bound), *held, sums)(0)
+    if not any(learned):
+        return [None] * len(learned)
     shape = order.of(torch.empty(currents.shape[1], *plan.features, device="meta")).shape
     summed = (order.back(one) if one.dim() else one for one in loops.summed(sums, shape))
     done = iter(backward.finish(before, list(summed)))
