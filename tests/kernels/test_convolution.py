@@ -1,6 +1,7 @@
 """Convolutions by events against those of torch."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -304,9 +305,12 @@ class TestMistakes:
                 F.conv2d(*given)
             assert str(ours.value) == str(theirs.value)
 
-    def test_too_little_memory(self):
+    def test_too_little_memory(self, monkeypatch):
+        x, weight, _ = make((16, 32, 5, 5), 40)
+        library = SimpleNamespace(convolution_forward=lambda *given: -2)
+        monkeypatch.setattr(convolution_c, "_library", lambda dtype: library)
         with pytest.raises(MemoryError, match="use smaller batches"):
-            convolution_c._checked(-2)
+            spike_conv2d(x, weight, path="events")
 
 
 class TestLayers:

@@ -1,6 +1,7 @@
 """All steps of a recurrent layer: products, and who takes which rows."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -140,7 +141,8 @@ class TestLayers:
         assert torch.equal(apart[0], trained(layer, x)[0])
 
     def test_say_that_memory_is_too_little(self, monkeypatch):
-        monkeypatch.setattr("picojoule.kernels.recurrence._call", lambda *given: events_c.done(-2))
+        library = SimpleNamespace(recurrence_forward=lambda *given: -2)
+        monkeypatch.setattr(events_c, "library", lambda dtype: library)
         with pytest.raises(MemoryError, match="smaller"):
             Recurrent(LIF(), 70)(torch.rand(3, 4, 70))
 
