@@ -6,7 +6,8 @@ Each workload builds every contender in one process and runs one step of each in
 busy machine disturbs all alike; printed is the median of a forward and backward pass and a step of
 an optimiser whose rate is near zero, which holds the spikes as they are. Recurrent networks are
 scaled to the same density before, and density is traced at every step. Memory is the peak of a
-process of its own that takes three steps. Peers come with the extra ``peers``.
+process of its own that takes three steps, the median of three such. Peers come with the extra
+``peers``.
 """
 
 import argparse
@@ -150,10 +151,10 @@ def measured(name: str, repeats: int, pool: bool) -> list[dict[str, Any]]:
 
 
 def peak(name: str, who: str, pool: bool) -> float:
-    """Peak memory of a process that takes three steps, in MiB."""
+    """Peak memory of a process that takes three steps, in MiB: the median of three processes."""
     command = [sys.executable, __file__, "--peak", name, who, *(["--pool"] if pool else [])]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
+    done = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3)]
+    return statistics.median(float(one.stdout.split()[-1]) for one in done)
 
 
 def _alone(name: str, who: str) -> None:
