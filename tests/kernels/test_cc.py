@@ -2,9 +2,11 @@
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +75,23 @@ class TestTier:
         monkeypatch.setenv("PICOJOULE_KERNELS", "c")
         with pytest.raises(RuntimeError, match=r"could not compile(.|\n)*error"):
             cc.shared_object("int f(void) { return nothing; }")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors have other names")
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("processor", ["x86-64", "sandybridge", "haswell", "skylake-avx512"])
+def test_other_processors_can_have_it(processor, real):
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("this machine has no C compiler")
+    folder = Path(cc.__file__).parent
+    for names in (("events.c", "recurrence.c"), ("convolution.c",)):
+        text = "".join((folder / name).read_text("utf-8") for name in names)
+        flags = [one for one in cc.FLAGS if not one.startswith("-march")]
+        done = subprocess.run(
+            [compiler, *flags, f"-march={processor}", "-fsyntax-only", "-x", "c", "-"],
+            input=f"#define REAL {real}\n{text}",
+            capture_output=True,
+            text=True,
+        )
+        assert not done.returncode, done.stderr[:2000]

@@ -3,6 +3,7 @@
 import itertools
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,8 +11,8 @@ from torch.nn import functional as F
 
 from event_cases import there
 from picojoule.energy import Meter
-from picojoule.kernels import convolution, convolution_c, paths
-from picojoule.kernels.convolution import conv2d, spike_conv2d
+from picojoule.kernels import convolution_c, paths
+from picojoule.kernels.convolution import conv2d, convolution_path_for, spike_conv2d
 from picojoule.kernels.products import EventProducts
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF
@@ -305,6 +306,25 @@ class TestMistakes:
                 F.conv2d(*given)
             assert str(ours.value) == str(theirs.value)
 
+    def test_take_what_torch_takes(self):
+        x, weight, bias = make((16, 32, 9, 9), 40)
+        for forms in (
+            (np.int64(2),),
+            (1, np.int64(1)),
+            (1, torch.tensor(1)),
+            (1, "same"),
+            ([2], [1]),
+        ):
+            with EventProducts("events"):
+                out = F.conv2d(x, weight, bias, *forms)
+            expected = F.conv2d(x, weight, bias, *forms)
+            torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
+
+    def test_leave_views_of_another_sign_to_torch(self):
+        x, weight, _ = make((16, 32, 5, 5), 40)
+        with pytest.raises(ValueError, match="by events take images"):
+            spike_conv2d(torch._neg_view(x), weight, path="events")
+
     def test_too_little_memory(self, monkeypatch):
         x, weight, _ = make((16, 32, 5, 5), 40)
         library = SimpleNamespace(convolution_forward=lambda *given: -2)
@@ -361,7 +381,7 @@ class TestLayers:
         )
         x = (torch.rand(5, 4, 16, 8, 11) < 0.05).float()
         counts, gradients = [], []
-        for context in (EventProducts(), plain()):
+        for context in (EventProducts(), EventProducts("dense")):
             net.zero_grad()
             with Meter(net, inputs="events") as meter, context:
                 net(x)
@@ -377,15 +397,46 @@ class TestLayers:
         torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
-def plain():
-    """No convolution goes by events."""
-    patch = pytest.MonkeyPatch.context()
+class TestContext:
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        """The functions in C that were called."""
+        calls = []
+        for name in ("forward", "gradient"):
+            real = getattr(convolution_c, name)
+            monkeypatch.setattr(
+                convolution_c, name, lambda *a, n=name, f=real: calls.append(n) or f(*a)
+            )
+        return calls
 
-    class Dense:
-        def __enter__(self):
-            patch.__enter__().setattr(convolution, "_way_of", lambda *a: None)
+    def test_is_shown(self):
+        x, weight, _ = make((16, 32, 9, 9), 40, share=0.05)
+        assert convolution_path_for(x, weight, 1, 1) == "events"
+        assert convolution_path_for(x, weight, 2, 1) == "events"
+        assert convolution_path_for(x, weight, 2, 1, gradient=True) == "dense"
+        assert convolution_path_for(x + 1, weight, 1, 1) == "dense"
+        assert convolution_path_for(x, weight.float()) == "dense"
 
-        def __exit__(self, *a):
-            patch.__exit__(*a)
+    @pytest.mark.parametrize("path", ["events", "dense"])
+    def test_of_a_context_holds_in_networks_of_ours(self, seen, path):
+        net = Sequential(nn.Conv2d(3, 9, 3, padding=1), LI())
+        x = torch.rand(2, 4, 3, 6, 5)
+        with EventProducts(path):
+            net(x)[0].sum().backward()
+        assert seen == (["forward", "gradient"] if path == "events" else [])
+        net(x)
+        assert len(seen) == (2 if path == "events" else 0)  # too dense by itself
 
-    return Dense()
+    def test_of_contexts_within_one_another(self, seen):
+        conv, x = nn.Conv2d(3, 9, 3), torch.rand(8, 3, 6, 5)
+        with torch.no_grad(), EventProducts("events"):
+            with EventProducts():
+                conv(x)
+            with EventProducts("dense"):
+                conv(x)
+            conv(x)
+        assert seen == ["forward"] * 2
+
+    def test_unknown(self):
+        with pytest.raises(ValueError, match="did you mean 'events'"):
+            EventProducts("event")

@@ -10,8 +10,8 @@ from torch.utils import _pytree as pytree
 from event_cases import there
 from picojoule.kernels import events_c
 from picojoule.kernels.loop import rows_together
-from picojoule.kernels.recurrence import Band, Recurrence, shares
-from picojoule.neurons import BRF, LIF, AdLIF, Mixture, Recurrent
+from picojoule.kernels.recurrence import Band, Recurrence, Shares, shares
+from picojoule.neurons import BRF, LIF, PLIF, AdLIF, Mixture, MultiLevelIF, Recurrent
 
 SHAPES = [(2, 1, 1), (3, 2, 5), (2, 7, 33), (2, 13, 64), (2, 70, 65), (2, 3, 600), (1, 2, 1100)]
 
@@ -38,13 +38,15 @@ def bands(rows, count):
     return [Band(slice(*pair)) for pair in itertools.pairwise(ends)]
 
 
-def products(shape, dtype, path, count=1, density=0.2):
+def products(shape, dtype, path, count=1, levels=1):
     """What rows receive, the gradient that arrives, and what both should be."""
     torch.manual_seed(0)
     _, rows, size = shape
     weight, given = torch.randn(size, size, dtype=dtype), torch.randn(shape, dtype=dtype)
-    first = (torch.rand(rows, size) < density).to(dtype)
-    fired = (torch.rand(shape) < density).to(dtype)
+    first, fired = (
+        (torch.rand(one) < 0.2).to(dtype) * torch.randint(1, levels + 1, one)
+        for one in ((rows, size), shape)
+    )
     received, arriving = torch.full_like(fired, torch.nan), torch.full_like(first, torch.nan)
     layer = Recurrence(weight, given, [], 4, bands(rows, count), apart=True)
     layer.forward(first, fired, received, path)
@@ -64,10 +66,12 @@ class TestProducts:
         torch.testing.assert_close(received, as_received, rtol=close, atol=close)
         torch.testing.assert_close(arriving, as_arriving, rtol=close, atol=close)
 
+    @pytest.mark.parametrize("levels", [1, 5])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @pytest.mark.parametrize("shape", SHAPES)
-    def test_of_spikes_have_the_same_bits_by_events(self, shape):
-        dense = products(shape, torch.float32, "dense")[0]
-        assert torch.equal(products(shape, torch.float32, "events")[0], dense)
+    def test_have_the_same_bits_by_events(self, shape, dtype, levels):
+        dense = products(shape, dtype, "dense", levels=levels)[0]
+        assert torch.equal(products(shape, dtype, "events", levels=levels)[0], dense)
 
     @pytest.mark.parametrize("path", ["events", "dense", None])
     def test_do_not_depend_on_bands(self, path):
@@ -105,37 +109,57 @@ def trained(layer, x, state=None):
 
 @pytest.mark.usefixtures("in_c")
 class TestLayers:
-    @pytest.mark.parametrize("size", [6, 70, 520])
-    @pytest.mark.parametrize("kind", ["lif", "brf", "adlif", "mixture"])
-    def test_do_not_depend_on_threads(self, kind, size, threads, monkeypatch):
+    @pytest.mark.parametrize(("rows", "size"), [(203, 6), (11, 100), (67, 520)])
+    @pytest.mark.parametrize("kind", ["lif", "plif", "brf", "adlif", "levels", "mixture"])
+    def test_do_not_depend_on_threads(self, kind, rows, size, threads, monkeypatch):
         monkeypatch.setattr("picojoule.kernels.recurrence._LIGHT", 0)
         torch.manual_seed(0)
-        neuron = {
-            "lif": LIF,
-            "brf": lambda: BRF(size),
-            "adlif": lambda: AdLIF(size),
-            "mixture": lambda: Mixture({"lif": 0.5, "brf": 0.5}, size),
+        neuron, strength = {
+            "lif": lambda: (LIF(), 2),
+            "plif": lambda: (PLIF(), 20),
+            "brf": lambda: (BRF(size), 200),
+            "adlif": lambda: (AdLIF(size), 20),
+            "levels": lambda: (MultiLevelIF(), 0.3),
+            "mixture": lambda: (Mixture({"lif": 0.5, "brf": 0.5}, size), 20),
         }[kind]()
         layer = Recurrent(neuron, size).requires_grad_()
-        x = (torch.randn(20, 203, size) * (200 if kind == "brf" else 20)).requires_grad_()
+        x = (torch.randn(20, rows, size) * strength).requires_grad_()
         found = []
         for count in (1, 2, 3):
             threads(count)
             assert len(shares(x).rows) == count
             found.append(trained(layer, x))
-        assert 0.01 < found[0][0].mean() < 0.9
+        assert 0.01 < (found[0][0] > 0).float().mean() < 0.9
         for other in found[1:]:
             assert all(map(torch.equal, found[0], other))
 
-    def test_step_by_step_is_the_same(self, monkeypatch, threads):
-        threads(1)
+    def test_carry_a_state_and_its_gradient(self, threads, monkeypatch):
+        monkeypatch.setattr("picojoule.kernels.recurrence._LIGHT", 0)
+        threads(3)
+        torch.manual_seed(0)
+        layer = Recurrent(AdLIF(300), 300).double().requires_grad_()
+        x = (torch.randn(21, 7, 300, dtype=torch.float64) * 20).requires_grad_()
+        start = pytree.tree_map(torch.randn_like, layer.init_state(x[0]))
+        leaves = [one.requires_grad_() for one in pytree.tree_leaves(start)]
+        found = []
+        for engine in ("eager", "fused"):
+            layer.engine = engine
+            _, last = layer(x, start)
+            ends = pytree.tree_leaves(last)
+            loss = sum((k + 1) * one.sum() for k, one in enumerate(ends))
+            wanted = [x, *leaves, *layer.parameters()]
+            found.append([*ends, *torch.autograd.grad(loss, wanted, materialize_grads=True)])
+        assert sum(bool(one.any()) for one in found[0]) > len(found[0]) // 2
+        for eager, fused in zip(*found, strict=True):
+            torch.testing.assert_close(fused, eager, rtol=1e-9, atol=1e-9)
+
+    def test_step_by_step_is_the_same(self, monkeypatch):
         torch.manual_seed(0)
         layer = Recurrent(AdLIF(20), 20).double().requires_grad_()
         x = (torch.randn(19, 5, 20, dtype=torch.float64) * 2).requires_grad_()
         apart = trained(layer, x)
-        threads(8)
-        monkeypatch.setattr("picojoule.kernels.recurrence._LIGHT", 0)
-        assert not shares(x).apart
+        one_by_one = Shares([slice(0, 5)], apart=False)
+        monkeypatch.setattr("picojoule.neurons.feedback.shares", lambda like: one_by_one)
         for one, other in zip(apart, trained(layer, x), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
         assert torch.equal(apart[0], trained(layer, x)[0])
@@ -153,16 +177,18 @@ class TestShares:
         for count, rows in itertools.product((1, 2, 5), (5, 6, 17, 128)):
             threads(count)
             found = shares(torch.empty(1000, rows, 700))
-            if found.apart:
-                assert [k for one in found.rows for k in range(rows)[one]] == list(range(rows))
+            assert found.apart
+            assert len(found.rows) == min(count, rows)
+            assert [k for one in found.rows for k in range(rows)[one]] == list(range(rows))
 
     def test_of_few_elements_is_one(self, threads):
         threads(2)
         assert len(shares(torch.empty(10, 8, 600)).rows) == 1
 
-    def test_of_fewer_rows_than_threads_is_none(self, threads):
+    def test_of_few_rows_are_few(self, threads):
         threads(4)
-        assert not shares(torch.empty(1000, 3, 700)).apart
+        assert shares(torch.empty(1000, 3, 700)).rows == [slice(k, k + 1) for k in range(3)]
+        assert not shares(torch.empty(1000, 0, 700)).apart
 
     def test_starts_where_rows_go_together(self, threads):
         threads(3)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from operator import index
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 from picojoule._names import unknown
 from picojoule.kernels import convolution_c
 from picojoule.kernels.cc import tier
-from picojoule.kernels.paths import PATHS, convolution_limit, density_of_images, suits
+from picojoule.kernels.paths import ASKED, PATHS, convolution_limit, density_of_images, suits
 
 Axes = int | Sequence[int]
 
@@ -104,7 +105,7 @@ def spike_conv2d(
     """
     if path is not None and path not in PATHS:
         raise ValueError(unknown("path", path, PATHS))
-    way = None if path == "dense" else _way_of(spikes, weight, bias, stride, padding)
+    way = _way_of(spikes, weight, bias, stride, padding)
     if path == "events" and way is None:
         got = " and ".join(f"{list(x.shape)} {x.dtype} on {x.device}" for x in (spikes, weight))
         raise ValueError(
@@ -113,12 +114,9 @@ def spike_conv2d(
             f"torch.func, where there is a C compiler; got {got}: leave path out, or ask for "
             "'dense'"
         )
-    paths = ("dense", "dense")
-    if way is not None:
-        paths = ("events", "events") if path else _paths(spikes, weight, way)
-    if way is None or paths == ("dense", "dense"):
+    if way is None:
         return nn.functional.conv2d(spikes, weight, bias, stride, padding)  # pyright: ignore
-    return _Convolution.apply(spikes, weight, bias, way, paths)  # pyright: ignore[reportReturnType]
+    return _convolved(spikes, weight, bias, way, path)
 
 
 def conv2d(
@@ -136,22 +134,61 @@ def conv2d(
     meter counts it alike.
     """
     given = (input, weight) if bias is None else (input, weight, bias)
+    forms = stride, padding, dilation, groups
     if has_torch_function(given):
-        forms = stride, padding, dilation, groups
         return handle_torch_function(conv2d, given, input, weight, bias, *forms)
-    if isinstance(padding, str) or groups != 1 or _pair(dilation) != (1, 1):
-        forms = stride, padding, dilation, groups
+    plain = groups == 1 and _pair(dilation) == (1, 1)
+    way = _way_of(input, weight, bias, stride, padding) if plain else None
+    if way is None:
         return nn.functional.conv2d(input, weight, bias, *forms)  # pyright: ignore
-    return spike_conv2d(input, weight, bias, stride, padding)
+    return _convolved(input, weight, bias, way, ASKED.get())
 
 
-def _pair(value: Axes) -> tuple[int, ...]:
-    values = (value,) if isinstance(value, int) else tuple(value)
+def convolution_path_for(
+    spikes: Tensor,
+    weight: Tensor,
+    stride: Axes = 1,
+    padding: Axes = 0,
+    *,
+    gradient: bool = False,
+) -> str:
+    """Which way a convolution goes by itself: ``"events"`` or ``"dense"``.
+
+    Args:
+        spikes: [B, C, H, W].
+        weight: [O, C, KH, KW].
+        stride: Of both axes, or of each.
+        padding: Zeros before and after both axes, or each.
+        gradient: The gradient of the weights instead.
+    """
+    way = _way_of(spikes, weight, None, stride, padding)
+    return "dense" if way is None else _paths(spikes, weight, way, gradient=gradient)[gradient]
+
+
+def _convolved(
+    x: Tensor, weight: Tensor, bias: Tensor | None, way: _Way, path: str | None
+) -> Tensor:
+    learns = torch.is_grad_enabled() and weight.requires_grad
+    paths = (path, path) if path else _paths(x, weight, way, gradient=learns)
+    if paths == ("dense", "dense"):
+        return nn.functional.conv2d(x, weight, bias, way.stride, way.padding)
+    return _Convolution.apply(x, weight, bias, way, paths)  # pyright: ignore[reportReturnType]
+
+
+def _pair(value: str | Axes) -> tuple[int, ...]:
+    """Whole numbers for both axes; another length where there are none, for torch to say why."""
+    try:
+        try:
+            values = (index(value),)  # pyright: ignore[reportArgumentType]
+        except TypeError:
+            values = tuple(map(index, value))  # pyright: ignore
+    except TypeError:
+        return ()
     return values * 2 if len(values) == 1 else values
 
 
 def _way_of(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: Axes
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: str | Axes
 ) -> _Way | None:
     """How these go by events; None where they have no such way, or are an error of torch's own."""
     given = (x, weight) if tier() == "c" and x.dim() == weight.dim() == 4 else ()
@@ -186,11 +223,11 @@ def _last(x: Tensor) -> bool:
     return True
 
 
-def _paths(x: Tensor, weight: Tensor, way: _Way) -> tuple[str, str]:
-    """Which way the convolution goes, and which the gradient of its weights."""
+def _paths(x: Tensor, weight: Tensor, way: _Way, *, gradient: bool) -> tuple[str, str]:
+    """Which way the convolution goes, and which the gradient of its weights, if asked for."""
     limit = convolution_limit(len(x), weight.shape, way.stride)
     of_gradient = 0.0
-    if torch.is_grad_enabled() and weight.requires_grad:
+    if gradient:
         of_gradient = convolution_limit(len(x), weight.shape, way.stride, gradient=True)
     share = density_of_images(x, way.last) if limit or of_gradient else 1.0
     return _path(share, limit), _path(share, of_gradient)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__AVX512F__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
@@ -21,6 +21,27 @@ enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 512, GROUP = 16, M
 enum { SMALL = 1 << 16 };
 enum { NO_MEMORY = -2 };
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
+
+/* a * b + c, rounded once where the processor can: sums by events then have the bits of dense ones,
+   in which all that is no event adds nothing. */
+#if defined(__AVX512F__)
+#define FUSED_F(a, b, c) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
+#define FUSED_D(a, b, c) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
+#elif defined(__AVX__) && defined(__FMA__)
+#define FUSED_F(a, b, c) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
+#define FUSED_D(a, b, c) _mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c))
+#endif
+#if defined(FUSED_F)
+static inline vec fused(vec a, vec b, vec c) {
+    return sizeof(REAL) == 4 ? (vec)FUSED_F(a, b, c) : (vec)FUSED_D(a, b, c);
+}
+static inline REAL fused_one(REAL a, REAL b, REAL c) {
+    return sizeof(REAL) == 4 ? __builtin_fmaf(a, b, c) : __builtin_fma(a, b, c);
+}
+#else
+static inline vec fused(vec a, vec b, vec c) { return a * b + c; }
+static inline REAL fused_one(REAL a, REAL b, REAL c) { return a * b + c; }
+#endif
 
 /* The places of a row's events; their values too, unless all are 1. */
 static int64_t compact(const REAL *x, int64_t cols, int32_t *index, int *weighted) {
@@ -58,8 +79,9 @@ static int64_t compact(const REAL *x, int64_t cols, int32_t *index, int *weighte
         for (int64_t e = 0; e < events; e++) {                                                    \
             const REAL *row = from + index[e] * stride;                                           \
             if (step) {                                                                           \
+                vec value = x[index[e] * step] - (vec){0};                                        \
                 _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++)                          \
-                    sum[j] += x[index[e] * step] * *(const vec *)(row + j * LANES);               \
+                    sum[j] = fused(value, *(const vec *)(row + j * LANES), sum[j]);               \
             } else {                                                                              \
                 _Pragma("GCC unroll 16") for (int j = 0; j < COUNT; j++)                          \
                     sum[j] += *(const vec *)(row + j * LANES);                                    \
@@ -88,7 +110,7 @@ static void add_rows(const int32_t *index, int64_t events, const REAL *x, int64_
         REAL sum = base ? base[c] : 0;
         for (int64_t e = 0; e < events; e++) {
             REAL w = from[index[e] * stride + c];
-            sum += step ? x[index[e] * step] * w : w;
+            sum = step ? fused_one(x[index[e] * step], w, sum) : sum + w;
         }
         out[c] = sum;
     }
@@ -146,8 +168,8 @@ static void listed(Events *found, const REAL *x, int64_t rows, int64_t cols) {
 
 /* Columns that a strip of the weights has, so that it stays in the cache for some rows. */
 static int64_t strip_of(int64_t cols, int64_t n) {
-    int64_t strip = CACHE / (cols * sizeof(REAL)) / (4 * LANES) * (4 * LANES);
     if (cols * n * (int64_t)sizeof(REAL) <= CACHE) return n;
+    int64_t strip = CACHE / (cols * sizeof(REAL)) / (4 * LANES) * (4 * LANES);
     return strip < 4 * LANES ? 4 * LANES : strip;
 }
 
@@ -171,7 +193,7 @@ int64_t events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weigh
     int64_t group = 4, state = 0;
     if (strip_of(cols, n) < n) {
         group = (rows + threads - 1) / threads;
-        group = group < MANY ? group : MANY;
+        group = group < 1 ? 1 : group < MANY ? group : MANY;
     }
 #pragma omp parallel num_threads(threads) if (rows * cols > 4096) reduction(min : state)
     {

@@ -38,7 +38,7 @@ def done(code: int) -> int:
         MemoryError: It found too little memory.
     """
     if code == _NO_MEMORY:
-        raise MemoryError("too little memory to go by events: use smaller batches")
+        raise MemoryError("too little memory for events or weights: use smaller batches or layers")
     return code
 
 

@@ -69,8 +69,8 @@ class Loops:
     """The loops of one step, compiled for one dtype.
 
     Where a tensor is given as ``Each``, the call of step t takes its t-th part. What becomes of a
-    row does not depend on which others are given with it, as long as the first is a multiple of
-    ``rows_together``.
+    row, and what it adds to which sum, does not depend on which others are given with it, as long
+    as the first is a multiple of ``rows_together``.
 
     Args:
         forward: A step: its outputs are the output and the next state.
@@ -85,8 +85,6 @@ class Loops:
     ) -> None:
         self.forward_program, self.backward_program = forward, backward
         self._states, self.dtype, self._tier = states, dtype, tier
-        sides = (forward, *((backward,) if backward else ()))
-        self._vectors = any(vector for side in sides for vector in side.vectors)
         source, prepared = _TIERS[tier]
         self._prepare = prepared(source(forward, backward, states, dtype))
 
@@ -95,7 +93,7 @@ class Loops:
         tensors = [one for one in map(one_of, given) if one is not None]
         steps, rows, width = tensors[0].shape
         dense = rows and all(_row(one) == width for one in tensors)
-        together = min(rows, rows_together(width)) if dense else 1
+        together = rows_together(width) if dense else 1
         if self._tier == "triton":
             return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)

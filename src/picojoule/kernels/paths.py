@@ -4,6 +4,7 @@ Measured density alone decides, never timing, so that runs repeat.
 """
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from math import gcd, prod
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from picojoule.kernels import events_c, events_torch
 from picojoule.kernels.cc import tier
 
 PATHS = ("events", "dense")
+ASKED: ContextVar[str | None] = ContextVar("path", default=None)  # of EventProducts
 SAMPLE = 256  # rows by which density is measured where there are many more
 _NARROW = 32  # outputs of which a row of weights is shorter than the search for events
 _SMALL, _NEAR, _CACHE = 1 << 15, 1 << 20, 1 << 19  # weights: a call's own time, one row's, many's
@@ -161,6 +163,7 @@ def suits(*tensors: Tensor, axes: int = 2) -> bool:
     """Whether these have a way by events: plain tensors of one floating-point type, on the CPU."""
     return (
         all(type(x) in (Tensor, nn.Parameter) and x.layout == torch.strided for x in tensors)
+        and not any(x.is_neg() for x in tensors)
         and {x.device.type for x in tensors} == {"cpu"}
         and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
         and all(x.dim() == axes for x in tensors)

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 
+from picojoule._names import unknown
 from picojoule.kernels.convolution import conv2d
 from picojoule.kernels.dense import dense
 from picojoule.kernels.events import product, weight_gradient
-from picojoule.kernels.paths import chosen, suits
+from picojoule.kernels.paths import ASKED, PATHS, chosen, suits
 
 
 class _Product(torch.autograd.Function):
@@ -78,7 +79,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     # The weights are turned once for all rows, which must be worth it.
     if len(values) * 8 < weight.shape[1] or not suits(values, weight):
         return nn.functional.linear(input, weight, bias)
-    out = spike_matmul(values, weight.t(), bias)
+    out = spike_matmul(values, weight.t(), bias, path=ASKED.get())
     return out.view(*input.shape[:-1], len(weight))
 
 
@@ -88,11 +89,32 @@ class EventProducts(TorchFunctionMode):
     These are calls of ``torch.nn.functional.linear`` and ``conv2d``, as by ``nn.Linear`` and
     ``nn.Conv2d``.
 
+    Args:
+        path: ``"events"`` or ``"dense"`` for all that have both ways, those in networks of ours
+            too; None for what a context around this asks for, or else the density of each input.
+
+    Raises:
+        ValueError: An unknown path.
+
     Example:
         >>> layer = nn.Linear(100, 50)
         >>> with EventProducts():
         ...     out = layer((torch.rand(400, 100) < 0.05).float())
     """
+
+    def __init__(self, path: str | None = None) -> None:
+        super().__init__()
+        if path is not None and path not in PATHS:
+            raise ValueError(unknown("path", path, PATHS))
+        self._path, self._before = path, []
+
+    def __enter__(self) -> "EventProducts":
+        self._before.append(ASKED.set(self._path or ASKED.get()))
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        ASKED.reset(self._before.pop())
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -1,30 +1,15 @@
 /* All steps of a recurrent layer; follows events.c in one source.
 
    Each thread takes some of the rows, which do not know of each other, through all steps, and waits
-   for nobody in between. Sums run over the inputs in their order, by events as in dense products,
-   so that results depend neither on the number of threads nor, where spikes are 0 or 1, on the way
-   that density chooses. */
+   for nobody in between. Sums run over the inputs in their order, by events as in dense products, so
+   that results depend neither on the number of threads nor on the way that density chooses. */
 
 #if defined(__AVX512F__)
-#define FUSED_F(a, b, c) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
-#define FUSED_D(a, b, c) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
 enum { VECTORS = 4 };
-#elif defined(__AVX2__) && defined(__FMA__)
-#define FUSED_F(a, b, c) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
-#define FUSED_D(a, b, c) _mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c))
-enum { VECTORS = 2 };
 #else
 enum { VECTORS = 2 };
 #endif
 enum { TALL = 6, BROAD = VECTORS * LANES, DEEP = 512 };
-
-static inline vec multiplied(vec a, vec b, vec c) {
-#if defined(FUSED_F)
-    return sizeof(REAL) == 4 ? (vec)FUSED_F(a, b, c) : (vec)FUSED_D(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
 
 /* COUNT rows and BROAD columns of out = base + x panel; panel is [deep, BROAD]. */
 #define TILE(COUNT)                                                                               \
@@ -41,7 +26,7 @@ static inline vec multiplied(vec a, vec b, vec c) {
             _Pragma("GCC unroll 8") for (int r = 0; r < COUNT; r++) {                             \
                 vec value = x[r * x_row + k] - (vec){0};                                          \
                 _Pragma("GCC unroll 8") for (int v = 0; v < VECTORS; v++)                         \
-                    sum[r][v] = multiplied(value, w[v], sum[r][v]);                               \
+                    sum[r][v] = fused(value, w[v], sum[r][v]);                               \
             }                                                                                     \
         }                                                                                         \
         _Pragma("GCC unroll 8") for (int r = 0; r < COUNT; r++)                                   \
@@ -181,8 +166,8 @@ int64_t recurrence_forward(const Layer *l, const REAL *first, const REAL *fired,
             for (int64_t r = band->start; r < band->stop; r += MANY) {
                 int64_t some = band->stop - r < MANY ? band->stop - r : MANY;
                 const REAL *x = spikes + r * n, *base = given(l, t, r);
-                listed(&events, x, some, n);
-                if (events.all <= l->limit * some * n)
+                if (l->limit > 0) listed(&events, x, some, n);
+                if (l->limit > 0 && events.all <= l->limit * some * n)
                     added(&events, x, some, n, l->weight, n, base, l->given_row, goal + r * n);
                 else
                     dense(x, some, n, weight, n, base, l->given_row, goal + r * n);

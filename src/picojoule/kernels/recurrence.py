@@ -35,13 +35,13 @@ class Shares(NamedTuple):
 
 
 def shares(like: Tensor) -> Shares:
-    """Those of currents [T, B, N]. Fewer rows than threads go step by step."""
+    """Those of currents [T, B, N]; few rows, or rows of few neurons, are for few threads."""
     steps, rows, size = like.shape
+    if tier(like.device.type) != "c" or not rows * size:
+        return Shares([slice(0, rows)], apart=False)
     together = rows_together(size)
     groups = -(-rows // together)
-    threads = 1 if steps * rows * size < _LIGHT else torch.get_num_threads()
-    if tier(like.device.type) != "c" or groups < threads or not size:
-        return Shares([slice(0, rows)], apart=False)
+    threads = 1 if steps * rows * size < _LIGHT else min(groups, torch.get_num_threads())
     ends = [min(rows, k * groups // threads * together) for k in range(threads + 1)]
     return Shares([slice(*pair) for pair in pairwise(ends)], apart=True)
 
@@ -85,11 +85,8 @@ class Recurrence:
         *,
         apart: bool,
     ) -> None:
-        self._weight, self._states, self._every = weight, states, every
-        self._bands, self._apart = bands, apart
-        if given is not None and given.stride(2) != 1:
-            given = given.contiguous()
-        self._given = given
+        self._weight, self._given, self._states = weight, given, states
+        self._every, self._bands, self._apart = every, bands, apart
 
     def forward(self, first: Tensor, fired: Tensor, received: Tensor, path: str | None) -> None:
         """Keeps states, writes what the neurons receive, and runs their steps.
@@ -151,6 +148,8 @@ class Recurrence:
                     torch.add(multiply(rows[t]), given[t - 1], out=arriving)
 
     def _raw(self, shape: torch.Size, limit: float) -> "_Layer":
+        if self._given is not None and self._given.stride(2) != 1:
+            self._given = self._given.contiguous()
         given = self._given
         states = [(one.data_ptr(), kept.data_ptr(), one.shape[1]) for one, kept in self._states]
         return _Layer(

@@ -125,6 +125,8 @@ def _unfit(currents: Tensor) -> str:
         return f"no kernels run here on {kind} (PICOJOULE_KERNELS=off, or {missing})"
     if currents.dtype not in (torch.float32, torch.float64):
         return f"the currents are {currents.dtype}, and its loops are for float32 and float64"
+    if currents.is_neg():
+        return "the currents are a view with their sign turned"
     if type(currents) not in (Tensor, torch.nn.Parameter) or currents.layout != torch.strided:
         return f"the currents are a {type(currents).__name__} of layout {currents.layout}"
     functional = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore
