@@ -69,3 +69,8 @@ def test_refuses_currents_of_another_shape(shape):
 def test_refuses_neurons_of_another_size():
     with pytest.raises(ValueError, match="size 3"):
         Recurrent(LIF(5), 3)(torch.rand(4, 2, 3))
+
+
+def test_refuses_what_is_no_neuron():
+    with pytest.raises(TypeError, match="neurons first and then their number, .* got a int"):
+        Recurrent(64, LIF())

@@ -39,12 +39,18 @@ class Recurrent(Neuron):
 
     Raises:
         ValueError: Currents whose last axis is not ``size``, or an unknown path.
+        TypeError: No neurons where they are expected.
     """
 
     def __init__(self, neuron: Neuron, size: int, *, path: str | None = None) -> None:
         super().__init__()
         if path is not None and path not in PATHS:
             raise ValueError(unknown("path", path, PATHS))
+        if not isinstance(neuron, Neuron):
+            raise TypeError(
+                "Recurrent takes neurons first and then their number, as in Recurrent(LIF(), 64), "
+                f"got a {type(neuron).__name__}"
+            )
         said = getattr(neuron, "size", None)  # a mixture's parameters are those of its parts
         sizes = {p.numel() for p in neuron.parameters()} - {1} if said is None else {said}
         if sizes - {size}:
