@@ -72,5 +72,5 @@ def test_refuses_neurons_of_another_size():
 
 
 def test_refuses_what_is_no_neuron():
-    with pytest.raises(TypeError, match="neurons first and then their number, .* got a int"):
+    with pytest.raises(TypeError, match=r"their number, .* got a int"):
         Recurrent(64, LIF())
