@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from event_cases import there
-from picojoule.energy import Meter
+from event_cases import assert_counted_alike, there
 from picojoule.kernels import convolution_c, paths
 from picojoule.kernels.convolution import conv2d, convolution_path_for, spike_conv2d
 from picojoule.kernels.products import EventProducts
@@ -380,21 +379,7 @@ class TestLayers:
             LI(),
         )
         x = (torch.rand(5, 4, 16, 8, 11) < 0.05).float()
-        counts, gradients = [], []
-        for context in (EventProducts(), EventProducts("dense")):
-            net.zero_grad()
-            with Meter(net, inputs="events") as meter, context:
-                net(x)
-            counts.append(meter.counts)
-            assert not meter.uncounted
-            sum(count.ac for count in meter.counts.values()).backward()
-            gradients.append(net[0].weight.grad.clone())
-        assert counts[0].keys() == counts[1].keys()
-        for layer in counts[0]:
-            for name in ("mac", "ac", "update", "spike", "weight_read", "bias"):
-                ours, theirs = (getattr(count[layer], name) for count in counts)
-                assert ours.item() == theirs.item(), f"{layer} {name}"
-        torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+        assert_counted_alike(net, x, EventProducts(), EventProducts("dense"))
 
 
 class TestContext:

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from event_cases import make
-from picojoule.energy import Meter
+from event_cases import assert_counted_alike, make
 from picojoule.kernels import cc
 from picojoule.kernels.paths import LIMITS
 from picojoule.kernels.products import EventProducts, linear, spike_matmul
@@ -102,21 +101,7 @@ class TestLinear:
         torch.manual_seed(0)
         net = Sequential(nn.Linear(64, 48), LIF(), nn.Linear(48, 40), LI())
         x = (torch.rand(100, 5, 64) < 0.04).float()
-        counts, gradients = [], []
-        for context in (EventProducts(), torch.enable_grad()):
-            net.zero_grad()
-            with Meter(net, inputs="events") as meter, context:
-                net(x)
-            counts.append(meter.counts)
-            assert not meter.uncounted
-            sum(count.ac for count in meter.counts.values()).backward()
-            gradients.append(net[0].weight.grad.clone())
-        assert counts[0].keys() == counts[1].keys()
-        for layer in counts[0]:
-            for name in ("mac", "ac", "update", "spike", "weight_read", "bias"):
-                ours, theirs = (getattr(count[layer], name) for count in counts)
-                assert ours.item() == theirs.item(), f"{layer} {name}"
-        torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+        assert_counted_alike(net, x, EventProducts(), torch.enable_grad())
 
 
 def names_of(out):

@@ -177,11 +177,9 @@ def _convolved(
 
 def _pair(value: str | Axes) -> tuple[int, ...]:
     """Whole numbers for both axes; another length where there are none, for torch to say why."""
+    single = hasattr(value, "__index__")
     try:
-        try:
-            values = (index(value),)  # pyright: ignore[reportArgumentType]
-        except TypeError:
-            values = tuple(map(index, value))  # pyright: ignore
+        values = tuple(map(index, [value] if single else value))  # pyright: ignore
     except TypeError:
         return ()
     return values * 2 if len(values) == 1 else values
