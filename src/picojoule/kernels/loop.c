@@ -14,6 +14,7 @@ typedef TRUTH truth;
 #define NOT_A_NUMBER ((real)NAN)
 #define INFINITE ((real)INFINITY)
 #define SMALLER(a, b) ((a) < (b) ? (a) : (b))
+static const real zeros[BLOCK];
 
 #ifdef DOUBLE
 #define LARGEST DBL_MAX

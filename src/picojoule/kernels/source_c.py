@@ -37,7 +37,7 @@ def c_source(forward: Program, backward: Program | None, states: int, dtype: tor
     Both take sizes and pointers. Pointers of ``forward``: currents, output, parameters, states,
     last states. Of ``backward``: currents, the output's gradient, the currents' gradient, room for
     the states of all steps, parameters of both, states, the last states' gradients, the states'
-    gradients, sums. A null pointer among gradients is zeros, or nothing to be written.
+    gradients, sums. A null pointer among states and gradients is zeros, or nothing to be written.
     """
     number, truth, define = _TYPES[dtype]
     parts = [f"#define REAL {number}\n#define TRUTH {truth}\n"]
@@ -56,7 +56,6 @@ def _framed(name: str, lines: list[str]) -> str:
 def _forward(program: Program, states: int) -> list[str]:
     first = 2 + len(program.parameters)
     body = [_LOCAL.format("far_"), *[_LOCAL.format(f"s{k}_") for k in range(states)]]
-    body += [_copied(f"s{k}_", first + k) for k in range(states)]
     body += [
         *_parameters(program, 2),
         "    for (int64_t t = 0; t < steps; t++) {",
@@ -64,19 +63,24 @@ def _forward(program: Program, states: int) -> list[str]:
         _row("real *goal_", 1, 8),
         _ahead("x_", 6),
         "    real *o_ = n[14] ? far_ : goal_;",
+    ]
+    for k in range(states):
+        body += [
+            f"    const real *b{k}_ = t ? s{k}_ : {_or_zeros(first + k)};",
+            f"    real *e{k}_ = t + 1 < steps ? s{k}_ : {_or(first + states + k, f's{k}_')};",
+        ]
+    return [
+        *body,
         _LOOP + " {",
         "      const real x = x_[i];",
-        *[f"      const real s{k} = s{k}_[i];" for k in range(states)],
+        *[f"      const real s{k} = b{k}_[i];" for k in range(states)],
         *_lines(program),
         f"      o_[i] = {program.outputs[0]};",
-        *[f"      s{k}_[i] = {text};" for k, text in enumerate(program.outputs[1:])],
+        *[f"      e{k}_[i] = {text};" for k, text in enumerate(program.outputs[1:])],
         "    }",
         "    if (n[14]) past_caches(goal_, far_, size);",
         "    }",
     ]
-    for k in range(states):
-        body.append(f"{_EACH} ((real *)a[{first + states + k}])[at + i] = s{k}_[i];")
-    return body
 
 
 def _backward(forward: Program, backward: Program, states: int) -> list[str]:
@@ -84,16 +88,12 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
     state = pointer + len(backward.parameters)
     gradient, wanted, sums = state + states, state + 2 * states, state + 3 * states
     body = [
-        "    static const real zeros[BLOCK];",
         _LOCAL.format("far_"),
         "    real *h = (real *)a[3] + worker * steps * block * STATES;",
         *[_LOCAL.format(f"d{k}_") for k in range(states)],
         *[_LOCAL.format(f"w{k}_") for k in range(len(backward.sums))],
-        *[_copied(f"(h + {k} * block)", state + k) for k in range(states)],
-        *[_EACH + f" d{k}_[i] = 0;" for k in range(states)],
-        *[f"    if (a[{gradient + k}])\n" + _copied(f"d{k}_", gradient + k) for k in range(states)],
         *[_EACH + f" w{k}_[i] = 0;" for k in range(len(backward.sums))],
-        *_again(forward, states),
+        *_again(forward, states, state),
         *_parameters(backward, pointer),
         "    for (int64_t t = steps - 1; t >= 0; t--) {",
         _row("const real *x_", 0, 6),
@@ -102,21 +102,25 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         _ahead("x_", 6),
         "    if (a[1])" + _ahead("g_", 10),
         "    real *q_ = n[14] ? far_ : goal_;",
-        "    const real *b = h + t * block * STATES;",
+        *_before(states, state),
+    ]
+    for k in range(states):
+        body += [
+            f"    const real *c{k}_ = t + 1 < steps ? d{k}_ : {_or_zeros(gradient + k)};",
+            f"    real *e{k}_ = t ? d{k}_ : {_or(wanted + k, f'd{k}_')};",
+        ]
+    body += [
         _LOOP + " {",
         "      const real x = x_[i], g = g_[i];",
-        *[f"      const real s{k} = b[{k} * block + i], d{k} = d{k}_[i];" for k in range(states)],
+        *[f"      const real s{k} = b{k}_[i], d{k} = c{k}_[i];" for k in range(states)],
         *_lines(backward),
         f"      q_[i] = {backward.outputs[0]};",
-        *[f"      d{k}_[i] = {text};" for k, text in enumerate(backward.outputs[1:])],
+        *[f"      e{k}_[i] = {text};" for k, text in enumerate(backward.outputs[1:])],
         *[f"      w{k}_[i] += {one.text};" for k, one in enumerate(backward.sums)],
         "    }",
         "    if (n[14] && a[2]) past_caches(goal_, far_, size);",
         "    }",
     ]
-    for k in range(states):
-        store = f"{_EACH} ((real *)a[{wanted + k}])[at + i] = d{k}_[i];"
-        body.append(f"    if (a[{wanted + k}])\n{store}")
     for k, one in enumerate(backward.sums):
         goal = f"((real *)a[{sums + k}])"
         if one.whole:
@@ -126,7 +130,7 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
     return [line.replace("STATES", str(states)) for line in body]
 
 
-def _again(forward: Program, states: int) -> list[str]:
+def _again(forward: Program, states: int, pointer: int) -> list[str]:
     """The states before each step, once more from the first: cheaper than to read them back."""
     if not states:
         return []
@@ -135,14 +139,31 @@ def _again(forward: Program, states: int) -> list[str]:
         *_parameters(forward, 4),
         "    for (int64_t t = 0; t + 1 < steps; t++) {",
         _row("const real *x_", 0, 6),
-        "    real *b = h + t * block * STATES, *f = b + block * STATES;",
+        "    real *f = h + (t + 1) * block * STATES;",
+        *_before(states, pointer),
         _LOOP + " {",
         "      const real x = x_[i];",
-        *[f"      const real s{k} = b[{k} * block + i];" for k in range(states)],
+        *[f"      const real s{k} = b{k}_[i];" for k in range(states)],
         *_lines(forward),
         *[f"      f[{k} * block + i] = {text};" for k, text in enumerate(forward.outputs[1:])],
         "    }}}",
     ]
+
+
+def _before(states: int, pointer: int) -> list[str]:
+    """The states before step t: the first are where they were given, the others in the room."""
+    return [
+        f"    const real *b{k}_ = t ? h + (t * STATES + {k}) * block : {_or_zeros(pointer + k)};"
+        for k in range(states)
+    ]
+
+
+def _or(pointer: int, other: str) -> str:
+    return f"a[{pointer}] ? (real *)a[{pointer}] + at : {other}"
+
+
+def _or_zeros(pointer: int) -> str:
+    return _or(pointer, "(real *)zeros")
 
 
 def _parameters(program: Program, pointer: int) -> list[str]:
@@ -164,10 +185,6 @@ def _lines(program: Program) -> list[str]:
         kind = "truth" if line.value.truth else "real"
         made.append(f"      const {kind} {line.name} = {line.value.text};")
     return made
-
-
-def _copied(goal: str, pointer: int) -> str:
-    return f"{_EACH} {goal}[i] = ((const real *)a[{pointer}])[at + i];"
 
 
 def _row(name: str, pointer: int, stride: int) -> str:

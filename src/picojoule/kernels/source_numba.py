@@ -1,4 +1,4 @@
-"""The loops over time and neurons as Python for numba: line for line those of the C."""
+"""The loops over time and neurons as Python for numba: those of the C, with states in place."""
 
 import hashlib
 from pathlib import Path
@@ -72,7 +72,7 @@ def _forward(program: Program, states: int) -> str:
     args = ["x_", "o_", *_named("p", len(program.parameters))]
     args += [*_named("i", states), *_named("e", states)]
     body = [
-        *[f"v{k}_[:size] = i{k}_[at : at + size]" for k in range(states)],
+        *[f"v{k}_[:size] = {_or_zeros(f'i{k}_')}" for k in range(states)],
         *_scalars(program, "p"),
         "for t in range(steps):",
         *_deep([_row("X", "x_", 6), _row("O", "o_", 8)], 1),
@@ -90,7 +90,7 @@ def _forward(program: Program, states: int) -> str:
         ),
         *[f"e{k}_[at : at + size] = v{k}_[:size]" for k in range(states)],
     ]
-    return _framed("forward", args, _named("v", states), body)
+    return _framed("forward", args, ["zeros", *_named("v", states)], body)
 
 
 def _backward(forward: Program, backward: Program, states: int) -> str:
@@ -101,11 +101,8 @@ def _backward(forward: Program, backward: Program, states: int) -> str:
     body = [
         f"h = worker * steps * block * {states}",
         *_states("H", "h", states),
-        *[f"H{k}[:] = i{k}_[at : at + size]" for k in range(states)],
-        *[
-            f"d{k}_[:size] = j{k}_[at : at + size] if len(j{k}_) else zeros[:size]"
-            for k in range(states)
-        ],
+        *[f"H{k}[:] = {_or_zeros(f'i{k}_')}" for k in range(states)],
+        *[f"d{k}_[:size] = {_or_zeros(f'j{k}_')}" for k in range(states)],
         *[f"w{k}_[:size] = R(0)" for k in range(sums)],
         *_again(forward, states),
         *_scalars(backward, "p"),
@@ -159,6 +156,10 @@ def _row(name: str, source: str, stride: int, other: str = "") -> str:
     start = f"t * n[{stride}] + row * n[{stride + 1}] + begin"
     text = f"{name} = {source}[{start} : {start} + size]"
     return f"{text} if len({source}) else {other}" if other else text
+
+
+def _or_zeros(name: str) -> str:
+    return f"{name}[at : at + size] if len({name}) else zeros[:size]"
 
 
 def _states(letter: str, start: str, states: int) -> list[str]:

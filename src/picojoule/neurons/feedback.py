@@ -144,10 +144,8 @@ class _Bound:
         self._part, self._loops = part, part.plan.loops
         self._threads = 1 if apart else None
         tensors = learned[part.tensors]
-        _, self._taken = part.plan.bind(self._loops.forward_program, tensors)
-        self._sums, self._backward = [], self._loops.backward_program if back else None
-        if self._backward is not None:
-            self._known, self._bound = part.plan.bind(self._backward, tensors)
+        self._taken = part.plan.bind(tensors).taken
+        self._sums, self._back = [], part.plan.bind(tensors, back=True) if back else None
 
     def there(self, own: _Rows, fired: Tensor) -> Call:
         """A step forward, which changes the state in place."""
@@ -171,10 +169,11 @@ class _Bound:
             wanted: Where that of all currents goes [T, B, N].
             held: Those of the states [B, N], changed by each step.
         """
+        assert self._back is not None
         spikes = self._part.of(arriving).unsqueeze(0)
         ends = self._each(own.received), spikes, self._each(wanted)
         self._sums.append(sums := self._loops.sums(*ends))
-        taken, held = (self._taken, self._bound), held[self._part.states]
+        taken, held = (self._taken, self._back.taken), held[self._part.states]
         given = (ends, taken, self._before(own), held, held, sums)
         return self._loops.backward(*given, threads=self._threads)
 
@@ -183,10 +182,12 @@ class _Bound:
 
         ``asked`` says of those of all parts which learn.
         """
-        assert self._backward is not None
+        backward = self._loops.backward_program
+        assert backward is not None
+        assert self._back is not None
         sums = [torch.cat(one) for one in zip(*self._sums, strict=True)]
         summed = self._loops.summed(sums, torch.Size((-1, *self._part.plan.features)))
-        done = iter(self._backward.finish(self._known, summed))
+        done = iter(backward.finish(self._back.known, summed))
         return [next(done) if learns else None for learns in asked[self._part.tensors]]
 
     def _each(self, tensor: Tensor) -> Each:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
 from picojoule.neurons.firing import RESETS, fire, leak
 from picojoule.neurons.parameters import Value, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
@@ -68,7 +68,7 @@ class IF(Neuron):
 
     def init_state(self, current: Tensor) -> LIFState:
         """A membrane at rest (zero)."""
-        return LIFState(torch.zeros_like(current))
+        return LIFState(at_rest(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
@@ -138,7 +138,7 @@ class LIF(Neuron):
 
     def init_state(self, current: Tensor) -> LIFState:
         """A membrane at rest (zero)."""
-        return LIFState(torch.zeros_like(current))
+        return LIFState(at_rest(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
@@ -184,7 +184,7 @@ class LI(Neuron):
 
     def init_state(self, current: Tensor) -> LIFState:
         """A membrane at rest (zero)."""
-        return LIFState(torch.zeros_like(current))
+        return LIFState(at_rest(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to membrane [B, ...]."""

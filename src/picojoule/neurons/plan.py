@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from picojoule.kernels.cc import tier
 from picojoule.kernels.loop import Loops
 from picojoule.kernels.paths import version
 from picojoule.kernels.pointwise import NotPointwiseError
-from picojoule.kernels.program import Program
 from picojoule.kernels.trace import BATCH, trace
 
 if TYPE_CHECKING:
@@ -32,6 +31,9 @@ class Order:
     Args:
         currents: [T, B, ...].
         as_they_lie: Whether they may; else in the order of their shape.
+
+    Attributes:
+        axes: Those of the features, the outermost in memory first.
     """
 
     def __init__(self, currents: Tensor, *, as_they_lie: bool = True) -> None:
@@ -39,22 +41,34 @@ class Order:
         order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
         dense = as_they_lie and bool(currents.numel())
         dense = dense and currents[0, 0].permute(order).is_contiguous()
-        self._axes = order if dense else list(range(len(strides)))
-        self._inverse = sorted(self._axes, key=self._axes.__getitem__)
+        self.axes = tuple(order if dense else range(len(strides)))
+        self._inverse = tuple(sorted(self.axes, key=self.axes.__getitem__))
 
     def of(self, tensor: Tensor) -> Tensor:
         """[..., features] as they lie in memory; a view."""
-        return self._turned(tensor, self._axes)
+        return self._turned(tensor, self.axes)
 
     def back(self, tensor: Tensor) -> Tensor:
         """The other way round."""
         return self._turned(tensor, self._inverse)
 
-    def _turned(self, tensor: Tensor, axes: list[int]) -> Tensor:
-        if axes == sorted(axes):
+    def _turned(self, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+        if axes == tuple(range(len(axes))):
             return tensor
         leading = tensor.dim() - len(axes)
         return tensor.permute(*range(leading), *(leading + axis for axis in axes))
+
+
+class Bound(NamedTuple):
+    """A neuron's parameters and buffers for one direction.
+
+    Attributes:
+        known: What torch computes from them before the loop; sums are finished with it.
+        taken: What the loop takes.
+    """
+
+    known: dict[Any, Tensor]
+    taken: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -70,13 +84,28 @@ class Plan:
     loops: Loops
     features: torch.Size
     device: torch.device
+    _kept: dict[Any, tuple[str, Bound]] = field(default_factory=dict, repr=False, compare=False)
 
     def bind(
-        self, program: Program, tensors: Sequence[Tensor], order: Order | None = None
-    ) -> tuple[dict, list[Tensor]]:
-        """What torch computes from a neuron's tensors before the loop, and what the loop takes."""
-        known = program.prepare(tensors)
-        bound = []
+        self, tensors: Sequence[Tensor], order: Order | None = None, *, back: bool = False
+    ) -> Bound:
+        """A neuron's parameters and buffers as a loop takes them.
+
+        As long as they are single numbers and stay the same, so does what is given back.
+        """
+        if any(one.numel() > 1 or not one.is_cpu for one in tensors):
+            return self._bound(tensors, order, back=back)
+        values, key = repr([one.item() for one in tensors]), (back, order and order.axes)
+        kept = self._kept.get(key)
+        if kept is None or kept[0] != values:
+            copies = [one.detach().clone() for one in tensors]  # theirs may change in place
+            self._kept[key] = kept = values, self._bound(copies, order, back=back)
+        return kept[1]
+
+    def _bound(self, tensors: Sequence[Tensor], order: Order | None, *, back: bool) -> Bound:
+        program = self.loops.backward_program if back else self.loops.forward_program
+        assert program is not None
+        known, taken = program.prepare(tensors), []
         for node, vector in zip(program.parameters, program.vectors, strict=True):
             one = known[node].to(self.device, self.loops.dtype)
             one = (
@@ -85,11 +114,11 @@ class Plan:
                 else one
             )
             if not vector:
-                bound.append(one.reshape(()))
+                taken.append(one.reshape(()))
                 continue
             one = one.expand(self.features)
-            bound.append((one if order is None else order.of(one)).reshape(-1))
-        return known, bound
+            taken.append((one if order is None else order.of(one)).reshape(-1))
+        return Bound(known, taken)
 
 
 def plan_of(neuron: "Neuron", currents: Tensor, state: Any, *, learns: bool = False) -> Plan | str:

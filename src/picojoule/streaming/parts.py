@@ -111,7 +111,7 @@ class Neurons(Part):
         held = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
         self._state = pytree.tree_unflatten(held, spec)
         currents, spikes = (torch.empty(x.shape, dtype=x.dtype) for _ in range(2))
-        _, bound = plan.bind(plan.loops.forward_program, self._tensors)
+        bound = plan.bind(self._tensors).taken
         given, out = flat(currents.unsqueeze(0)), flat(spikes.unsqueeze(0))
         call = plan.loops.forward(given, out, bound, held, held)
 
