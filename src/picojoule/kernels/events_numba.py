@@ -1,6 +1,8 @@
 """Event-driven products by numba, after ``events.c``."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -8,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from picojoule.kernels.launch import workers
+from picojoule.kernels.launch import together
 
 _BLOCK = 256  # rows that are sorted together
-_ALONE = 1 << 16  # values that one thread goes through before another would have started
+_ALONE = 1 << 15  # values that one thread goes through before another would have started
 
 
 @numba.njit(cache=True, nogil=True)
@@ -153,7 +155,4 @@ def _share(length: int, work: int, do: Callable[[int, int], None], unit: int = 1
     threads = torch.get_num_threads() if work > _ALONE else 1
     units = -(-length // unit)
     bounds = [min(k * units // threads * unit, length) for k in range(threads + 1)]
-    others = [workers(threads - 1).submit(do, *bounds[k : k + 2]) for k in range(1, threads)]
-    do(*bounds[:2])
-    for one in others:
-        one.result()
+    together([partial(do, *pair) for pair in pairwise(bounds)])

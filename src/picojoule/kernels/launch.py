@@ -2,8 +2,8 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,11 +109,8 @@ def of_numba(source: str) -> Prepare:
             for k, all_steps, stride, span, count in moves:
                 start = step % count * stride
                 arrays[k] = all_steps[start : start + span]
-            calls = [(*bounds[w : w + 2], w, numbers, *arrays) for w in range(threads)]
-            waiting = [workers(threads - 1).submit(function, *args) for args in calls[1:]]
-            function(*calls[0])
-            for one in waiting:
-                one.result()
+            shares = ((*bounds[w : w + 2], w, numbers, *arrays) for w in range(threads))
+            together([partial(function, *share) for share in shares])
 
         return call
 
@@ -142,9 +139,52 @@ def of_triton(source: str) -> Prepare:
     return prepare
 
 
+def together(calls: Sequence[Callable[[], Any]]) -> None:
+    """Makes calls side by side, on torch's own threads where they can be had.
+
+    Threads of torch go on waiting for work for a while, and others would have to share the
+    processor with them; numba's own would change how many torch has.
+    """
+    if len(calls) == 1:
+        calls[0]()
+        return
+    waiting, errors, parallel = iter(calls), [], _parallel()
+
+    def run(unused: Any = None) -> None:
+        del unused
+        for call in waiting:  # each is taken once, also where there are fewer threads than calls
+            try:
+                call()
+            except BaseException as error:  # none may leave through OpenMP
+                errors.append(error)
+
+    if parallel is None:
+        others = [_pool(len(calls) - 1).submit(run) for _ in calls[1:]]
+        run()
+        wait(others)
+    else:
+        parallel(_CALLBACK(run), None, len(calls), 0)
+    if errors:
+        raise errors[0]
+
+
+_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
 @cache
-def workers(threads: int) -> ThreadPoolExecutor:
-    """Threads beside the caller's own, for numba: its own would change how many torch has."""
+def _parallel() -> Any:
+    """What runs a function on threads of GNU's OpenMP, which torch has; None elsewhere."""
+    try:
+        function = ctypes.CDLL(None).GOMP_parallel
+    except (AttributeError, OSError, TypeError):
+        return None
+    function.argtypes = _CALLBACK, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint
+    function.restype = None
+    return function
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="picojoule")
 
 

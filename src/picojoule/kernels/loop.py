@@ -157,7 +157,8 @@ class Loops:
         example = one_of(ends[0])
         assert example is not None
         at_once = layout.chunks if self._tier == "triton" else threads or torch.get_num_threads()
-        room = example.new_empty(at_once * layout.steps * layout.block * self._states)
+        block = _BLOCK if self._tier == "numba" else layout.block
+        room = example.new_empty(at_once * layout.steps * block * self._states)
         taken = _periodic(parameters[0], self.forward_program, layout)
         taken += _periodic(parameters[1], self.backward_program, layout)
         given = [*ends, room, *taken, *states, *last, *first, *sums]

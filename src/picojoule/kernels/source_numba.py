@@ -1,6 +1,12 @@
-"""The loops over time and neurons as Python for numba: those of the C, with states in place."""
+"""The loops over time and neurons as Python for numba, after those in C.
+
+Loops vectorise where few arrays could overlap. So there is one array ``l_`` of rows of BLOCK for
+all that a chunk holds: states or their gradients, sums, and parameters of its neurons. Another,
+``h_``, holds the states of all steps.
+"""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,7 +30,7 @@ _FRAME = """
 @njit(nogil=True, cache=True, error_model="numpy")
 def NAME(first, last, worker, n, ARGS):
     steps, period, elements, per, block = n[0], n[1], n[2], n[3], n[4]
-LOCALS
+    zeros, unused, l_ = np.zeros(BLOCK, R), np.zeros(BLOCK, R), np.zeros(ROWS * BLOCK, R)
     for c in range(first, last):
         row, begin = c // per, c % per * block
         at = row * period + begin
@@ -54,10 +60,9 @@ def numba_source(
     return "".join(parts)
 
 
-def _framed(name: str, args: list[str], local: list[str], body: list[str]) -> str:
-    text = _FRAME.replace("NAME", name).replace("ARGS", ", ".join(args))
-    made = "\n".join(f"    {one} = np.zeros(BLOCK, R)" for one in local)
-    return text.replace("LOCALS", made).replace("BODY", "\n".join(_deep(body, 2)))
+def _framed(name: str, args: list[str], rows: int, body: list[str]) -> str:
+    text = _FRAME.replace("NAME", name).replace("ARGS", ", ".join(args)).replace("ROWS", str(rows))
+    return text.replace("BODY", "\n".join(_deep(body, 2)))
 
 
 def _deep(lines: list[str], depth: int) -> list[str]:
@@ -71,26 +76,22 @@ def _named(letter: str, count: int) -> list[str]:
 def _forward(program: Program, states: int) -> str:
     args = ["x_", "o_", *_named("p", len(program.parameters))]
     args += [*_named("i", states), *_named("e", states)]
-    body = [
-        *[f"v{k}_[:size] = {_or_zeros(f'i{k}_')}" for k in range(states)],
-        *_scalars(program, "p"),
-        "for t in range(steps):",
-        *_deep([_row("X", "x_", 6), _row("O", "o_", 8)], 1),
-        *_deep(
-            _each(
-                [
-                    "x = X[i]",
-                    *[f"s{k} = v{k}_[i]" for k in range(states)],
-                    *_lines(program),
-                    f"O[i] = {program.outputs[0]}",
-                    *[f"v{k}_[i] = {text}" for k, text in enumerate(program.outputs[1:])],
-                ]
-            ),
-            1,
-        ),
-        *[f"e{k}_[at : at + size] = v{k}_[:size]" for k in range(states)],
+    step = [
+        "x = X[i]",
+        *[f"s{k} = {_local(k)}" for k in range(states)],
+        *_lines(program, states),
+        f"O[i] = {program.outputs[0]}",
+        *[f"{_local(k)} = {text}" for k, text in enumerate(program.outputs[1:])],
     ]
-    return _framed("forward", args, ["zeros", *_named("v", states)], body)
+    body = [
+        *_from([f"i{k}_" for k in range(states)], _local),
+        *_parameters(program, "p", states),
+        "for t in range(steps):",
+        *_deep([_row("X", "x_", 6), _row("O", "o_", 8), *_each(step)], 1),
+        *[f"E{k} = e{k}_[at : at + size]" for k in range(states)],
+        *_each([f"E{k}[i] = {_local(k)}" for k in range(states)]),
+    ]
+    return _framed("forward", args, states + len(program.parameters), body)
 
 
 def _backward(forward: Program, backward: Program, states: int) -> str:
@@ -98,56 +99,51 @@ def _backward(forward: Program, backward: Program, states: int) -> str:
     args = ["x_", "g_", "q_", "h_", *_named("f", len(forward.parameters))]
     args += [*_named("p", len(backward.parameters)), *_named("i", states)]
     args += [*_named("j", states), *_named("e", states), *_named("z", sums)]
-    body = [
-        f"h = worker * steps * block * {states}",
-        *_states("H", "h", states),
-        *[f"H{k}[:] = {_or_zeros(f'i{k}_')}" for k in range(states)],
-        *[f"d{k}_[:size] = {_or_zeros(f'j{k}_')}" for k in range(states)],
-        *[f"w{k}_[:size] = R(0)" for k in range(sums)],
-        *_again(forward, states),
-        *_scalars(backward, "p"),
-        "for t in range(steps - 1, -1, -1):",
-        *_deep(
-            [_row("X", "x_", 6), _row("G", "g_", 10, "zeros"), _row("Q", "q_", 12, "unused")], 1
-        ),
-        *_deep([f"b = h + t * block * {states}", *_states("B", "b", states)], 1),
-        *_deep(_each(_reverse(backward, states)), 1),
-    ]
-    for k in range(states):
-        body += [f"if len(e{k}_):", f"    e{k}_[at : at + size] = d{k}_[:size]"]
-    for k, one in enumerate(backward.sums):
-        body.append(f"Z = z{k}_[{'c : c + 1' if one.whole else 'at : at + size'}]")
-        body += _each([f"Z[{'0' if one.whole else 'i'}] += w{k}_[i]"])
-    local = ["unused", "zeros", *_named("d", states), *_named("w", sums)]
-    return _framed("backward", args, local, body)
-
-
-def _reverse(backward: Program, states: int) -> list[str]:
-    return [
+    held = states + sums
+    step = [
         "x = X[i]",
         "g = G[i]",
-        *[f"s{k} = B{k}[i]" for k in range(states)],
-        *[f"d{k} = d{k}_[i]" for k in range(states)],
-        *_lines(backward),
+        *[f"s{k} = H[{k} * BLOCK + i]" for k in range(states)],
+        *[f"d{k} = {_local(k)}" for k in range(states)],
+        *_lines(backward, held + len(forward.parameters)),
         f"Q[i] = {backward.outputs[0]}",
-        *[f"d{k}_[i] = {text}" for k, text in enumerate(backward.outputs[1:])],
-        *[f"w{k}_[i] += {one.text}" for k, one in enumerate(backward.sums)],
+        *[f"{_local(k)} = {text}" for k, text in enumerate(backward.outputs[1:])],
+        *[f"{_local(states + k)} += {one.text}" for k, one in enumerate(backward.sums)],
     ]
+    ends = [_row("X", "x_", 6), _row("G", "g_", 10, "zeros"), _row("Q", "q_", 12, "unused")]
+    body = [
+        f"h = worker * steps * {states} * BLOCK",
+        _history(states, 1, "0"),
+        *_from([f"i{k}_" for k in range(states)], lambda k: f"H[{k} * BLOCK + i]"),
+        *_from([f"j{k}_" for k in range(states)], _local),
+        *_each([f"{_local(states + k)} = R(0)" for k in range(sums)]),
+        *_again(forward, states, held),
+        *_parameters(backward, "p", held + len(forward.parameters)),
+        "for t in range(steps - 1, -1, -1):",
+        *_deep([*ends, _history(states, 1), *_each(step)], 1),
+    ]
+    for k in range(states):
+        copied = [f"E = e{k}_[at : at + size]", *_each([f"E[i] = {_local(k)}"])]
+        body += [f"if len(e{k}_):", *_deep(copied, 1)]
+    for k, one in enumerate(backward.sums):
+        body.append(f"Z = z{k}_[{'c : c + 1' if one.whole else 'at : at + size'}]")
+        body += _each([f"Z[{'0' if one.whole else 'i'}] += {_local(states + k)}"])
+    rows = held + len(forward.parameters) + len(backward.parameters)
+    return _framed("backward", args, rows, body)
 
 
-def _again(forward: Program, states: int) -> list[str]:
-    loop = [
+def _again(forward: Program, states: int, held: int) -> list[str]:
+    after = enumerate(forward.outputs[1:], start=states)
+    step = [
         "x = X[i]",
-        *[f"s{k} = B{k}[i]" for k in range(states)],
-        *_lines(forward),
-        *[f"E{k}[i] = {text}" for k, text in enumerate(forward.outputs[1:])],
+        *[f"s{k} = H[{k} * BLOCK + i]" for k in range(states)],
+        *_lines(forward, held),
+        *[f"H[{k} * BLOCK + i] = {text}" for k, text in after],
     ]
-    head = [_row("X", "x_", 6), f"b = h + t * block * {states}", f"e = b + block * {states}"]
-    head += [*_states("B", "b", states), *_states("E", "e", states)]
     return [
-        *_scalars(forward, "f"),
+        *_parameters(forward, "f", held),
         "for t in range(steps - 1):",
-        *_deep([*head, *_each(loop)], 1),
+        *_deep([_row("X", "x_", 6), _history(states, 2), *_each(step)], 1),
     ]
 
 
@@ -158,26 +154,40 @@ def _row(name: str, source: str, stride: int, other: str = "") -> str:
     return f"{text} if len({source}) else {other}" if other else text
 
 
-def _or_zeros(name: str) -> str:
-    return f"{name}[at : at + size] if len({name}) else zeros[:size]"
+def _history(states: int, steps: int, first: str = "t") -> str:
+    """The states of some steps."""
+    rows = f"{states} * BLOCK"
+    return f"H = h_[h + {first} * {rows} : h + ({first} + {steps}) * {rows}]"
 
 
-def _states(letter: str, start: str, states: int) -> list[str]:
-    begins = [f"{start} + {k} * block" for k in range(states)]
-    return [f"{letter}{k} = h_[{begin} : {begin} + size]" for k, begin in enumerate(begins)]
+def _local(k: int) -> str:
+    return f"l_[{k} * BLOCK + i]"
 
 
-def _scalars(program: Program, letter: str) -> list[str]:
-    """The parameters of one number, and the parts of the others that belong to these elements."""
-    return [
-        f"P{k} = {letter}{k}_[begin : begin + size]" if vector else f"p{k} = {letter}{k}_[0]"
-        for k, vector in enumerate(program.vectors)
+def _from(names: list[str], goal: Callable[[int], str]) -> list[str]:
+    """Copies what is given of a state, or zeros; not by slices, which numba takes long for."""
+    rows = [
+        f"A{k} = {name}[at : at + size] if len({name}) else zeros" for k, name in enumerate(names)
     ]
+    return rows + _each([f"{goal(k)} = A{k}[i]" for k in range(len(names))])
 
 
-def _lines(program: Program) -> list[str]:
+def _parameters(program: Program, letter: str, row: int) -> list[str]:
+    """Those of one number, and the others of these neurons, unless they are those of all chunks."""
+    lines = []
+    for k, vector in enumerate(program.vectors):
+        if vector:
+            copied = _each([f"{_local(row + k)} = P[i]"])
+            lines.append("if c == first or per > 1:")
+            lines += _deep([f"P = {letter}{k}_[begin : begin + size]", *copied], 1)
+        else:
+            lines.append(f"p{k} = {letter}{k}_[0]")
+    return lines
+
+
+def _lines(program: Program, row: int) -> list[str]:
     vectors = [k for k, vector in enumerate(program.vectors) if vector]
-    made = [f"p{k} = P{k}[i]" for k in vectors]
+    made = [f"p{k} = {_local(row + k)}" for k in vectors]
     return made + [f"{line.name} = {line.value.text}" for line in program.lines]
 
 
