@@ -127,7 +127,7 @@ class TestLayers:
         found = []
         for count in (1, 2, 3):
             threads(count)
-            assert len(shares(x).rows) == count
+            assert len(shares(x, "c").rows) == count
             found.append(trained(layer, x))
         assert 0.01 < (found[0][0] > 0).float().mean() < 0.9
         for other in found[1:]:
@@ -159,7 +159,7 @@ class TestLayers:
         x = (torch.randn(19, 5, 20, dtype=torch.float64) * 2).requires_grad_()
         apart = trained(layer, x)
         one_by_one = Shares([slice(0, 5)], apart=False)
-        monkeypatch.setattr("picojoule.neurons.feedback.shares", lambda like: one_by_one)
+        monkeypatch.setattr("picojoule.neurons.feedback.shares", lambda *_: one_by_one)
         for one, other in zip(apart, trained(layer, x), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
         assert torch.equal(apart[0], trained(layer, x)[0])
@@ -176,28 +176,41 @@ class TestShares:
     def test_cover_all_rows_once(self, threads):
         for count, rows in itertools.product((1, 2, 5), (5, 6, 17, 128)):
             threads(count)
-            found = shares(torch.empty(1000, rows, 700))
+            found = shares(torch.empty(1000, rows, 700), "c")
             assert found.apart
             assert len(found.rows) == min(count, rows)
             assert [k for one in found.rows for k in range(rows)[one]] == list(range(rows))
 
     def test_of_few_elements_is_one(self, threads):
         threads(2)
-        assert len(shares(torch.empty(10, 8, 600)).rows) == 1
+        assert len(shares(torch.empty(10, 8, 600), "c").rows) == 1
 
     def test_of_few_rows_are_few(self, threads):
         threads(4)
-        assert shares(torch.empty(1000, 3, 700)).rows == [slice(k, k + 1) for k in range(3)]
-        assert not shares(torch.empty(1000, 0, 700)).apart
+        assert shares(torch.empty(1000, 3, 700), "c").rows == [slice(k, k + 1) for k in range(3)]
+        assert not shares(torch.empty(1000, 0, 700), "c").apart
 
     def test_starts_where_rows_go_together(self, threads):
         threads(3)
-        for one in shares(torch.empty(1000, 203, 10)).rows:
+        for one in shares(torch.empty(1000, 203, 10), "c").rows:
             assert one.start % rows_together(10) == 0
 
-    @pytest.mark.parametrize("name", ["numba", "off"])
-    def test_is_none_without_a_compiler(self, name, monkeypatch):
-        if not there(name):
-            pytest.skip(f"this machine has no tier '{name}'")
+    @pytest.mark.parametrize("tier", ["numba", "triton"])
+    def test_is_none_without_a_compiler(self, tier):
+        assert not shares(torch.empty(1000, 128, 700), tier).apart
+
+
+@pytest.mark.usefixtures("in_c")
+def test_another_tier_may_be_asked_for_before_the_backward_pass(monkeypatch):
+    torch.manual_seed(0)
+    layer, x = Recurrent(LIF(), 100), 3 * torch.rand(12, 9, 100)
+    found = []
+    for name in ("c", "off"):
+        given = x.clone().requires_grad_()
+        monkeypatch.setenv("PICOJOULE_KERNELS", "c")
+        loss = layer(given)[0].square().sum()
         monkeypatch.setenv("PICOJOULE_KERNELS", name)
-        assert not shares(torch.empty(1000, 128, 700)).apart
+        found.append(torch.autograd.grad(loss, [given, layer.weight]))
+    for one, other in zip(*found, strict=True):
+        assert one.any()
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)

@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from all_neurons import NEURONS, SIZE
 from engine_cases import assert_same, currents, made, ran
@@ -50,6 +51,24 @@ def test_starts_from_a_state(case):
     neuron, x = made(case), currents(9, 3, SIZE)
     _, state = scan(neuron, x[:4], engine="eager")
     assert_same(neuron, x[4:], 1e-9, state)
+
+
+@every
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_a_state_may_be_one_number_for_all(case, value):
+    neuron, x = case.make(size=SIZE), currents(9, 3, SIZE, dtype=torch.float32)
+    made = pytree.tree_map(torch.zeros_like, neuron.init_state(x[0]))
+    dense = pytree.tree_map(lambda one: one + value, made)
+    spread = pytree.tree_map(lambda one: torch.tensor(value).expand_as(one), made)
+    for one, other in zip(
+        pytree.tree_leaves(neuron(x, spread)), pytree.tree_leaves(neuron(x, dense)), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_a_state_at_rest_takes_no_memory():
+    state = AdLIF(SIZE).init_state(torch.ones(1000, SIZE))
+    assert all(one.untyped_storage().nbytes() == 4 and not one.any() for one in state)
 
 
 @every
@@ -153,6 +172,15 @@ class TestOfAUser:
         first, _ = neuron(x)
         neuron.threshold.data.fill_(0.3)
         assert neuron(x)[0].sum() > first.sum()
+        neuron.threshold.data.fill_(1.0)
+        assert torch.equal(neuron(x)[0], first)
+
+    def test_a_parameter_that_is_no_longer_its_own_may_change(self):
+        neuron, x = LIF(), currents(9, 3, 5, dtype=torch.float32)
+        before, (first, _) = neuron.threshold, neuron(x)
+        neuron.threshold = nn.Parameter(before.detach().clone())
+        before.data.fill_(0.3)
+        assert torch.equal(neuron(x)[0], first)
 
     def test_neurons_that_see_each_other_run_step_by_step_and_say_so(self):
         class Inhibited(LI):

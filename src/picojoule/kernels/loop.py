@@ -78,13 +78,16 @@ class Loops:
         states: Parts of the state.
         dtype: float32 or float64.
         tier: ``"c"``, ``"numba"`` or ``"triton"``.
+
+    Attributes:
+        tier: By which it runs.
     """
 
     def __init__(
         self, forward: Program, backward: Program | None, states: int, dtype: torch.dtype, tier: str
     ) -> None:
         self.forward_program, self.backward_program = forward, backward
-        self._states, self.dtype, self._tier = states, dtype, tier
+        self._states, self.dtype, self.tier = states, dtype, tier
         source, prepared = _TIERS[tier]
         self._prepare = prepared(source(forward, backward, states, dtype))
 
@@ -94,11 +97,11 @@ class Loops:
         steps, rows, width = tensors[0].shape
         dense = rows and all(_row(one) == width for one in tensors)
         together = rows_together(width) if dense else 1
-        if self._tier == "triton":
+        if self.tier == "triton":
             return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
         block = min(_BLOCK, max(64, room // 64 * 64))
-        if self._tier == "c" and steps <= _FEW:
+        if self.tier == "c" and steps <= _FEW:
             block = min(block, _SMALL)
         period = max(width * together, 1)
         even = -(-period // -(-period // block))
@@ -156,8 +159,8 @@ class Loops:
         layout = self.layout(*ends)
         example = one_of(ends[0])
         assert example is not None
-        at_once = layout.chunks if self._tier == "triton" else threads or torch.get_num_threads()
-        block = _BLOCK if self._tier == "numba" else layout.block
+        at_once = layout.chunks if self.tier == "triton" else threads or torch.get_num_threads()
+        block = _BLOCK if self.tier == "numba" else layout.block
         room = example.new_empty(at_once * layout.steps * block * self._states)
         taken = _periodic(parameters[0], self.forward_program, layout)
         taken += _periodic(parameters[1], self.backward_program, layout)
@@ -194,7 +197,7 @@ class Loops:
         elements = layout.rows * layout.width
         if not elements:
             return _nothing
-        light = elements * layout.steps < _LIGHT[self._tier]
+        light = elements * layout.steps < _LIGHT[self.tier]
         threads = 1 if light else min(threads or torch.get_num_threads(), layout.chunks)
         sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
         for one in (*ends, *[None] * (4 - len(ends))):

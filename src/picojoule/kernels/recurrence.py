@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels import events_c
-from picojoule.kernels.cc import tier
 from picojoule.kernels.dense import repeated_dense
 from picojoule.kernels.events import limit_of, repeated
 from picojoule.kernels.launch import CStep
@@ -34,10 +33,13 @@ class Shares(NamedTuple):
     apart: bool
 
 
-def shares(like: Tensor) -> Shares:
-    """Those of currents [T, B, N]; few rows, or rows of few neurons, are for few threads."""
+def shares(like: Tensor, tier: str) -> Shares:
+    """Those of currents [T, B, N]; few rows, or rows of few neurons, are for few threads.
+
+    ``tier`` is by which the neurons' steps are compiled.
+    """
     steps, rows, size = like.shape
-    if tier(like.device.type) != "c" or not rows * size:
+    if tier != "c" or not rows * size:
         return Shares([slice(0, rows)], apart=False)
     together = rows_together(size)
     groups = -(-rows // together)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive

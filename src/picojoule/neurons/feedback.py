@@ -66,7 +66,7 @@ class _Feedback(torch.autograd.Function):
         fired = lent(currents.shape, currents)
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
         kept = [lent((-(-steps // _KEPT), *one.shape), one) for one in held]
-        rows, apart = shares(currents)
+        rows, apart = shares(currents, how.parts[0].plan.loops.tier)
         parts = [_Bound(part, learned, apart=apart) for part in how.parts]
         bands = []
         for some in rows:
@@ -96,7 +96,7 @@ class _Feedback(torch.autograd.Function):
         if gradient is not None:
             arriving.add_(gradient[-1])
         room = [lent((_KEPT + 1, *one.shape[1:]), one) for one in kept]
-        rows, apart = shares(received)
+        rows, apart = shares(received, how.parts[0].plan.loops.tier)
         parts = [_Bound(part, learned, apart=apart, back=True) for part in how.parts]
         bands = []
         for some in rows:

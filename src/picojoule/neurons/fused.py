@@ -53,13 +53,13 @@ class _Sequence(torch.autograd.Function):
         states = [order.of(one) for one in tensors[:count]]
         out, last = _new(turned), [_like(one) for one in states]
         given = [_given(one) for one in states]
-        both, per = [flat(one) for one in (turned, out)], _per_neuron(turned)
+        came, goes, per = flat(turned), flat(out), _per_neuron(turned)
         ctx.bound = []  # what is saved says whether it still holds
         for part in parts:
             loops = part.plan.loops
             bound = part.plan.bind(tensors[count:][part.tensors], order).taken
             ctx.bound.append(bound)
-            ends = [part.of(one, per) for one in both]
+            ends = part.of(came, per), part.of(goes, per)
             loops.forward(*ends, bound, given[part.states], last[part.states])(0)
         return out, *last
 
