@@ -11,6 +11,7 @@ from energy.metering import Two, events, run, totals
 from picojoule.energy import Convention, Meter, load_chip
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, NeuronCost, Recurrent
+from picojoule.streaming import stream
 
 
 class Net(nn.Module):
@@ -186,6 +187,11 @@ class TestSaid:
         net = Two(lambda net, x: (net.fc(x), back)[1], fc=nn.Linear(3, 2))
         with pytest.raises(ValueError, match="gave back no tensor"):
             run(net, x)
+
+    def test_a_stream_of_a_network(self):
+        net = Sequential(nn.Linear(3, 2), LIF()).eval()
+        with pytest.raises(TypeError, match="got a Stream: give the network itself"):
+            Meter(stream(net))
 
     @pytest.mark.parametrize("samples", [1.0, "2", True, torch.tensor(2)])
     def test_samples_are_whole(self, samples):

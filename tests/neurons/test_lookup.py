@@ -52,6 +52,27 @@ def test_a_users_own_neuron_is_found_and_runs():
     assert (out.flatten().tolist(), state) == ([0.0, 1.0], ())
 
 
+class TestRepr:
+    def test_says_parameters_and_constants(self):
+        said = repr(LIF(tau=20e-3, threshold=0.5))
+        assert said.startswith("LIF(tau=0.02, threshold=0.5, reset='zero', dt=0.001, ")
+        assert said.endswith("surrogate=ATan(alpha=2.0))")
+
+    def test_of_many_neurons_is_short(self):
+        assert "tau=[512] values, threshold=[512] values" in repr(LIF(512))
+
+    def test_of_parameters_without_memory(self):
+        assert "tau=[] values" in repr(LIF().to("meta"))
+
+    def test_says_what_a_users_own_holds(self):
+        class Own(LI):
+            cost = NeuronCost(adds=1)
+
+        neuron = Own()
+        neuron.gain, neuron.table = 3.0, [1, 2]
+        assert repr(neuron) == "Own(tau=0.02, dt=0.001, gain=3.0)"
+
+
 def test_detach_reaches_into_every_container():
     leaf = torch.ones(2, requires_grad=True) * 2
     cut = detach({"a": [leaf, (leaf, None)], "b": 3})

@@ -48,7 +48,8 @@ class Meter:
             ``counts`` does without it, and in less memory.
 
     Raises:
-        TypeError: ``samples`` that is no whole number, or ``neurons`` that is no mapping.
+        TypeError: ``net`` that is no module, ``samples`` that is no whole number, or ``neurons``
+            that is no mapping.
         ValueError: An unknown kind, ``samples`` missing, not positive or not those that ran, or a
             network that gives back no tensor.
         RuntimeError: Entered twice, the network did not run inside the block, or activation
@@ -74,6 +75,11 @@ class Meter:
         convention: Convention = Convention(),
         traffic: bool = True,
     ) -> None:
+        if not isinstance(net, nn.Module):
+            raise TypeError(
+                f"net must be a torch.nn.Module, got a {type(net).__name__}: give the network "
+                "itself, and run what uses it inside the block"
+            )
         for kind in [inputs] if isinstance(inputs, str) else inputs.values():
             if kind not in KINDS:
                 raise ValueError(unknown("kind of input", kind, KINDS))

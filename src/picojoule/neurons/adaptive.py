@@ -95,10 +95,6 @@ class ALIF(Neuron):
         a = rho * a + (1 - rho) * spikes
         return spikes, ALIFState(v, a)
 
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, surrogate={self.surrogate}"
-
 
 @dataclass(frozen=True)
 class Adaptation:
@@ -240,7 +236,3 @@ class AdLIF(Neuron):
             u, s = following, spikes
         w = saturate(beta * w + (1 - beta) * self.adaptation.scale * (a * u + b * s))
         return spikes, AdLIFState(following, w, spikes)
-
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, integration='{self.integration}', surrogate={self.surrogate}"

@@ -134,10 +134,6 @@ class BRF(Neuron):
         spikes = self.surrogate(u - along(self.threshold, current) - q)
         return spikes, BRFState(u, v, REFRACTORY * q + spikes)
 
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, surrogate={self.surrogate}"
-
 
 class HRFState(NamedTuple):
     """State of a harmonic resonator: velocity, position, refractoriness, each [B, ...]."""
@@ -225,7 +221,3 @@ class HRF(Neuron):
         u = saturate(u + self.dt * (current - 2 * b * u - along(square, current) * v))
         spikes = self.surrogate(u - along(self.threshold, current) - q)
         return spikes, HRFState(u, v, REFRACTORY * q + spikes)
-
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, surrogate={self.surrogate}"

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from picojoule._names import unknown
 from picojoule.neurons import fused
+from picojoule.neurons.plan import OF_TORCH
 from picojoule.neurons.scan import engine_for, scan
+from picojoule.surrogate import Surrogate
+
+_CONSTANTS = (bool, int, float, str, Surrogate)
+_UNSAID = {*OF_TORCH, "output"}
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,13 @@ class Neuron(nn.Module, ABC):
             )
         return scan(self, currents, state)
 
+    def extra_repr(self) -> str:
+        """Parameters of its own and constants, for ``repr``."""
+        said = [f"{name}={_short(one)}" for name, one in self.named_parameters(recurse=False)]
+        constants = (item for item in vars(self).items() if isinstance(item[1], _CONSTANTS))
+        said += [f"{name}={one!r}" for name, one in constants if name not in _UNSAID]
+        return ", ".join(said)
+
     def engine_for(self, currents: Tensor, state: Any = None) -> str:
         """The engine by which it runs currents [T, B, ...]: ``"eager"`` or ``"fused"``."""
         return engine_for(self, currents, state)
@@ -144,6 +156,11 @@ class Neuron(nn.Module, ABC):
         """
         del out, before, after
         return None
+
+
+def _short(parameter: Tensor) -> str:
+    several = parameter.numel() != 1 or parameter.is_meta
+    return f"{list(parameter.shape)} values" if several else f"{parameter.item():g}"
 
 
 def detach(state: Any) -> Any:

@@ -77,10 +77,6 @@ class IF(Neuron):
         spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
         return spikes, LIFState(v)
 
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, reset='{self.reset}', surrogate={self.surrogate}"
-
 
 class LIF(Neuron):
     """Leaky integrate-and-fire.
@@ -148,10 +144,6 @@ class LIF(Neuron):
         spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
         return spikes, LIFState(v)
 
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, reset='{self.reset}', surrogate={self.surrogate}"
-
 
 class LI(Neuron):
     """Leaky integrator without spikes, for readouts: its output is its membrane.
@@ -191,7 +183,3 @@ class LI(Neuron):
         alpha = along(leak(self.tau, self.dt), current)
         v = torch.addcmul(current, alpha, state.membrane)
         return v, LIFState(v)
-
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}"

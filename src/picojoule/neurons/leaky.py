@@ -102,10 +102,6 @@ class PLIF(Neuron):
         spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
         return spikes, LIFState(v)
 
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, reset='{self.reset}', surrogate={self.surrogate}"
-
 
 class CubaLIFState(NamedTuple):
     """State of a neuron with a synaptic current: the current and the membrane, each [B, ...]."""
@@ -182,7 +178,3 @@ class CubaLIF(Neuron):
         threshold = along(self.threshold, current)
         spikes, v = fire(v, threshold, self.surrogate, self.reset, detach=True)
         return spikes, CubaLIFState(i, v)
-
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, reset='{self.reset}', surrogate={self.surrogate}"

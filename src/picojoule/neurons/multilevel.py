@@ -100,11 +100,6 @@ class MultiLevelIF(Neuron):
         u = u - (z.detach() if self.detach_reset else z) * threshold / self.levels
         return z, MultiLevelState(u)
 
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        way = "ste" if self.backward == "ste" else self.surrogate
-        return f"levels={self.levels}, dt={self.dt}, backward={way}"
-
 
 class Barrier(Neuron):
     """Lets at most N spikes through in one step, and what is above in later ones.
@@ -164,10 +159,6 @@ class Barrier(Neuron):
         z = torch.floor(u.detach()).clamp(0, self.levels)
         z = _straight(z, u, 0.0, float(self.levels), 1.0)
         return z, MultiLevelState(u - z)
-
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"levels={self.levels}, dt={self.dt}"
 
 
 def _straight(

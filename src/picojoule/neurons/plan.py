@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron
 
 _DEPTH = 6  # of lists, dictionaries and objects in one another
-_OF_TORCH = frozenset(vars(nn.Module()))
+OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
 
 
 class Order:
@@ -158,7 +158,7 @@ def fingerprint(neuron: nn.Module) -> Hashable:
 
 
 def _of_module(module: nn.Module) -> Hashable:
-    return _token({name: one for name, one in vars(module).items() if name not in _OF_TORCH})
+    return _token({name: one for name, one in vars(module).items() if name not in OF_TORCH})
 
 
 def _of_class(kind: type) -> Hashable:

@@ -130,5 +130,4 @@ class LNM(Neuron):
 
     def extra_repr(self) -> str:
         """The constants, for ``repr``."""
-        bounds = f"clamp={self.clamp}, slope={self.slope}"
-        return f"degree={len(self.theta) - 1}, dt={self.dt}, {bounds}, surrogate={self.surrogate}"
+        return f"degree={len(self.theta) - 1}, {super().extra_repr()}"

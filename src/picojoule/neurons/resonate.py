@@ -112,10 +112,6 @@ class RF(Neuron):
         x, y = torch.where(fired, 0.0, x), torch.where(fired, threshold, y)
         return spikes, RFState(x, y)
 
-    def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
-        return f"dt={self.dt}, integration='{self.integration}', surrogate={self.surrogate}"
-
 
 def _negative(name: str, value: float | Tensor) -> float | Tensor:
     tensor = torch.as_tensor(value)
