@@ -148,15 +148,13 @@ def together(calls: Sequence[Callable[[], Any]]) -> None:
     if len(calls) == 1:
         calls[0]()
         return
-    waiting, errors, parallel = iter(calls), [], _parallel()
+    waiting, errors, parallel = iter(calls), _Errors(), _parallel()
 
     def run(unused: Any = None) -> None:
         del unused
         for call in waiting:  # each is taken once, also where there are fewer threads than calls
-            try:
+            with errors:
                 call()
-            except BaseException as error:  # none may leave through OpenMP
-                errors.append(error)
 
     if parallel is None:
         others = [_pool(len(calls) - 1).submit(run) for _ in calls[1:]]
@@ -164,8 +162,23 @@ def together(calls: Sequence[Callable[[], Any]]) -> None:
         wait(others)
     else:
         parallel(_CALLBACK(run), None, len(calls), 0)
-    if errors:
-        raise errors[0]
+    if errors.found:
+        raise errors.found[0]
+
+
+class _Errors:
+    """Keeps what is raised inside for later: nothing can be raised through OpenMP."""
+
+    def __init__(self) -> None:
+        self.found: list[BaseException] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if error is not None:
+            self.found.append(error)
+        return True
 
 
 _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
