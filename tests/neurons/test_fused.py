@@ -66,11 +66,6 @@ def test_a_state_may_be_one_number_for_all(case, value):
         assert torch.equal(one, other)
 
 
-def test_a_state_at_rest_takes_no_memory():
-    state = AdLIF(SIZE).init_state(torch.ones(1000, SIZE))
-    assert all(one.untyped_storage().nbytes() == 4 and not one.any() for one in state)
-
-
 @every
 def test_without_gradients_it_puts_out_the_same(case):
     neuron, x = case.make(size=SIZE), currents(9, 3, SIZE, dtype=torch.float32)
@@ -173,6 +168,27 @@ class TestOfAUser:
         neuron.threshold.data.fill_(0.3)
         assert neuron(x)[0].sum() > first.sum()
         neuron.threshold.data.fill_(1.0)
+        assert torch.equal(neuron(x)[0], first)
+
+    def test_a_change_of_a_number_that_its_step_closes_over_is_seen(self):
+        gain = torch.tensor(0.9)
+
+        class Closed(LI):
+            cost = NeuronCost(adds=1)
+
+            def step(self, current, state):
+                return super().step(current * (gain * 0.5), state)
+
+        neuron, x = Closed(), torch.ones(3, 1, 2)
+        first, _ = neuron(x)
+        gain.fill_(0.1)
+        assert neuron.engine_for(x) == "fused"
+        assert neuron(x)[0].sum() < first.sum() / 8
+
+    def test_it_may_have_an_empty_buffer(self):
+        neuron, x = LIF(), currents(9, 3, 5, dtype=torch.float32)
+        first, _ = neuron(x)
+        neuron.register_buffer("nothing", torch.empty(0))
         assert torch.equal(neuron(x)[0], first)
 
     def test_a_parameter_that_is_no_longer_its_own_may_change(self):

@@ -156,12 +156,13 @@ def together(calls: Sequence[Callable[[], Any]]) -> None:
             with errors:
                 call()
 
+    others = []
     if parallel is None:
         others = [_pool(len(calls) - 1).submit(run) for _ in calls[1:]]
-        run()
-        wait(others)
     else:
         parallel(_CALLBACK(run), None, len(calls), 0)
+    run()  # and what an interrupted thread left
+    wait(others)
     if errors.found:
         raise errors.found[0]
 

@@ -123,7 +123,7 @@ class Loops:
             currents: [T, B, F]; its last axis is dense, and so is that of ``out``.
             out: Where the output goes.
             parameters: What the forward program takes.
-            states: Before the first step, [B, F], dense; None for zeros.
+            states: Before the first step, [B, F], dense.
             last: Where the states after the last step go.
             threads: That run it at most; None for as many as torch has.
         """
@@ -149,7 +149,7 @@ class Loops:
             ends: Currents [T, B, F], the output's gradient or None for zeros, and where the
                 currents' gradient goes, or None where nobody asks.
             parameters: What the forward and the backward program take.
-            states: Before the first step, [B, F]; None for zeros.
+            states: Before the first step, [B, F].
             last: Gradients of the states after the last step; None for zeros.
             first: Where those of ``states`` go.
             sums: From ``sums``.

@@ -37,7 +37,7 @@ def c_source(forward: Program, backward: Program | None, states: int, dtype: tor
     Both take sizes and pointers. Pointers of ``forward``: currents, output, parameters, states,
     last states. Of ``backward``: currents, the output's gradient, the currents' gradient, room for
     the states of all steps, parameters of both, states, the last states' gradients, the states'
-    gradients, sums. A null pointer among states and gradients is zeros, or nothing to be written.
+    gradients, sums. A null pointer among gradients is zeros, or nothing to be written.
     """
     number, truth, define = _TYPES[dtype]
     parts = [f"#define REAL {number}\n#define TRUTH {truth}\n"]
@@ -66,8 +66,8 @@ def _forward(program: Program, states: int) -> list[str]:
     ]
     for k in range(states):
         body += [
-            f"    const real *b{k}_ = t ? s{k}_ : {_or_zeros(first + k)};",
-            f"    real *e{k}_ = t + 1 < steps ? s{k}_ : {_or(first + states + k, f's{k}_')};",
+            f"    const real *b{k}_ = t ? s{k}_ : {_given(first + k)};",
+            f"    real *e{k}_ = t + 1 < steps ? s{k}_ : {_given(first + states + k)};",
         ]
     return [
         *body,
@@ -105,9 +105,10 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         *_before(states, state),
     ]
     for k in range(states):
+        last, first = _or(gradient + k, "(real *)zeros"), _or(wanted + k, f"d{k}_")
         body += [
-            f"    const real *c{k}_ = t + 1 < steps ? d{k}_ : {_or_zeros(gradient + k)};",
-            f"    real *e{k}_ = t ? d{k}_ : {_or(wanted + k, f'd{k}_')};",
+            f"    const real *c{k}_ = t + 1 < steps ? d{k}_ : {last};",
+            f"    real *e{k}_ = t ? d{k}_ : {first};",
         ]
     body += [
         _LOOP + " {",
@@ -153,17 +154,17 @@ def _again(forward: Program, states: int, pointer: int) -> list[str]:
 def _before(states: int, pointer: int) -> list[str]:
     """The states before step t: the first are where they were given, the others in the room."""
     return [
-        f"    const real *b{k}_ = t ? h + (t * STATES + {k}) * block : {_or_zeros(pointer + k)};"
+        f"    const real *b{k}_ = t ? h + (t * STATES + {k}) * block : {_given(pointer + k)};"
         for k in range(states)
     ]
 
 
+def _given(pointer: int) -> str:
+    return f"(real *)a[{pointer}] + at"
+
+
 def _or(pointer: int, other: str) -> str:
-    return f"a[{pointer}] ? (real *)a[{pointer}] + at : {other}"
-
-
-def _or_zeros(pointer: int) -> str:
-    return _or(pointer, "(real *)zeros")
+    return f"a[{pointer}] ? {_given(pointer)} : {other}"
 
 
 def _parameters(program: Program, pointer: int) -> list[str]:

@@ -84,7 +84,7 @@ def _forward(program: Program, states: int) -> str:
     ]
     body = [
         *_parameters(program, "p"),
-        *[f"s{k} = {_or_zeros(f'i{k}_')}" for k in range(states)],
+        *[f"s{k} = tl.load(i{k}_ + at, inside, 0.0)" for k in range(states)],
         "for t in range(steps):",
         *_deep(step),
         *[f"tl.store(e{k}_ + at, s{k}, inside)" for k in range(states)],
@@ -110,7 +110,10 @@ def _backward(forward: Program, backward: Program, states: int) -> str:
     body = [
         *_again(forward, states),
         *_parameters(backward, "p"),
-        *[f"d{k} = {_or_zeros(f'j{k}_')}" for k in range(states)],
+        *[
+            f"d{k} = tl.load(j{k}_ + at, inside, 0.0) if j{k}_ is not None else zeros"
+            for k in range(states)
+        ],
         *[f"w{k} = zeros" for k, _ in sums],
         "for t in range(steps - 1, -1, -1):",
         *_deep(step),
@@ -133,7 +136,7 @@ def _again(forward: Program, states: int) -> list[str]:
     step += [f"tl.store({_history('t + 1', k, states)}, s{k}, inside)" for k in range(states)]
     return [
         *_parameters(forward, "f"),
-        *[f"s{k} = {_or_zeros(f'i{k}_')}" for k in range(states)],
+        *[f"s{k} = tl.load(i{k}_ + at, inside, 0.0)" for k in range(states)],
         *[f"tl.store({_history('0', k, states)}, s{k}, inside)" for k in range(states)],
         "for t in range(steps - 1):",
         *_deep(step),
@@ -159,10 +162,6 @@ def _carried(letter: str, texts: list[str]) -> list[str]:
     """What the next step starts from: a block, also where it is one number for all elements."""
     made = [f"n{k} = tl.where(inside, {_exact(text)}, 0.0)" for k, text in enumerate(texts)]
     return made + [f"{letter}{k} = n{k}" for k in range(len(texts))]
-
-
-def _or_zeros(name: str) -> str:
-    return f"tl.load({name} + at, inside, 0.0) if {name} is not None else zeros"
 
 
 def _place(letter: str) -> str:

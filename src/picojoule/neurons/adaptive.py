@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
 from picojoule.neurons.firing import fire, leak, saturate
 from picojoule.neurons.parameters import Value, not_negative, one_of, parameter, raw, within
 from picojoule.surrogate import Surrogate, spike_function
@@ -82,7 +83,7 @@ class ALIF(Neuron):
 
     def init_state(self, current: Tensor) -> ALIFState:
         """A membrane at rest (zero), not adapted."""
-        return ALIFState(at_rest(current), at_rest(current))
+        return ALIFState(torch.zeros_like(current), torch.zeros_like(current))
 
     def step(self, current: Tensor, state: ALIFState) -> tuple[Tensor, ALIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
@@ -221,7 +222,7 @@ class AdLIF(Neuron):
 
     def init_state(self, current: Tensor) -> AdLIFState:
         """A membrane at rest (zero), not adapted, silent."""
-        return AdLIFState(*(at_rest(current) for _ in range(3)))
+        return AdLIFState(*(torch.zeros_like(current) for _ in range(3)))
 
     def step(self, current: Tensor, state: AdLIFState) -> tuple[Tensor, AdLIFState]:
         """One step: current [B, size, ...] to spikes [B, size, ...]."""

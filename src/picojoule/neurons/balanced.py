@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
 from picojoule.neurons.firing import saturate
 from picojoule.neurons.parameters import Value, not_negative, parameter
 from picojoule.surrogate import Surrogate, spike_function
@@ -118,7 +118,7 @@ class BRF(Neuron):
 
     def init_state(self, current: Tensor) -> BRFState:
         """At rest, not refractory: zero."""
-        return BRFState(*(at_rest(current) for _ in range(3)))
+        return BRFState(*(torch.zeros_like(current) for _ in range(3)))
 
     def step(self, current: Tensor, state: BRFState) -> tuple[Tensor, BRFState]:
         """One step: current [B, size, ...] to spikes [B, size, ...]."""
@@ -210,7 +210,7 @@ class HRF(Neuron):
 
     def init_state(self, current: Tensor) -> HRFState:
         """At rest, not refractory: zero."""
-        return HRFState(*(at_rest(current) for _ in range(3)))
+        return HRFState(*(torch.zeros_like(current) for _ in range(3)))
 
     def step(self, current: Tensor, state: HRFState) -> tuple[Tensor, HRFState]:
         """One step: current [B, size, ...] to spikes [B, size, ...]."""

@@ -188,11 +188,6 @@ def per_neuron(value: float | Tensor, size: int | None) -> nn.Parameter:
     return nn.Parameter(tensor.expand(shape).clone(), requires_grad=False)
 
 
-def at_rest(current: Tensor) -> Tensor:
-    """Zeros of a current's shape, where a state begins: a view of one, which takes no memory."""
-    return current.new_zeros(()).expand_as(current)
-
-
 def along(parameter: Tensor, current: Tensor) -> Tensor:
     """``parameter`` ([] or [N]) shaped to meet a current [B, N, ...].
 

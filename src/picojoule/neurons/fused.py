@@ -50,9 +50,8 @@ class _Sequence(torch.autograd.Function):
         ctx.save_for_backward(currents, *tensors)
         ctx.set_materialize_grads(False)
         turned = order.of(currents)
-        states = [order.of(one) for one in tensors[:count]]
-        out, last = _new(turned), [_like(one) for one in states]
-        given = [_given(one) for one in states]
+        states = [order.of(one).contiguous() for one in tensors[:count]]
+        out, last = _new(turned), [torch.empty_like(one) for one in states]
         came, goes, per = flat(turned), flat(out), _per_neuron(turned)
         ctx.bound = []  # what is saved says whether it still holds
         for part in parts:
@@ -60,7 +59,7 @@ class _Sequence(torch.autograd.Function):
             bound = part.plan.bind(tensors[count:][part.tensors], order).taken
             ctx.bound.append(bound)
             ends = part.of(came, per), part.of(goes, per)
-            loops.forward(*ends, bound, given[part.states], last[part.states])(0)
+            loops.forward(*ends, bound, states[part.states], last[part.states])(0)
         return out, *last
 
     @staticmethod
@@ -70,18 +69,18 @@ class _Sequence(torch.autograd.Function):
         currents, *tensors = ctx.saved_tensors
         needs = ctx.needs_input_grad[1:]
         turned = order.of(currents)
-        states = [order.of(one) for one in tensors[:count]]
+        states = [order.of(one).contiguous() for one in tensors[:count]]
         wanted = _new(turned) if needs[0] else None
         first = [
-            _like(one) if asked else None for one, asked in zip(states, needs[1:], strict=False)
+            torch.empty_like(one) if asked else None
+            for one, asked in zip(states, needs[1:], strict=False)
         ]
-        before = [_given(one) for one in states]
         ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
         given = [None if one is None else one.contiguous() for one in last]
         of_tensors, learned = [], needs[1 + count :]
         for part, taken in zip(parts, ctx.bound, strict=True):
             own = [None if one is None else part.of(one, _per_neuron(turned)) for one in ends]
-            held = (before[part.states], given[part.states], first[part.states])
+            held = (states[part.states], given[part.states], first[part.states])
             known = (tensors[count:][part.tensors], learned[part.tensors], taken)
             of_tensors += _back(part, order, own, held, known)
         inputs = (None if one is None else order.back(one) for one in (wanted, *first))
@@ -92,7 +91,7 @@ def _back(
     part: Part,
     order: Order,
     ends: Sequence[Tensor | None],
-    held: tuple[Sequence[Tensor | None], Sequence[Tensor | None], Sequence[Tensor | None]],
+    held: tuple[Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]],
     known: tuple[Sequence[Tensor], Sequence[bool], list[Tensor]],
 ) -> list[Tensor | None]:
     """Runs one part backwards; gives the gradients of its parameters and buffers.
@@ -129,16 +128,6 @@ def _new(like: Tensor) -> Tensor:
     """A contiguous tensor of the shape of another; only what no cache holds is worth a pool."""
     large = like.numel() * like.itemsize >= FAR
     return lent(like.shape, like) if large else like.new_empty(like.shape)
-
-
-def _like(state: Tensor) -> Tensor:
-    return torch.empty_like(state, memory_format=torch.contiguous_format)
-
-
-def _given(state: Tensor) -> Tensor | None:
-    """A first state as the loop takes it: None for zeros that lie in one place, as at rest."""
-    one = state.numel() > 1 and not any(state.stride()) and state.is_cpu
-    return None if one and not state.as_strided((), ()).item() else state.contiguous()
 
 
 def flat(tensor: Tensor) -> Tensor:

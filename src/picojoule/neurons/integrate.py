@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
 from picojoule.neurons.firing import RESETS, fire, leak
 from picojoule.neurons.parameters import Value, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
@@ -68,7 +68,7 @@ class IF(Neuron):
 
     def init_state(self, current: Tensor) -> LIFState:
         """A membrane at rest (zero)."""
-        return LIFState(at_rest(current))
+        return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
@@ -134,7 +134,7 @@ class LIF(Neuron):
 
     def init_state(self, current: Tensor) -> LIFState:
         """A membrane at rest (zero)."""
-        return LIFState(at_rest(current))
+        return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
@@ -176,7 +176,7 @@ class LI(Neuron):
 
     def init_state(self, current: Tensor) -> LIFState:
         """A membrane at rest (zero)."""
-        return LIFState(at_rest(current))
+        return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to membrane [B, ...]."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
 from picojoule.neurons.firing import RESETS, fire, leak
 from picojoule.neurons.integrate import LIFState
 from picojoule.neurons.parameters import Value, one_of, parameter
@@ -92,7 +92,7 @@ class PLIF(Neuron):
 
     def init_state(self, current: Tensor) -> LIFState:
         """A membrane at rest (zero)."""
-        return LIFState(at_rest(current))
+        return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
@@ -169,7 +169,7 @@ class CubaLIF(Neuron):
 
     def init_state(self, current: Tensor) -> CubaLIFState:
         """No current, and a membrane at rest (zero)."""
-        return CubaLIFState(at_rest(current), at_rest(current))
+        return CubaLIFState(torch.zeros_like(current), torch.zeros_like(current))
 
     def step(self, current: Tensor, state: CubaLIFState) -> tuple[Tensor, CubaLIFState]:
         """One step: current [B, ...] to spikes [B, ...]."""

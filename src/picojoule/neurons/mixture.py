@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from picojoule.neurons.base import Group, Neuron, NeuronCost, at_rest
+from picojoule.neurons.base import Group, Neuron, NeuronCost
 from picojoule.neurons.fused import AllSteps
 from picojoule.neurons.shares import (
     OFF,
@@ -135,7 +135,7 @@ class Mixture(Neuron):
                 f"{list(current.shape)}: give size= the number of neurons (or channels)"
             )
         parts = zip(self._members.values(), self._parts(current, 1), strict=True)
-        fired = () if self.gates is None else tuple(at_rest(current) for _ in self.kinds)
+        fired = () if self.gates is None else tuple(torch.zeros_like(current) for _ in self.kinds)
         return MixtureState(tuple(kind.init_state(part) for kind, part in parts), fired)
 
     def step(self, current: Tensor, state: MixtureState) -> tuple[Tensor, MixtureState]:

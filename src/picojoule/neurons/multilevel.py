@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
 from picojoule.neurons.parameters import Value, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
 
@@ -84,7 +84,7 @@ class MultiLevelIF(Neuron):
 
     def init_state(self, current: Tensor) -> MultiLevelState:
         """A membrane at rest (zero)."""
-        return MultiLevelState(at_rest(current))
+        return MultiLevelState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: MultiLevelState) -> tuple[Tensor, MultiLevelState]:
         """One step: current [B, ...] to spikes [B, ...], 0 to N."""
@@ -151,7 +151,7 @@ class Barrier(Neuron):
                 f"expected currents [T, B, {self.size}, ...], got one step of shape "
                 f"{list(current.shape)}: give size= the number of neurons (or channels)"
             )
-        return MultiLevelState(at_rest(current))
+        return MultiLevelState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: MultiLevelState) -> tuple[Tensor, MultiLevelState]:
         """One step: sums of spike counts [B, ...] to spikes [B, ...], 0 to N."""

@@ -16,12 +16,14 @@ from picojoule.kernels.cc import tier
 from picojoule.kernels.loop import Loops
 from picojoule.kernels.paths import version
 from picojoule.kernels.pointwise import NotPointwiseError
+from picojoule.kernels.program import Program
 from picojoule.kernels.trace import BATCH, trace
 
 if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron
 
 _DEPTH = 6  # of lists, dictionaries and objects in one another
+_MOST = 64  # values of a neuron's parameters whose outcomes are kept
 OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
 
 
@@ -84,27 +86,29 @@ class Plan:
     loops: Loops
     features: torch.Size
     device: torch.device
-    _kept: dict[Any, tuple[str, Bound]] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[Any, Bound] = field(default_factory=dict, repr=False, compare=False)
 
     def bind(
         self, tensors: Sequence[Tensor], order: Order | None = None, *, back: bool = False
     ) -> Bound:
         """A neuron's parameters and buffers as a loop takes them.
 
-        As long as they are single numbers and stay the same, so does what is given back.
+        Where these are single numbers, what they gave is kept for when they are the same again.
         """
-        if any(one.numel() > 1 or not one.is_cpu for one in tensors):
-            return self._bound(tensors, order, back=back)
-        values, key = repr([one.item() for one in tensors]), (back, order and order.axes)
-        kept = self._kept.get(key)
-        if kept is None or kept[0] != values:
-            copies = [one.detach().clone() for one in tensors]  # theirs may change in place
-            self._kept[key] = kept = values, self._bound(copies, order, back=back)
-        return kept[1]
-
-    def _bound(self, tensors: Sequence[Tensor], order: Order | None, *, back: bool) -> Bound:
         program = self.loops.backward_program if back else self.loops.forward_program
         assert program is not None
+        seen = [*tensors, *program.constants.values()]
+        if any(one.numel() != 1 or not one.is_cpu for one in seen):
+            return self._bound(program, tensors, order)
+        key = repr([one.item() for one in seen]), back, order and order.axes
+        if key not in self._kept:
+            if len(self._kept) >= _MOST:
+                self._kept.clear()
+            copies = [one.detach().clone() for one in tensors]  # theirs may change in place
+            self._kept[key] = self._bound(program, copies, order)
+        return self._kept[key]
+
+    def _bound(self, program: Program, tensors: Sequence[Tensor], order: Order | None) -> Bound:
         known, taken = program.prepare(tensors), []
         for node, vector in zip(program.parameters, program.vectors, strict=True):
             one = known[node].to(self.device, self.loops.dtype)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
 from picojoule.neurons.firing import fire
 from picojoule.neurons.parameters import Value, parameter
 from picojoule.surrogate import Surrogate, spike_function
@@ -101,7 +101,7 @@ class LNM(Neuron):
 
     def init_state(self, current: Tensor) -> LNMState:
         """A membrane at rest (zero)."""
-        return LNMState(at_rest(current))
+        return LNMState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LNMState) -> tuple[Tensor, LNMState]:
         """One step: current [B, ...] to spikes [B, ...]."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from picojoule._names import unknown
 from picojoule.kernels.paths import PATHS
 from picojoule.neurons import feedback
-from picojoule.neurons.base import Arrivals, Group, Neuron, NeuronCost, at_rest
+from picojoule.neurons.base import Arrivals, Group, Neuron, NeuronCost
 from picojoule.neurons.fused import AllSteps
 
 
@@ -78,7 +78,7 @@ class Recurrent(Neuron):
                 f"Recurrent(size={self.size}) expects currents [T, B, {self.size}], got one step "
                 f"of shape {list(current.shape)}"
             )
-        return RecurrentState(at_rest(current), self.neuron.init_state(current))
+        return RecurrentState(torch.zeros_like(current), self.neuron.init_state(current))
 
     def step(self, current: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         """One step: current [B, N] to spikes [B, N]."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, at_rest, positive
+from picojoule.neurons.base import Neuron, NeuronCost, along, positive
 from picojoule.neurons.firing import saturate
 from picojoule.neurons.parameters import Value, not_negative, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
@@ -95,7 +95,7 @@ class RF(Neuron):
 
     def init_state(self, current: Tensor) -> RFState:
         """At rest: zero."""
-        return RFState(at_rest(current), at_rest(current))
+        return RFState(torch.zeros_like(current), torch.zeros_like(current))
 
     def step(self, current: Tensor, state: RFState) -> tuple[Tensor, RFState]:
         """One step: current [B, ...] to spikes [B, ...]."""
