@@ -11,7 +11,7 @@ import torch
 import picojoule as pj
 from pages import PAGES, ROOT, blocks
 from picojoule.data import Latency, Split, Splits, load, loader
-from picojoule.energy.chip_file import parse_chip
+from picojoule.energy.chips.chip_file import parse_chip
 from picojoule.recipe import Recipe, load_recipe
 from picojoule.report import BudgetReport, Report
 from picojoule.training import Cost

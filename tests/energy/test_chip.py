@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from picojoule.energy import Chip, Meter, OpCounts, Sizes, load_chip
-from picojoule.energy.chip_file import key_line
+from picojoule.energy.chips.chip_file import key_line
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, Recurrent
 from tiny import CHIP_HEAD

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from engine_cases import Apply
+from picojoule.engine.scan import scan
 from picojoule.kernels import cc
-from picojoule.neurons import scan
 
 pytestmark = pytest.mark.skipif(cc.tier() == "off", reason="no kernels run here")
 

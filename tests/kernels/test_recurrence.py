@@ -159,7 +159,7 @@ class TestLayers:
         x = (torch.randn(19, 5, 20, dtype=torch.float64) * 2).requires_grad_()
         apart = trained(layer, x)
         one_by_one = Shares([slice(0, 5)], apart=False)
-        monkeypatch.setattr("picojoule.neurons.feedback.shares", lambda *_: one_by_one)
+        monkeypatch.setattr("picojoule.engine.feedback.shares", lambda *_: one_by_one)
         for one, other in zip(apart, trained(layer, x), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
         assert torch.equal(apart[0], trained(layer, x)[0])

@@ -10,7 +10,7 @@ from spikingjelly.activation_based import neuron
 
 import picojoule as pj
 from peers.compare import lively, recorded
-from picojoule.energy.foreign import FOREIGN, known
+from picojoule.energy.meter.foreign import FOREIGN, known
 
 N, T, B = 6, 12, 4
 LEAKY = {"beta": 0.9, "init_hidden": True}

@@ -16,7 +16,7 @@ import picojoule as pj
 from energy.metering import total
 from pages import PAGES
 from peers.compare import inputs, lively
-from picojoule.energy.foreign import FOREIGN, Foreign, known
+from picojoule.energy.meter.foreign import FOREIGN, Foreign, known
 
 # Bases without an equation of their own, and what is no neuron but a network of functions.
 LEFT_OUT = {

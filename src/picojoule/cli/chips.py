@@ -40,7 +40,7 @@ def chips_check(
 ) -> None:
     """Check a chip file: what it prices, or every mistake with its line and its key."""
     from picojoule.cli import show
-    from picojoule.energy.chip_file import key_line, parse_chip, read_chip
+    from picojoule.energy.chips.chip_file import key_line, parse_chip, read_chip
 
     try:
         text, path = read_chip(file)

@@ -9,7 +9,7 @@ from torch import Tensor
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import event_map
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules import Windows
+from picojoule.energy.rules.synapses import Windows
 from picojoule.energy.traffic import Traffic, dense_pairs, inputs_of, kernel_positions
 
 

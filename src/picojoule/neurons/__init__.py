@@ -1,8 +1,10 @@
 """What a neuron does in time."""
 
+from picojoule.contract import Arrivals, Group, NeuronCost
+from picojoule.engine.scan import scan
 from picojoule.neurons.adaptive import ALIF, Adaptation, AdLIF, AdLIFState, ALIFState
 from picojoule.neurons.balanced import BRF, HRF, BRFState, HRFState
-from picojoule.neurons.base import Arrivals, Group, Neuron, NeuronCost, detach, neuron
+from picojoule.neurons.base import Neuron, detach, neuron
 from picojoule.neurons.integrate import IF, LI, LIF, LIFState
 from picojoule.neurons.leaky import PLIF, CubaLIF, CubaLIFState
 from picojoule.neurons.mixture import Mixture, MixtureState
@@ -10,7 +12,6 @@ from picojoule.neurons.multilevel import Barrier, MultiLevelIF, MultiLevelState
 from picojoule.neurons.polynomial import LNM, LNMState
 from picojoule.neurons.recurrent import Recurrent, RecurrentState
 from picojoule.neurons.resonate import RF, RFState
-from picojoule.neurons.scan import scan
 
 __all__ = [
     "ALIF",

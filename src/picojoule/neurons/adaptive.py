@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, positive
+from picojoule.contract import NeuronCost
+from picojoule.neurons.base import Neuron, along, positive
 from picojoule.neurons.firing import fire, leak, saturate
 from picojoule.neurons.parameters import Value, not_negative, one_of, parameter, raw, within
 from picojoule.surrogate import Surrogate, spike_function

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, positive
+from picojoule.contract import NeuronCost
+from picojoule.neurons.base import Neuron, along, positive
 from picojoule.neurons.firing import RESETS, fire, leak
 from picojoule.neurons.integrate import LIFState
 from picojoule.neurons.parameters import Value, one_of, parameter

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from picojoule.neurons.base import Group, Neuron, NeuronCost
-from picojoule.neurons.fused import AllSteps
+from picojoule.contract import Group, NeuronCost
+from picojoule.engine.fused import AllSteps
+from picojoule.neurons.base import Neuron
 from picojoule.neurons.shares import (
     OFF,
     Factory,

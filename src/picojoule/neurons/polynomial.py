@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from picojoule.neurons.base import Neuron, NeuronCost, along, positive
+from picojoule.contract import NeuronCost
+from picojoule.neurons.base import Neuron, along, positive
 from picojoule.neurons.firing import fire
 from picojoule.neurons.parameters import Value, parameter
 from picojoule.surrogate import Surrogate, spike_function

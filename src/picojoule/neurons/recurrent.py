@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
+from picojoule.contract import Arrivals, Group, NeuronCost
+from picojoule.engine import feedback
+from picojoule.engine.fused import AllSteps
 from picojoule.kernels.paths import PATHS
-from picojoule.neurons import feedback
-from picojoule.neurons.base import Arrivals, Group, Neuron, NeuronCost
-from picojoule.neurons.fused import AllSteps
+from picojoule.neurons.base import Neuron
 
 
 class RecurrentState(NamedTuple):

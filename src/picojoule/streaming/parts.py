@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from picojoule.engine.fused import flat
+from picojoule.engine.plan import Plan, plan_of, tensors_of
+from picojoule.engine.scan import checked
 from picojoule.kernels.events import RowProduct
 from picojoule.kernels.paths import version
 from picojoule.networks import Repeat, Residual, Sequential
 from picojoule.networks.sequential import ResidualState
 from picojoule.neurons import Neuron, Recurrent
-from picojoule.neurons.fused import flat
-from picojoule.neurons.plan import Plan, plan_of, tensors_of
 from picojoule.neurons.recurrent import RecurrentState
-from picojoule.neurons.scan import checked
 
 
 class Part(ABC):

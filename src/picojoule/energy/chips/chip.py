@@ -1,0 +1,159 @@
+"""Chips: price lists, and what counts cost by them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from picojoule._names import unknown
+from picojoule.energy.chips.estimate import Energy
+from picojoule.energy.chips.price import Entry, Price, is_by_type, with_fewer_bits
+from picojoule.energy.counts import COUNTS, OpCounts, Sizes
+
+Scope = Literal["per-operation", "all-in"]
+Evidence = Literal["measured", "simulated", "estimated"]
+
+
+class Chip(BaseModel):
+    """A price list.
+
+    Attributes:
+        name: By which it is found.
+        description: What it is, and what it does not cover.
+        node: The process, and the supply where it is known: ``"45 nm CMOS, 0.9 V"``.
+        precision: Of the operations that are priced: ``"fp32"``, ``"int8"``.
+        evidence: ``"measured"`` on silicon, ``"simulated"`` before it, or ``"estimated"``: worked
+            out, or of an origin that is not said. That of the weakest of its prices.
+        scope: ``"per-operation"``, or ``"all-in"``: one price per accumulate that holds everything.
+        excluded: Counts that the list leaves out on purpose.
+        word_bits: Bits of a word in memory.
+        prices: By count, a price or a price for each type of neuron (``price`` in the file).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    name: str = Field(min_length=1)
+    description: str = Field(min_length=1)
+    node: str = Field(min_length=1)
+    precision: str = Field(min_length=1)
+    evidence: Evidence
+    scope: Scope = "per-operation"
+    excluded: tuple[str, ...] = ()
+    word_bits: int = Field(default=32, ge=1)
+    prices: dict[str, Entry] = Field(alias="price", min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Chip":
+        for _, message in conflicts(self.prices, self.excluded, self.scope):
+            raise ValueError(message)
+        return self
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Counts that it neither prices nor leaves out on purpose."""
+        return tuple(n for n in COUNTS if n not in self.prices and n not in self.excluded)
+
+    def each_price(self) -> Iterator[tuple[str, str, Price]]:
+        """Every price with its count and its type of neuron, empty where it is for all."""
+        for count, entry in self.prices.items():
+            for neuron, price in ({"": entry} if isinstance(entry, Price) else entry).items():
+                yield count, neuron, price
+
+    def find(self, count: str, sizes: Sizes) -> Price | None:
+        """The price of a count in a layer of these sizes, None where there is none."""
+        entry = self.prices.get(count)
+        return entry.get(sizes.neuron) if isinstance(entry, dict) else entry
+
+    def quantised(self, bits: int) -> "Chip | None":
+        """The same chip for activations of ``bits`` bits and weights of whole words.
+
+        Its ``mac`` costs ``ac + (mac - ac) * (bits - 1) / (word_bits - 1)``: a product of one bit
+        is an accumulate, and each further bit one more of the additions of a full one. Where the
+        size of an array decides what it costs to read an input or write an output, they are of
+        ``bits`` bits.
+
+        Returns:
+            None where a price of ``mac`` or ``ac`` is missing.
+        """
+        mac, ac = self.prices.get("mac"), self.prices.get("ac")
+        if not (isinstance(mac, Price) and isinstance(ac, Price)):
+            return None
+        share = min(1.0, bits / self.word_bits)
+        more = min(1.0, (bits - 1) / max(1, self.word_bits - 1))
+        changed: dict[str, Entry] = {"mac": with_fewer_bits(mac, ac, more)}
+        for count in ("event_read", "output_write"):
+            if isinstance(price := self.prices.get(count), Price):
+                update = {"pj_per_bit": price.pj_per_bit * share}
+                changed[count] = price.model_copy(update=update)
+        return self.model_copy(update={"prices": {**self.prices, **changed}})
+
+    def price(self, counts: dict[str, OpCounts]) -> Energy:
+        """What these counts cost.
+
+        Args:
+            counts: By layer, as ``Meter.counts`` gives them.
+
+        Returns:
+            Energy per sample in pJ; linear in the counts, with their graph. Where a count is priced
+            by type of neuron and a layer's type is not among them, ``unpriced`` names both:
+            ``"spike.LIF"``.
+        """
+        by_layer: dict[str, Tensor] = {}
+        by_kind: dict[str, Tensor] = {}
+        excluded: dict[str, Tensor] = {}
+        unpriced: dict[str, Tensor] = {}
+        totals = [torch.zeros((), dtype=torch.float64) for _ in range(4)]
+        for layer, done in counts.items():
+            hidden = {} if done.hidden is None else dict(done.hidden.items())
+            for count, number in done.items():
+                price = self.find(count, done.sizes)
+                if price is None:
+                    put = excluded if count in self.excluded else unpriced
+                    name = self._missing(count, done.sizes)
+                    put[name] = put.get(name, 0) + number.detach()
+                    continue
+                pj, low, high = price.at(done.sizes, self.word_bits)
+                cost = number * pj
+                by_layer[layer] = by_layer.get(layer, 0) + cost
+                by_kind[count] = by_kind.get(count, 0) + cost
+                flat = number.detach()
+                fixed = flat - hidden[count].detach() if count in hidden else flat
+                parts = (cost, fixed * pj, flat * low, flat * high)
+                totals = [total + part for total, part in zip(totals, parts, strict=True)]
+        total, floor, low, high = totals
+        return Energy(total, floor, low, high, by_layer, by_kind, excluded, unpriced)
+
+    def _missing(self, count: str, sizes: Sizes) -> str:
+        """What a price is missing for: a count, or a count of one type of neuron."""
+        return f"{count}.{sizes.neuron}" if count in self.prices and sizes.neuron else count
+
+
+def conflicts(
+    prices: Mapping[str, Any], excluded: Iterable[str], scope: str
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not go together in a price list: the key of each mistake, and what it is.
+
+    Args:
+        prices: By count, a ``Price`` or what a file has in its place.
+        excluded: Counts that the list leaves out.
+        scope: As in ``Chip``.
+    """
+    for name in prices:
+        if name not in COUNTS:
+            yield ("price", name), unknown("count", name, COUNTS)
+    for name in excluded:
+        if name not in COUNTS:
+            yield ("excluded",), unknown("count", name, COUNTS)
+        elif name in prices:
+            yield ("excluded",), f"{name} is both priced and excluded"
+    if scope != "all-in":
+        return
+    for name, entry in prices.items():
+        if name != "ac" or is_by_type(entry):
+            told = f"{name} by type of neuron" if is_by_type(entry) else name
+            message = (
+                "an all-in figure already holds everything: one price of ac, for all neurons, must "
+                f"be the only price, got {told}"
+            )
+            yield ("price", name), message

@@ -1,0 +1,145 @@
+"""Chip files: found by name or path, read, and refused with line and key of each mistake."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from picojoule._names import unknown
+from picojoule.energy.chips.chip import Chip, conflicts
+from picojoule.energy.chips.price import Price
+from picojoule.units import picojoule
+
+_CHIPS = resources.files("picojoule.energy") / "chips"
+_FILE_KEYS = tuple(field.alias or name for name, field in Chip.model_fields.items())
+_EXPECTED = {
+    "source": "every number needs the place where it is published",
+    "node": 'say the process, such as node = "28 nm CMOS, 0.9 V"',
+    "precision": 'say of what the prices are, such as precision = "int8"',
+    "evidence": "say whether the prices were measured, simulated or estimated",
+}
+
+
+def chip_names() -> list[str]:
+    """The names of the chips that come with picojoule."""
+    return sorted(file.name[:-5] for file in _CHIPS.iterdir() if file.name.endswith(".toml"))
+
+
+def load_chip(name: str | Path) -> Chip:
+    """A chip by name, or from a user's own TOML file.
+
+    Args:
+        name: One of ``chip_names()``, or the path of a file.
+
+    Raises:
+        ValueError: No chip of that name, or a file that is not a valid price list; the message has
+            a line for each mistake, with the file, the line there and the key.
+        FileNotFoundError: A path where there is no file.
+    """
+    return parse_chip(*read_chip(name))
+
+
+def read_chip(name: str | Path) -> tuple[str, str]:
+    """The text of a chip's file, and what to call that file; see ``load_chip``."""
+    if str(name) in chip_names():
+        return (_CHIPS / f"{name}.toml").read_text("utf-8"), f"{name}.toml"
+    path = Path(name)
+    if path.suffix != ".toml" and not path.exists():
+        raise ValueError(unknown("chip", str(name), chip_names()) + ", or the path of a .toml file")
+    if not path.is_file():
+        raise FileNotFoundError(f"no chip file at {path}")
+    try:
+        return path.read_text("utf-8"), str(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text in UTF-8: {error}") from error
+
+
+def parse_chip(text: str, file: str) -> Chip:
+    """A chip from the text of its file; ``file`` is named in errors."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file} is not valid TOML: {error}") from error
+    try:
+        return Chip.model_validate(content)
+    except ValidationError as error:
+        found = [_explained(problem) for problem in error.errors() if problem["loc"]]
+        found += [(keys, f"{'.'.join(keys)}: {why}") for keys, why in _conflicts(content)]
+        lines = {keys: key_line(text, keys) for keys, _ in found}
+        found.sort(key=lambda one: lines[one[0]] or 0)
+        told = [
+            f"{file}:{lines[keys]}: {why}" if lines[keys] else f"{file}: {why}"
+            for keys, why in found
+        ]
+        raise ValueError("\n".join(told)) from error
+
+
+def key_line(text: str, keys: tuple[str, ...]) -> int | None:
+    r"""The line of valid TOML from which a key is known, or else the table it would stand in.
+
+    What stands before a statement is valid by itself, and no part of a statement is; so reading
+    ever more lines tells where each begins.
+
+    Example:
+        >>> key_line("a = 1\n[b]\nc = [\n  2,\n]\n", ("b", "c")), key_line("[b]", ("b", "d"))
+        (3, 1)
+    """
+    lines, start = text.replace("\r\n", "\n").split("\n"), 0
+    begun: dict[tuple[str, ...], int] = {}
+    for end in range(1, len(lines) + 1):
+        try:
+            table: Any = tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a statement
+        for depth, key in enumerate(keys, 1):
+            if not isinstance(table, dict) or key not in table:
+                break
+            begun.setdefault(keys[:depth], start + 1)
+            table = table[key]
+        start = end
+    return max(begun.items(), key=lambda item: len(item[0]))[1] if begun else None
+
+
+def _conflicts(content: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    prices, excluded = content.get("price"), content.get("excluded")
+    prices = prices if isinstance(prices, dict) else {}
+    names = [name for name in excluded if isinstance(name, str)] if type(excluded) is list else []
+    return list(conflicts(prices, names, content.get("scope", "")))
+
+
+def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
+    """One of pydantic's errors: its key, and what is wrong and what to do."""
+    keys = tuple(str(key) for key in problem["loc"] if key not in ("<price>", "<types>"))
+    where, given = ".".join(keys), problem["input"]
+    match problem["type"]:
+        case "missing":
+            why = _EXPECTED.get(keys[-1])
+            return keys, f"{where} is missing" + (f": {why}" if why else "")
+        case "extra_forbidden" if len(keys) == 3 and isinstance(given, dict):
+            table = ".".join(keys[:-1])
+            return keys, (
+                f"{table} has a price of its own and one for {keys[-1]}: give one for all neurons, "
+                "or one for each type"
+            )
+        case "extra_forbidden":
+            known = Price.model_fields if len(keys) > 1 else _FILE_KEYS
+            return keys, unknown("key", where, [".".join([*keys[:-1], name]) for name in known])
+        case "float_type":
+            return keys, f"{where}: expected a number in pJ, got {given!r}{_in_pj(given)}"
+        case "model_type" | "model_attributes_type":
+            return keys, f"{where}: expected a table with pj and source, got {given!r}"
+        case "tuple_type":
+            return keys, f'{where}: expected a list of counts, such as ["pool"], got {given!r}'
+        case "too_short":
+            return keys, f"{where}: expected at least one price, such as [price.ac]"
+    return keys, f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _in_pj(given: Any) -> str:
+    """How to write an energy that was given as a text."""
+    try:
+        return f": write {picojoule(given):g}" if isinstance(given, str) else ""
+    except ValueError:
+        return ""

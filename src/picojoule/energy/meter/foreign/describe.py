@@ -1,0 +1,89 @@
+"""What there is to know of a neuron of another library."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from picojoule.contract import NeuronCost
+from picojoule.energy.rules.synapses import Synapses, linear
+
+
+class Inner(NamedTuple):
+    """What arrived at synapses inside a neuron layer during one call.
+
+    Attributes:
+        name: Under which name, below the layer's own, they are counted.
+        call: The values that arrived and at how many synapses.
+        source: Where the values come from: ``"input"``, of the kind of the layer's first argument;
+            ``"output"``, of the kind of what the layer puts out; ``"analog"``, its state.
+        steps: Which steps of the layer's own output the values are, None where they are not.
+    """
+
+    name: str
+    call: Synapses
+    source: str
+    steps: slice | None = None
+
+
+# What has arrived, once the result of a call is there.
+Arrived = Callable[[Any], Iterable[Inner]]
+# Called when a module is entered, since some overwrite what arrived while they run: with the
+# module, its args, its kwargs, and whether a weight of zero is no synapse.
+Arriving = Callable[..., Arrived]
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What a meter must know of a neuron of another library.
+
+    Attributes:
+        cost: Operations and state of one update.
+        output: The kind of the first tensor that a call gives back.
+        leading: First axes of that tensor that are no part of a neuron's place: 2 where one call
+            is all steps [T, B, ...], 1 where it is one step [B, ...].
+        signed: Whether events are counted by magnitude.
+        scale: What one event is worth.
+        dt: Seconds per step, None where the library has none.
+        species: The type of neuron of picojoule whose circuit it is, by which chips price; its own
+            name where left empty.
+        covers: Parameters of two or more dimensions that are part of the update and no synapses.
+        arrivals: What arrives at synapses inside, None where there are none.
+    """
+
+    cost: NeuronCost
+    output: str = "events"
+    leading: int = 1
+    signed: bool = False
+    scale: float = 1.0
+    dt: float | None = None
+    species: str = ""
+    covers: tuple[str, ...] = ()
+    arrivals: Arriving | None = None
+
+
+Table = dict[str, Foreign | Callable[[Any], Foreign]]
+
+
+def argument(
+    index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Tensor | Any | None:
+    """An argument of a call by its place or its name, None where it was left out."""
+    return args[index] if len(args) > index else kwargs.get(name)
+
+
+def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The first argument of a call, however it was passed."""
+    return args[0] if args else next(iter(kwargs.values()))
+
+
+def absent(like: Tensor, *shape: int) -> Tensor:
+    """Stands for a tensor of which only the shape and the device are asked for."""
+    return like.new_zeros(1).expand(shape)
+
+
+def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) -> Synapses:
+    """A linear layer that ran inside."""
+    out = absent(values, *values.shape[:-1], weight.shape[0])
+    return linear(out, values, weight, bias, skip_zero_weights=skip)

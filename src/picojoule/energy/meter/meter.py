@@ -1,0 +1,224 @@
+"""The meter: what happened in a network, without a change to it."""
+
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from picojoule._names import unknown
+from picojoule.contract import NeuronCost
+from picojoule.energy.convention import Convention
+from picojoule.energy.counts import OpCounts
+from picojoule.energy.kinds import KINDS
+from picojoule.energy.meter.foreign import Foreign
+from picojoule.energy.meter.names import plain_name
+from picojoule.energy.meter.observer import Observer
+from picojoule.energy.meter.population import population
+from picojoule.energy.meter.recorder import Ledger
+from picojoule.energy.meter.watch import Calls, eager, scripted
+from picojoule.energy.tally import count_dense, count_synapses, merged
+from picojoule.energy.traffic import Traffic
+
+
+class Meter:
+    """Counts what a network does inside a ``with`` block.
+
+    Layers are named by forward hooks; a ``TorchFunctionMode`` sees every torch function that runs
+    between them, so that functions count as modules do and the graph is kept. Which values are
+    events is known from where they come from. See "How a picojoule is counted" in the docs.
+
+    Neurons of picojoule, snnTorch, SpikingJelly and Norse are known. A compiled network runs
+    uncompiled inside the block; scripted and traced modules are named in ``uncounted``. Activation
+    checkpointing is fine in its non-reentrant form.
+
+    Args:
+        net: The network, ours or anyone's. It is not changed.
+        samples: Samples run inside the block in all; may be left out where the network holds a
+            picojoule neuron (then it is the sum of ``x.shape[1]``).
+        inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
+            ``"events"`` or ``"levels"``.
+        neurons: Further neuron types and the cost of one update of each, or a
+            ``picojoule.energy.Foreign`` where there is more to say than that.
+        dt: Seconds per step, for neurons that have no ``dt``.
+        convention: How to count where there are two honest answers.
+        traffic: Whether to keep what arrived at each layer, which penalties on rates look at;
+            ``counts`` does without it, and in less memory.
+
+    Raises:
+        TypeError: ``net`` that is no module, ``samples`` that is no whole number, or ``neurons``
+            that is no mapping.
+        ValueError: An unknown kind, ``samples`` missing, not positive or not those that ran, or a
+            network that gives back no tensor.
+        RuntimeError: Entered twice, the network did not run inside the block, or activation
+            checkpointing in its reentrant form.
+
+    Example:
+        >>> import torch
+        >>> import picojoule as pj
+        >>> net = pj.Sequential(nn.Linear(3, 2), pj.LIF())
+        >>> with Meter(net) as meter:
+        ...     _ = net(torch.ones(5, 4, 3))
+        >>> meter.counts["0"].mac
+        tensor(30., dtype=torch.float64)
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        samples: int | None = None,
+        inputs: str | Mapping[str, str] = "analog",
+        neurons: Mapping[type[nn.Module], NeuronCost | Foreign] | None = None,
+        dt: float | None = None,
+        convention: Convention = Convention(),
+        traffic: bool = True,
+    ) -> None:
+        if not isinstance(net, nn.Module):
+            raise TypeError(
+                f"net must be a torch.nn.Module, got a {type(net).__name__}: give the network "
+                "itself, and run what uses it inside the block"
+            )
+        for kind in [inputs] if isinstance(inputs, str) else inputs.values():
+            if kind not in KINDS:
+                raise ValueError(unknown("kind of input", kind, KINDS))
+        self._net = net
+        self._names = {m: plain_name(name) or "network" for name, m in net.named_modules()}
+        self._scripted = scripted(net)
+        neurons = _checked(neurons)
+        known = {module: population(module, neurons, dt) for module in self._names}
+        layers = {module: layer for module, layer in known.items() if layer is not None}
+        if not layers:
+            warnings.warn(
+                "no neuron is known in this network: what its layers put out counts as analog. "
+                "Name the types of its neurons: Meter(net, neurons={Type: NeuronCost(...)})",
+                stacklevel=2,
+            )
+        self._ledger = Ledger(net, convention, keep=traffic)
+        for layer in layers.values():
+            self._ledger.reach(layer.covers)
+        self._calls = Calls(samples, needed=not any(layer.timed for layer in layers.values()))
+        seen = {
+            module: name for module, name in self._names.items() if module not in self._scripted
+        }
+        self._observer = Observer(seen, layers, inputs, self._ledger, self._calls)
+        self._undo = ExitStack()
+        self._entered = False
+
+    def __enter__(self) -> "Meter":
+        if self._entered:
+            raise RuntimeError("this Meter was entered before: make a new one for each block")
+        eager(self._net, self._undo)
+        self._observer.attach(self._net, self._undo)
+        self._entered = True
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._undo.close()  # and with it every cycle through self, which would keep the graph
+        if error is not None:
+            return
+        if self._net not in self._observer.ran:
+            raise RuntimeError(
+                "the network given to Meter was not called inside the block: call that very "
+                "module (not one of its parts, a copy or another wrapper), or meter what you call"
+            )
+        if self._observer.silent:
+            raise ValueError(
+                "the network gave back no tensor: let its forward return what it put out, or meter "
+                "the module that does"
+            )
+        self._calls.check(timed=self._observer.timed)
+
+    @property
+    def samples(self) -> int:
+        """Samples run inside the block."""
+        return self._calls.samples
+
+    @property
+    def traffic(self) -> list[Traffic]:
+        """What arrived at each call with synapses, and what each layer of neurons put out.
+
+        Raises:
+            RuntimeError: It was not kept.
+        """
+        if not self._ledger.keep:
+            raise RuntimeError("this meter keeps counts alone: make it with traffic=True")
+        return [replace(call, samples=self.samples) for call in self._ledger.traffic]
+
+    @property
+    def counts(self) -> dict[str, OpCounts]:
+        """Counts per sample, by the dotted name of the layer that consumed or fired."""
+        counted = [(call.layer, count_synapses(call)) for call in merged(self._arrived)]
+        return self._per_sample(counted + self._ledger.others)
+
+    def dense(self, steps: int | None = None) -> dict[str, OpCounts]:
+        """Counts per sample of the same architecture as a dense ANN.
+
+        Args:
+            steps: How often the ANN runs: 1 where the input is static; as many times as the input
+                has steps where left out.
+
+        Raises:
+            ValueError: ``steps`` of a foreign network, of which every call counts: how many of
+                them are steps is not known.
+        """
+        if steps is not None and not self._observer.timed:
+            raise ValueError(
+                "steps= needs a network that takes x [T, B, ...] as picojoule's do; of others each "
+                "call counts: meter the dense network in as many calls as it needs"
+            )
+        return self._per_sample([(call.layer, count_dense(call, steps)) for call in self._arrived])
+
+    @property
+    def uncounted(self) -> dict[str, int]:
+        """What ran and was not counted, by name, with its elements; weights that met no rule."""
+        missed = {
+            f"{self._names[module]}.{name}": parameter.numel()
+            for module in self._observer.ran | self._hidden
+            for name, parameter in module.named_parameters(recurse=False)
+            if parameter.dim() > 1 and id(parameter) not in self._ledger.reached
+        }
+        return self._ledger.missed | missed
+
+    @property
+    def unreached(self) -> list[str]:
+        """Layers with weights that did not run at all."""
+        return [
+            name
+            for module, name in self._names.items()
+            if module not in self._observer.ran | self._hidden
+            and any(
+                p.dim() > 1 and id(p) not in self._ledger.reached
+                for p in module.parameters(recurse=False)
+            )
+        ]
+
+    @property
+    def _arrived(self) -> list[Traffic]:
+        return [call for call in self._ledger.traffic if not call.fired]
+
+    @property
+    def _hidden(self) -> set[nn.Module]:
+        """Modules inside which nothing can be seen, where the module around them ran."""
+        return {module for module, holder in self._scripted.items() if holder in self._observer.ran}
+
+    def _per_sample(self, counted: list[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
+        totals: dict[str, OpCounts] = {}
+        for layer, counts in counted:
+            totals[layer] = totals[layer] + counts if layer in totals else counts
+        return {layer: counts / self.samples for layer, counts in totals.items()}
+
+
+def _checked(neurons: Any) -> Mapping[type[nn.Module], NeuronCost | Foreign]:
+    if neurons is None:
+        return {}
+    if not isinstance(neurons, Mapping) or not all(
+        isinstance(kind, type) and isinstance(cost, (NeuronCost, Foreign))
+        for kind, cost in neurons.items()
+    ):
+        raise TypeError(
+            "neurons says what an update of each type costs: "
+            f"neurons={{Type: NeuronCost(adds=1, multiplies=1, states=1)}}, got {neurons!r}"
+        )
+    return neurons

@@ -1,0 +1,1 @@
+"""What each torch function costs, and the kind of its result."""

@@ -1,0 +1,165 @@
+"""Products of two tensors: which index of the one meets which of the other.
+
+Of two tensors of events, those count that coincide: each event of the first meets the events of the
+second that stand at the same contracted index. Events that meet analog values or weights meet all
+of them. Two analog tensors are dense.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from picojoule.energy.events import events_of
+from picojoule.energy.kinds import Kind
+from picojoule.energy.rules.base import Composite, Product, analog
+from picojoule.energy.rules.fanout import present
+from picojoule.energy.rules.provenance import KindOf
+from picojoule.energy.rules.synapses import Synapses
+
+Labels = Sequence[int]
+
+
+def meet(
+    kinds: tuple[Kind | None, Kind | None],
+    output: int,
+    tensors: tuple[Tensor, Tensor],
+    labels: tuple[Labels, Labels],
+    *,
+    bias: Tensor | None = None,
+    skip_zero_weights: bool = False,
+    part: str = "",
+) -> list[Product]:
+    """The product of two tensors as synapses.
+
+    Args:
+        kinds: What the tensors carry; None for one that is learned or constant.
+        output: Elements of the result.
+        tensors: The two factors.
+        labels: For each factor a label per axis. An axis of size 1 meets all of the other's.
+        bias: Added to the result.
+        skip_zero_weights: Whether zeros of a learned factor are no synapses.
+        part: Name of the product within its function.
+    """
+    (first, second), pair = kinds, tensors
+    if first is None and second is None:
+        return []
+    if first is not None and second is not None and first.sparse and second.sparse:
+        return [(part, *_coinciding(first, second, output, pair, labels, bias))]
+    if first is None or (second is not None and second.sparse):
+        first, second = second, first
+        pair, labels = (pair[1], pair[0]), (labels[1], labels[0])
+    assert first is not None
+    learned = second is None
+    fanout = _lacking(pair, labels)
+    if learned and skip_zero_weights:
+        fanout = _partners(pair[0], labels[0], present(pair[1]), labels[1])
+    return [(part, Synapses(pair[0], fanout, pair[1] if learned else None, bias, output), first)]
+
+
+def _coinciding(
+    first: Kind,
+    second: Kind,
+    output: int,
+    pair: tuple[Tensor, Tensor],
+    labels: tuple[Labels, Labels],
+    bias: Tensor | None,
+) -> tuple[Synapses, Kind]:
+    """Two sparse tensors: the fan-out of each event is the events that it meets."""
+    hidden, steps = first.hidden or second.hidden, first.steps or second.steps
+    if first.counted and second.counted:
+        name = "levels" if "levels" in (first.name, second.name) else "events"
+        kind = Kind(name, first.scale, first.signed, hidden, steps)
+        there = events_of(pair[1], second, multiplied=False)
+    else:
+        # An analog value that meets an event or another: one multiply-accumulate.
+        kind = Kind("graded", hidden=hidden, steps=steps)
+        there = pair[1] != 0
+    fanout: int | Tensor = 0
+    if pair[0].numel():
+        fanout = _partners(pair[0], labels[0], there.double(), labels[1])
+    dense = pair[0].numel() * _lacking(pair, labels)
+    return Synapses(pair[0], fanout, None, bias, output, dense=dense), kind
+
+
+def _lacking(pair: tuple[Tensor, Tensor], labels: tuple[Labels, Labels]) -> int:
+    """Elements of the second tensor that each element of the first meets."""
+    own = {a: n for a, n in zip(labels[0], pair[0].shape, strict=True) if n != 1}
+    return prod(n for a, n in zip(labels[1], pair[1].shape, strict=True) if a not in own)
+
+
+def _partners(values: Tensor, labels: Labels, other: Tensor, others: Labels) -> Tensor:
+    """The sum of ``other`` over what each element of ``values`` meets, in the shape of these."""
+    shared = {a for a, n in zip(labels, values.shape, strict=True) if n != 1}
+    summed = [axis for axis, label in enumerate(others) if label not in shared]
+    number = other.sum(summed) if summed else other
+    left = [label for label in others if label in shared]
+    number = number.permute([left.index(label) for label in labels if label in left])
+    sizes = iter(number.shape)
+    places = [next(sizes) if label in left else 1 for label in labels]
+    return number.reshape(places).expand(values.shape)
+
+
+def product(
+    of: KindOf,
+    out: Tensor,
+    pair: tuple[Tensor, Tensor],
+    labels: tuple[Labels, Labels],
+    *,
+    bias: Tensor | None = None,
+    skip_zero_weights: bool = False,
+) -> Composite:
+    """A function that is one product, perhaps with an addition after it."""
+    kinds = of(pair[0]), of(pair[1])
+    added = bias is not None and of(bias) is not None
+    options: Any = {"bias": None if added else bias, "skip_zero_weights": skip_zero_weights}
+    products = meet(kinds, out.numel(), pair, labels, **options)
+    counts: dict[str, float | Tensor] = {"add": out.numel()} if added else {}
+    return Composite(products, counts, kind=analog(*kinds), reached=pair)
+
+
+def matmul_labels(first: Tensor, second: Tensor) -> tuple[Labels, Labels]:
+    """Axes of a matrix product: -1 is contracted, batch axes are those at the same distance."""
+    left = [*range(first.dim() - 3, -1, -1)] if first.dim() > 1 else []
+    right = [*range(second.dim() - 3, -1, -1)] if second.dim() > 1 else []
+    rows = [] if first.dim() == 1 else [-2]
+    columns = [] if second.dim() == 1 else [-3]
+    return [*left, *rows, -1], [*right, -1, *columns]
+
+
+def matmul(
+    of: KindOf,
+    out: Tensor,
+    input: Tensor,
+    other: Tensor,
+    *,
+    skip_zero_weights: bool = False,
+) -> Composite:
+    """``matmul``, ``mm``, ``bmm`` and ``mv``."""
+    labels = matmul_labels(input, other)
+    return product(of, out, (input, other), labels, skip_zero_weights=skip_zero_weights)
+
+
+def rmatmul(
+    of: KindOf, out: Tensor, input: Tensor, other: Tensor, *, skip_zero_weights: bool = False
+) -> Composite:
+    """The operator called from its right side."""
+    return matmul(of, out, other, input, skip_zero_weights=skip_zero_weights)
+
+
+def addmm(
+    of: KindOf,
+    out: Tensor,
+    input: Tensor,
+    first: Tensor,
+    second: Tensor,
+    *,
+    beta: float = 1,
+    alpha: float = 1,
+    skip_zero_weights: bool = False,
+) -> Composite:
+    """``addmm``, ``addmv``, ``baddbmm``, ``addbmm``: a matrix product and what is added to it."""
+    del alpha
+    options: Any = {"bias": input if beta else None, "skip_zero_weights": skip_zero_weights}
+    return product(of, out, (first, second), matmul_labels(first, second), **options)

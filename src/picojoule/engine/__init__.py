@@ -1,0 +1,1 @@
+"""How a neuron's steps run over time: one after the other, or compiled to one loop."""

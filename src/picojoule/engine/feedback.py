@@ -1,0 +1,197 @@
+"""The fused engine for recurrent layers: compiled steps, and one product with the weight."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.utils import _pytree as pytree
+
+from picojoule.engine.parts import Part, parts_of
+from picojoule.kernels.events import weight_gradient
+from picojoule.kernels.launch import Call, Each
+from picojoule.kernels.pool import lent
+from picojoule.kernels.recurrence import Band, Recurrence, shares
+
+_KEPT = 8  # steps of which one state is kept: backward runs those between once more
+_SMALL = 64  # neurons up to which a dense product is the quickest, however few spikes there are
+
+if TYPE_CHECKING:
+    from picojoule.engine.fused import AllSteps
+    from picojoule.neurons.recurrent import Recurrent
+
+
+class _How(NamedTuple):
+    """How a layer runs: its parts, how many states they have in all, and the products' path."""
+
+    parts: Sequence[Part]
+    states: int
+    path: str | None
+
+
+def fuse(layer: "Recurrent", currents: Tensor, state: Any) -> "AllSteps | str":
+    """What runs all steps of a recurrent layer without a graph per step, or why nothing can."""
+    if torch.is_autocast_enabled(currents.device.type):
+        return "its products are to run in the precision of autocast"
+    if layer.weight.dtype != currents.dtype:
+        return f"its weight is {layer.weight.dtype}, the currents are {currents.dtype}"
+    found = parts_of(layer.neuron, currents, state.inner, (layer.weight, state.spikes))
+    if isinstance(found, str):
+        return found
+    parts, tensors = found
+    path = "dense" if layer.path is None and layer.size <= _SMALL else layer.path
+    how = _How(parts, len(pytree.tree_leaves(state.inner)), path)
+    return partial(_run, layer, how, tensors)
+
+
+def _run(
+    layer: "Recurrent", how: _How, tensors: list[Tensor], currents: Tensor, state: Any
+) -> tuple[Tensor, Any]:
+    leaves, spec = pytree.tree_flatten(state.inner)
+    out, spikes, *last = _Feedback.apply(  # pyright: ignore[reportGeneralTypeIssues]
+        how, currents, layer.weight, state.spikes, *leaves, *tensors
+    )
+    return out, type(state)(spikes, pytree.tree_unflatten(last, spec))
+
+
+class _Feedback(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, how: _How, currents: Tensor, weight: Tensor, spikes: Tensor, *tensors: Tensor
+    ) -> Any:
+        steps, leaves, learned = len(currents), tensors[: how.states], tensors[how.states :]
+        received = lent(currents.shape, currents)
+        fired = lent(currents.shape, currents)
+        held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
+        kept = [lent((-(-steps // _KEPT), *one.shape), one) for one in held]
+        rows, apart = shares(currents, how.parts[0].plan.loops.tier)
+        parts = [_Bound(part, learned, apart=apart) for part in how.parts]
+        bands = []
+        for some in rows:
+            own = _Rows(received[:, some], [one[some] for one in held])
+            bands.append(Band(some, there=[part.there(own, fired[:, some]) for part in parts]))
+        states = list(zip(held, kept, strict=True))
+        layer = Recurrence(weight.t().contiguous(), currents, states, _KEPT, bands, apart=apart)
+        layer.forward(spikes.contiguous(), fired, received, how.path)
+        ctx.how = how
+        ctx.save_for_backward(received, fired, spikes, weight, *kept, *learned)
+        ctx.set_materialize_grads(False)
+        return fired, fired[-1].clone(), *held
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, gradient: Tensor | None, of_spikes: Tensor | None, *last: Tensor | None
+    ) -> Any:
+        how, (received, fired, spikes, weight, *tensors) = ctx.how, ctx.saved_tensors
+        kept, learned = tensors[: how.states], tensors[how.states :]
+        asked = ctx.needs_input_grad[4 + how.states :]
+        arriving, wanted = torch.zeros_like(received[0]), lent(received.shape, received)
+        held = [torch.zeros_like(one[0]) for one in kept]
+        for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
+            if one is not None:
+                goal.copy_(one)
+        if gradient is not None:
+            arriving.add_(gradient[-1])
+        room = [lent((_KEPT + 1, *one.shape[1:]), one) for one in kept]
+        rows, apart = shares(received, how.parts[0].plan.loops.tier)
+        parts = [_Bound(part, learned, apart=apart, back=True) for part in how.parts]
+        bands = []
+        for some in rows:
+            own = _Rows(received[:, some], [one[:, some] for one in room])
+            ends = arriving[some], wanted[:, some], [one[some] for one in held]
+            again = [part.again(own) for part in parts]
+            bands.append(Band(some, again=again, back=[part.back(own, *ends) for part in parts]))
+        states = [(one[0], old) for one, old in zip(room, kept, strict=True)]
+        layer = Recurrence(weight.contiguous(), gradient, states, _KEPT, bands, apart=apart)
+        layer.backward(wanted, arriving)
+        of_tensors = [one for part in parts for one in part.of_tensors(asked)]
+        of_weight = None
+        if ctx.needs_input_grad[2]:  # of all steps at once
+            came = fired[:-1].flatten(0, 1), wanted[1:].flatten(0, 1)
+            of_weight = wanted[0].t() @ spikes + weight_gradient(*came, path=how.path)
+        return None, wanted, of_weight, arriving, *held, *of_tensors
+
+
+class _Rows(NamedTuple):
+    """Some rows of a layer.
+
+    Attributes:
+        received: Their currents [T, B, N].
+        states: Parts of their state [B, N]; backward, those before and after the steps that are run
+            again [steps + 1, B, N].
+    """
+
+    received: Tensor
+    states: Sequence[Tensor]
+
+
+class _Bound:
+    """The compiled steps of one part with its parameters; each method is for some rows.
+
+    Args:
+        part: The part.
+        learned: Parameters and buffers of all parts.
+        apart: Whether one thread takes these rows.
+        back: Whether it is to go backwards.
+    """
+
+    def __init__(
+        self, part: Part, learned: Sequence[Tensor], *, apart: bool, back: bool = False
+    ) -> None:
+        self._part, self._loops = part, part.plan.loops
+        self._threads = 1 if apart else None
+        tensors = learned[part.tensors]
+        self._taken = part.plan.bind(tensors).taken
+        self._sums, self._back = [], part.plan.bind(tensors, back=True) if back else None
+
+    def there(self, own: _Rows, fired: Tensor) -> Call:
+        """A step forward, which changes the state in place."""
+        states = own.states[self._part.states]
+        ends = self._each(own.received), self._each(fired)
+        return self._loops.forward(*ends, self._taken, states, states, threads=self._threads)
+
+    def again(self, own: _Rows) -> Call:
+        """A step forward, from each state to the next."""
+        unused = torch.empty_like(self._part.of(own.received[:1]))
+        before, after = self._before(own), [Each(one[1:]) for one in own.states[self._part.states]]
+        given = (self._each(own.received), unused, self._taken, before, after)
+        return self._loops.forward(*given, threads=self._threads)
+
+    def back(self, own: _Rows, arriving: Tensor, wanted: Tensor, held: Sequence[Tensor]) -> Call:
+        """A step backward.
+
+        Args:
+            own: The rows.
+            arriving: The gradient of one step's spikes [B, N].
+            wanted: Where that of all currents goes [T, B, N].
+            held: Those of the states [B, N], changed by each step.
+        """
+        assert self._back is not None
+        spikes = self._part.of(arriving).unsqueeze(0)
+        ends = self._each(own.received), spikes, self._each(wanted)
+        self._sums.append(sums := self._loops.sums(*ends))
+        taken, held = (self._taken, self._back.taken), held[self._part.states]
+        given = (ends, taken, self._before(own), held, held, sums)
+        return self._loops.backward(*given, threads=self._threads)
+
+    def of_tensors(self, asked: Sequence[bool]) -> list[Tensor | None]:
+        """Gradients of the part's parameters and buffers, after all steps of all rows.
+
+        ``asked`` says of those of all parts which learn.
+        """
+        backward = self._loops.backward_program
+        assert backward is not None
+        assert self._back is not None
+        sums = [torch.cat(one) for one in zip(*self._sums, strict=True)]
+        summed = self._loops.summed(sums, torch.Size((-1, *self._part.plan.features)))
+        done = iter(backward.finish(self._back.known, summed))
+        return [next(done) if learns else None for learns in asked[self._part.tensors]]
+
+    def _each(self, tensor: Tensor) -> Each:
+        return Each(self._part.of(tensor).unsqueeze(1))
+
+    def _before(self, own: _Rows) -> list[Each]:
+        return [Each(one[:-1]) for one in own.states[self._part.states]]

@@ -1,0 +1,143 @@
+"""The fused engine: all steps of a pointwise neuron in one compiled loop, and no graph per step.
+
+Backward runs the loop once more from the first state (on a CPU block by block in the cache) instead
+of keeping what forward computed: what is kept is the currents and the first state.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.utils import _pytree as pytree
+
+from picojoule.engine.parts import Part, parts_of
+from picojoule.engine.plan import Order
+from picojoule.kernels.loop import FAR
+from picojoule.kernels.pool import lent
+
+if TYPE_CHECKING:
+    from picojoule.neurons.base import Neuron
+
+AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] and state
+
+
+def fuse(neuron: "Neuron", currents: Tensor, state: Any) -> AllSteps | str:
+    """What runs all steps of pointwise neurons in one loop for each kind, or why nothing can."""
+    found = parts_of(neuron, currents, state)
+    return found if isinstance(found, str) else partial(_run, *found)
+
+
+def _run(
+    parts: list[Part], tensors: list[Tensor], currents: Tensor, state: Any
+) -> tuple[Tensor, Any]:
+    leaves, spec = pytree.tree_flatten(state)
+    order = Order(currents, as_they_lie=len(parts) == 1)
+    how = (parts, len(leaves), order)
+    out, *last = _Sequence.apply(how, currents, *leaves, *tensors)  # pyright: ignore
+    # Turned back here: a view that came from within could not be changed in place any more.
+    return order.back(out), pytree.tree_unflatten([order.back(one) for one in last], spec)
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, how: tuple[list[Part], int, Order], currents: Tensor, *tensors: Tensor
+    ) -> Any:
+        ctx.how = parts, count, order = how
+        ctx.save_for_backward(currents, *tensors)
+        ctx.set_materialize_grads(False)
+        turned = order.of(currents)
+        states = [order.of(one).contiguous() for one in tensors[:count]]
+        out, last = _new(turned), [torch.empty_like(one) for one in states]
+        came, goes, per = flat(turned), flat(out), _per_neuron(turned)
+        ctx.bound = []  # what is saved says whether it still holds
+        for part in parts:
+            loops = part.plan.loops
+            bound = part.plan.bind(tensors[count:][part.tensors], order).taken
+            ctx.bound.append(bound)
+            ends = part.of(came, per), part.of(goes, per)
+            loops.forward(*ends, bound, states[part.states], last[part.states])(0)
+        return out, *last
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor | None, *last: Tensor | None) -> Any:
+        parts, count, order = ctx.how
+        currents, *tensors = ctx.saved_tensors
+        needs = ctx.needs_input_grad[1:]
+        turned = order.of(currents)
+        states = [order.of(one).contiguous() for one in tensors[:count]]
+        wanted = _new(turned) if needs[0] else None
+        first = [
+            torch.empty_like(one) if asked else None
+            for one, asked in zip(states, needs[1:], strict=False)
+        ]
+        ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
+        given = [None if one is None else one.contiguous() for one in last]
+        of_tensors, learned = [], needs[1 + count :]
+        for part, taken in zip(parts, ctx.bound, strict=True):
+            own = [None if one is None else part.of(one, _per_neuron(turned)) for one in ends]
+            held = (states[part.states], given[part.states], first[part.states])
+            known = (tensors[count:][part.tensors], learned[part.tensors], taken)
+            of_tensors += _back(part, order, own, held, known)
+        inputs = (None if one is None else order.back(one) for one in (wanted, *first))
+        return None, *inputs, *of_tensors
+
+
+def _back(
+    part: Part,
+    order: Order,
+    ends: Sequence[Tensor | None],
+    held: tuple[Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]],
+    known: tuple[Sequence[Tensor], Sequence[bool], list[Tensor]],
+) -> list[Tensor | None]:
+    """Runs one part backwards; gives the gradients of its parameters and buffers.
+
+    Args:
+        part: The part.
+        order: Of the axes in memory.
+        ends: Its currents [T, B, F], the gradient of its output, where that of its currents goes.
+        held: Its first states, the gradients of its last ones, where those of the first go.
+        known: Its parameters and buffers, which of them learn, and what the forward loop took.
+    """
+    plan, loops, currents = part.plan, part.plan.loops, ends[0]
+    tensors, learned, taken = known
+    backward = loops.backward_program
+    assert backward is not None
+    assert currents is not None
+    before, bound = plan.bind(tensors, order, back=True)
+    sums = loops.sums(*ends)
+    loops.backward((currents, ends[1], ends[2]), (taken, bound), *held, sums)(0)
+    if not any(learned):
+        return [None] * len(learned)
+    shape = order.of(torch.empty(currents.shape[1], *plan.features, device="meta")).shape
+    summed = (order.back(one) if one.dim() else one for one in loops.summed(sums, shape))
+    done = iter(backward.finish(before, list(summed)))
+    return [next(done) if asked else None for asked in learned]
+
+
+def _per_neuron(turned: Tensor) -> int:
+    """Elements of each neuron (or channel) of [T, B, N, ...]."""
+    return turned.shape[3:].numel()
+
+
+def _new(like: Tensor) -> Tensor:
+    """A contiguous tensor of the shape of another; only what no cache holds is worth a pool."""
+    large = like.numel() * like.itemsize >= FAR
+    return lent(like.shape, like) if large else like.new_empty(like.shape)
+
+
+def flat(tensor: Tensor) -> Tensor:
+    """[T, B, ...] as [T, B, F] with a dense last axis; a view where that is possible."""
+    steps, batch = tensor.shape[:2]
+    width = tensor.shape[2:].numel()
+    if tensor.numel() and not tensor[0, 0].is_contiguous():
+        once = steps > 1 and not tensor.stride(0)  # one step for all: a mean's gradient, a Repeat
+        dense = tensor[0].contiguous() if once else tensor.contiguous()
+        tensor = dense.expand(tensor.shape) if once else dense
+    if not tensor.numel():
+        return tensor.new_empty(steps, batch, width)
+    return tensor.as_strided((steps, batch, width), (*tensor.stride()[:2], 1))
