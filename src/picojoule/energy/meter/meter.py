@@ -13,11 +13,12 @@ from picojoule.contract import NeuronCost
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.kinds import KINDS
+from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.foreign import Foreign
 from picojoule.energy.meter.names import plain_name
 from picojoule.energy.meter.observer import Observer
 from picojoule.energy.meter.population import population
-from picojoule.energy.meter.recorder import Ledger
+from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls, eager, scripted
 from picojoule.energy.tally import count_dense, count_synapses, merged
 from picojoule.energy.traffic import Traffic
@@ -95,14 +96,14 @@ class Meter:
                 "Name the types of its neurons: Meter(net, neurons={Type: NeuronCost(...)})",
                 stacklevel=2,
             )
-        self._ledger = Ledger(net, convention, keep=traffic)
+        self._recorder = Recorder(net, convention, Clock(), keep=traffic)
         for layer in layers.values():
-            self._ledger.reach(layer.covers)
+            self._recorder.reach(layer.covers)
         self._calls = Calls(samples, needed=not any(layer.timed for layer in layers.values()))
         seen = {
             module: name for module, name in self._names.items() if module not in self._scripted
         }
-        self._observer = Observer(seen, layers, inputs, self._ledger, self._calls)
+        self._observer = Observer(seen, layers, inputs, self._recorder, self._calls)
         self._undo = ExitStack()
         self._entered = False
 
@@ -142,15 +143,15 @@ class Meter:
         Raises:
             RuntimeError: It was not kept.
         """
-        if not self._ledger.keep:
+        if not self._recorder.keep:
             raise RuntimeError("this meter keeps counts alone: make it with traffic=True")
-        return [replace(call, samples=self.samples) for call in self._ledger.traffic]
+        return [replace(call, samples=self.samples) for call in self._recorder.traffic]
 
     @property
     def counts(self) -> dict[str, OpCounts]:
         """Counts per sample, by the dotted name of the layer that consumed or fired."""
         counted = [(call.layer, count_synapses(call)) for call in merged(self._arrived)]
-        return self._per_sample(counted + self._ledger.others)
+        return self._per_sample(counted + self._recorder.others)
 
     def dense(self, steps: int | None = None) -> dict[str, OpCounts]:
         """Counts per sample of the same architecture as a dense ANN.
@@ -177,9 +178,9 @@ class Meter:
             f"{self._names[module]}.{name}": parameter.numel()
             for module in self._observer.ran | self._hidden
             for name, parameter in module.named_parameters(recurse=False)
-            if parameter.dim() > 1 and id(parameter) not in self._ledger.reached
+            if parameter.dim() > 1 and id(parameter) not in self._recorder.reached
         }
-        return self._ledger.missed | missed
+        return self._recorder.missed | missed
 
     @property
     def unreached(self) -> list[str]:
@@ -189,14 +190,14 @@ class Meter:
             for module, name in self._names.items()
             if module not in self._observer.ran | self._hidden
             and any(
-                p.dim() > 1 and id(p) not in self._ledger.reached
+                p.dim() > 1 and id(p) not in self._recorder.reached
                 for p in module.parameters(recurse=False)
             )
         ]
 
     @property
     def _arrived(self) -> list[Traffic]:
-        return [call for call in self._ledger.traffic if not call.fired]
+        return [call for call in self._recorder.traffic if not call.fired]
 
     @property
     def _hidden(self) -> set[nn.Module]:

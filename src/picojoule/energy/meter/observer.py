@@ -15,7 +15,7 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.lineage import tensors
 from picojoule.energy.meter.names import Unseen, arguments, in_backward
 from picojoule.energy.meter.population import Part, Population
-from picojoule.energy.meter.recorder import Ledger
+from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls
 from picojoule.energy.rules.synapses import Synapses
 from picojoule.energy.traffic import Traffic
@@ -28,7 +28,7 @@ class Observer:
         names: The modules that can be seen, with their names.
         neurons: Those that are layers of neurons.
         inputs: The kind of the network's inputs, or a kind per argument name.
-        ledger: Takes down what is learned.
+        recorder: Takes down what is learned.
         calls: Takes down how the network is called.
 
     Attributes:
@@ -42,11 +42,11 @@ class Observer:
         names: Mapping[nn.Module, str],
         neurons: Mapping[nn.Module, Population],
         inputs: str | Mapping[str, str],
-        ledger: Ledger,
+        recorder: Recorder,
         calls: Calls,
     ) -> None:
         self._names, self._neurons, self._inputs = names, neurons, inputs
-        self.ledger, self.calls = ledger, calls
+        self.recorder, self.clock, self.calls = recorder, recorder.clock, calls
         self.timed = any(layer.timed for layer in neurons.values())
         self.ran: set[nn.Module] = set()
         self.silent = False
@@ -54,7 +54,6 @@ class Observer:
         self._arriving: dict[nn.Module, Any] = {}
         self._depth = 0
         self._quiet: Any = None
-        self._whole: list[tuple[Tensor | None, float | Tensor, int]] = []  # around chunks of steps
         self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
 
     @property
@@ -95,39 +94,31 @@ class Observer:
             for value in values:
                 # not a state that it gave back before, nor indices
                 spikes = value.dtype in (torch.bool, torch.uint8)
-                if spikes or self.ledger.lineage.is_new(value):
-                    self.ledger.lineage.declare(value, Kind(kind, steps=steps, given=True))
-        self.ledger.batch = first.shape[1] if steps else None
-        self._time(steps or 1, within)
-
-    def _time(self, steps: int, within: Tensor | None) -> None:
-        """Learns how many steps run now, and which of them [steps, B] lie within the sequences."""
-        ledger = self.ledger
-        ledger.within, ledger.steps = within, steps
-        ledger.valid = 1.0 if within is None else within.double().mean()
+                if spikes or self.recorder.lineage.is_new(value):
+                    self.recorder.lineage.declare(value, Kind(kind, steps=steps, given=True))
+        self.clock.batch = first.shape[1] if steps else None
+        self.clock.start(steps or 1, within)
 
     def _start_chunk(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Some of the steps of a network that calls itself for them."""
-        ledger, at = self.ledger, self._at.get(net, 0)
-        self._whole.append((ledger.within, ledger.valid, ledger.steps))
+        at = self._at.get(net, 0)
         first = tensors(arguments(net, args, kwargs).values())[0]
         stop = self._at[net] = at + len(first)
-        self._time(len(first), None if ledger.within is None else ledger.within[at:stop])
+        self.clock.enter(at, stop)
         self._last_for(first)
 
     def _end_chunk(self, net: nn.Module, results: list[Tensor]) -> None:
         """The end of such a call, or of the one around them all, whose output has all steps."""
         if net in self._stack:
-            ledger = self.ledger
-            ledger.within, ledger.valid, ledger.steps = self._whole.pop()
+            self.clock.leave()
         for out in results[:1]:
             self._last_for(out)
 
     def _last_for(self, values: Tensor) -> None:
         """Says of values [T, B, ...] that they are of T steps."""
-        kind = self.ledger.lineage.kind_of(values)
+        kind = self.recorder.lineage.kind_of(values)
         if kind is not None and kind.steps is not None:
-            self.ledger.lineage.declare(values, replace(kind, steps=len(values)))
+            self.recorder.lineage.declare(values, replace(kind, steps=len(values)))
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward():
@@ -146,7 +137,7 @@ class Observer:
             if self._depth == 1:
                 self._expect(module, args)
             if self._depth == 1 and layer.arrivals is not None:
-                skip = self.ledger.convention.skip_zero_weights
+                skip = self.recorder.convention.skip_zero_weights
                 self._arriving[module] = layer.arrivals(module, args, kwargs, skip)
         if self._depth and self._quiet is None and torch._C._len_torch_function_stack() == 1:
             # Nobody else watches: what runs inside neurons need not even pass by.
@@ -177,9 +168,9 @@ class Observer:
     def _expect(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Lists what comes to neurons from where nothing was seen, such as a scripted function."""
         for value in tensors(args)[:1]:
-            if self.ledger.lineage.is_new(value):
-                self.ledger.lineage.declare(value, Kind("analog"))
-                self.ledger.miss(f"{self._names[module]}: input of unknown origin", value.numel())
+            if self.recorder.lineage.is_new(value):
+                self.recorder.lineage.declare(value, Kind("analog"))
+                self.recorder.miss(f"{self._names[module]}: input of unknown origin", value.numel())
 
     def _listen(self) -> None:
         """Sees functions again after a layer of neurons."""
@@ -189,17 +180,17 @@ class Observer:
 
     def _learn(self, module: nn.Module, results: list[Tensor]) -> None:
         """Values from where nothing was seen are analog, and listed unless a neuron's state."""
-        for value in filter(self.ledger.lineage.is_new, results):
-            self.ledger.lineage.declare(value, Kind("analog"))
+        for value in filter(self.recorder.lineage.is_new, results):
+            self.recorder.lineage.declare(value, Kind("analog"))
             if module not in self._neurons:
                 name, kind = self._names[module], type(module).__name__
-                self.ledger.miss(f"{name}: {kind} of unknown type", value.numel())
+                self.recorder.miss(f"{name}: {kind} of unknown type", value.numel())
 
     def _count_neuron(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
         """Updates, spikes and inner synapses of a neuron layer that has just run."""
-        layer, name, ledger = self._neurons[module], self._names[module], self.ledger
+        layer, name, recorder = self._neurons[module], self._names[module], self.recorder
         out = tensors([result])[0]
         kind, steps, events = self._put_out(layer, out)
         parts = None if layer.groups is None else layer.groups(module, args, kwargs, result)
@@ -208,13 +199,13 @@ class Observer:
         for part in parts or ():
             own, _, fired = self._put_out(part.population, part.values)
             self._count_kind(f"{name}.{part.name}", part, own, fired)
-        within = ledger.within if layer.timed else None
+        within = self.clock.within if layer.timed else None
         if events is not None and within is None:
             kind = replace(kind, tally=events, version=version_of(out))
-        ledger.lineage.declare(out, kind)
+        recorder.lineage.declare(out, kind)
         arrived = self._arriving.pop(module, None)
         inputs = (*args, *kwargs.values())
-        given = ledger.lineage.kind_of(inputs[0]) if inputs else None
+        given = recorder.lineage.kind_of(inputs[0]) if inputs else None
         given = given and given.untallied()  # what arrives may have its axes elsewhere
         for part in arrived(result) if arrived else ():
             kinds = {"output": kind.untallied(), "input": given}
@@ -225,7 +216,7 @@ class Observer:
             if layer.timed:
                 self._record_steps(f"{name}.{part.name}", part.call, arriving, events, len(out))
             else:
-                ledger.record(f"{name}.{part.name}", part.call, arriving)
+                recorder.record(f"{name}.{part.name}", part.call, arriving)
 
     def _put_out(self, layer: Population, out: Tensor) -> tuple[Kind, Tensor | None, Tensor | None]:
         """The kind of what neurons put out, its events at each step, and in all."""
@@ -233,39 +224,39 @@ class Observer:
         if not kind.sparse:
             return kind, None, None
         if layer.leading == 2 and out.dim() > 2:
-            steps = step_map(out, kind, self.ledger.within if layer.timed else None)
+            steps = step_map(out, kind, self.clock.within if layer.timed else None)
             return kind, steps, steps.sum(0)
         return kind, None, event_map(out, kind, 1)
 
     def _count_kind(self, name: str, part: Part, kind: Kind, events: Tensor | None) -> None:
         """Updates and spikes of neurons of one kind."""
-        layer, out, ledger = part.population, part.values, self.ledger
-        within, valid = (ledger.within, ledger.valid) if layer.timed else (None, 1.0)
+        layer, out, clock = part.population, part.values, self.clock
+        within, valid = (clock.within, clock.valid) if layer.timed else (None, 1.0)
         spikes = None
         if events is not None:
             spikes = events.sum()
-            values = ledger.kept(out)
+            values = self.recorder.kept(out)
             fired = Traffic(
                 *(name, values, kind, 1, None, events),
                 within=within,
                 leading=layer.leading,
                 version=version_of(values),
             )
-            ledger.traffic.append(fired)
-        ledger.others.append((name, layer.count(out, spikes, valid, part.present)))
+            self.recorder.traffic.append(fired)
+        self.recorder.others.append((name, layer.count(out, spikes, valid, part.present)))
 
     def _record_steps(
         self, layer: str, call: Synapses, kind: Kind, events: Tensor | None, steps: int
     ) -> None:
         """Takes down what arrived inside a layer, at the last of its steps [T, B, ...]."""
-        within, valid = self.ledger.within, 1.0
+        within, valid = self.clock.within, 1.0
         if within is not None:
             within = within[steps - len(call.values) :]
             valid = within.double().mean() if within.numel() else 1.0
             call = call._replace(values=inside(call.values, within))
         kind = replace(kind, steps=len(call.values))
         lag = steps - len(call.values)
-        self.ledger.record(layer, call, kind, events=events, valid=valid, lag=lag)
+        self.recorder.record(layer, call, kind, events=events, valid=valid, lag=lag)
 
 
 def _by_chunks(module: nn.Module) -> bool:
@@ -286,4 +277,4 @@ class _Watch(TorchFunctionMode):
         layer = self._observer.layer
         if layer is None:
             return func(*args, **(kwargs or {}))
-        return self._observer.ledger.see(layer, func, args, kwargs or {})
+        return self._observer.recorder.see(layer, func, args, kwargs or {})

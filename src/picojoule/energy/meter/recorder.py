@@ -1,4 +1,4 @@
-"""The ledger: which kind each tensor is of, and what each torch function counts."""
+"""The recorder: which kind each tensor is of, and what each torch function counts."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,6 +11,7 @@ from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import event_map, events_of, version_of
 from picojoule.energy.kinds import NOTHING, Kind, joined
+from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.lineage import Lineage, tensors
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.rules.composites import COMPOSITES
@@ -38,33 +39,26 @@ _CASTS = frozenset("float to type type_as double half bfloat16".split())
 _LOOKUPS = ("embedding", "embedding_bag")  # of whole numbers, which have no kind
 
 
-class Ledger:
-    """What one meter has learned while its network ran.
+class Recorder:
+    """The notes of one meter, taken while its network runs.
 
     Attributes:
         convention: How to count where there are two honest answers.
+        clock: Which steps run now.
         keep: Whether records hold the values themselves, or their shape alone.
         traffic: One record per call with synapses, and one per output of neurons.
         others: Counts of everything else, by layer.
         lineage: Which kind each tensor is of.
         missed: Functions that ran on values and have no rule, with their elements.
         reached: The ids of the parameters that met a rule.
-        within: Which steps [T, B] of a batch lie within their sequences, None for all.
-        valid: The share of those that do.
-        steps: Steps of the network's input.
-        batch: Samples of one call, None where that is not known.
     """
 
-    def __init__(self, net: nn.Module, convention: Convention, *, keep: bool) -> None:
-        self.convention, self.keep = convention, keep
+    def __init__(self, net: nn.Module, convention: Convention, clock: Clock, *, keep: bool) -> None:
+        self.convention, self.clock, self.keep = convention, clock, keep
         self.traffic: list[Traffic] = []
         self.others: list[tuple[str, OpCounts]] = []
         self.missed: dict[str, int] = {}
         self.reached: set[int] = set()
-        self.within: Tensor | None = None
-        self.valid: float | Tensor = 1.0
-        self.steps = 1
-        self.batch: int | None = None
         self.lineage = Lineage(net)
 
     def miss(self, what: str, elements: int) -> None:
@@ -86,10 +80,10 @@ class Ledger:
         self.traffic.append(
             Traffic(
                 *(layer, call.values, kind, call.fanout, call, events, multiplied),
-                steps=self.steps,
-                batch=self.batch,
+                steps=self.clock.steps,
+                batch=self.clock.batch,
                 version=version_of(call.values),
-                **{"valid": self.valid, **more},
+                **{"valid": self.clock.valid, **more},
             )
         )
 
@@ -126,7 +120,7 @@ class Ledger:
                     self.miss(f"{layer}: input of unknown origin", value.numel())
         known = self.lineage.known(inputs)
         if known and name in ELEMENTWISE:
-            done = ELEMENTWISE[name](self.lineage.kind_of, self.valid, *args, **kwargs)
+            done = ELEMENTWISE[name](self.lineage.kind_of, self.clock.valid, *args, **kwargs)
             self.others.extend((layer, counts) for counts in done)
         if name in SAME and not self.lineage.known(inputs[:1]):
             return []  # what the others carry only says how
@@ -186,7 +180,7 @@ class Ledger:
             return replace(analog, folds=True)
         if rule := windows(name):
             pooled = rule(out, *args, **kwargs)
-            self.others.append((layer, count_windows(pooled, known[0], self.valid)))
+            self.others.append((layer, count_windows(pooled, known[0], self.clock.valid)))
             if pooled.share is None:
                 kind = known[0].graded() if known[0].uneven else known[0]
                 return replace(kind, folds=False)  # a norm can turn the largest into the smallest
@@ -196,16 +190,16 @@ class Ledger:
         if learned and name in ("mul", "div", "setitem"):
             return known[0].graded() if known[0].sparse and name != "setitem" else analog
         if name in ("sum", "mean"):
-            self.others.append((layer, reduction(out, inputs[0], known[0], self.valid)))
+            self.others.append((layer, reduction(out, inputs[0], known[0], self.clock.valid)))
         if name in PROVENANCE:
             kind = PROVENANCE[name](self.lineage.kind_of, out, *args, **kwargs) or analog
             # The opposite of what comes after the end of a sequence would be events.
-            return replace(kind, within=self.within) if name == "rsub" else kind
+            return replace(kind, within=self.clock.within) if name == "rsub" else kind
         if name == "batch_norm":
             folds = known[0].folds and self.convention.fold_batch_norm
             if not folds:
-                self.others.append((layer, dense("add", out.numel(), self.valid)))
-                self.others.append((layer, dense("multiply", out.numel(), self.valid)))
+                self.others.append((layer, dense("add", out.numel(), self.clock.valid)))
+                self.others.append((layer, dense("multiply", out.numel(), self.clock.valid)))
             return replace(analog, folds=folds)
         self.miss(f"{layer}: {name}", out.numel())
         return analog
@@ -234,7 +228,7 @@ class Ledger:
         for part, call, kind in done.products:
             self.record(f"{layer}.{part}" if part else layer, call, kind)
         if done.counts:
-            counts = {count: _number(n) * self.valid for count, n in done.counts.items()}
+            counts = {count: _number(n) * self.clock.valid for count, n in done.counts.items()}
             self.others.append((layer, OpCounts.of(counts, sizes=done.sizes)))
         for what, elements in done.missed.items():
             self.miss(f"{layer}: {what}", elements)

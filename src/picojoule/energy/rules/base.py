@@ -1,4 +1,4 @@
-"""What a function that holds several products tells the ledger, and helpers to say it."""
+"""What a function that holds several products tells the recorder, and helpers to say it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
