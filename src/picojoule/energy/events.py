@@ -11,19 +11,24 @@ def version_of(values: Tensor) -> int | None:
     return None if values.is_inference() else values._version
 
 
-def event_map(values: Tensor, kind: Kind, fanout: int | Tensor, multiplied: bool = False) -> Tensor:
-    """Events at each place of a fan-out map, summed over all axes before it, in float64.
+def event_map(
+    values: Tensor,
+    kind: Kind,
+    fanout: int | Tensor,
+    multiplied: bool = False,
+    known: Tensor | None = None,
+) -> Tensor:
+    """Sums the events at each place of a fan-out map over all axes before it, in float64.
 
     Where the fan-out is one number, all events [] are enough. A level of n is n events, or one
     where levels are ``multiplied``; a graded value is one. The numbers are whole, also where the
-    values are not quite; the gradient is that of the values.
+    values are not quite; the gradient is that of the values. A sum that is ``known`` already is
+    given back if it serves.
     """
-    known = kind.tally
     places = fanout.shape if isinstance(fanout, Tensor) else None
     # A sum made without a graph, say by a frozen part, does not serve one who wants gradients.
     graph = values.requires_grad and torch.is_grad_enabled()
     fits = known is not None and (places is None or known.shape == places)
-    fits = fits and kind.version == version_of(values)  # nor one of what was changed since
     if known is not None and fits and not multiplied and (known.requires_grad or not graph):
         return known
     events = events_of(values, kind, multiplied)

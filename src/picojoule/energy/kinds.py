@@ -24,9 +24,6 @@ class Kind:
         number: Of graded values, the events at each element, which have a gradient.
         folds: Whether the values come straight out of synapses, so that a norm folds into these.
         within: Which steps [T, B] lie within their sequences, where events may lie outside.
-        tally: Events at each place of the tensor's last axes, summed over all axes before them,
-            where that is known already. One sum then serves all who consume the tensor.
-        version: How often the tensor had been changed in place when it was summed.
     """
 
     name: str
@@ -38,8 +35,6 @@ class Kind:
     number: Tensor | None = None
     folds: bool = False
     within: Tensor | None = None
-    tally: Tensor | None = None
-    version: int | None = None
 
     @property
     def sparse(self) -> bool:
@@ -50,10 +45,6 @@ class Kind:
     def counted(self) -> bool:
         """Whether values over scale are numbers of events."""
         return self.name in ("events", "levels")
-
-    def untallied(self) -> "Kind":
-        """The kind of other values of the same origin."""
-        return self if self.tally is None else replace(self, tally=None)
 
     def analog(self) -> "Kind":
         """The analog kind over the same steps."""
@@ -93,7 +84,7 @@ def joined(kinds: Sequence[Kind]) -> Kind:
     """The kind of tensors put side by side: theirs when all are equal, else what covers all."""
     kinds = [kind for kind in kinds if kind is not NOTHING] or [NOTHING]
     if len(kinds) == 1:
-        return kinds[0].untallied()
+        return kinds[0]
     first = kinds[0]
     hidden = any(kind.hidden for kind in kinds)
     if not all(_same_scale(first, kind) for kind in kinds):
@@ -108,9 +99,9 @@ def joined(kinds: Sequence[Kind]) -> Kind:
 def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
     """The kind of a sum or difference of two tensors."""
     if second is NOTHING:
-        return first.untallied()
+        return first
     if first is NOTHING and not minus:
-        return second.untallied()
+        return second
     if not (first.counted and second.counted):
         return first.analog()
     hidden = first.hidden or second.hidden

@@ -7,9 +7,6 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.counts import OpCounts
-from picojoule.energy.events import event_map
-from picojoule.energy.kinds import Kind
-from picojoule.energy.rules.synapses import Windows
 from picojoule.energy.traffic import Traffic, dense_pairs, inputs_of, kernel_positions
 
 
@@ -44,15 +41,6 @@ def count_dense(call: Traffic, steps: int | None) -> OpCounts:
     share = call.valid * (times / call.kind.steps if call.kind.steps else 1.0)
     bias = {} if call.synapses.bias is None else {"bias": _number(call.synapses.output * share)}
     return OpCounts.of(_dense(call, share) | bias, sizes=replace(call.sizes, events=False))
-
-
-def count_windows(windows: Windows, kind: Kind, valid: float | Tensor) -> OpCounts:
-    """Pairs of a value and a pooling window."""
-    if not kind.sparse:
-        rows = windows.values.numel() // windows.fanout.numel()
-        return OpCounts(pool=_number(rows * valid) * windows.fanout.sum())
-    pairs = (event_map(windows.values, kind, windows.fanout) * windows.fanout).sum()
-    return OpCounts(pool=pairs, hidden=OpCounts(pool=pairs) if kind.hidden else None)
 
 
 def merged(calls: Iterable[Traffic]) -> list[Traffic]:

@@ -12,12 +12,11 @@ from torch.overrides import TorchFunctionMode
 from picojoule._names import unknown
 from picojoule.energy.events import event_map, inside, step_map, version_of
 from picojoule.energy.kinds import Kind
-from picojoule.energy.meter.lineage import tensors
 from picojoule.energy.meter.names import Unseen, arguments, in_backward
 from picojoule.energy.meter.population import Part, Population
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls
-from picojoule.energy.rules.synapses import Synapses
+from picojoule.energy.rules.base import Synapses, tensors
 from picojoule.energy.traffic import Traffic
 
 
@@ -200,15 +199,14 @@ class Observer:
             own, _, fired = self._put_out(part.population, part.values)
             self._count_kind(f"{name}.{part.name}", part, own, fired)
         within = self.clock.within if layer.timed else None
-        if events is not None and within is None:
-            kind = replace(kind, tally=events, version=version_of(out))
         recorder.lineage.declare(out, kind)
+        if events is not None and within is None:
+            recorder.lineage.keep_sum(out, events)
         arrived = self._arriving.pop(module, None)
         inputs = (*args, *kwargs.values())
         given = recorder.lineage.kind_of(inputs[0]) if inputs else None
-        given = given and given.untallied()  # what arrives may have its axes elsewhere
         for part in arrived(result) if arrived else ():
-            kinds = {"output": kind.untallied(), "input": given}
+            kinds = {"output": kind, "input": given}
             events = None
             if part.steps is not None and steps is not None and within is None:
                 events = steps[part.steps].sum(0)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from picojoule.contract import NeuronCost
 from picojoule.energy.counts import OpCounts, Sizes
 from picojoule.energy.kinds import Kind
-from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, known, projection
+from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, known
+from picojoule.energy.rules.synapses import projection
 
 
 @dataclass(frozen=True)

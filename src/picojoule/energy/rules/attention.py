@@ -3,15 +3,22 @@
 import torch
 from torch import Tensor
 
-from picojoule.energy.rules.base import Composite, Product, absent, analog, moved, projection
+from picojoule.energy.rules.base import (
+    DERIVED,
+    Arrival,
+    Call,
+    Outcome,
+    Synapses,
+    absent,
+    analog,
+    moved,
+)
 from picojoule.energy.rules.products import meet
-from picojoule.energy.rules.provenance import KindOf
-from picojoule.energy.rules.synapses import Synapses
+from picojoule.energy.rules.synapses import projection
 
 
 def attention(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -20,9 +27,7 @@ def attention(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """Scaled dot-product attention: parts ``scores`` and ``values``.
 
     Queries and keys that are events count where they coincide. After the softmax the weights are
@@ -31,7 +36,10 @@ def attention(
     elements of the softmax are named and not counted.
     """
     del dropout_p, is_causal, scale
-    kinds = [of(given) for given in (query, key, value)]
+    call.arriving(query)
+    kinds = [call.factor(given) for given in (query, key, value)]
+    if not any(kinds):
+        return DERIVED
     if enable_gqa:  # several heads of queries share one of keys and values
         heads = key.shape[-3]
         query = query.unflatten(-3, (heads, query.shape[-3] // heads))
@@ -43,31 +51,30 @@ def attention(
     after = analog(*kinds)
     products = [
         *meet(
+            call,
             (kinds[0], kinds[1]),
             weights.numel(),
             (query, key),
             ([*axes[0], -2, -1], [*axes[1], -3, -1]),
-            skip_zero_weights=skip_zero_weights,
             part="scores",
         ),
         *meet(
+            call,
             (after, kinds[2]),
-            out.numel(),
+            call.out.numel(),
             (weights, value),
             ([*axes[3], -2, -3], [*axes[2], -3, -4]),
-            skip_zero_weights=skip_zero_weights,
             part="values",
         ),
     ]
     added = attn_mask is not None and attn_mask.is_floating_point()
-    counts: dict[str, float | Tensor] = {"add": weights.numel()} if added else {}
+    counts = [call.dense(add=weights.numel())] if added else []
     missed = {"softmax": weights.numel()}
-    return Composite(products, counts, missed, after, (query, key, value))
+    return Outcome(after, counts, products, missed, (query, key, value))
 
 
 def multi_head(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -93,9 +100,7 @@ def multi_head(
     static_v: Tensor | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """Multi-head attention: parts ``in_proj`` (three), ``scores``, ``values`` and ``out_proj``.
 
     The projections of queries, keys and values meet what their inputs carry; what they put out is
@@ -104,26 +109,30 @@ def multi_head(
     ``need_weights`` asks for it, is additions and one multiplication each.
     """
     del embed_dim_to_check, dropout_p, training, is_causal
-    given, skip = (query, key, value), skip_zero_weights
+    given, skip = (query, key, value), call.convention.skip_zero_weights
+    call.arriving(query)
+    if not any(map(call.kind, given)):
+        return DERIVED
     own = (q_proj_weight, k_proj_weight, v_proj_weight)
     parts = own if use_separate_proj_weight else _thirds(in_proj_weight)
-    after = analog(*map(of, given))
-    products: list[Product] = []
+    after = analog(*map(call.factor, given))
+    products: list[Arrival] = []
     for values, weight, bias in zip(given, parts, _thirds(in_proj_bias), strict=True):
         assert weight is not None
-        products.append(("in_proj", projection(values, weight, bias, skip), of(values) or after))
+        arrived = projection(values, weight, bias, skip)
+        products.append(Arrival("in_proj", arrived, call.factor(values) or after))
     batch = query.shape[1] if query.dim() == 3 else 1
     keys = key.shape[0] if static_k is None else static_k.shape[1]
     keys += (bias_k is not None) + add_zero_attn
     scores = (batch, num_heads, query.shape[0], keys)
-    depth = out.shape[-1] // num_heads
+    depth = call.out.shape[-1] // num_heads
     weights, queries = absent(scores, query), absent((*scores[:3], depth), query)
     products += [
-        ("scores", Synapses(queries, keys, None, None, weights.numel()), after),
-        ("values", Synapses(weights, depth, None, None, out.numel()), after),
-        (
+        Arrival("scores", Synapses(queries, keys, None, None, weights.numel()), after),
+        Arrival("values", Synapses(weights, depth, None, None, call.out.numel()), after),
+        Arrival(
             "out_proj",
-            projection(absent(out.shape, out), out_proj_weight, out_proj_bias, skip),
+            projection(absent(call.out.shape, call.out), out_proj_weight, out_proj_bias, skip),
             after,
         ),
     ]
@@ -136,7 +145,7 @@ def multi_head(
         counts["multiply"] = means
     learned = (in_proj_weight, in_proj_bias, bias_k, bias_v, static_k, static_v)
     reached = [weight for weight in (*learned, *own) if weight is not None]
-    return Composite(products, counts, {"softmax": weights.numel()}, after, reached)
+    return Outcome(after, [call.dense(**counts)], products, {"softmax": weights.numel()}, reached)
 
 
 def _thirds(weight: Tensor | None) -> tuple[Tensor | None, ...]:

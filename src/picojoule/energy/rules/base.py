@@ -1,69 +1,280 @@
-"""What a function that holds several products tells the recorder, and helpers to say it."""
+"""The one signature of a counting rule, ``rule(call, *args, **kwargs) -> Outcome``.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+A rule takes the function's own arguments under their own names, and a ``Call``, which knows the
+rest. It looks at shapes only, unless the convention asks it to skip weights of zero.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from picojoule.energy.counts import Sizes
+from picojoule.energy.convention import Convention
+from picojoule.energy.counts import OpCounts, Sizes
+from picojoule.energy.events import event_map
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules.provenance import KindOf
-from picojoule.energy.rules.synapses import Synapses, linear
 
-Product = tuple[str, Synapses, Kind]
+Share = float | Tensor
+
+
+class Synapses(NamedTuple):
+    """What arrived at which synapses in one call.
+
+    Attributes:
+        values: The values that arrived.
+        fanout: Synapses of each element: one number, or a map over the last axes of ``values``.
+        weight: The weights, None if the synapses have none.
+        bias: The biases, None if there are none.
+        output: Elements of the result, one potential each.
+        located: Whether an event's position must be computed (convolutions).
+        channels: Output channels of a convolution.
+        dense: Pairs of a dense ANN, None if they are each of ``values`` with its fan-out. If two
+            tensors of events meet, the fan-out counts events.
+    """
+
+    values: Tensor
+    fanout: int | Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    output: int
+    located: bool = False
+    channels: int = 0
+    dense: int | None = None
+
+
+class Arrival(NamedTuple):
+    """Values of one kind at their synapses.
+
+    Attributes:
+        part: Name of the product within its function, empty for the function itself.
+        synapses: The values and their synapses.
+        kind: The kind of the values.
+    """
+
+    part: str
+    synapses: Synapses
+    kind: Kind
+
+
+class Lineage(Protocol):
+    """What is known of where tensors come from."""
+
+    def kind_of(self, value: Any) -> Kind | None:
+        """Returns the kind of a tensor, None if nothing is known of it."""
+
+    def is_learned(self, value: Tensor) -> bool:
+        """Tells whether a tensor is made of parameters alone."""
+        ...
+
+    def is_new(self, value: Tensor) -> bool:
+        """Tells whether nothing was seen of where a tensor comes from."""
+        ...
+
+    def sum_of(self, value: Tensor) -> Tensor | None:
+        """Returns the events of a tensor if they were summed before."""
+
+    def declare(self, value: Tensor, kind: Kind) -> None:
+        """Sets the kind of a tensor."""
 
 
 @dataclass(frozen=True, eq=False)
-class Composite:
-    """What happened in one call.
+class Outcome:
+    """What one call did.
 
     Attributes:
-        products: Name of the part (empty for the call itself), what arrived at which synapses, and
-            its kind.
-        counts: Further totals over the call.
+        kind: The kind of its results, or one for each; None if they are weights or constants.
+        counts: Counts outside synapses.
+        arrivals: What arrived at which synapses.
         missed: What is met and not counted, with its elements.
-        kind: That of the results, None for analog.
-        reached: Weights that were counted without being the weight or bias of a product.
-        sizes: Sizes of the layer, for the prices of ``counts``.
+        reached: Weights that were counted without being the weight or bias of an arrival.
+        in_order: Whether the result holds the values of the first argument in their order.
+        fresh: Whether a result without kind is made of nothing but shapes and numbers.
     """
 
-    products: Sequence[Product] = ()
-    counts: dict[str, float | Tensor] = field(default_factory=dict)
-    missed: dict[str, int] = field(default_factory=dict)
-    kind: Kind | None = None
+    kind: Kind | Sequence[Kind] | None = None
+    counts: Sequence[OpCounts] = ()
+    arrivals: Sequence[Arrival] = ()
+    missed: dict[str, int] | None = None
     reached: Sequence[Tensor] = ()
-    sizes: Sizes = field(default_factory=Sizes)
+    in_order: bool = False
+    fresh: bool = False
+
+
+# Nothing of the network took part: the result is made of weights and constants, or of shapes.
+DERIVED = Outcome()
+FRESH = Outcome(fresh=True)
+
+Rule = Callable[..., Outcome]
+
+
+class Before:
+    """A rule that is asked before its call, which may change the arguments in place.
+
+    Its call has no ``out``.
+    """
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __call__(self, call: "Call", *args: Any, **kwargs: Any) -> Outcome:
+        """Asks the rule."""
+        return self.rule(call, *args, **kwargs)
+
+
+class Call:
+    """One call of a torch function, as its rule sees it.
+
+    Attributes:
+        out: The first result.
+        convention: How to count if there are two honest answers.
+        function: The function itself.
+        args: Its arguments by position.
+        kwargs: Its arguments by name, without ``out``.
+        valid: The share of the steps that lie within their sequences.
+        within: Which steps [T, B] do, None for all.
+        unseen: Elements that arrived from where nothing was seen.
+    """
+
+    __slots__ = (
+        "_lineage",
+        "args",
+        "convention",
+        "function",
+        "kwargs",
+        "out",
+        "unseen",
+        "valid",
+        "within",
+    )
+
+    out: Tensor
+
+    def __init__(
+        self,
+        convention: Convention,
+        lineage: Lineage | None = None,
+        *,
+        function: Callable[..., Any] | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        valid: Share = 1.0,
+        within: Tensor | None = None,
+    ) -> None:
+        self.convention, self._lineage, self.function = convention, lineage, function
+        self.args, self.kwargs = args, kwargs or {}
+        self.valid, self.within, self.unseen = valid, within, 0
+
+    def kind(self, value: Any) -> Kind | None:
+        """Returns what a tensor carries, None for weights, constants and numbers."""
+        return None if self._lineage is None else self._lineage.kind_of(value)
+
+    def factor(self, value: Any) -> Kind | None:
+        """Returns the kind of a factor; a level is one value if levels are multiplied."""
+        kind = self.kind(value)
+        multiplied = self.convention.levels == "multiply"
+        return kind.graded() if multiplied and kind and kind.name == "levels" else kind
+
+    def arriving(self, value: Tensor) -> Kind | None:
+        """Returns the kind of what arrives; what nothing was seen of is analog, and listed."""
+        kind = self.kind(value)
+        if self._lineage is None:
+            return kind or Kind("analog")
+        if kind is None and self._lineage.is_new(value):
+            kind = Kind("analog")
+            self._lineage.declare(value, kind)
+            self.unseen += value.numel()
+        return kind
+
+    def learned(self, *values: Any) -> bool:
+        """Tells whether one of these is an array of learned numbers."""
+        lineage = self._lineage
+        return lineage is not None and any(
+            isinstance(value, Tensor) and value.numel() > 1 and lineage.is_learned(value)
+            for value in values
+        )
+
+    def events(
+        self, values: Tensor, kind: Kind, fanout: int | Tensor = 1, multiplied: bool = False
+    ) -> Tensor:
+        """Returns the events at each place of a fan-out map, summed once for all who ask."""
+        known = None
+        if self._lineage is not None and self._lineage.kind_of(values) is kind:
+            known = self._lineage.sum_of(values)
+        return event_map(values, kind, fanout, multiplied, known)
+
+    def dense(self, sizes: Sizes | None = None, /, **counts: float | Tensor) -> OpCounts:
+        """Returns counts of one call over all its elements, of which the valid share ran."""
+        numbers = {
+            name: torch.as_tensor(number, dtype=torch.float64) * self.valid
+            for name, number in counts.items()
+        }
+        return OpCounts.of(numbers, sizes=sizes or Sizes())
+
+    def sparse(
+        self, count: str, values: Tensor, kind: Kind, *, copies: int = 1, once: bool = False
+    ) -> OpCounts:
+        """Returns one operation for each event and copy; a level of n is n, or one if ``once``."""
+        number = self.events(values, kind, multiplied=once).sum() * copies
+        return OpCounts.of({count: number}, {count: number} if kind.hidden else None)
+
+    def moved(self, kind: Kind) -> list[Kind]:
+        """Returns the kind of each result after values of unequal worth were moved.
+
+        The function runs once more, on what the values are worth.
+        """
+
+        def worth(argument: Any) -> Any:
+            if isinstance(argument, (list, tuple)):
+                parts = [worth(part) for part in argument]
+                return parts if isinstance(argument, list) else tuple(parts)
+            if (known := self.kind(argument)) is None or not known.uneven:
+                return argument
+            return torch.as_tensor(known.scale).expand(argument.shape).clone()
+
+        named = {name: worth(argument) for name, argument in self.kwargs.items()}
+        assert self.function is not None
+        result = self.function(*(worth(argument) for argument in self.args), **named)
+        return [replace(kind, scale=scale) for scale in tensors([result])]
+
+
+def tensors(values: Iterable[Any]) -> list[Tensor]:
+    """Returns the tensors among values, also those inside lists, dicts and dataclasses."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found.extend(tensors(value))
+        elif isinstance(value, dict):
+            found.extend(tensors(value.values()))
+        elif is_dataclass(value) and not isinstance(value, type):
+            found.extend(tensors(vars(value).values()))
+    return found
 
 
 def absent(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Stands for analog values that exist only inside a function: a shape and a type."""
+    """Returns a shape and a type in place of values that exist only inside a function."""
     return torch.empty(tuple(shape), dtype=like.dtype, device="meta")
 
 
-def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) -> Synapses:
-    """A linear layer inside a function; its result does not exist outside."""
-    out = absent((*values.shape[:-1], weight.shape[0]), values)
-    return linear(out, values, weight, bias, skip_zero_weights=skip)
-
-
 def analog(*kinds: Kind | None) -> Kind:
-    """The analog kind over the steps of those that are known."""
+    """Returns the analog kind over the steps of those that are known."""
     return Kind("analog", steps=next((kind.steps for kind in kinds if kind and kind.steps), None))
 
 
-def respelled(rule: Callable[..., Composite], **names: str) -> Callable[..., Composite]:
-    """A rule of several functions, under the names that one of them gives to its arguments."""
+def respelled(rule: Rule, **names: str) -> Rule:
+    """Returns a rule of several functions, under the names that one gives to its arguments."""
 
-    def spelled(of: KindOf, out: Tensor, *args: Any, **kwargs: Any) -> Composite:
-        return rule(of, out, *args, **{names.get(name, name): v for name, v in kwargs.items()})
+    def spelled(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+        return rule(call, *args, **{names.get(name, name): v for name, v in kwargs.items()})
 
     return spelled
 
 
 def moved(kind: Kind | None) -> Kind | None:
-    """The kind of the same values elsewhere: events of unequal worth lose what they are worth."""
-    if kind is None:
-        return None
-    return kind.graded() if kind.uneven else kind.untallied()
+    """Returns the kind of the same values elsewhere: unequal events lose what they are worth."""
+    return kind.graded() if kind is not None and kind.uneven else kind

@@ -13,14 +13,14 @@ What a unit does at each step beside these products, whose sums go on in one acc
 The non-linearities are named and not counted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules.base import Composite, Product, absent, analog, projection
-from picojoule.energy.rules.provenance import KindOf
+from picojoule.energy.rules.base import Arrival, Call, Outcome, Rule, absent, analog
+from picojoule.energy.rules.synapses import projection
 
 
 class _Unit(NamedTuple):
@@ -40,41 +40,42 @@ _UNITS = {
 }
 
 
-def _steps(unit: _Unit, updates: int, products: Sequence[Product], kind: Kind) -> Composite:
+def _steps(
+    call: Call, unit: _Unit, updates: int, products: Sequence[Arrival], kind: Kind
+) -> Outcome:
     """The products of ``updates`` updates, and what these do beside them."""
     done = {"add": unit.adds * updates, "multiply": unit.multiplies * updates}
-    counts: dict[str, float | Tensor] = {name: n for name, n in done.items() if n}
+    counts = {name: n for name, n in done.items() if n}
     missed = {name: n * updates for name, n in unit.functions.items()}
-    return Composite(products, counts, missed, kind.analog())
+    return Outcome(kind.analog(), [call.dense(**counts)] if counts else [], products, missed)
 
 
-def layers(unit: _Unit) -> Callable[..., Composite]:
+def layers(unit: _Unit) -> Rule:
     """The rule of layers of such units."""
 
-    def rule(
-        of: KindOf, out: Tensor, input: Tensor, *args: Any, skip_zero_weights: bool = False
-    ) -> Composite:
-        del out
+    def rule(call: Call, input: Tensor, *args: Any) -> Outcome:
+        call.arriving(input)
+        skip = call.convention.skip_zero_weights
         # Padded: hidden, weights, whether there are biases; packed: lengths before these.
         packed = not isinstance(args[2], bool)
         weights, has_biases, depth, _, _, bidirectional = args[2 if packed else 1 :][:6]
         directions = 2 if bidirectional else 1
         size = len(weights) // (depth * directions)
-        values, kind = input, of(input) or analog()
-        products: list[Product] = []
+        values, kind = input, call.factor(input) or analog()
+        products: list[Arrival] = []
         for layer in range(depth):
             outputs = 0
             for direction in range(directions):
                 first = (layer * directions + direction) * size
                 name = f"l{layer}" + ("_reverse" if direction else "")
                 own = weights[first : first + size]
-                products += _layer(name, values, kind, own, has_biases, skip_zero_weights)
+                products += _layer(name, values, kind, own, has_biases, skip)
                 outputs += own[1].shape[1]
             values = absent((*input.shape[:-1], outputs), input)
             kind = kind.analog()
         rows = input.numel() // max(1, input.shape[-1])
         units = weights[0].shape[0] // unit.gates
-        return _steps(unit, rows * units * depth * directions, products, kind)
+        return _steps(call, unit, rows * units * depth * directions, products, kind)
 
     return rule
 
@@ -86,48 +87,47 @@ def _layer(
     weights: Sequence[Tensor],
     has_biases: bool,
     skip: bool,
-) -> list[Product]:
+) -> list[Arrival]:
     """One layer in one direction: its inputs, its last outputs, and their projection if any."""
     bias = weights[2:4] if has_biases else (None, None)
     hidden = absent((*values.shape[:-1], weights[1].shape[1]), values)
     after = kind.analog()
     found = [
-        (f"ih_{name}", projection(values, weights[0], bias[0], skip), kind),
-        (f"hh_{name}", projection(hidden, weights[1], bias[1], skip), after),
+        Arrival(f"ih_{name}", projection(values, weights[0], bias[0], skip), kind),
+        Arrival(f"hh_{name}", projection(hidden, weights[1], bias[1], skip), after),
     ]
     if len(weights) % 2:  # the cell's outputs are projected to fewer
         cell = absent((*values.shape[:-1], weights[-1].shape[1]), values)
-        found.append((f"hr_{name}", projection(cell, weights[-1], None, skip), after))
+        found.append(Arrival(f"hr_{name}", projection(cell, weights[-1], None, skip), after))
     return found
 
 
-def cell(unit: _Unit) -> Callable[..., Composite]:
+def cell(unit: _Unit) -> Rule:
     """The rule of one step of such units."""
 
     def rule(
-        of: KindOf,
-        out: Tensor,
+        call: Call,
         input: Tensor,
         hx: Tensor | Sequence[Tensor],
         w_ih: Tensor,
         w_hh: Tensor,
         b_ih: Tensor | None = None,
         b_hh: Tensor | None = None,
-        *,
-        skip_zero_weights: bool = False,
-    ) -> Composite:
+    ) -> Outcome:
+        call.arriving(input)
+        skip = call.convention.skip_zero_weights
         hidden = absent((hx if isinstance(hx, Tensor) else hx[0]).shape, input)
-        kind = of(input) or analog()
-        products: list[Product] = [
-            ("ih", projection(input, w_ih, b_ih, skip_zero_weights), kind),
-            ("hh", projection(hidden, w_hh, b_hh, skip_zero_weights), kind.analog()),
+        kind = call.factor(input) or analog()
+        products = [
+            Arrival("ih", projection(input, w_ih, b_ih, skip), kind),
+            Arrival("hh", projection(hidden, w_hh, b_hh, skip), kind.analog()),
         ]
-        return _steps(unit, out.numel(), products, kind)
+        return _steps(call, unit, call.out.numel(), products, kind)
 
     return rule
 
 
-CELLS: dict[str, Callable[..., Composite]] = {
+CELLS: dict[str, Rule] = {
     **{name: layers(unit) for name, unit in _UNITS.items()},
     **{f"{name}_cell": cell(unit) for name, unit in _UNITS.items()},
 }

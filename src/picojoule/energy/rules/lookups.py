@@ -8,15 +8,21 @@ from torch import Tensor
 
 from picojoule.energy.counts import Sizes
 from picojoule.energy.kinds import Kind, product
-from picojoule.energy.rules.base import Composite, absent, analog, moved
+from picojoule.energy.rules.base import (
+    DERIVED,
+    Arrival,
+    Call,
+    Outcome,
+    Synapses,
+    absent,
+    analog,
+    moved,
+)
 from picojoule.energy.rules.fanout import Axes, each, present
-from picojoule.energy.rules.provenance import KindOf
-from picojoule.energy.rules.synapses import Synapses
 
 
 def embedding(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     weight: Tensor,
     padding_idx: int | None = None,
@@ -24,20 +30,17 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """One row read for each index, that of the padding too; rows are analog."""
-    del of, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, skip_zero_weights
+    del padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
     if input.is_floating_point():  # torch.embedding names its table first
         input, weight = weight, input
-    counts: dict[str, float | Tensor] = {"event_read": input.numel(), "weight_read": out.numel()}
-    return Composite((), counts, reached=(weight,), sizes=_table(weight))
+    counts = call.dense(_table(weight), event_read=input.numel(), weight_read=call.out.numel())
+    return Outcome(Kind("analog"), [counts], reached=(weight,))
 
 
 def embedding_bag(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     weight: Tensor,
     offsets: Tensor | None = None,
@@ -49,12 +52,9 @@ def embedding_bag(
     per_sample_weights: Tensor | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """The rows of a bag are read and accumulated; a mean multiplies once for each output."""
-    del of, offsets, max_norm, norm_type, scale_grad_by_freq, sparse, include_last_offset
-    del skip_zero_weights
+    del offsets, max_norm, norm_type, scale_grad_by_freq, sparse, include_last_offset
     if input.is_floating_point():
         input, weight = weight, input
     rows = input.numel() if padding_idx is None else (input != padding_idx).sum()
@@ -65,9 +65,10 @@ def embedding_bag(
     if per_sample_weights is not None:
         counts["multiply"] = read
     elif mode == "mean":
-        counts["multiply"] = out.numel()
-    missed = {"max": out.numel()} if mode == "max" else {}
-    return Composite((), counts, missed, reached=(weight,), sizes=_table(weight))
+        counts["multiply"] = call.out.numel()
+    missed = {"max": call.out.numel()} if mode == "max" else {}
+    done = call.dense(_table(weight), **counts)
+    return Outcome(Kind("analog"), [done], missed=missed, reached=(weight,))
 
 
 def _table(weight: Tensor) -> Sizes:
@@ -76,37 +77,39 @@ def _table(weight: Tensor) -> Sizes:
 
 
 def bilinear(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input1: Tensor,
     input2: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """Each pair of elements, one of each input, makes a product that meets one weight per output.
 
     Products of events are events (n times m of levels), each an accumulate per output. Products of
     an event and an analog value are graded: one multiplication, and one multiply-accumulate per
     output. Those of two analog inputs are dense.
     """
-    after = analog(of(input1), of(input2))
-    kinds = of(input1) or after, of(input2) or after
+    call.arriving(input1)
+    if call.kind(input1) is None and call.kind(input2) is None:
+        return DERIVED
+    after = analog(call.factor(input1), call.factor(input2))
+    kinds = call.factor(input1) or after, call.factor(input2) or after
     kind = product(*kinds)
     width = weight[0].numel()
     if kind.uneven:
         kind = kind.graded()
-    fanout = present(weight).sum(0).flatten() if skip_zero_weights else weight.shape[0]
+    skip = call.convention.skip_zero_weights
+    fanout = present(weight).sum(0).flatten() if skip else weight.shape[0]
     if kind.sparse:
         values = (input1.unsqueeze(-1) * input2.unsqueeze(-2)).flatten(-2)
     else:
         values = absent((*input1.shape[:-1], width), input1)
-    call = Synapses(values, fanout, weight, bias, out.numel())
-    counts: dict[str, float | Tensor] = {}
+    synapses = Synapses(values, fanout, weight, bias, call.out.numel())
+    counts = []
     if not kind.counted:
-        counts["multiply"] = (_arriving(input1, kinds[0]) * _arriving(input2, kinds[1])).sum()
-    return Composite([("", call, kind)], counts, kind=after, reached=(input1, input2))
+        pairs = (_arriving(input1, kinds[0]) * _arriving(input2, kinds[1])).sum()
+        counts = [call.dense(multiply=pairs)]
+    return Outcome(after, counts, [Arrival("", synapses, kind)], reached=(input1, input2))
 
 
 def _arriving(values: Tensor, kind: Kind) -> Tensor:
@@ -117,8 +120,7 @@ def _arriving(values: Tensor, kind: Kind) -> Tensor:
 
 
 def lp_pool(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     norm_type: float,
     kernel_size: Axes,
@@ -126,18 +128,19 @@ def lp_pool(
     ceil_mode: bool = False,
     *,
     n: int,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """Powers summed over windows, all of them whole; powers and roots are named."""
-    del norm_type, stride, ceil_mode, skip_zero_weights
-    pairs = out.numel() * prod(each(kernel_size, n))
-    missed = {"power": input.numel() + out.numel()}
-    return Composite((), {"pool": pairs}, missed, analog(of(input)))
+    del norm_type, stride, ceil_mode
+    pairs = call.out.numel() * prod(each(kernel_size, n))
+    missed = {"power": input.numel() + call.out.numel()}
+    kind = call.arriving(input)
+    if kind is None:
+        return DERIVED
+    return Outcome(analog(kind), [call.dense(pool=pairs)], missed=missed)
 
 
 def fractional_pool(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     kernel_size: Axes,
     output_size: Axes | None = None,
@@ -146,26 +149,23 @@ def fractional_pool(
     _random_samples: Tensor | None = None,
     *,
     n: int,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """The largest of windows at random places: all their values count, events or not."""
-    del output_size, output_ratio, return_indices, _random_samples, skip_zero_weights
-    pairs = out.numel() * prod(each(kernel_size, n))
-    return Composite((), {"pool": pairs}, kind=moved(of(input)))
+    del output_size, output_ratio, return_indices, _random_samples
+    pairs = call.out.numel() * prod(each(kernel_size, n))
+    kind = moved(call.arriving(input))
+    return DERIVED if kind is None else Outcome(kind, [call.dense(pool=pairs)])
 
 
 def unpool(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     indices: Tensor,
     kernel_size: Axes,
     stride: Axes | None = None,
     padding: Axes = 0,
     output_size: Sequence[int] | None = None,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """Values put back where they were the largest, zeros elsewhere: nothing but moves."""
-    del out, indices, kernel_size, stride, padding, output_size, skip_zero_weights
-    return Composite(kind=moved(of(input)))
+    del indices, kernel_size, stride, padding, output_size
+    return Outcome(moved(call.arriving(input)))

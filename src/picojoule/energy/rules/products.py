@@ -6,56 +6,55 @@ of them. Two analog tensors are dense.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
-from typing import Any
 
 from torch import Tensor
 
 from picojoule.energy.events import events_of
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules.base import Composite, Product, analog
+from picojoule.energy.rules.base import DERIVED, Arrival, Call, Outcome, Synapses, analog
 from picojoule.energy.rules.fanout import present
-from picojoule.energy.rules.provenance import KindOf
-from picojoule.energy.rules.synapses import Synapses
 
 Labels = Sequence[int]
 
 
 def meet(
+    call: Call,
     kinds: tuple[Kind | None, Kind | None],
     output: int,
     tensors: tuple[Tensor, Tensor],
     labels: tuple[Labels, Labels],
     *,
     bias: Tensor | None = None,
-    skip_zero_weights: bool = False,
     part: str = "",
-) -> list[Product]:
-    """The product of two tensors as synapses.
+) -> list[Arrival]:
+    """Takes the product of two tensors as synapses.
 
     Args:
+        call: The call.
         kinds: What the tensors carry; None for one that is learned or constant.
         output: Elements of the result.
         tensors: The two factors.
         labels: For each factor a label per axis. An axis of size 1 meets all of the other's.
         bias: Added to the result.
-        skip_zero_weights: Whether zeros of a learned factor are no synapses.
         part: Name of the product within its function.
     """
     (first, second), pair = kinds, tensors
     if first is None and second is None:
         return []
     if first is not None and second is not None and first.sparse and second.sparse:
-        return [(part, *_coinciding(first, second, output, pair, labels, bias))]
+        return [Arrival(part, *_coinciding(first, second, output, pair, labels, bias))]
     if first is None or (second is not None and second.sparse):
         first, second = second, first
         pair, labels = (pair[1], pair[0]), (labels[1], labels[0])
     assert first is not None
     learned = second is None
     fanout = _lacking(pair, labels)
-    if learned and skip_zero_weights:
+    if learned and call.convention.skip_zero_weights:
         fanout = _partners(pair[0], labels[0], present(pair[1]), labels[1])
-    return [(part, Synapses(pair[0], fanout, pair[1] if learned else None, bias, output), first)]
+    synapses = Synapses(pair[0], fanout, pair[1] if learned else None, bias, output)
+    return [Arrival(part, synapses, first)]
 
 
 def _coinciding(
@@ -102,21 +101,25 @@ def _partners(values: Tensor, labels: Labels, other: Tensor, others: Labels) -> 
 
 
 def product(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     pair: tuple[Tensor, Tensor],
     labels: tuple[Labels, Labels],
     *,
     bias: Tensor | None = None,
-    skip_zero_weights: bool = False,
-) -> Composite:
-    """A function that is one product, perhaps with an addition after it."""
-    kinds = of(pair[0]), of(pair[1])
-    added = bias is not None and of(bias) is not None
-    options: Any = {"bias": None if added else bias, "skip_zero_weights": skip_zero_weights}
-    products = meet(kinds, out.numel(), pair, labels, **options)
-    counts: dict[str, float | Tensor] = {"add": out.numel()} if added else {}
-    return Composite(products, counts, kind=analog(*kinds), reached=pair)
+) -> Outcome:
+    """Counts a function that is one product, perhaps with an addition after it.
+
+    The factor of which nothing is known is a weight.
+    """
+    kinds = call.factor(pair[0]), call.factor(pair[1])
+    added = bias is not None and call.kind(bias) is not None
+    if kinds == (None, None) and not added:
+        return DERIVED
+    output = call.out.numel()
+    arrivals = meet(call, kinds, output, pair, labels, bias=None if added else bias)
+    counts = [call.dense(add=output)] if added else []
+    learned = any(arrival.synapses.weight is not None for arrival in arrivals)
+    return Outcome(replace(analog(*kinds), folds=learned), counts, arrivals, reached=pair)
 
 
 def matmul_labels(first: Tensor, second: Tensor) -> tuple[Labels, Labels]:
@@ -128,38 +131,26 @@ def matmul_labels(first: Tensor, second: Tensor) -> tuple[Labels, Labels]:
     return [*left, *rows, -1], [*right, -1, *columns]
 
 
-def matmul(
-    of: KindOf,
-    out: Tensor,
-    input: Tensor,
-    other: Tensor,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
-    """``matmul``, ``mm``, ``bmm`` and ``mv``."""
-    labels = matmul_labels(input, other)
-    return product(of, out, (input, other), labels, skip_zero_weights=skip_zero_weights)
+def matmul(call: Call, input: Tensor, other: Tensor) -> Outcome:
+    """Counts ``matmul``, ``mm``, ``bmm`` and ``mv``."""
+    return product(call, (input, other), matmul_labels(input, other))
 
 
-def rmatmul(
-    of: KindOf, out: Tensor, input: Tensor, other: Tensor, *, skip_zero_weights: bool = False
-) -> Composite:
-    """The operator called from its right side."""
-    return matmul(of, out, other, input, skip_zero_weights=skip_zero_weights)
+def rmatmul(call: Call, input: Tensor, other: Tensor) -> Outcome:
+    """Counts the operator called from its right side."""
+    return matmul(call, other, input)
 
 
 def addmm(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     first: Tensor,
     second: Tensor,
     *,
     beta: float = 1,
     alpha: float = 1,
-    skip_zero_weights: bool = False,
-) -> Composite:
-    """``addmm``, ``addmv``, ``baddbmm``, ``addbmm``: a matrix product and what is added to it."""
+) -> Outcome:
+    """Counts ``addmm``, ``addmv``, ``baddbmm``, ``addbmm``: a product and what is added to it."""
     del alpha
-    options: Any = {"bias": input if beta else None, "skip_zero_weights": skip_zero_weights}
-    return product(of, out, (first, second), matmul_labels(first, second), **options)
+    labels = matmul_labels(first, second)
+    return product(call, (first, second), labels, bias=input if beta else None)

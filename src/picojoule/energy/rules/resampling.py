@@ -7,10 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from picojoule.energy.rules.base import Composite, analog, moved
+from picojoule.energy.rules.base import DERIVED, Arrival, Call, Outcome, Synapses, analog, moved
 from picojoule.energy.rules.fanout import outer
-from picojoule.energy.rules.provenance import KindOf
-from picojoule.energy.rules.synapses import Synapses
 
 _COPIES = ("nearest", "nearest-exact")
 # A coefficient below this is a zero that was rounded.
@@ -18,8 +16,7 @@ _ROUNDING = 1e-9
 
 
 def interpolate(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     size: Any = None,
     scale_factor: Any = None,
@@ -27,26 +24,27 @@ def interpolate(
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """Copies cost nothing; weighted sums count each input element with each output it enters.
 
     The coefficients are constants that stand for weights, but no memory holds an array of them:
     an event is one accumulate for each output it enters, an analog value one multiply-accumulate.
     All modes are products of one function per axis, and so is the fan-out.
     """
-    del skip_zero_weights  # coefficients of zero never count
-    kind = of(input)
+    kind = call.arriving(input)
+    if kind is None:
+        return DERIVED
     if mode in _COPIES:
-        return Composite(kind=moved(kind))
+        return Outcome(moved(kind))
     n = input.dim() - 2
     factors = _per_axis(scale_factor, n)
     settings = (mode, align_corners, recompute_scale_factor, antialias)
-    axes = zip(input.shape[2:], out.shape[2:], factors, strict=True)
+    axes = zip(input.shape[2:], call.out.shape[2:], factors, strict=True)
     reached = [_entered(size, outputs, factor, n, *settings) for size, outputs, factor in axes]
-    call = Synapses(input, outer(reached, input.device), None, None, out.numel(), located=True)
-    return Composite([("", call, kind or analog())], kind=analog(kind))
+    synapses = Synapses(
+        input, outer(reached, input.device), None, None, call.out.numel(), located=True
+    )
+    return Outcome(analog(kind), arrivals=[Arrival("", synapses, kind)])
 
 
 def _per_axis(factor: Any, n: int) -> tuple[float | None, ...]:

@@ -6,14 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.rules.base import Composite, analog, moved
+from picojoule.energy.rules.base import DERIVED, Call, Outcome, analog, moved
 from picojoule.energy.rules.products import Labels, product
-from picojoule.energy.rules.provenance import KindOf
 
 
-def einsum(
-    of: KindOf, out: Tensor, equation: str, *operands: Any, skip_zero_weights: bool = False
-) -> Composite:
+def einsum(call: Call, equation: str, *operands: Any) -> Outcome:
     """Two operands in any notation; ellipses are aligned from the right.
 
     One operand is rearranged or summed. Three or more operands, and an index that one operand has
@@ -23,14 +20,15 @@ def einsum(
     terms = equation.replace(" ", "").partition("->")[0].split(",")
     labels = [_labels(term, value.dim()) for term, value in zip(terms, given, strict=True)]
     twice = any(len(set(own)) < len(own) for own in labels)
+    kinds = [call.kind(value) for value in given]
     if len(given) > 2 or twice:
-        return Composite((), {}, {"einsum": out.numel()}, analog(*map(of, given)), given)
+        missed = {"einsum": call.out.numel()}
+        return Outcome(analog(*kinds), missed=missed, reached=given) if any(kinds) else DERIVED
     if len(given) == 1:
-        kind = of(given[0])
-        summed = out.numel() < given[0].numel()
-        return Composite(kind=kind.levels() if kind is not None and summed else moved(kind))
+        summed = call.out.numel() < given[0].numel()
+        return Outcome(kinds[0].levels() if kinds[0] is not None and summed else moved(kinds[0]))
     pair, both = (given[0], given[1]), (labels[0], labels[1])
-    return product(of, out, pair, both, skip_zero_weights=skip_zero_weights)
+    return product(call, pair, both)
 
 
 def _labels(term: str, axes: int) -> Labels:
@@ -42,14 +40,11 @@ def _labels(term: str, axes: int) -> Labels:
 
 
 def tensordot(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     a: Tensor,
     b: Tensor,
     dims: int | Sequence[Any] | Tensor = 2,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """The axes named of the one meet those of the other, in their order."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
@@ -59,70 +54,57 @@ def tensordot(
     left, right = list(range(a.dim())), list(range(a.dim(), a.dim() + b.dim()))
     for one, other in zip(first, second, strict=True):
         right[other] = left[one]
-    return product(of, out, (a, b), (left, right), skip_zero_weights=skip_zero_weights)
+    return product(call, (a, b), (left, right))
 
 
-def inner(
-    of: KindOf, out: Tensor, input: Tensor, other: Tensor, *, skip_zero_weights: bool = False
-) -> Composite:
+def inner(call: Call, input: Tensor, other: Tensor) -> Outcome:
     """The last axes meet; with a scalar, everything meets it."""
     axes = 1 if input.dim() and other.dim() else 0
     dims = [[-1] * axes, [-1] * axes]
-    return tensordot(of, out, input, other, dims, skip_zero_weights=skip_zero_weights)
+    return tensordot(call, input, other, dims)
 
 
 def outer(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     other: Tensor,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """``outer`` and ``kron``: every element of the one meets every one of the other."""
-    return tensordot(of, out, input, other, 0, skip_zero_weights=skip_zero_weights)
+    return tensordot(call, input, other, 0)
 
 
 def dot(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     other: Tensor,
-    *,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """``dot`` and ``vdot``."""
-    return tensordot(of, out, input, other, 1, skip_zero_weights=skip_zero_weights)
+    return tensordot(call, input, other, 1)
 
 
 def vecdot(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     x: Tensor,
     y: Tensor,
     *,
     dim: int = -1,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """One axis meets itself; all others stand side by side."""
     del dim
     labels = [list(range(-value.dim(), 0)) for value in (x, y)]
     pair = labels[0], labels[1]
-    return product(of, out, (x, y), pair, skip_zero_weights=skip_zero_weights)
+    return product(call, (x, y), pair)
 
 
 def addr(
-    of: KindOf,
-    out: Tensor,
+    call: Call,
     input: Tensor,
     vec1: Tensor,
     vec2: Tensor,
     *,
     beta: float = 1,
     alpha: float = 1,
-    skip_zero_weights: bool = False,
-) -> Composite:
+) -> Outcome:
     """An outer product and what is added to it."""
     del alpha
-    options: Any = {"bias": input if beta else None, "skip_zero_weights": skip_zero_weights}
-    return product(of, out, (vec1, vec2), ([0], [1]), **options)
+    return product(call, (vec1, vec2), ([0], [1]), bias=input if beta else None)

@@ -20,12 +20,12 @@ from dataclasses import replace
 
 from torch import nn
 
-from picojoule.energy.meter.foreign.describe import Arrived, Arriving, Foreign, Inner, projection
+from picojoule.energy.meter.foreign.describe import Arrived, Arriving, Foreign, Inner
 from picojoule.energy.meter.foreign.norse import NORSE
 from picojoule.energy.meter.foreign.snntorch import SNNTORCH
 from picojoule.energy.meter.foreign.spikingjelly import SPIKINGJELLY
 
-__all__ = ["FOREIGN", "Arrived", "Arriving", "Foreign", "Inner", "known", "projection"]
+__all__ = ["FOREIGN", "Arrived", "Arriving", "Foreign", "Inner", "known"]
 
 FOREIGN = {"snntorch": SNNTORCH, "spikingjelly": SPIKINGJELLY, "norse": NORSE}
 

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from picojoule.contract import NeuronCost
-from picojoule.energy.rules.synapses import Synapses, linear
+from picojoule.energy.convention import Convention
+from picojoule.energy.rules.base import Call, Synapses
+from picojoule.energy.rules.synapses import convolution
 
 
 class Inner(NamedTuple):
@@ -83,7 +85,19 @@ def absent(like: Tensor, *shape: int) -> Tensor:
     return like.new_zeros(1).expand(shape)
 
 
-def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) -> Synapses:
-    """A linear layer that ran inside."""
-    out = absent(values, *values.shape[:-1], weight.shape[0])
-    return linear(out, values, weight, bias, skip_zero_weights=skip)
+def convolved(
+    out: Tensor,
+    values: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    padding: Any = 0,
+    groups: int = 1,
+    skip: bool,
+) -> Synapses:
+    """Returns the synapses of a convolution that ran inside."""
+    call = Call(Convention(skip_zero_weights=skip))
+    call.out = out
+    return (
+        convolution(call, values, weight, bias, padding=padding, groups=groups).arrivals[0].synapses
+    )

@@ -21,8 +21,8 @@ from picojoule.energy.meter.foreign.describe import (
     Table,
     argument,
     first,
-    projection,
 )
+from picojoule.energy.rules.synapses import projection
 
 
 def _last_spikes(state: Any) -> Tensor | None:

@@ -20,10 +20,11 @@ from picojoule.energy.meter.foreign.describe import (
     Table,
     absent,
     argument,
+    convolved,
     first,
-    projection,
 )
-from picojoule.energy.rules.synapses import Synapses, convolution
+from picojoule.energy.rules.base import Synapses
+from picojoule.energy.rules.synapses import projection
 
 _LEAKY = NeuronCost(adds=1, multiplies=1, states=1)
 _SYNAPTIC = NeuronCost(adds=2, multiplies=2, states=2)
@@ -58,8 +59,8 @@ def _feedback(
         if isinstance(layer, nn.Linear):
             call = projection(last, layer.weight, layer.bias, skip)
         elif isinstance(layer, nn.Conv2d):
-            held = last, last, layer.weight, layer.bias
-            call = convolution(*held, padding=module.padding, skip_zero_weights=skip)
+            weight, padding = layer.weight, module.padding
+            call = convolved(last, last, weight, layer.bias, padding=padding, skip=skip)
         else:
             met = (layer.V != 0).expand(last.shape[1:]).double() if skip else 1
             call = Synapses(last, met, layer.V, None, last.numel())
@@ -96,10 +97,10 @@ def _conv_lstm(
         weight, bias, n = module.conv.weight, module.conv.bias, module.in_channels
         gates = absent(x, len(x), 4 * module.out_channels, *x.shape[2:])
         hidden = absent(x, len(x), module.out_channels, *x.shape[2:])
-        how = {"padding": module.padding, "skip_zero_weights": skip}
-        call = convolution(gates, x, weight[:, :n], bias, **how)
+        padding = module.padding
+        call = convolved(gates, x, weight[:, :n], bias, padding=padding, skip=skip)
         yield Inner("conv", call._replace(weight=weight), "input")
-        call = convolution(gates, hidden, weight[:, n:], None, **how)
+        call = convolved(gates, hidden, weight[:, n:], None, padding=padding, skip=skip)
         yield Inner("conv", call._replace(weight=weight), "analog")
 
     return inner

@@ -11,8 +11,16 @@ import torch
 from torch import Tensor
 
 from picojoule.contract import NeuronCost
-from picojoule.energy.meter.foreign.describe import Arrived, Foreign, Inner, Table, absent, first
-from picojoule.energy.rules.synapses import Synapses, convolution
+from picojoule.energy.meter.foreign.describe import (
+    Arrived,
+    Foreign,
+    Inner,
+    Table,
+    absent,
+    convolved,
+    first,
+)
+from picojoule.energy.rules.base import Synapses
 
 _IF = NeuronCost(adds=1, states=1)
 _LIF = NeuronCost(adds=1, multiplies=1, states=1)
@@ -63,8 +71,8 @@ def _inter_layer(
     def inner(out: Any) -> Iterable[Inner]:
         last = out[:-1].reshape(-1, module.act_dim, module.dec_pop_dim)
         currents = absent(out, len(last), module.out_pop_dim, 1)
-        held = currents, last, module.conn.weight, module.conn.bias
-        call = convolution(*held, groups=module.act_dim, skip_zero_weights=skip)
+        weight, bias = module.conn.weight, module.conn.bias
+        call = convolved(currents, last, weight, bias, groups=module.act_dim, skip=skip)
         yield Inner("conn", call, "output")
 
     return inner

@@ -1,0 +1,140 @@
+"""Rules of functions that rearrange, copy, join or choose among values, and of those that make new.
+
+Moves change no kind and cost nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from picojoule.energy.kinds import NOTHING, Kind, joined
+from picojoule.energy.rules.base import DERIVED, FRESH, Call, Outcome, analog, tensors
+
+
+def _first(call: Call) -> Tensor | None:
+    values = (*call.args, *call.kwargs.values())
+    return next(iter(tensors(values)), None)
+
+
+def reordered(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Gives the results the kind of the first argument, whose values they hold in any order."""
+    kind = call.kind(_first(call))
+    if kind is None:
+        return DERIVED
+    if kind.uneven:
+        return Outcome(call.moved(kind))
+    return Outcome(kind if kind.number is None else replace(kind, number=None))
+
+
+def in_order(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Gives the result the kind of the first argument, all of whose values it holds in order."""
+    kind = call.kind(_first(call))
+    if kind is None:
+        return DERIVED
+    return Outcome(call.moved(kind) if kind.uneven else kind, in_order=True)
+
+
+def copies(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Copies values along new or longer axes; copies along the first axis are steps."""
+    outcome = reordered(call, *args, **kwargs)
+    kind, value, out = outcome.kind, _first(call), call.out
+    assert value is not None
+    same = out.dim() == value.dim() and value.shape[0] if value.dim() else False
+    if not isinstance(kind, Kind) or not kind.steps or not same:
+        return outcome
+    return Outcome(replace(kind, steps=kind.steps * out.shape[0] // value.shape[0]))
+
+
+def cast(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Changes the type of values; what a comparison gave is spikes, or a mask, or neither."""
+    value = _first(call)
+    if value is not None and value.dtype == torch.bool and call.kind(value) is None:
+        if not call.out.is_floating_point():
+            return DERIVED
+        return Outcome(Kind("analog"), missed={"values of a comparison": call.out.numel()})
+    return in_order(call, *args, **kwargs)
+
+
+def fresh(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Takes a shape or a type from its argument, but no value."""
+    return FRESH
+
+
+def zeros(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Makes zeros, which are no events until something is put into them."""
+    return Outcome(NOTHING)
+
+
+def filled(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
+    """Overwrites values with numbers."""
+    return DERIVED if call.kind(input) is None else Outcome(Kind("analog"))
+
+
+def join(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
+    """Puts values side by side."""
+    kinds = [kind for value in tensors if (kind := call.kind(value)) is not None]
+    if not kinds:
+        return DERIVED
+    kind = kinds[0].analog() if call.learned(*tensors) else joined(kinds)
+    return Outcome(call.moved(kind) if kind.uneven else kind)
+
+
+def extreme(call: Call, input: Tensor, *others: Any, **named: Any) -> Outcome:
+    """Takes the largest or smallest of values; of events worth unequal numbers a graded value."""
+    values = (input, *others, *named.values())
+    kinds = [kind for value in values if (kind := call.kind(value)) is not None]
+    if not kinds:
+        return DERIVED
+    kind = kinds[0].analog() if call.learned(*values) else joined(kinds)
+    return Outcome(kind.graded() if kind.uneven else kind)
+
+
+def pad(call: Call, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Outcome:
+    """Pads with zeros or with copies; any other number is no event."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED
+    if mode == "constant" and value:
+        return Outcome(kind.analog())
+    return Outcome(call.moved(kind) if kind.uneven else kind)
+
+
+def masked_fill(call: Call, input: Tensor, mask: Any, value: Any) -> Outcome:
+    """Overwrites some values; with zeros they are no events."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED if call.kind(value) is None else Outcome(analog(call.kind(value)))
+    zero = isinstance(value, (int, float)) and value == 0
+    return Outcome(kind if zero else kind.analog())
+
+
+def setitem(call: Call, input: Tensor, index: Any, value: Any) -> Outcome:
+    """Writes values into others, which then hold both."""
+    kinds = [kind for kind in (call.kind(input), call.kind(value)) if kind is not None]
+    if not kinds:
+        return DERIVED
+    number = isinstance(value, (int, float)) and value
+    if number or call.learned(input, value, *tensors([index])):
+        return Outcome(kinds[0].analog())
+    return Outcome(joined(kinds))
+
+
+def where(call: Call, condition: Any, input: Any = None, other: Any = None) -> Outcome:
+    """Chooses between two tensors, place by place."""
+    chosen = [value for value in (input, other) if isinstance(value, Tensor) or value != 0]
+    kinds = [call.kind(value) for value in chosen]
+    known = [kind for kind in kinds if kind is not None]
+    if not known:
+        return DERIVED if chosen else Outcome(NOTHING)
+    return Outcome(joined(known) if len(known) == len(kinds) else analog(*known))
+
+
+def copy(call: Call, input: Tensor, src: Tensor, non_blocking: bool = False) -> Outcome:
+    """Overwrites values with others."""
+    before, kind = call.kind(input), call.kind(src)
+    if kind is None and before is None:
+        return DERIVED
+    return Outcome(kind or analog(before))
