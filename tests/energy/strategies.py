@@ -170,6 +170,11 @@ class Maker:
         self.kind = "levels" if self.kind == "events" else self.kind
         return spec.Scale(self.pick(0.5, 2.0))
 
+    def clip(self) -> spec.Clip:
+        """A rectifier, or a clamp to zero and one."""
+        self.kind = "levels" if self.kind == "events" else self.kind
+        return spec.Clip(self.pick(None, 1.0))
+
     def complement(self) -> spec.Complement:
         """One minus events."""
         return spec.Complement()
@@ -191,7 +196,7 @@ class Maker:
 
     def any(self) -> spec.Layer:
         """A layer that fits, neurons more often than others."""
-        fits = [self.linear, self.fire, self.norm, self.branch, self.scale]
+        fits = [self.linear, self.fire, self.norm, self.branch, self.scale, self.clip]
         if self.kind == "analog":
             fits += [self.fire] * 4
         else:

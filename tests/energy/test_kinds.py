@@ -16,6 +16,16 @@ ONES, BOTH = X.sum().item(), (X.sum() + Y.sum()).item()
 MASK = torch.rand(4, 3, 8) < 0.5
 
 
+def _times_a_mask(mask):
+    """A function that draws the same mask each time."""
+
+    def function(x):
+        torch.manual_seed(5)
+        return x * mask()
+
+    return function
+
+
 SAME = {
     "view": (lambda x: x.view(12, 8), ONES),
     "reshape": (lambda x: x.reshape(-1), ONES),
@@ -74,6 +84,40 @@ SCALED = {
     "divided in place": (lambda x: x.div_(2.0), 0.5, ONES),
     "twice": (lambda x: x * 0.5 / 0.25, 2.0, ONES),
 }
+SAME |= {
+    "relu": (torch.relu, ONES),
+    "relu in place": (lambda x: x.relu_(), ONES),
+    "square": (lambda x: x**2, ONES),
+    "first power": (lambda x: x.pow(1), ONES),
+    "relu6": (F.relu6, ONES),
+    "hardtanh": (F.hardtanh, ONES),
+    "clamp to ones": (lambda x: x.clamp(0, 1), ONES),
+    "clamp from below": (lambda x: torch.clamp(x, min=0), ONES),
+    "sign": (torch.sign, ONES),
+    "round": (torch.round, ONES),
+    "floor": (torch.floor, ONES),
+    "ceil": (torch.ceil, ONES),
+    "trunc": (torch.trunc, ONES),
+    "above zero": (lambda x: (x > 0).float(), ONES),
+    "at least one": (lambda x: (x >= 1).to(x.dtype), ONES),
+    "not zero": (lambda x: x.ne(0).type_as(x), ONES),
+    "true and back": (lambda x: x.bool().float(), ONES),
+    "true twice": (lambda x: (x.bool() & (x > 0.5)).float(), ONES),
+    "true once": (lambda x: (x.bool() | (x > 0.5)).float(), ONES),
+    "below a half is the opposite line": (lambda x: (x < 0.5).float(), None),
+    "false is the opposite line": (lambda x: (~x.bool()).float(), None),
+    **{
+        f"{name} and back": (lambda x, name=name: getattr(x, name)().float(), ONES)
+        for name in ("int", "long", "short", "char", "byte")
+    },
+    "times a mask of ones": (lambda x: x * torch.ones(8), ONES),
+    "times a drawn mask": (_times_a_mask(lambda: torch.bernoulli(torch.full((8,), 0.5))), None),
+    "times a compared mask": (_times_a_mask(lambda: (torch.rand(8) < 0.5).float()), None),
+    "times a moved mask": (
+        _times_a_mask(lambda: (torch.rand(8) < 0.5).float().unsqueeze(0).expand(3, 8)),
+        None,
+    ),
+}
 LEVELS = {
     "mean over steps": (lambda x: x.mean(0), 1 / 4, ONES),
     "mean over all": (lambda x: x.mean((0, 1)), 1 / 12, ONES),
@@ -97,12 +141,10 @@ TWO = {
     "set to other events": (setting(1, None), "events", (X[[0, 2, 3]].sum() + Y[1].sum()).item()),
 }
 ANALOG = {
-    "relu": torch.relu,
-    "relu in place": lambda x: x.relu_(),
     "exp": torch.exp,
     "plus a constant": lambda x: x + 0.1,
     "minus from two": lambda x: 2 - x,
-    "power": lambda x: x**2,
+    "power": lambda x: x**-1,
     "matrix product": lambda x: x @ torch.ones(8, 8),
     "linear": lambda x: F.linear(x, torch.ones(8, 8)),
     "norm": lambda x: F.layer_norm(x, (8,)),

@@ -94,7 +94,7 @@ def test_every_count_of_every_layer(case):
     agree(case)
 
 
-_KINDS = "linear recurrent convolution transposed pool adaptive norm branch scale upsample"
+_KINDS = "linear recurrent convolution transposed pool adaptive norm branch scale clip upsample"
 
 
 @pytest.mark.parametrize("of", _KINDS.split())

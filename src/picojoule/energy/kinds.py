@@ -24,6 +24,7 @@ class Kind:
         number: Of graded values, the events at each element, which have a gradient.
         folds: Whether the values come straight out of synapses, so that a norm folds into these.
         within: Which steps [T, B] lie within their sequences, where events may lie outside.
+        mask: Whether these are constants of zeros and ones, which no part of the network made.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Kind:
     number: Tensor | None = None
     folds: bool = False
     within: Tensor | None = None
+    mask: bool = False
 
     @property
     def sparse(self) -> bool:
@@ -56,16 +58,49 @@ class Kind:
             return self
         if isinstance(factor, (int, float)) and not (math.isfinite(factor) and factor):
             return self.analog()
-        return replace(self, scale=self.scale * factor)
+        # The factor itself, so that others that were scaled by it are known to be worth the same.
+        one = not isinstance(self.scale, Tensor) and self.scale == 1
+        return replace(self, scale=factor if one else self.scale * factor)
 
     @property
     def uneven(self) -> bool:
         """Whether events are worth more in some places than in others."""
-        return isinstance(self.scale, Tensor) and self.scale.dim() > 0
+        return isinstance(self.scale, Tensor) and self.scale.numel() > 1
 
     def graded(self) -> "Kind":
         """The graded kind over the same steps."""
         return Kind("graded", hidden=self.hidden, steps=self.steps)
+
+    def fired(self) -> "Kind":
+        """The kind of ones at the events, and zeros elsewhere."""
+        return replace(self, name="events", scale=1.0, signed=False, number=None, folds=False)
+
+    def limited(self, low: float | None, high: float | None) -> "Kind":
+        """The kind after a clamp; numbers of events stay whole if the limits are whole, too."""
+        if not self.sparse or (low or 0) > 0 or (high is not None and high < 0):
+            return self.analog()
+        if not self.counted or self is NOTHING:
+            return self
+        if isinstance(self.scale, Tensor) or self.scale < 0:
+            return self if (low or 0) == 0 and high is None else self.graded()
+        most = math.inf if high is None else high / self.scale
+        least = -math.inf if low is None else low / self.scale
+        events = self.name == "events"
+        if not (most >= 1 if events else math.isinf(most) or most == round(most)):
+            return self.graded()
+        signed = self.signed and least < 0
+        if signed and not (least <= -1 if events else math.isinf(least) or least == round(least)):
+            return self.graded()
+        name = "events" if most <= 1 and (least >= -1 or not signed) else self.name
+        return replace(self, name=name, signed=signed)
+
+    def whole(self) -> "Kind":
+        """The kind after values were rounded to whole numbers."""
+        if not self.counted or self is NOTHING:
+            return self
+        if isinstance(self.scale, Tensor):
+            return self.graded()
+        return self if self.scale == round(self.scale) else replace(self, name="levels", scale=1.0)
 
     def levels(self, share: float | Tensor = 1.0) -> "Kind":
         """Sums of ``share`` of what this kind carries."""

@@ -57,12 +57,15 @@ class Two(nn.Module):
 class Function(nn.Module):
     """An element-wise function without weights."""
 
-    def __init__(self, layer: spec.Scale | spec.Complement) -> None:
+    def __init__(self, layer: spec.Scale | spec.Clip | spec.Complement) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, ...] to [B, ...]."""
+        if isinstance(self.layer, spec.Clip):
+            high = self.layer.high
+            return torch.relu(x) if high is None else x.clamp(0, high)
         return x * self.layer.factor if isinstance(self.layer, spec.Scale) else 1 - x
 
 
@@ -90,7 +93,7 @@ def _module(layer: spec.Layer) -> nn.Module:
             return _learned(Recurrent(_neuron(layer.neuron), len(layer.weight)), layer)
         case spec.Flatten():
             return nn.Flatten()
-        case spec.Scale() | spec.Complement():
+        case spec.Scale() | spec.Clip() | spec.Complement():
             return Function(layer)
         case spec.Upsample():
             return nn.Upsample(scale_factor=layer.factor)

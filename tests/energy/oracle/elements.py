@@ -15,10 +15,26 @@ def scaled(signal: Signal, factor: float) -> Signal:
     return replace(signal, values=signal.values * factor, worth=worth, folds=False)
 
 
+def clipped(signal: Signal, high: float | None) -> Signal:
+    """What is above zero, up to a limit: whole numbers of events where the limit is one."""
+    values = np.clip(signal.values, 0, high)
+    if not signal.counted:
+        return Signal(signal.kind, values, hidden=signal.hidden)
+    if high is None:
+        return replace(signal, values=values, folds=False)
+    most = high / np.max(signal.worth)
+    fits = most >= 1 if signal.kind == "events" else most == round(most)
+    if signal.uneven or not fits:
+        return Signal("graded", values, hidden=signal.hidden)
+    kind = "events" if most <= 1 else signal.kind
+    return replace(signal, kind=kind, values=values, folds=False)
+
+
 def complement(signal: Signal, silent: bool) -> Signal:
     """The opposite line. Where neurons decide, none of its events is sure to come."""
-    assert signal.kind == "events"
     values = 1 - signal.values
+    if signal.kind != "events":
+        return signal.analog(values)
     return replace(signal, values=values * 0 if silent and signal.hidden else values)
 
 

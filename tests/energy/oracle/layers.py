@@ -112,6 +112,13 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Clip:
+    """Nothing below zero, and nothing above ``high`` if there is one."""
+
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Complement:
     """One minus what arrives."""
 
@@ -150,6 +157,7 @@ Layer = (
     | Recurrent
     | Flatten
     | Scale
+    | Clip
     | Complement
     | Upsample
     | Repeat

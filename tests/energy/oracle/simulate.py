@@ -97,6 +97,8 @@ class _Run:
                 if not signal.sparse:  # of events it folds into the next weights
                     self.each_element(name, signal, "multiply")
                 return elements.scaled(signal, layer.factor)
+            case spec.Clip():
+                return elements.clipped(signal, layer.high)
             case spec.Complement():
                 return elements.complement(signal, self.silent).mapped(self.inside)
             case spec.Repeat():

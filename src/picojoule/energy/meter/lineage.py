@@ -37,6 +37,8 @@ class Lineage:
 
     def __init__(self, net: nn.Module) -> None:
         self._known: Any = WeakTensorKeyDictionary()
+        for buffer in net.buffers():
+            self._known[buffer] = _Known(None)
         for parameter in net.parameters():
             self._known[parameter] = _Known(None, frozenset({id(parameter)}))
 
@@ -46,9 +48,22 @@ class Lineage:
 
     def kind_of(self, value: Any) -> Kind | None:
         """Returns what a tensor carries, None for weights, constants and what was not seen."""
+        kind = self._kind(value)
+        return None if kind is None or kind.mask else kind
+
+    def mask_of(self, value: Any) -> Kind | None:
+        """Returns the kind of a constant of zeros and ones, None for anything else."""
+        kind = self._kind(value)
+        return kind if kind is not None and kind.mask else None
+
+    def _kind(self, value: Any) -> Kind | None:
         if not isinstance(value, Tensor) or (known := self._known.get(value)) is None:
             return None
         return known.kind
+
+    def is_seen(self, value: Tensor) -> bool:
+        """Tells whether it was seen where a tensor comes from."""
+        return value in self._known
 
     def kinds(self, values: Iterable[Tensor]) -> list[Kind]:
         """Returns the known kinds among these tensors; unknown ones are skipped."""
@@ -57,8 +72,10 @@ class Lineage:
     def is_new(self, value: Tensor) -> bool:
         """Tells whether nothing was seen of where a tensor comes from, or it is a constant."""
         known = self._known.get(value)
-        fixed = known is None or (known.kind is None and not known.origins)
-        return fixed and value.is_floating_point()
+        if known is None:
+            return value.is_floating_point()
+        constant = known.kind is None or known.kind.mask
+        return constant and not known.origins and value.is_floating_point()
 
     def origins(self, value: Tensor) -> frozenset[int]:
         """Returns the ids of the parameters that a tensor is made of, if of these alone."""
@@ -69,12 +86,19 @@ class Lineage:
         """Tells whether a tensor is made of parameters alone."""
         return bool(self.origins(value))
 
-    def derive(self, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> None:
-        """Lets what is computed from weights alone stand for them."""
+    def derive(
+        self, inputs: Sequence[Tensor], outputs: Iterable[Tensor], mask: Kind | None = None
+    ) -> None:
+        """Lets what is computed from weights alone stand for them, and of constants be one."""
         origins = frozenset[int]().union(*map(self.origins, inputs))
-        if origins:
+        if origins or all(self.is_constant(value) for value in inputs):
             for value in outputs:
-                self._known[value] = _Known(None, origins)
+                self._known[value] = _Known(mask, origins)
+
+    def is_constant(self, value: Tensor) -> bool:
+        """Tells whether a tensor was seen to be made of numbers and parameters alone."""
+        known = self._known.get(value)
+        return known is not None and (known.kind is None or known.kind.mask)
 
     def keep_sum(self, value: Tensor, events: Tensor) -> None:
         """Keeps the events of a tensor, for all who consume it.

@@ -91,8 +91,9 @@ class Observer:
         for name, values in named.items():
             kind = declared if isinstance(declared, str) else declared.get(name, "analog")
             for value in values:
-                # not a state that it gave back before, nor indices
+                # not a state that it gave back before, nor indices unless they are declared
                 spikes = value.dtype in (torch.bool, torch.uint8)
+                spikes |= kind != "analog" and not value.is_floating_point()
                 if spikes or self.recorder.lineage.is_new(value):
                     self.recorder.lineage.declare(value, Kind(kind, steps=steps, given=True))
         self.clock.batch = first.shape[1] if steps else None

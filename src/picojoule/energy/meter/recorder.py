@@ -87,7 +87,7 @@ class Recorder:
                     self._unknown(f"{layer}: {name}", args, kwargs, tensors((result,)))
             return result
         outcome = None
-        call = self._call(function, args, kwargs)
+        call = self._call(name, function, args, kwargs)
         if type(rule) is Before:
             with Unseen():
                 outcome = rule(call, *args, **call.kwargs)
@@ -102,12 +102,15 @@ class Recorder:
                 self._take(layer, call, outcome, results)
         return result
 
-    def _call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _call(
+        self, name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call:
         if "out" in kwargs:
             kwargs = {name: value for name, value in kwargs.items() if name != "out"}
         return Call(
             self.convention,
             self.lineage,
+            name=name,
             function=function,
             args=args,
             kwargs=kwargs,
@@ -142,9 +145,10 @@ class Recorder:
             self.miss(f"{layer}: {what}", elements)
         self.reach(outcome.reached)
         kind = outcome.kind
-        if kind is None:
-            inputs = [] if outcome.fresh else tensors((*call.args, *call.kwargs.values()))
-            self.lineage.derive(inputs, results)
+        if kind is None or (isinstance(kind, Kind) and kind.mask):
+            if not outcome.outside:
+                inputs = [] if outcome.fresh else tensors((*call.args, *call.kwargs.values()))
+                self.lineage.derive(inputs, results, kind)
             return
         # Indices beside values are whole numbers, and no events.
         alike = results[0].dtype

@@ -108,8 +108,12 @@ def _complement(call: Call, input: Any, other: Any, alpha: float) -> Kind | None
 def multiply(call: Call, input: Any, other: Any, **_: Any) -> Outcome:
     """Multiplies: by a constant the kind stays; events times values are a value at each event."""
     first, second = call.kind(input), call.kind(other)
+    gates = call.mask(input), call.mask(other)
     if first is None and second is None:
-        return DERIVED
+        return _masks(gates[0], gates[1], input, other)
+    known, gate = (first, gates[1]) if first is not None else (second, gates[0])
+    if known is not None and gate is not None:
+        return Outcome(known if known is NOTHING or not known.sparse else product(known, gate))
     kind = _gated(call, input, other) or _gated(call, other, input)
     if kind is None and first is not None and second is not None:
         kind = product(first, second)
@@ -118,6 +122,16 @@ def multiply(call: Call, input: Any, other: Any, **_: Any) -> Outcome:
         assert known is not None
         kind = _times(known, factor)
     return Outcome(kind, _multiplications(call, input, other))
+
+
+def _masks(first: Kind | None, second: Kind | None, input: Any, other: Any) -> Outcome:
+    """Multiplies constants: masks stay masks, whatever number they are multiplied by."""
+    if first is not None and second is not None:
+        return Outcome(replace(product(first, second), mask=True))
+    mask, factor = (first, other) if first is not None else (second, input)
+    if mask is None or not isinstance(factor, (int, float)) or not factor:
+        return DERIVED
+    return Outcome(mask.scaled(factor))
 
 
 def _times(kind: Kind, factor: Any) -> Kind:
@@ -145,7 +159,10 @@ def divide(call: Call, input: Any, other: Any, *, rounding_mode: str | None = No
     """Divides: by a constant the kind stays, by anything else events become graded."""
     first, second = call.kind(input), call.kind(other)
     if first is None and second is None:
-        return DERIVED
+        mask = None if rounding_mode else call.mask(input)
+        if mask is None or not isinstance(other, (int, float)) or not other:
+            return DERIVED
+        return Outcome(mask.scaled(1 / other))
     kind = analog(first, second)
     if first is not None and not rounding_mode:
         if second is None and constant(other):
@@ -206,7 +223,9 @@ def dropout(
 def draw(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
     """Draws events from rates."""
     kind = call.kind(input)
-    return DERIVED if kind is None else Outcome(Kind("events", steps=kind.steps))
+    if kind is None:
+        return Outcome(Kind("events", mask=True))
+    return Outcome(Kind("events", steps=kind.steps))
 
 
 def zero(call: Call, input: Tensor) -> Outcome:

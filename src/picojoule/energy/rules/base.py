@@ -64,6 +64,17 @@ class Lineage(Protocol):
     def kind_of(self, value: Any) -> Kind | None:
         """Returns the kind of a tensor, None if nothing is known of it."""
 
+    def mask_of(self, value: Any) -> Kind | None:
+        """Returns the kind of a constant of zeros and ones, None for anything else."""
+
+    def is_constant(self, value: Tensor) -> bool:
+        """Tells whether a tensor was seen to be made of numbers and parameters alone."""
+        ...
+
+    def is_seen(self, value: Tensor) -> bool:
+        """Tells whether it was seen where a tensor comes from."""
+        ...
+
     def is_learned(self, value: Tensor) -> bool:
         """Tells whether a tensor is made of parameters alone."""
         ...
@@ -91,6 +102,7 @@ class Outcome:
         reached: Weights that were counted without being the weight or bias of an arrival.
         in_order: Whether the result holds the values of the first argument in their order.
         fresh: Whether a result without kind is made of nothing but shapes and numbers.
+        outside: Whether a result comes from where nothing can be seen.
     """
 
     kind: Kind | Sequence[Kind] | None = None
@@ -100,11 +112,13 @@ class Outcome:
     reached: Sequence[Tensor] = ()
     in_order: bool = False
     fresh: bool = False
+    outside: bool = False
 
 
 # Nothing of the network took part: the result is made of weights and constants, or of shapes.
 DERIVED = Outcome()
 FRESH = Outcome(fresh=True)
+OUTSIDE = Outcome(outside=True)
 
 Rule = Callable[..., Outcome]
 
@@ -131,6 +145,7 @@ class Call:
     Attributes:
         out: The first result.
         convention: How to count if there are two honest answers.
+        name: The plain name of the function.
         function: The function itself.
         args: Its arguments by position.
         kwargs: Its arguments by name, without ``out``.
@@ -145,6 +160,7 @@ class Call:
         "convention",
         "function",
         "kwargs",
+        "name",
         "out",
         "unseen",
         "valid",
@@ -158,6 +174,7 @@ class Call:
         convention: Convention,
         lineage: Lineage | None = None,
         *,
+        name: str = "",
         function: Callable[..., Any] | None = None,
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
@@ -165,12 +182,41 @@ class Call:
         within: Tensor | None = None,
     ) -> None:
         self.convention, self._lineage, self.function = convention, lineage, function
-        self.args, self.kwargs = args, kwargs or {}
+        self.name, self.args, self.kwargs = name, args, kwargs or {}
         self.valid, self.within, self.unseen = valid, within, 0
 
     def kind(self, value: Any) -> Kind | None:
         """Returns what a tensor carries, None for weights, constants and numbers."""
         return None if self._lineage is None else self._lineage.kind_of(value)
+
+    def mask(self, value: Any) -> Kind | None:
+        """Returns the kind of a constant of zeros and ones, None for anything else."""
+        return None if self._lineage is None else self._lineage.mask_of(value)
+
+    def constant(self, value: Tensor) -> bool:
+        """Tells whether a tensor is made of numbers and parameters alone."""
+        return self._lineage is not None and self._lineage.is_constant(value)
+
+    def joining(self, value: Any) -> Kind | None:
+        """Returns the kind of a tensor that is put beside others or compared with them.
+
+        Numbers have none. Constants are analog, and so is what nothing was seen of, which is
+        listed.
+        """
+        if not isinstance(value, Tensor):
+            return None
+        if (kind := self.kind(value)) is not None:
+            return kind
+        if (mask := self.mask(value)) is not None:
+            return replace(mask, mask=False)
+        if self._lineage is not None and not self._lineage.is_seen(value):
+            self._lineage.declare(value, Kind("analog"))
+            self.unseen += value.numel()
+        return Kind("analog")
+
+    def unknown(self, *kinds: Kind | None) -> "Outcome":
+        """Returns the outcome of a function whose cost is not counted but named."""
+        return Outcome(analog(*kinds), missed={self.name: self.out.numel()})
 
     def factor(self, value: Any) -> Kind | None:
         """Returns the kind of a factor; a level is one value if levels are multiplied."""

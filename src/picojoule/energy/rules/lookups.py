@@ -1,6 +1,7 @@
 """Functions that look rows up, pair two inputs, or pool in other ways than means and maxima."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import torch
@@ -19,6 +20,7 @@ from picojoule.energy.rules.base import (
     moved,
 )
 from picojoule.energy.rules.fanout import Axes, each, present
+from picojoule.energy.rules.windows import average_pool
 
 
 def embedding(
@@ -130,10 +132,13 @@ def lp_pool(
     n: int,
 ) -> Outcome:
     """Powers summed over windows, all of them whole; powers and roots are named."""
-    del norm_type, stride, ceil_mode
+    kind = call.arriving(input)
+    if kind is not None and kind.counted and not kind.signed and norm_type == 1:
+        means = average_pool(call, input, kernel_size, stride, 0, ceil_mode, n=n)
+        assert isinstance(means.kind, Kind)
+        return replace(means, kind=means.kind.scaled(prod(each(kernel_size, n))))
     pairs = call.out.numel() * prod(each(kernel_size, n))
     missed = {"power": input.numel() + call.out.numel()}
-    kind = call.arriving(input)
     if kind is None:
         return DERIVED
     return Outcome(analog(kind), [call.dense(pool=pairs)], missed=missed)

@@ -3,7 +3,7 @@
 Moves change no kind and cost nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.kinds import NOTHING, Kind, joined
-from picojoule.energy.rules.base import DERIVED, FRESH, Call, Outcome, analog, tensors
+from picojoule.energy.rules.base import DERIVED, FRESH, OUTSIDE, Call, Outcome, analog, tensors
 
 
 def _first(call: Call) -> Tensor | None:
@@ -19,9 +19,14 @@ def _first(call: Call) -> Tensor | None:
     return next(iter(tensors(values)), None)
 
 
+def _kind(call: Call) -> Kind | None:
+    first = _first(call)
+    return call.kind(first) or call.mask(first)
+
+
 def reordered(call: Call, *_: Any, **__: Any) -> Outcome:
     """Gives the results the kind of the first argument, whose values they hold in any order."""
-    kind = call.kind(_first(call))
+    kind = _kind(call)
     if kind is None:
         return DERIVED
     if kind.uneven:
@@ -31,7 +36,7 @@ def reordered(call: Call, *_: Any, **__: Any) -> Outcome:
 
 def in_order(call: Call, *_: Any, **__: Any) -> Outcome:
     """Gives the result the kind of the first argument, all of whose values it holds in order."""
-    kind = call.kind(_first(call))
+    kind = _kind(call)
     if kind is None:
         return DERIVED
     return Outcome(call.moved(kind) if kind.uneven else kind, in_order=True)
@@ -50,12 +55,31 @@ def copies(call: Call, *args: Any, **kwargs: Any) -> Outcome:
 
 def cast(call: Call, *args: Any, **kwargs: Any) -> Outcome:
     """Changes the type of values; what a comparison gave is spikes, or a mask, or neither."""
-    value = _first(call)
-    if value is not None and value.dtype == torch.bool and call.kind(value) is None:
-        if not call.out.is_floating_point():
+    value, kind = _first(call), _kind(call)
+    if value is None:
+        return DERIVED
+    if kind is None:
+        if value.dtype != torch.bool or call.out.dtype == torch.bool:
             return DERIVED
+        if call.constant(value):
+            return Outcome(Kind("events", mask=True))
         return Outcome(Kind("analog"), missed={"values of a comparison": call.out.numel()})
-    return in_order(call, *args, **kwargs)
+    if call.out.dtype == torch.bool:
+        return Outcome(kind.fired() if kind.sparse and kind is not NOTHING else kind)
+    whole = kind if call.out.is_floating_point() else kind.whole()
+    return in_order(call, *args, **kwargs) if whole is kind else Outcome(whole)
+
+
+def outside(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Brings values from outside of torch, of which nothing is known; one number is a constant."""
+    if isinstance(_first(call), Tensor):
+        return in_order(call, *args, **kwargs)
+    return FRESH if call.out.numel() == 1 else OUTSIDE
+
+
+def ones(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Makes a mask of ones."""
+    return Outcome(Kind("events", mask=True), fresh=True)
 
 
 def fresh(call: Call, *_: Any, **__: Any) -> Outcome:
@@ -73,22 +97,29 @@ def filled(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
     return DERIVED if call.kind(input) is None else Outcome(Kind("analog"))
 
 
+def _known(call: Call, values: Iterable[Any]) -> list[Kind]:
+    """Returns the kinds of all tensors among values, none if nothing of the network is there."""
+    given = [value for value in values if isinstance(value, Tensor)]
+    if not any(call.kind(value) is not None for value in given):
+        return []
+    return [kind for value in given if (kind := call.joining(value)) is not None]
+
+
 def join(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
     """Puts values side by side."""
-    kinds = [kind for value in tensors if (kind := call.kind(value)) is not None]
+    kinds = _known(call, tensors)
     if not kinds:
         return DERIVED
-    kind = kinds[0].analog() if call.learned(*tensors) else joined(kinds)
+    kind = joined(kinds)
     return Outcome(call.moved(kind) if kind.uneven else kind)
 
 
 def extreme(call: Call, input: Tensor, *others: Any, **named: Any) -> Outcome:
     """Takes the largest or smallest of values; of events worth unequal numbers a graded value."""
-    values = (input, *others, *named.values())
-    kinds = [kind for value in values if (kind := call.kind(value)) is not None]
+    kinds = _known(call, (input, *others, *named.values()))
     if not kinds:
         return DERIVED
-    kind = kinds[0].analog() if call.learned(*values) else joined(kinds)
+    kind = joined(kinds)
     return Outcome(kind.graded() if kind.uneven else kind)
 
 
@@ -113,11 +144,11 @@ def masked_fill(call: Call, input: Tensor, mask: Any, value: Any) -> Outcome:
 
 def setitem(call: Call, input: Tensor, index: Any, value: Any) -> Outcome:
     """Writes values into others, which then hold both."""
-    kinds = [kind for kind in (call.kind(input), call.kind(value)) if kind is not None]
+    kinds = _known(call, (input, value))
     if not kinds:
         return DERIVED
     number = isinstance(value, (int, float)) and value
-    if number or call.learned(input, value, *tensors([index])):
+    if number or call.learned(*tensors([index])):
         return Outcome(kinds[0].analog())
     return Outcome(joined(kinds))
 
@@ -125,16 +156,14 @@ def setitem(call: Call, input: Tensor, index: Any, value: Any) -> Outcome:
 def where(call: Call, condition: Any, input: Any = None, other: Any = None) -> Outcome:
     """Chooses between two tensors, place by place."""
     chosen = [value for value in (input, other) if isinstance(value, Tensor) or value != 0]
-    kinds = [call.kind(value) for value in chosen]
-    known = [kind for kind in kinds if kind is not None]
-    if not known:
+    kinds = _known(call, chosen)
+    if not kinds:
         return DERIVED if chosen else Outcome(NOTHING)
-    return Outcome(joined(known) if len(known) == len(kinds) else analog(*known))
+    return Outcome(joined(kinds) if len(kinds) == len(chosen) else analog(*kinds))
 
 
 def copy(call: Call, input: Tensor, src: Tensor, non_blocking: bool = False) -> Outcome:
     """Overwrites values with others."""
-    before, kind = call.kind(input), call.kind(src)
-    if kind is None and before is None:
+    if not _known(call, (input, src)):
         return DERIVED
-    return Outcome(kind or analog(before))
+    return Outcome(call.joining(src) or Kind("analog"))

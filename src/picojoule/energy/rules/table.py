@@ -24,6 +24,24 @@ from picojoule.energy.rules.arithmetic import (
 from picojoule.energy.rules.attention import attention, multi_head
 from picojoule.energy.rules.base import Rule, respelled
 from picojoule.energy.rules.cells import CELLS
+from picojoule.energy.rules.limits import (
+    both,
+    clamp,
+    either,
+    equal,
+    greater,
+    greater_equal,
+    hardtanh,
+    invert,
+    less,
+    less_equal,
+    power,
+    relu,
+    relu6,
+    rounded,
+    sign,
+    unequal,
+)
 from picojoule.energy.rules.lookups import (
     bilinear,
     embedding,
@@ -42,6 +60,8 @@ from picojoule.energy.rules.moves import (
     in_order,
     join,
     masked_fill,
+    ones,
+    outside,
     pad,
     reordered,
     setitem,
@@ -67,12 +87,14 @@ _GROUPS: dict[Rule, str] = {
     reordered: """transpose permute cpu cuda detach getitem index_select select narrow split
         split_with_sizes chunk unbind tensor_split roll flip movedim moveaxis swapaxes swapdims
         gather take_along_dim unfold T mT H mH data diagonal masked_select channel_shuffle
-        pixel_shuffle pixel_unshuffle t abs""",
+        pixel_shuffle pixel_unshuffle t abs tril triu""",
     in_order: """view reshape flatten unflatten squeeze unsqueeze contiguous clone alias view_as
         reshape_as ravel requires_grad identity""",
-    cast: "to float double half bfloat16 type type_as",
+    cast: "to float double half bfloat16 type type_as bool int long short char byte",
+    outside: "tensor as_tensor asarray from_numpy frombuffer from_dlpack",
     copies: "expand expand_as repeat tile repeat_interleave",
-    fresh: """ones_like empty_like full_like rand_like randn_like new_ones new_empty new_full
+    ones: "ones ones_like new_ones",
+    fresh: """empty_like full_like rand_like randn_like new_empty new_full
         new_tensor grad""",
     zeros: "zeros zeros_like new_zeros",
     join: "cat concat concatenate stack hstack vstack dstack",
@@ -84,6 +106,23 @@ _GROUPS: dict[Rule, str] = {
     copy: "copy",
     zero: "zero",
     filled: "fill normal uniform",
+    # limits
+    relu: "relu",
+    relu6: "relu6",
+    hardtanh: "hardtanh",
+    clamp: "clamp clip",
+    rounded: "round floor ceil trunc fix",
+    sign: "sign sgn",
+    power: "pow ipow",
+    greater: "gt greater",
+    greater_equal: "ge greater_equal",
+    less: "lt less",
+    less_equal: "le less_equal",
+    equal: "eq",
+    unequal: "ne not_equal",
+    invert: "invert bitwise_not logical_not",
+    both: "and iand bitwise_and logical_and",
+    either: "or ior ror bitwise_or logical_or",
     # arithmetic
     add: "add radd iadd",
     subtract: "sub isub subtract",
