@@ -1,6 +1,5 @@
 """What the fused engine knows of a neuron: its step, traced and compiled."""
 
-import copy
 import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from picojoule.engine.description import NotCopyableError, description, hooked
 from picojoule.kernels.cc import tier
 from picojoule.kernels.loop import Loops
 from picojoule.kernels.paths import version
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _DEPTH = 6  # of lists, dictionaries and objects in one another
 _MOST = 64  # values of a neuron's parameters whose outcomes are kept
-OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
+# What every module of torch has, and what is written down of the last run.
+_UNSEEN = frozenset({*vars(nn.Module()), "ran"})
 
 
 class Order:
@@ -140,9 +141,14 @@ def plan_of(neuron: "Neuron", currents: Tensor, state: Any, *, learns: bool = Fa
     learns = learns or any(one.requires_grad for one in inputs)
     learns = learns and torch.is_grad_enabled()
     wanted = tuple(one.requires_grad for one in tensors.values()) if learns else None
+    if why := hooked(neuron):
+        return why
     kind = (currents.dtype, currents.device, tier(currents.device.type))
     key = (step_shape[1:], kind, spec, wanted, fingerprint(neuron))
-    return _built(_Key(key, weakref.ref(neuron)))
+    try:
+        return _built(_Key(key, weakref.ref(neuron)))
+    except NotCopyableError as error:  # not kept: what stands in the way may go
+        return str(error)
 
 
 def tensors_of(neuron: nn.Module) -> dict[str, Tensor]:
@@ -162,7 +168,7 @@ def fingerprint(neuron: nn.Module) -> Hashable:
 
 
 def _of_module(module: nn.Module) -> Hashable:
-    return _token({name: one for name, one in vars(module).items() if name not in OF_TORCH})
+    return _token({name: one for name, one in vars(module).items() if name not in _UNSEEN})
 
 
 def _of_class(kind: type) -> Hashable:
@@ -233,12 +239,8 @@ class _Key:
 def _built(key: _Key) -> Plan | str:
     features, (dtype, device, tier), spec, wanted, _ = key.parts  # pyright: ignore
     like = torch.zeros(BATCH, *features, dtype=dtype, device=device)
-    try:
-        twin = copy.deepcopy(
-            key.neuron()
-        )  # what a step does to its module is not done to the user's
-    except (RuntimeError, TypeError, AttributeError) as error:
-        return f"it cannot be copied: {error}"
+    # What a step does to its module is not done to the user's.
+    twin = description(key.neuron())  # pyright: ignore
     before = fingerprint(twin)  # pyright: ignore
     try:
         loops = _loops(twin, like, spec, wanted, tier)  # pyright: ignore

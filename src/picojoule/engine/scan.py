@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from picojoule._names import unknown
+from picojoule.engine.verdict import Verdict
 from picojoule.kernels.cc import tier
 
 if TYPE_CHECKING:
@@ -55,8 +56,15 @@ def scan(
             )
         if why:
             _warn(why)
+        _note(neuron, Verdict("eager", chosen))
         return _eager(neuron, currents, state)
+    _note(neuron, Verdict("fused"))
     return chosen(currents, state)
+
+
+def _note(neuron: "Neuron", verdict: Verdict) -> None:
+    if not torch.compiler.is_compiling() and neuron.ran != verdict:
+        neuron.ran = verdict
 
 
 def engine_for(neuron: "Neuron", currents: Tensor, state: Any = None) -> str:

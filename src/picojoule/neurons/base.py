@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from picojoule._names import unknown
 from picojoule.contract import Arrivals, Group, NeuronCost
 from picojoule.engine import fused
-from picojoule.engine.plan import OF_TORCH
 from picojoule.engine.scan import engine_for, scan
+from picojoule.engine.verdict import Verdict
 from picojoule.surrogate import Surrogate
 
 _CONSTANTS = (bool, int, float, str, Surrogate)
-_UNSAID = {*OF_TORCH, "output"}
+_UNSAID = {"training", "output"}
 
 
 class Neuron(nn.Module, ABC):
@@ -29,12 +29,18 @@ class Neuron(nn.Module, ABC):
         cost: Operations and state of one update.
         dt: Seconds per step.
         engine: By which engine it runs (see ``scan``); None for the fastest that can run it.
+        ran: The engine of its last run and the reason if that was not the fused one; None before.
     """
 
     output: str = "events"
     cost: NeuronCost
     dt: float
     engine: str | None = None
+    ran: Verdict | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran = None
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "cost"):

@@ -1,0 +1,76 @@
+"""A module without its hooks: what a step is traced on."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class NotCopyableError(TypeError):
+    """An attribute of a neuron that cannot be copied."""
+
+
+def description(module: nn.Module) -> nn.Module:
+    """Returns a copy of a module and its submodules without any hooks.
+
+    Raises:
+        NotCopyableError: An attribute cannot be copied; the message names it.
+    """
+    memo: dict[int, Any] = {}
+    bare = {one: _bare(one, memo) for one in module.modules()}
+    for one, twin in bare.items():
+        _fill(one, twin, memo)
+    return bare[module]
+
+
+def hooked(neuron: nn.Module) -> str:
+    """Returns why hooks keep a step from being compiled, or an empty string.
+
+    A step calls no hooks of the neuron itself or of neurons inside, but those of other submodules,
+    and these may change what passes by.
+    """
+    for name, module in neuron.named_modules():
+        if hasattr(module, "init_state"):
+            continue
+        hooks = (hook for kind in _HOOKS for hook in getattr(module, kind).values())
+        if any(not getattr(getattr(hook, "__self__", None), "only_looks", False) for hook in hooks):
+            return f"its '{name}' has hooks, and a compiled step calls none"
+    return ""
+
+
+def _bare(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    if isinstance(module, torch.jit.ScriptModule):
+        memo[id(module)] = copy.deepcopy(module)
+        return memo[id(module)]
+    kind = type(module)
+    memo[id(module)] = twin = kind.__new__(kind)
+    vars(twin).update(vars(nn.Module()))
+    return twin
+
+
+def _fill(module: nn.Module, twin: nn.Module, memo: dict[int, Any]) -> None:
+    if isinstance(module, torch.jit.ScriptModule):
+        return
+    own, fresh = vars(twin), frozenset(vars(twin))
+    own["training"] = module.training
+    own["_non_persistent_buffers_set"] = set(module._non_persistent_buffers_set)
+    for kind in ("_parameters", "_buffers"):
+        held = {name: _tensor(one, memo) for name, one in vars(module)[kind].items()}
+        own[kind].update(held)
+    own["_modules"].update(
+        {name: one if one is None else memo[id(one)] for name, one in module._modules.items()}
+    )
+    for name, value in vars(module).items():
+        if name in fresh:
+            continue
+        try:
+            own[name] = copy.deepcopy(value, memo)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise NotCopyableError(f"its '{name}' cannot be copied: {error}") from error
+
+
+def _tensor(one: Tensor | None, memo: dict[int, Any]) -> Tensor | None:
+    return None if one is None else copy.deepcopy(one if one.is_leaf else one.detach(), memo)

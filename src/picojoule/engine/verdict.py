@@ -1,0 +1,43 @@
+"""Which engine ran each layer, and why it was not the fused one."""
+
+from typing import NamedTuple
+
+from torch import nn
+
+
+class Verdict(NamedTuple):
+    """The engine that ran a layer.
+
+    Attributes:
+        engine: ``"fused"`` or ``"eager"``.
+        why: The reason that the layer did not run fused; empty if it did.
+    """
+
+    engine: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.why}" if self.why else self.engine
+
+
+def engines(net: nn.Module) -> dict[str, Verdict]:
+    """Returns the engine of the last run of each neuron layer, by the layer's name.
+
+    Layers that have not run yet are left out. Neurons inside another layer run with that layer.
+
+    Args:
+        net: A network with neurons.
+
+    Example:
+        >>> import torch
+        >>> from picojoule.networks import Sequential
+        >>> from picojoule.neurons import LIF
+        >>> neuron = LIF()
+        >>> neuron.engine = "eager"
+        >>> net = Sequential(nn.Linear(3, 2), neuron)
+        >>> out, state = net(torch.rand(4, 1, 3))
+        >>> engines(net)
+        {'1': Verdict(engine='eager', why='it was asked for')}
+    """
+    verdicts = ((name, getattr(one, "ran", None)) for name, one in net.named_modules())
+    return {name: verdict for name, verdict in verdicts if isinstance(verdict, Verdict)}
