@@ -44,7 +44,8 @@ def scan(
         ValueError: Unknown engine, no step at all, currents that are no floating-point numbers, a
             state of another shape or dtype, or a neuron that the engine asked for cannot run.
     """
-    engine = _asked(neuron) if engine is None else engine
+    own = engine is None
+    engine = _asked(neuron) if own else engine
     currents = _single(currents)
     state = checked(neuron, currents, state)
     chosen, why = _choice(neuron, currents, state, engine)
@@ -56,15 +57,10 @@ def scan(
             )
         if why:
             _warn(why)
-        _note(neuron, Verdict("eager", chosen))
-        return _eager(neuron, currents, state)
-    _note(neuron, Verdict("fused"))
-    return chosen(currents, state)
-
-
-def _note(neuron: "Neuron", verdict: Verdict) -> None:
-    if not torch.compiler.is_compiling() and neuron.ran != verdict:
-        neuron.ran = verdict
+    verdict = Verdict("eager", chosen) if isinstance(chosen, str) else Verdict("fused")
+    if own and verdict != neuron.ran and not torch.compiler.is_compiling():
+        neuron.ran = verdict  # an engine given for this call alone says nothing of the layer
+    return _eager(neuron, currents, state) if isinstance(chosen, str) else chosen(currents, state)
 
 
 def engine_for(neuron: "Neuron", currents: Tensor, state: Any = None) -> str:

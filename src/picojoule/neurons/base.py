@@ -38,10 +38,6 @@ class Neuron(nn.Module, ABC):
     engine: str | None = None
     ran: Verdict | None = None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.ran = None
-
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "cost"):
             raise TypeError(
