@@ -162,9 +162,11 @@ def test_a_linear_recurrence(mode):
     net = lively(nn.Sequential(layer.Linear(8, 6, step_mode="m"), held))
     x = inputs(5, 4, 8)
     currents = net[0](x)
+    fired = recorded(net, "1.sub_module")["1.sub_module"]
     meter = counted(net, x)
-    # currents are analog, and all that they are joined with then counts as they do
-    assert meter.counts["1.rc"].mac.item() == 5 * 12 * 6
+    # currents are analog, and the last spikes beside them are events
+    assert meter.counts["1.rc"].mac.item() == 5 * 6 * 6
+    assert meter.counts["1.rc"].ac.item() * 4 == 6 * torch.stack(fired)[:-1].sum().item()
     spiking = nn.Sequential(layer.LinearRecurrentContainer(node(), 8, 8, step_mode="m"))
     spikes = recorded(lively(spiking), "0.sub_module")["0.sub_module"]
     meter = counted(spiking, x)

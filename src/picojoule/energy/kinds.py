@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -109,6 +110,18 @@ class Kind:
         if self.uneven:
             return self.graded()
         return replace(self, name="levels", scale=self.scale * share)
+
+
+class Beside(NamedTuple):
+    """Several kinds side by side in one tensor, which as a whole is analog.
+
+    Attributes:
+        axis: The axis, counted from the end.
+        parts: Elements along it, and the kind of each stretch.
+    """
+
+    axis: int
+    parts: tuple[tuple[int, Kind], ...]
 
 
 # Zeros, before anything is put into them: they take on the kind of whatever they are joined with.

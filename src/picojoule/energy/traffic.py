@@ -90,7 +90,7 @@ class Traffic:
         return Sizes(
             weights=0 if call.weight is None else call.weight.numel(),
             bias=0 if call.bias is None else call.bias.numel(),
-            inputs=inputs_of(call) * places,
+            inputs=(inputs_of(call) + call.beside) * places,
             potentials=outputs_of(call) * places,
             events=self.kind.sparse,
             given=self.kind.given and not self.kind.sparse,

@@ -12,7 +12,7 @@ from energy.oracle.walks import Window, margins
 def scaled(signal: Signal, factor: float) -> Signal:
     """Events that are worth something else."""
     worth = signal.worth * factor if signal.counted else signal.worth
-    return replace(signal, values=signal.values * factor, worth=worth, folds=False)
+    return replace(signal, values=signal.values * factor, worth=worth, folds=False, beside=())
 
 
 def clipped(signal: Signal, high: float | None) -> Signal:
@@ -59,7 +59,7 @@ def largest(signal: Signal, shape: tuple[int, ...], found: list[Window]) -> Sign
     if signal.uneven:
         return Signal("graded", values, hidden=signal.hidden)
     worth = signal.worth if np.ndim(signal.worth) == 0 else float(np.max(signal.worth))
-    return replace(signal, values=values, worth=worth, folds=False)
+    return replace(signal, values=values, worth=worth, folds=False, beside=())
 
 
 def averaged(signal: Signal, shape: tuple[int, ...], found: list[Window]) -> Signal:
@@ -94,18 +94,19 @@ def summed(first: Signal, second: Signal, sign: int) -> Signal:
 
 
 def joined(first: Signal, second: Signal) -> Signal:
-    """Side by side along the channels: what both are, if they are the same."""
+    """Side by side along the channels: what both are, if they are the same; else each its own."""
     values = np.concatenate([first.values, second.values], 2)
     hidden = first.hidden or second.hidden
     counted = first.counted and second.counted
+    parts = tuple(replace(part, kind="graded") if part.uneven else part for part in (first, second))
     if counted and not _worth_the_same(first, second):
-        return Signal("analog", values)
+        return Signal("analog", values, beside=parts)
     if first.kind == second.kind:
         kind = first.kind
     elif counted:
         kind = "levels"
     else:
-        return Signal("analog", values)
+        return Signal("analog", values, beside=parts)
     worth = first.worth
     if isinstance(worth, np.ndarray):
         worth = np.concatenate([worth, np.broadcast_to(second.worth, second.shape)], 0)

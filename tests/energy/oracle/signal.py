@@ -18,6 +18,7 @@ class Signal:
         worth: What one event is worth at each place of a sample; one number holds for all.
         hidden: Whether neurons had a part in it.
         folds: Whether it came out of synapses, into which a batch norm folds, and was only moved.
+        beside: The signals that it was joined of along the channels, if they are of several kinds.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Signal:
     worth: float | Array = 1.0
     hidden: bool = False
     folds: bool = False
+    beside: "tuple[Signal, ...]" = ()
 
     @classmethod
     def given(cls, kind: str, values: Array) -> "Signal":
@@ -71,7 +73,16 @@ class Signal:
         worth = self.worth
         if isinstance(worth, np.ndarray):
             worth = move(np.broadcast_to(worth, (1, 1, *self.shape)))[0, 0]
-        return replace(self, values=move(self.values), worth=worth)
+        return replace(self, values=move(self.values), worth=worth, beside=())
+
+    def part(self, place: tuple[int, ...]) -> "tuple[Signal, tuple[int, ...]]":
+        """The signal that was joined at a place, and the place in it."""
+        channel, *rest = place
+        for signal in self.beside:
+            if channel < signal.shape[0]:
+                return signal, (channel, *rest)
+            channel -= signal.shape[0]
+        return self, place
 
     def analog(self, values: Array) -> "Signal":
         """Values that are always there."""

@@ -103,6 +103,8 @@ class _Run:
                 return elements.complement(signal, self.silent).mapped(self.inside)
             case spec.Repeat():
                 return signal.mapped(lambda a: np.repeat(a, layer.steps, 0))
+            case spec.Flatten() if len(shape) == 1:
+                return signal
             case spec.Flatten():
                 return signal.mapped(lambda a: a.reshape(*a.shape[:2], -1))
             case spec.Upsample():
@@ -116,15 +118,18 @@ class _Run:
         self.outcome.sizes[name] = words
         self.outcome.places |= {name} if not wires.located and len(shape) > 1 else set()
         wires = wires.without_zeros() if self.skip_zero_weights else wires
+        if signal.beside and not (wires.located or len(shape) == 1):
+            signal = signal.analog(signal.values)  # weights along another axis than the channels
         for at in self.alive(signal.steps):
             for source in np.ndindex(*shape):
-                if signal.sparse:
-                    self.events(name, wires, signal, at, source)
+                part, place = signal.part(source)
+                if part.sparse:
+                    self.events(name, wires, part, at, source, place)
                 else:
                     self.value(name, wires, source)
                 for target, weight in wires.leaving.get(source, ()):
                     potentials[at][target] += weight * signal.values[(*at, *source)]
-            if not signal.sparse:
+            if any(not part.sparse for part in signal.beside or [signal]):
                 self.outputs(name, wires)
             for target in np.ndindex(*wires.shape):
                 if bias is not None:
@@ -134,10 +139,11 @@ class _Run:
             self.outcome.dense[name, "mac"] += sum(map(len, wires.leaving.values()))
         return Signal("analog", potentials, folds=True)
 
-    def events(self, name, wires, signal, at, source) -> None:
+    def events(self, name, wires, signal, at, source, place=None) -> None:
         """Each event is read and located, and each of its synapses works once."""
         multiplied = signal.kind == "levels" and self.multiply_levels
-        exact, number = signal.counted and not multiplied, signal.number(at, source)
+        exact = signal.counted and not multiplied
+        number = signal.number(at, source if place is None else place)
         for _ in range(min(1, number) if multiplied else number):
             self.count(name, "event_read")
             if wires.located:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from picojoule.energy.events import version_of
-from picojoule.energy.kinds import Kind, joined
+from picojoule.energy.kinds import Beside, Kind, joined
 
 
 class _Known:
@@ -15,15 +15,17 @@ class _Known:
 
     Attributes:
         kind: Its kind, None for weights and constants.
+        beside: The kinds along one of its axes, if it holds several.
         origins: The ids of the parameters that it is made of, none for a constant.
         events: Its events, summed over some of its first axes, if somebody asked for them.
         version: How often the tensor had been changed in place when they were summed.
     """
 
-    __slots__ = ("events", "kind", "origins", "version")
+    __slots__ = ("beside", "events", "kind", "origins", "version")
 
     def __init__(self, kind: Kind | None, origins: frozenset[int] = frozenset()) -> None:
         self.kind, self.origins = kind, origins
+        self.beside: Beside | None = None
         self.events: Tensor | None = None
         self.version: int | None = None
 
@@ -60,6 +62,11 @@ class Lineage:
         if not isinstance(value, Tensor) or (known := self._known.get(value)) is None:
             return None
         return known.kind
+
+    def beside_of(self, value: Any) -> Beside | None:
+        """Returns the kinds along an axis of a tensor, None if it is of one kind."""
+        known = self._known.get(value) if isinstance(value, Tensor) else None
+        return None if known is None else known.beside
 
     def is_seen(self, value: Tensor) -> bool:
         """Tells whether it was seen where a tensor comes from."""
@@ -118,7 +125,13 @@ class Lineage:
         return known.events
 
     def pass_on(
-        self, kinds: Sequence[Kind], outputs: Sequence[Tensor], first: Any, *, in_order: bool
+        self,
+        kinds: Sequence[Kind],
+        outputs: Sequence[Tensor],
+        first: Any,
+        *,
+        in_order: bool,
+        beside: Beside | None = None,
     ) -> None:
         """Sets the kind of each result of a function.
 
@@ -127,13 +140,18 @@ class Lineage:
             outputs: The results.
             first: The function's first argument, which it may have changed in place.
             in_order: Whether the result holds all values of the first argument in their order.
+            beside: The kinds along an axis of the result, if it holds several.
         """
         events = self.sum_of(first) if in_order and isinstance(first, Tensor) else None
+        if in_order and (held := self.beside_of(first)) is not None:
+            beside = held if outputs[0].shape[held.axis :] == first.shape[held.axis :] else None
         for value, kind in zip(outputs, kinds, strict=False):
             self.declare(value, kind)
             whole = value._base
             if value is first and whole is not None and (known := self.kind_of(whole)) is not None:
                 # A part was changed in place, and with it the whole.
                 self.declare(whole, joined([known, kind]))
+        if beside is not None:
+            self._known[outputs[0]].beside = beside
         if events is not None and len(outputs) == 1 and outputs[0].device == first.device:
             self.keep_sum(outputs[0], events)

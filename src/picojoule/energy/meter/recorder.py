@@ -155,7 +155,8 @@ class Recorder:
         outputs = [v for v in results if v.dtype == alike] if len(results) > 1 else results
         kinds = [kind] * len(outputs) if isinstance(kind, Kind) else kind
         first = call.args[0] if call.args else None
-        self.lineage.pass_on(kinds, outputs, first, in_order=outcome.in_order)
+        beside = outcome.beside
+        self.lineage.pass_on(kinds, outputs, first, in_order=outcome.in_order, beside=beside)
 
     def reach(self, weights: Iterable[Tensor]) -> None:
         """Takes down which parameters met a rule, themselves or in what was made of them."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts, Sizes
 from picojoule.energy.events import event_map
-from picojoule.energy.kinds import Kind
+from picojoule.energy.kinds import Beside, Kind
 
 Share = float | Tensor
 
@@ -32,6 +32,7 @@ class Synapses(NamedTuple):
         channels: Output channels of a convolution.
         dense: Pairs of a dense ANN, None if they are each of ``values`` with its fan-out. If two
             tensors of events meet, the fan-out counts events.
+        beside: Input elements of other kinds, of one sample and step, at the same synapses.
     """
 
     values: Tensor
@@ -42,6 +43,7 @@ class Synapses(NamedTuple):
     located: bool = False
     channels: int = 0
     dense: int | None = None
+    beside: int = 0
 
 
 class Arrival(NamedTuple):
@@ -66,6 +68,9 @@ class Lineage(Protocol):
 
     def mask_of(self, value: Any) -> Kind | None:
         """Returns the kind of a constant of zeros and ones, None for anything else."""
+
+    def beside_of(self, value: Any) -> Beside | None:
+        """Returns the kinds along an axis of a tensor, None if it is of one kind."""
 
     def is_constant(self, value: Tensor) -> bool:
         """Tells whether a tensor was seen to be made of numbers and parameters alone."""
@@ -103,6 +108,7 @@ class Outcome:
         in_order: Whether the result holds the values of the first argument in their order.
         fresh: Whether a result without kind is made of nothing but shapes and numbers.
         outside: Whether a result comes from where nothing can be seen.
+        beside: The kinds along an axis of the result, if it holds several.
     """
 
     kind: Kind | Sequence[Kind] | None = None
@@ -113,6 +119,7 @@ class Outcome:
     in_order: bool = False
     fresh: bool = False
     outside: bool = False
+    beside: Beside | None = None
 
 
 # Nothing of the network took part: the result is made of weights and constants, or of shapes.
@@ -192,6 +199,10 @@ class Call:
     def mask(self, value: Any) -> Kind | None:
         """Returns the kind of a constant of zeros and ones, None for anything else."""
         return None if self._lineage is None else self._lineage.mask_of(value)
+
+    def beside(self, value: Tensor) -> Beside | None:
+        """Returns the kinds along an axis of a tensor, None if it is of one kind."""
+        return None if self._lineage is None else self._lineage.beside_of(value)
 
     def constant(self, value: Tensor) -> bool:
         """Tells whether a tensor is made of numbers and parameters alone."""

@@ -10,8 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from picojoule.energy.kinds import NOTHING, Kind, joined
-from picojoule.energy.rules.base import DERIVED, FRESH, OUTSIDE, Call, Outcome, analog, tensors
+from picojoule.energy.kinds import NOTHING, Beside, Kind, joined
+from picojoule.energy.rules.base import (
+    DERIVED,
+    FRESH,
+    OUTSIDE,
+    Call,
+    Outcome,
+    analog,
+    moved,
+    tensors,
+)
 
 
 def _first(call: Call) -> Tensor | None:
@@ -105,13 +114,30 @@ def _known(call: Call, values: Iterable[Any]) -> list[Kind]:
     return [kind for value in given if (kind := call.joining(value)) is not None]
 
 
-def join(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
-    """Puts values side by side."""
+def stack(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
+    """Puts values side by side along a new axis, or one that depends on their shape."""
     kinds = _known(call, tensors)
     if not kinds:
         return DERIVED
     kind = joined(kinds)
     return Outcome(call.moved(kind) if kind.uneven else kind)
+
+
+def join(
+    call: Call, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None
+) -> Outcome:
+    """Puts values side by side along an axis; of several kinds each stays what it is there."""
+    kinds = _known(call, tensors)
+    if not kinds:
+        return DERIVED
+    kind = joined(kinds)
+    if kind.sparse or not any(part.sparse for part in kinds):
+        return Outcome(call.moved(kind) if kind.uneven else kind)
+    axis = dim if axis is None else axis
+    axis = axis if axis < 0 else axis - call.out.dim()
+    sizes = [value.shape[axis] if value.dim() == call.out.dim() else 0 for value in tensors]
+    parts = [moved(part) or part for part in kinds]
+    return Outcome(kind.analog(), beside=Beside(axis, tuple(zip(sizes, parts, strict=True))))
 
 
 def extreme(call: Call, input: Tensor, *others: Any, **named: Any) -> Outcome:

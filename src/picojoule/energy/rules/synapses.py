@@ -1,9 +1,12 @@
 """Rules of the functions that are one layer of synapses."""
 
 from dataclasses import replace
+from math import prod
 
+import torch
 from torch import Tensor
 
+from picojoule.energy.kinds import Beside, Kind
 from picojoule.energy.rules.base import DERIVED, Arrival, Call, Outcome, Synapses, absent
 from picojoule.energy.rules.fanout import (
     Axes,
@@ -21,7 +24,56 @@ def arrived(call: Call, synapses: Synapses) -> Outcome:
     kind = call.arriving(synapses.values)
     if kind is None:
         return DERIVED
-    return Outcome(replace(kind.analog(), folds=True), arrivals=[Arrival("", synapses, kind)])
+    beside = call.beside(synapses.values)
+    assert synapses.weight is not None
+    inputs = synapses.weight.dim() - 1  # the axis of features or channels, from the end
+    arrivals = [Arrival("", synapses, kind)]
+    if beside is not None and beside.axis == -inputs:
+        arrivals = _each_kind(synapses, beside)
+    return Outcome(replace(kind.analog(), folds=True), arrivals=arrivals)
+
+
+def _each_kind(synapses: Synapses, beside: Beside) -> list[Arrival]:
+    """Lets each kind meet its own columns of the weights; all that is dense is one arrival.
+
+    The first of the arrivals has the outputs and biases.
+    """
+    values, fanout, axis = synapses.values, synapses.fanout, beside.axis
+    place = prod(values.shape[axis:]) // values.shape[axis]
+
+    def part(stretches: list[tuple[int, int]], values_of: Tensor | None, kind: Kind) -> Arrival:
+        size = sum(length for _, length in stretches)
+        shape = [*values.shape[:axis], size, *values.shape[len(values.shape) + axis + 1 :]]
+        met = fanout
+        if isinstance(fanout, Tensor) and fanout.dim() == -axis:
+            met = torch.cat([fanout.narrow(axis, *stretch) for stretch in stretches], axis)
+        return Arrival(
+            "",
+            synapses._replace(
+                values=absent(shape, values) if values_of is None else values_of,
+                fanout=met,
+                beside=(values.shape[axis] - size) * place,
+            ),
+            kind,
+        )
+
+    dense: list[tuple[int, int]] = []
+    found: list[Arrival] = []
+    first, analog = 0, None
+    for size, kind in beside.parts:
+        if size and kind.sparse:
+            found.append(part([(first, size)], values.narrow(axis, first, size), kind))
+        elif size:
+            dense.append((first, size))
+            analog = analog or kind
+        first += size
+    if analog is not None:
+        found.insert(0, part(dense, None, analog))
+    without = [
+        Arrival("", arrival.synapses._replace(bias=None, output=0, channels=0), arrival.kind)
+        for arrival in found[1:]
+    ]
+    return [*found[:1], *without]
 
 
 def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) -> Synapses:

@@ -65,6 +65,7 @@ from picojoule.energy.rules.moves import (
     pad,
     reordered,
     setitem,
+    stack,
     where,
     zeros,
 )
@@ -97,7 +98,8 @@ _GROUPS: dict[Rule, str] = {
     fresh: """empty_like full_like rand_like randn_like new_empty new_full
         new_tensor grad""",
     zeros: "zeros zeros_like new_zeros",
-    join: "cat concat concatenate stack hstack vstack dstack",
+    join: "cat concat concatenate",
+    stack: "stack hstack vstack dstack",
     extreme: "amax amin max maximum min minimum",
     pad: "pad",
     masked_fill: "masked_fill",
