@@ -349,7 +349,7 @@ def test_a_download_that_fails_says_why_in_short(pj, tmp_path, monkeypatch):
     one = DATASETS["mnist"]
     nowhere = dataclasses.replace(one.files[0], url="http://127.0.0.1:1/nothing.gz")
     changed = dataclasses.replace(one, files=(nowhere,))
-    monkeypatch.setattr("picojoule.data.download.named", lambda _: changed)
+    monkeypatch.setattr("picojoule.data.store.download.named", lambda _: changed)
     code, _, err = pj("data", "get", "mnist", "--data-dir", tmp_path)
     assert code == 2
     assert "nothing.gz could not be fetched (Connection refused), and nothing of it" in err

@@ -2,19 +2,19 @@
 
 from picojoule.data.augment import Augment
 from picojoule.data.batches import Batch, loader
-from picojoule.data.cache import folder as cache_folder
-from picojoule.data.cache import prepared
-from picojoule.data.download import fetch, get
-from picojoule.data.encode import Direct, Encoder, Latency, Poisson, Repeat
-from picojoule.data.encoders import ENCODERS, encoder
-from picojoule.data.events import EventLists
-from picojoule.data.filterbank import Filterbank
-from picojoule.data.folder import Own, load_own
-from picojoule.data.frames import Frames
-from picojoule.data.read import load
-from picojoule.data.record import Dataset, File, Sizes
-from picojoule.data.registry import DATASETS, dataset
+from picojoule.data.encoders.coding import Direct, Encoder, Latency, Poisson, Repeat
+from picojoule.data.encoders.filterbank import Filterbank
+from picojoule.data.encoders.frames import Frames
+from picojoule.data.encoders.named_encoders import ENCODERS, encoder
+from picojoule.data.loading import load
+from picojoule.data.own import Own, load_own
+from picojoule.data.recordings import EventLists
+from picojoule.data.sets.description import Dataset, File, Sizes
+from picojoule.data.sets.named import DATASETS, dataset
 from picojoule.data.split import Split, Splits, hold_out
+from picojoule.data.store.cache import folder as cache_folder
+from picojoule.data.store.cache import prepared
+from picojoule.data.store.download import fetch, get
 
 __all__ = [
     "DATASETS",

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from picojoule.data.augment import Augment
-from picojoule.data.encode import Encoder
+from picojoule.data.encoders.coding import Encoder
 from picojoule.data.split import Split
 
 Batch = tuple[Tensor, Tensor, Tensor | None]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from picojoule.data.split import Parts, hold_out
-from picojoule.data.store import Part
+from picojoule.data.store.entry import Part
 
 # Of items that are not divided at all.
 _TEST_SHARE = 0.2

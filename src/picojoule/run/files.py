@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from picojoule.data import Dataset, images
-from picojoule.data.wavs import read_wav
+from picojoule.data import Dataset
+from picojoule.data.readers import images
+from picojoule.data.readers.wavs import read_wav
 
 
 def read_inputs(

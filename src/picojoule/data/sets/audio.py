@@ -1,6 +1,6 @@
 """Sounds."""
 
-from picojoule.data.record import Dataset, File, Sizes
+from picojoule.data.sets.description import Dataset, File, Sizes
 from picojoule.data.sets.names import DIGITS, WORDS
 
 FSDD = Dataset(

@@ -1,6 +1,6 @@
 """Images in colour."""
 
-from picojoule.data.record import Dataset, File, Sizes
+from picojoule.data.sets.description import Dataset, File, Sizes
 from picojoule.data.sets.names import CIFAR10 as CIFAR10_NAMES
 from picojoule.data.sets.names import HELD_OUT
 

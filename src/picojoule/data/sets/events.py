@@ -1,6 +1,6 @@
 """What event cameras and artificial ears have recorded."""
 
-from picojoule.data.record import Dataset, File, Sizes
+from picojoule.data.sets.description import Dataset, File, Sizes
 from picojoule.data.sets.names import CIFAR10, DIGITS, HELD_OUT, WORDS
 from picojoule.data.sets.names import SHD as SHD_LABELS
 

@@ -1,6 +1,6 @@
 """Grey images of one class each, small enough for a first try."""
 
-from picojoule.data.record import Dataset, File, Sizes
+from picojoule.data.sets.description import Dataset, File, Sizes
 from picojoule.data.sets.names import DIGITS as DIGIT_NAMES
 from picojoule.data.sets.names import HELD_OUT
 

@@ -1,0 +1,1 @@
+"""Encoders turn items into spikes."""

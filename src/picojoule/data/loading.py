@@ -1,0 +1,166 @@
+"""A named data set, read and divided in three."""
+
+import logging
+import os
+import shlex
+from pathlib import Path
+
+import torch
+
+from picojoule.data.divide import check_classes, divided
+from picojoule.data.readers.bad import Bad
+from picojoule.data.readers.sources import BY_ITEM, Source, source
+from picojoule.data.sets.description import Dataset
+from picojoule.data.sets.named import dataset as named
+from picojoule.data.split import Split, Splits
+from picojoule.data.split import hold_out as divide
+from picojoule.data.store import cache
+from picojoule.data.store.entry import stamp
+from picojoule.data.zeros import Zeros
+
+logger = logging.getLogger(__name__)
+
+VARIABLE = "PICOJOULE_DATA"
+
+
+def load(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    hold_out: str | None = None,
+    skip_bad: bool = False,
+) -> Splits:
+    """Reads a named data set, once: it is kept in the cache, and mapped into memory from there.
+
+    The test split is the publisher's own (of ``digits``, which has none, a fixed fifth; of
+    ``imagenet``, whose labels are not public, its validation set). Where the publisher has no
+    validation split, it is held out of the training items, the same whatever the seed of a run, and
+    holds the classes in the proportion of the whole.
+
+    Args:
+        name: One of ``DATASETS``.
+        data_dir: The folder that holds the data; by default that named by the environment variable
+            ``PICOJOULE_DATA``. ``digits`` needs none.
+        hold_out: A speaker whose recordings are the test set, in place of the publisher's (``fsdd``
+            alone).
+        skip_bad: Leave out recordings and pictures that cannot be read; each is logged.
+
+    Returns:
+        The splits; ``x`` is ``[N, C, H, W]`` uint8 of images (``digits``: float32 in 0..1),
+        ``[N, S]`` of waveforms, float32 in -1..1 (``fsdd``) or int16, with ``lengths`` in samples,
+        or ``EventLists``.
+
+    Raises:
+        ValueError: For an unknown name, for data that are missing, damaged or truncated (the
+            message names the file and the command that fetches it), and for ``skip_bad`` where many
+            items are one file.
+
+    Example:
+        >>> splits = load("digits")
+        >>> splits.train.x.shape
+        torch.Size([1237, 1, 8, 8])
+    """
+    dataset = named(name)
+    if hold_out is not None and hold_out not in dataset.speakers:
+        who = f"it has {', '.join(dataset.speakers)}" if dataset.speakers else "it names none"
+        raise ValueError(f"{dataset.name} has no speaker '{hold_out}' to hold out: {who}")
+    if skip_bad and dataset.format not in BY_ITEM:
+        raise ValueError(
+            f"{dataset.name} has many items in each file, and none to leave out: drop --skip-bad"
+        )
+    if dataset.format == "bundled":
+        return _digits(dataset)
+    folder = _folder(dataset, data_dir)
+    found = source(folder, dataset, hold_out)
+    if found is None:
+        raise ValueError(f"no {dataset.name} in {folder}: {remedy(dataset, folder)}")
+    try:
+        splits = _kept(found, dataset, skip_bad, hold_out)
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{error}: {remedy(dataset, folder, again=True)}") from error
+    sizes = tuple(map(len, (splits.train, splits.validation, splits.test)))
+    same = sizes == dataset.sizes if hold_out is None else sum(sizes) == sum(dataset.sizes)
+    if not same:
+        logger.warning(
+            "%s has %d + %d + %d items (training, validation, test), where %d + %d + %d were "
+            "published: results do not compare",
+            *(dataset.name, *sizes, *dataset.sizes),
+        )
+    return splits.map(_as_float) if dataset.format == "wav" else splits
+
+
+def remedy(dataset: Dataset, data_dir: Path | None, *, again: bool = False) -> str:
+    """What to do to have a data set, or to have it anew."""
+    folder = Path("DIR" if data_dir is None else data_dir)
+    if not dataset.files:
+        return f"get it from {dataset.page}, so that there is {folder / dataset.folder}"
+    typed = command(dataset, data_dir) + (" --again" if again else "")
+    if dataset.page is not None:
+        archive = folder / dataset.files[0].path
+        return f"get {archive.name} from {dataset.page}, put it at {archive}, and type `{typed}`"
+    return f"fetch it{' again' if again else ''} with `{typed}`"
+
+
+def command(dataset: Dataset, data_dir: Path | None) -> str:
+    """What to type to fetch a data set."""
+    folder = "DIR" if data_dir is None else shlex.quote(str(data_dir))
+    return f"pj data get {dataset.name} --data-dir {folder}"
+
+
+def note_skipped(name: str, skipped: list[str]) -> None:
+    """Says what was left out, one by one, and how many these are."""
+    for line in skipped:
+        logger.warning("left out: %s", line)
+    if skipped:
+        logger.warning("%s: %d left out", name, len(skipped))
+
+
+def _folder(dataset: Dataset, data_dir: str | Path | None) -> Path:
+    chosen = data_dir if data_dir is not None else os.environ.get(VARIABLE)
+    if not chosen:
+        raise ValueError(
+            f"{dataset.name} is read from a data folder, and none is named: say data_dir "
+            f"(--data-dir DIR) or set {VARIABLE}; {remedy(dataset, None)}"
+        )
+    return Path(chosen).expanduser()
+
+
+def _kept(source: Source, dataset: Dataset, skip_bad: bool, hold_out: str | None) -> Splits:
+    where = f"{dataset.name} in {source.folder}"
+
+    def make(zeros: Zeros) -> cache.Content:
+        bad = Bad(skip_bad)
+        parts = source.read(bad, zeros)
+        found = divided(parts, _share(dataset), where)
+        # A part of a data set may lack a class, but not because of what was left out.
+        if bad.items:
+            check_classes(found["train"], dataset.labels[: parts.classes], where)
+        return cache.Content(found, bad.items)
+
+    key = f"{stamp(source.paths)} {skip_bad}"
+    place = f"{source.folder.resolve()} {dataset.name} {hold_out or ''}"
+    found = cache.kept(dataset.name, place, key, make)
+    note_skipped(dataset.name, found.skipped)
+    return Splits(**found.splits)
+
+
+def _share(dataset: Dataset) -> float:
+    return dataset.sizes.validation / (dataset.sizes.train + dataset.sizes.validation)
+
+
+def _as_float(split: Split) -> Split:
+    return Split(split.x.float() / 32_768, split.y, split.lengths, fingerprint=split.fingerprint)
+
+
+def _digits(dataset: Dataset) -> Splits:
+    from sklearn.datasets import load_digits  # half a second: not at import
+
+    images, labels = load_digits(return_X_y=True)
+    whole = Split(
+        torch.from_numpy(images).float().view(-1, *dataset.inputs) / 16,
+        torch.from_numpy(labels).long(),
+    )
+    rest, test = divide(whole.y, dataset.sizes.test)
+    seen = whole.at(rest)
+    train, validation = divide(seen.y, dataset.sizes.validation)
+    return Splits(seen.at(train), seen.at(validation), whole.at(test))

@@ -1,0 +1,209 @@
+"""A user's own data: folders of pictures or sounds, one for each class, or arrays."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from picojoule.data.divide import check_classes, divided
+from picojoule.data.encoders.coding import unit
+from picojoule.data.loading import note_skipped
+from picojoule.data.readers import arrays, images, wavs
+from picojoule.data.readers.bad import Bad
+from picojoule.data.readers.class_folders import layout
+from picojoule.data.readers.sources import everything
+from picojoule.data.recordings import EventLists
+from picojoule.data.sets.description import Dataset, Sizes
+from picojoule.data.split import Parts, Split, Splits
+from picojoule.data.store import cache
+from picojoule.data.store.entry import stamp
+from picojoule.data.zeros import Zeros
+
+# Of the training items, where there is no validation split.
+_VALIDATION_SHARE = 0.125
+_CHUNK = 1 << 10
+
+
+class Own(NamedTuple):
+    """A user's own data.
+
+    Attributes:
+        dataset: What follows from them: classes, shape, rate, sizes, statistics.
+        splits: The data; ``splits.fingerprint`` changes with their content.
+    """
+
+    dataset: Dataset
+    splits: Splits
+
+
+def load_own(
+    path: str | Path, like: Dataset, *, size: int | None = None, skip_bad: bool = False
+) -> Own:
+    """Reads a user's own data; they are kept in the cache, as those of ``load``.
+
+    Args:
+        path: A folder with one folder of files for each class, under ``train/``, ``test/`` and
+            perhaps ``validation/``, or directly; a folder with ``train.npz``, ``test.npz`` and
+            perhaps ``validation.npz``; or an ``.npz`` file (see ``arrays.read``). What is not
+            divided is so by class: a fifth to test on, an eighth of the rest to choose on.
+        like: A data set of the same modality; sounds in arrays without a rate have its.
+        size: Pictures are scaled so that their shorter side has this many pixels, and cut to a
+            square; None where all have one size.
+        skip_bad: Leave out what cannot be read; each is logged.
+
+    Raises:
+        ValueError: For data that are missing, malformed, or too few; the message names the file.
+    """
+    place = Path(path).expanduser().resolve()
+    if not place.exists():
+        raise ValueError(f"there is no folder and no .npz file {place}")
+    is_arrays = place.suffix == ".npz" or (place / "train.npz").is_file()
+    if like.modality == "events" and not is_arrays:
+        raise ValueError(
+            f"{place}: recorded events are read from .npz files: expected train.npz and test.npz"
+        )
+
+    if like.modality == "events" and skip_bad:
+        raise ValueError(
+            f"{place} has many items in each file, and none to leave out: drop --skip-bad"
+        )
+
+    def make(zeros: Zeros) -> cache.Content:
+        bad = Bad(skip_bad)
+        read = _arrays if is_arrays else _pictures if like.modality == "image" else _sounds
+        parts, facts = read(place, like, Reading(size, bad, zeros))
+        kept = divided(parts, _VALIDATION_SHARE, str(place))
+        check_classes(kept["train"], facts["labels"], str(place))
+        return cache.Content(kept, bad.items, facts | _statistics(kept["train"], like))
+
+    paths = [place] if place.is_file() else everything(place)
+    key = f"{stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad}"
+    entry = cache.kept(place.stem, f"{place} {like.modality}", key, make)
+    note_skipped(str(place), entry.skipped)
+    splits = Splits(**entry.splits)
+    return Own(_described(place, like, splits, entry.facts), splits)
+
+
+class Reading(NamedTuple):
+    """How a user's own data are read."""
+
+    size: int | None
+    bad: Bad
+    zeros: Zeros
+
+
+Found = tuple[Parts, dict[str, Any]]
+
+
+def _pictures(place: Path, like: Dataset, how: Reading) -> Found:
+    found = layout(place, images.SUFFIXES)
+    channels = images.channels([path for files in found.splits.values() for path in files.paths])
+    read = {
+        name: images.read(*files, channels=channels, size=how.size, bad=how.bad, zeros=how.zeros)
+        for name, files in found.splits.items()
+    }
+    firsts = {name: files.paths[0] for name, files in found.splits.items()}
+    return _parts(read, firsts), {"labels": found.labels}
+
+
+def _sounds(place: Path, like: Dataset, how: Reading) -> Found:
+    found = layout(place, wavs.SUFFIXES)
+    rate_hz = wavs.first_rate([path for files in found.splits.values() for path in files.paths])
+    read = {
+        name: wavs.read(*files, rate_hz=rate_hz, bad=how.bad, zeros=how.zeros)
+        for name, files in found.splits.items()
+    }
+    return _parts(read), {"labels": found.labels, "rate_hz": rate_hz}
+
+
+def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
+    files = {"all": place}
+    if place.is_dir():
+        files = {name: place / f"{name}.npz" for name in ("train", "validation", "test")}
+        if not files["validation"].is_file():
+            del files["validation"]
+    read, rates = {}, set()
+    for name, file in files.items():
+        read[name], rate_hz = arrays.read(file, like.modality, how.bad)
+        rates.add(rate_hz or like.rate_hz)
+    if len(rates) > 1:
+        raise ValueError(f"{place}: expected one rate in all files, found {sorted(rates)} Hz")
+    first = next(iter(read.values())).y
+    classes = int(first.max()) + 1
+    seen = len(first.unique())
+    if seen < 2 or seen != classes:
+        raise ValueError(
+            f"{place}: expected two or more classes 0, 1, ... with items of each to train on, "
+            f"found {seen} of {classes}"
+        )
+    for name, split in read.items():
+        if int(split.y.max()) >= classes:
+            raise ValueError(
+                f"{files[name]}: expected labels 0 to {classes - 1}, found {int(split.y.max())}"
+            )
+    facts = {"labels": [str(number) for number in range(classes)], "rate_hz": rates.pop()}
+    return _parts(read, files), facts
+
+
+def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> Parts:
+    """Splits of items of one shape; an error names the file that stands for each."""
+    shapes = {name: _shape(read[name]) for name in files or ()}
+    first, *others = shapes or [""]
+    for name in others:
+        if files and shapes[name] != shapes[first]:
+            raise ValueError(
+                f"{files[name]}: the items of {name} have the shape {shapes[name]}, where those of "
+                f"{first} have {shapes[first]}, as {files[first]}: make them alike (pictures in "
+                "folders: set data.size to have it done)"
+            )
+    if "all" in read:
+        return Parts(read["all"], None, None)
+    return Parts(read["train"], read.get("validation"), read["test"])
+
+
+def _shape(split: Split) -> tuple[int, ...]:
+    """Of an item, or of one step of it: how long it is plays no role."""
+    if isinstance(split.x, EventLists):
+        return split.x.shape
+    is_picture = split.x.ndim == 4
+    return tuple(split.x.shape[1 if is_picture else 2 :])
+
+
+def _statistics(train: cache.Part, like: Dataset) -> dict[str, Any]:
+    """The mean and standard deviation of each channel of the training images in 0..1."""
+    split, index = train
+    if like.modality != "image":
+        return {}
+    index = torch.arange(len(split)) if index is None else index
+    total = torch.zeros(2, split.x.shape[1], dtype=torch.float64)
+    for some in index.split(_CHUNK):
+        pixels = unit(split.x[some]).double()
+        total[0] += pixels.sum((0, 2, 3))
+        total[1] += pixels.square().sum((0, 2, 3))
+    mean, square = total / (len(index) * split.x[0, 0].numel())
+    std = (square - mean.square()).clamp(min=0).sqrt()
+    # A channel without any difference is left as it is.
+    return {
+        "mean": [round(value, 4) for value in mean.tolist()],
+        "std": [round(value, 4) or 1.0 for value in std.tolist()],
+    }
+
+
+def _described(place: Path, like: Dataset, splits: Splits, facts: Mapping[str, Any]) -> Dataset:
+    return dataclasses.replace(
+        like,
+        name=str(place),
+        description=f"{like.modality} data in {place}",
+        files=(),
+        licence="",
+        citation="",
+        labels=tuple(facts["labels"]),
+        inputs=_shape(splits.train),
+        sizes=Sizes(len(splits.train), len(splits.validation), len(splits.test)),
+        mean=tuple(facts["mean"]) if "mean" in facts else None,
+        std=tuple(facts["std"]) if "std" in facts else None,
+        rate_hz=facts.get("rate_hz"),
+        speakers=(),
+    )

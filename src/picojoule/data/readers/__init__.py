@@ -1,0 +1,1 @@
+"""Readers of files: paths in, items with their labels out, whatever the bytes."""

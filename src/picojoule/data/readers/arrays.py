@@ -1,0 +1,162 @@
+"""Arrays of a user's own: ``.npz`` files with ``x``, ``y`` and perhaps ``lengths``."""
+
+import math
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from picojoule.data.readers.bad import Bad
+from picojoule.data.recordings import EventLists
+from picojoule.data.split import Split
+
+Modality = Literal["image", "audio", "events"]
+
+_LISTS = ("times_us", "address", "offsets", "shape")
+_HIGHEST = np.iinfo(np.int64).max
+# Addresses have 32 bits.
+_PLACES = 1 << 31
+# All that numpy is known to raise for bytes that are no whole archive of arrays.
+_FAULTS = (
+    *(ValueError, OSError, EOFError, KeyError, SyntaxError, TypeError, IndexError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, MemoryError, OverflowError),
+)
+
+
+def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
+    """The items of one file.
+
+    Args:
+        path: An ``.npz`` file. Images: ``x`` ``[N, H, W]`` or ``[N, C, H, W]``, uint8, or float in
+            0..1. Sounds: ``x`` ``[N, S]``, int16, or float in -1..1; ``lengths`` ``[N]`` where they
+            differ; ``rate_hz`` if it is known. Events: what ``EventLists`` takes, by its names, or
+            frames of counts ``x`` ``[N, T, P, H, W]`` or ``[N, T, units]``, uint8; ``lengths``
+            ``[N]`` where they differ. With each ``y`` ``[N]``, whole numbers from 0.
+        modality: What it holds.
+        bad: What becomes of an item with values that are not finite or out of their range.
+
+    Returns:
+        The items, and ``rate_hz`` where the file says it.
+
+    Raises:
+        ValueError: For a file that is damaged, lacks an array, or has arrays that do not fit; the
+            message names it.
+    """
+    arrays = _loaded(path)
+    in_lists = modality == "events" and "x" not in arrays
+    for name in ("y", *(_LISTS if in_lists else ("x",))):
+        if name not in arrays:
+            raise ValueError(f"{path} has no array '{name}', but {', '.join(arrays) or 'none'}")
+    try:
+        y = _whole(arrays, "y")
+        if in_lists:
+            return Split(_events(arrays), y), None
+        whole = Split(_items(arrays["x"], modality), y, _lengths(arrays, modality))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    good = [number for number in range(len(whole)) if _is_good(whole, number, path, bad)]
+    if not good:
+        raise ValueError(f"{path} has no item without a fault")
+    split = whole if len(good) == len(whole) else whole.at(torch.tensor(good))
+    return split, _rate(arrays, path)
+
+
+def _loaded(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: np.asarray(archive[name]) for name in archive.files}
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no file {path}") from error
+    except _FAULTS as error:
+        raise ValueError(
+            f"{path} is no whole .npz file of plain arrays: {error or type(error).__name__}"
+        ) from error
+
+
+def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:
+    if modality == "events":
+        if x.ndim not in (3, 5) or x.dtype != np.uint8 or not x.size:
+            raise ValueError(
+                "expected frames of counts x [N, T, P, H, W] or [N, T, units] as uint8, got "
+                f"{list(x.shape)} {x.dtype}"
+            )
+        return torch.from_numpy(x)
+    if modality == "image":
+        x = x[:, None] if x.ndim == 3 else x
+        if x.ndim != 4 or x.shape[1] not in (1, 3) or not x.size:
+            raise ValueError(
+                f"expected images x [N, H, W] or [N, C, H, W] of 1 or 3 channels, got "
+                f"{list(x.shape)}"
+            )
+    elif x.ndim != 2 or not x.size:
+        raise ValueError(f"expected waveforms x [N, S], got {list(x.shape)}")
+    plain = np.dtype(np.uint8 if modality == "image" else np.int16)
+    if x.dtype != plain and x.dtype.kind != "f":
+        raise ValueError(f"expected x as {plain} or float, got {x.dtype}")
+    x = np.ascontiguousarray(x, plain if x.dtype == plain else np.float32)
+    return torch.from_numpy(x)
+
+
+def _whole(
+    arrays: dict[str, np.ndarray], name: str, low: int = 0, high: int = _HIGHEST
+) -> torch.Tensor:
+    """One row of whole numbers as int64.
+
+    Raises:
+        ValueError: For something else, or a number out of the range.
+    """
+    array = arrays[name]
+    if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
+        raise ValueError(
+            f"expected {name} as one row of whole numbers, got {list(array.shape)} {array.dtype}"
+        )
+    least, most = int(array.min()), int(array.max())
+    if least < low or most > high:
+        raise ValueError(f"expected {name} {low} to {high}, found {least} to {most}")
+    return torch.from_numpy(array.astype(np.int64))
+
+
+def _lengths(arrays: dict[str, np.ndarray], modality: Modality) -> torch.Tensor | None:
+    if modality == "image":
+        return None
+    longest = arrays["x"].shape[1]
+    if "lengths" not in arrays:
+        return torch.full((len(arrays["x"]),), longest)
+    return _whole(arrays, "lengths", 1, longest)
+
+
+def _events(arrays: dict[str, np.ndarray]) -> EventLists:
+    shape = tuple(_whole(arrays, "shape", 1).tolist())
+    if len(shape) not in (1, 3) or math.prod(shape) > _PLACES:
+        raise ValueError(f"expected shape as (P, H, W) or (units,), got {shape}")
+    times, address = (
+        _whole(arrays, "times_us"),
+        _whole(arrays, "address", 0, math.prod(shape) - 1),
+    )
+    return EventLists(times, address.int(), _whole(arrays, "offsets"), shape=shape)
+
+
+def _is_good(split: Split, number: int, path: Path, bad: Bad) -> bool:
+    item = split.x[number]
+    if not item.is_floating_point():
+        return True
+    low, high = (0, 1) if item.ndim == 3 else (-1, 1)
+    if bool(item.isfinite().all()) and low <= float(item.min()) and float(item.max()) <= high:
+        return True
+    bad.met(
+        ValueError(f"{path}: item {number} has values that are not finite or outside {low}..{high}")
+    )
+    return False
+
+
+def _rate(arrays: dict[str, np.ndarray], path: Path) -> int | None:
+    if "rate_hz" not in arrays:
+        return None
+    rate = arrays["rate_hz"]
+    if rate.size != 1 or rate.dtype.kind not in "iu" or int(rate.reshape(-1)[0]) < 1:
+        raise ValueError(f"{path}: expected rate_hz as one whole number above 0")
+    return int(rate.reshape(-1)[0])

@@ -1,0 +1,74 @@
+"""CIFAR10-DVS: moving CIFAR-10 images seen by an event camera, one AEDAT 2.0 file each."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from picojoule.data.readers import aedat
+from picojoule.data.readers.bad import Bad
+from picojoule.data.recordings import Recording, collect, content, each
+from picojoule.data.sets.names import CIFAR10
+from picojoule.data.split import Parts
+from picojoule.data.zeros import Zeros
+
+SHAPE = (2, aedat.SIDE, aedat.SIDE)
+
+
+def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+    """All recordings, in two parts.
+
+    The publisher does not divide them. As is usual, nine of ten of each class are for training: of
+    the 1,000 of a class, numbers 900 to 999 are the test set, whatever is skipped.
+
+    The images are turned as SpikingJelly turns them, so that results compare: pixel (x, y) is
+    (127 - y, 127 - x) of the camera. Times count from a recording's first event.
+
+    Args:
+        folder: Holds a folder for each class, as in ``cat/cifar10_cat_42.aedat``.
+        bad: What becomes of a file that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
+
+    Raises:
+        ValueError: For a malformed file, or a class with less than two; the message names it.
+        FileNotFoundError: For a missing class.
+
+    Reference:
+        H. Li, H. Liu, X. Ji, G. Li and L. Shi, CIFAR10-DVS: an event-stream dataset for object
+        classification, Frontiers in Neuroscience 11:309, 2017;
+        https://figshare.com/articles/CIFAR10-DVS_New/4724671
+    """
+    train, test = [], []
+    for name in CIFAR10:
+        paths = _paths(folder / name)
+        held = len(paths) - -(-len(paths) // 10)
+        train += paths[:held]
+        test += paths[held:]
+    return Parts(
+        collect(each(train, _recording, bad), SHAPE, folder, zeros),
+        None,
+        collect(each(test, _recording, bad), SHAPE, folder, zeros),
+    )
+
+
+def _paths(folder: Path) -> list[Path]:
+    """The recordings of a class, by number."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    paths = [path for path in folder.glob("*.aedat") if not path.name.startswith(".")]
+    numbered = [(re.search(r"_([0-9]{1,9})$", path.stem), path) for path in paths]
+    for number, path in numbered:
+        if number is None:
+            raise ValueError(f"{path}: expected a name as cifar10_{folder.name}_42.aedat")
+    if len(paths) < 2:
+        raise ValueError(f"{folder} holds {len(paths)} recordings: expected one to train and test")
+    return [path for _, path in sorted((int(n[1]), path) for n, path in numbered if n)]
+
+
+def _recording(path: Path) -> list[Recording]:
+    events = aedat.parse_2(content(path), path)
+    if not len(events.times_us):
+        raise ValueError(f"{path} holds no event")
+    turned = events._replace(x=aedat.SIDE - 1 - events.y, y=aedat.SIDE - 1 - events.x)
+    times = events.times_us - events.times_us.min()
+    return [Recording(times, turned.address, CIFAR10.index(path.parent.name))]

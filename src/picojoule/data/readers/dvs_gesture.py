@@ -1,0 +1,101 @@
+"""DVS128 Gesture: hand gestures seen by an event camera, several in each AEDAT 3.1 file."""
+
+from pathlib import Path
+
+import numpy as np
+
+from picojoule.data.readers import aedat
+from picojoule.data.readers.bad import Bad
+from picojoule.data.recordings import Recording, collect, content, each
+from picojoule.data.split import Parts
+from picojoule.data.zeros import Zeros
+
+SHAPE = (2, aedat.SIDE, aedat.SIDE)
+CLASSES = 11
+
+_COLUMNS = "class,startTime_usec,endTime_usec"
+
+
+def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+    """Both splits: a recording for each row of the labels of each trial, in the order of the lists.
+
+    Times count from the start of the row. Rows may overlap (one of ``user22_led`` does, by a slip
+    of its publisher's), and all are kept: 1,176 for training and 288 for testing.
+
+    Args:
+        folder: Holds ``trials_to_train.txt`` and ``trials_to_test.txt``, lists of files, these
+            files, and for ``user01_led.aedat`` the labels ``user01_led_labels.csv``: a row
+            ``class,startTime_usec,endTime_usec`` for each gesture, with classes 1 to 11.
+        bad: What becomes of a trial that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
+
+    Raises:
+        ValueError: For a malformed file; the message names it.
+        FileNotFoundError: For a missing file.
+
+    Reference:
+        A. Amir et al., A low power, fully event-based gesture recognition system, CVPR 2017;
+        https://research.ibm.com/interactive/dvsgesture/
+    """
+    train, test = (_trials(folder / f"trials_to_{name}.txt") for name in ("train", "test"))
+    both = set(train) & set(test)
+    if both:
+        raise ValueError(f"{folder}: {min(both).name} is in the list to train and in that to test")
+    return Parts(
+        collect(each(train, _recordings, bad), SHAPE, folder, zeros),
+        None,
+        collect(each(test, _recordings, bad), SHAPE, folder, zeros),
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = content(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text: {error}") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _trials(path: Path) -> list[Path]:
+    names = _lines(path)
+    for name in names:
+        if not name.endswith(".aedat") or "\0" in name or Path(name).name != name:
+            raise ValueError(f"{path}: expected names of .aedat files, found {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path} names a file twice")
+    return [path.parent / name for name in names]
+
+
+def _gestures(path: Path) -> list[tuple[int, int, int]]:
+    """Class from 1, start and end of each row."""
+    columns, *rows = _lines(path) or [""]
+    if columns.replace(" ", "") != _COLUMNS:
+        raise ValueError(f"{path}: expected the columns {_COLUMNS}, found {columns!r}")
+    if not rows:
+        raise ValueError(f"{path} holds no gesture")
+    gestures = []
+    for row in rows:
+        cells = [cell.strip() for cell in row.split(",")]
+        if len(cells) != 3 or not all(c.isascii() and c.isdigit() and len(c) < 16 for c in cells):
+            raise ValueError(f"{path}: expected three whole numbers in a row, found {row!r}")
+        label, start, end = map(int, cells)
+        if not 1 <= label <= CLASSES:
+            raise ValueError(f"{path}: expected a class of 1 to {CLASSES}, found {label}")
+        if start >= end:
+            raise ValueError(f"{path}: a gesture starts at {start} us and ends at {end} us")
+        gestures.append((label, start, end))
+    return gestures
+
+
+def _recordings(path: Path) -> list[Recording]:
+    gestures = _gestures(path.with_name(f"{path.stem}_labels.csv"))
+    events = aedat.parse_3(content(path), path)
+    address = events.address
+    recordings = []
+    for label, start, end in gestures:
+        inside = (events.times_us >= start) & (events.times_us < end)
+        if not inside.any():
+            raise ValueError(f"{path}: there is no event from {start} us to {end} us")
+        times = events.times_us[inside] - start
+        recordings.append(Recording(times, address[inside], label - 1))
+    return recordings

@@ -1,0 +1,187 @@
+"""The Heidelberg spiking data sets, SHD and SSC: spoken words through a model of the cochlea.
+
+A file holds, for each recording, ``spikes/times`` (seconds, 16-bit floats), ``spikes/units`` (0 to
+699) and ``labels``; and ``extra``: on the speakers, which is not looked at, and ``extra/keys``, the
+word of each label.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from picojoule.data.readers import heaps
+from picojoule.data.readers.bad import Bad
+from picojoule.data.recordings import Recording, collect, each
+from picojoule.data.sets.names import SHD as SHD_LABELS
+from picojoule.data.sets.names import WORDS
+from picojoule.data.split import Parts, Split
+from picojoule.data.zeros import Zeros
+
+SHAPE = (700,)
+
+_PARTS = ("spikes/times", "spikes/units", "labels")
+# What h5py raises, depending on where a file is damaged.
+_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, OverflowError)
+
+
+def read_shd(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+    """The Spiking Heidelberg Digits: ten digits in English, then in German, 20 classes.
+
+    Args:
+        folder: Holds ``shd_train.h5`` and ``shd_test.h5``.
+        bad: What becomes of a recording that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
+
+    Raises:
+        ValueError: For a malformed file or recording; the message names it.
+        FileNotFoundError: For a missing file.
+
+    Reference:
+        B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg spiking data sets for the
+        systematic evaluation of spiking neural networks, IEEE Transactions on Neural Networks and
+        Learning Systems 33, 2022; https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/
+    """
+    names = ("train", "test")
+    train, test = (_split(folder / f"shd_{name}.h5", SHD_LABELS, bad, zeros) for name in names)
+    return Parts(train, None, test)
+
+
+def read_ssc(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+    """The Spiking Speech Commands: the 35 words of Speech Commands v0.02.
+
+    Args:
+        folder: Holds ``ssc_train.h5``, ``ssc_valid.h5`` and ``ssc_test.h5``.
+        bad: What becomes of a recording that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
+
+    Raises:
+        ValueError: For a malformed file or recording; the message names it.
+        FileNotFoundError: For a missing file.
+
+    Reference:
+        As for ``read_shd``.
+    """
+    names = ("train", "valid", "test")
+    train, validation, test = (
+        _split(folder / f"ssc_{name}.h5", WORDS, bad, zeros) for name in names
+    )
+    return Parts(train, validation, test)
+
+
+class _Stored(NamedTuple):
+    """A recording as it is stored."""
+
+    number: int
+    seconds: np.ndarray
+    units: np.ndarray
+    label: np.integer
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Names the file where h5py cannot read it.
+
+    Raises:
+        ValueError: Where it cannot.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _split(path: Path, labels: Sequence[str], bad: Bad, zeros: Zeros) -> Split:
+    import h5py  # a tenth of a second: not at import
+
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    with _undamaged(path):
+        file = h5py.File(path, "r")
+    with file:
+        numbers = _numbers(file, path, labels, h5py)
+        stored = _stored(path, *_datasets(file, path, h5py))
+        recordings = each(stored, lambda one: [_recording(path, one, numbers)], bad)
+        return collect(recordings, SHAPE, path, zeros)
+
+
+def _numbers(file: Any, path: Path, labels: Sequence[str], h5py: Any) -> list[int]:
+    """Our number of each of the file's classes, by their words where it has them."""
+    with _undamaged(path):
+        keys = file.get("extra/keys")
+        # Texts of varying length are not looked at: see ``heaps``.
+        if not isinstance(keys, h5py.Dataset) or keys.dtype.kind != "S" or keys.ndim != 1:
+            return list(range(len(labels)))
+        words = [_plain(key.decode("utf-8")) for key in keys[:]]
+    ours = [_plain(label) for label in labels]
+    if sorted(words) != sorted(ours):
+        strange = sorted(set(words) ^ set(ours))
+        raise ValueError(
+            f"{path}: expected extra/keys with the {len(ours)} words of this data set, found "
+            f"{len(words)}; only one of the two has {', '.join(strange[:3])}"
+        )
+    return [ours.index(word) for word in words]
+
+
+def _plain(word: str) -> str:
+    """A word without its dots, however these are written: fünf, fuenf and funf are one."""
+    return unicodedata.normalize("NFC", word).strip().replace("ü", "u").replace("ue", "u")
+
+
+def _datasets(file: Any, path: Path, h5py: Any) -> tuple[list[tuple[Any, np.dtype]], bool]:
+    """Times, units and labels, and the types of their numbers; and whether they lie as they are."""
+    with _undamaged(path):
+        plain = file.userblock_size == 0 and file.id.get_create_plist().get_sizes() == (8, 8)
+        found = [file.get(name) for name in _PARTS]
+    datasets, sizes = [], []
+    for name, dataset in zip(_PARTS, found, strict=True):
+        if not isinstance(dataset, h5py.Dataset):
+            raise ValueError(f"{path} has no {name}")
+        with _undamaged(path):
+            shape, dtype = dataset.shape, dataset.dtype
+            number = dtype if name == "labels" else h5py.check_vlen_dtype(dtype)
+            plain &= name == "labels" or not dataset.id.get_create_plist().get_nfilters()
+        kinds = "f" if name == "spikes/times" else "iu"
+        right = isinstance(number, np.dtype) and number.kind in kinds
+        if shape is None or len(shape) != 1 or not right:
+            raise ValueError(f"{path}: {name} has the wrong type or shape: {dtype} {shape}")
+        datasets.append((dataset, number))
+        sizes.append(shape[0])
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"{path}: {sizes[0]} recordings have times, {sizes[1]} units and {sizes[2]} labels"
+        )
+    return datasets, plain
+
+
+def _stored(path: Path, datasets: list[tuple[Any, np.dtype]], plain: bool) -> Iterator[_Stored]:
+    *spikes, (labels, _) = datasets
+    with _undamaged(path):
+        columns = [
+            heaps.lists(path, dataset, number) if plain else iter(dataset)
+            for dataset, number in spikes
+        ]
+        for number, recording in enumerate(zip(*columns, labels[:], strict=True)):
+            yield _Stored(number, *recording)
+
+
+def _recording(path: Path, one: _Stored, numbers: Sequence[int]) -> Recording:
+    _, stored, units, label = one
+    seconds = stored.astype(np.float64)
+    fault = ""
+    if len(seconds) != len(units):
+        fault = f"{len(seconds)} times and {len(units)} units"
+    elif not len(seconds):
+        fault = "no event"
+    elif not (np.isfinite(seconds) & (seconds >= 0) & (seconds < 1e9)).all():
+        fault = f"times {seconds.min()} s to {seconds.max()} s"
+    elif units.min() < 0 or units.max() >= SHAPE[0]:
+        fault = f"units {units.min()} to {units.max()}, where there are {SHAPE[0]}"
+    elif not 0 <= label < len(numbers):
+        fault = f"label {label}, where there are {len(numbers)} classes"
+    if fault:
+        raise ValueError(f"{path}: recording {one.number} has {fault}")
+    return Recording(np.round(seconds * 1e6).astype(np.int64), units, numbers[int(label)])

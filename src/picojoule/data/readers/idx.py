@@ -1,0 +1,105 @@
+"""IDX, the format of MNIST and what was made after it: a header of sizes, then bytes."""
+
+import gzip
+import hashlib
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from picojoule.data.sets.description import Dataset, File
+from picojoule.data.split import Parts, Split
+
+
+def find(data_dir: Path, file: File) -> Path | None:
+    """Where the file is: at its place or directly in the folder, packed or not; else None."""
+    place = data_dir / file.path
+    for packed in (place, data_dir / place.name):
+        for candidate in (packed, packed.with_suffix("")):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def content(path: Path) -> bytes:
+    """The unpacked bytes of a file.
+
+    Raises:
+        ValueError: For a packed file that is damaged or ends too early.
+    """
+    raw = path.read_bytes()
+    if path.suffix != ".gz":
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} ({len(raw)} bytes) is no whole gzip file: {error}") from error
+
+
+def parse(raw: bytes, path: Path) -> Tensor:
+    """The array that IDX bytes hold, as uint8 in the shape of the header.
+
+    Raises:
+        ValueError: For a wrong magic number, or another number of bytes than the header announces.
+    """
+    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or not 1 <= raw[3] <= 4:
+        raise ValueError(
+            f"{path} is no IDX file of bytes: expected 00 00 08 first, found {raw[:4].hex(' ')}"
+        )
+    start = 4 + 4 * raw[3]
+    if len(raw) < start:
+        raise ValueError(f"{path} ends within its header, after {len(raw)} of {start} bytes")
+    shape = struct.unpack(f">{raw[3]}I", raw[4:start])
+    if len(raw) - start != math.prod(shape):
+        raise ValueError(
+            f"{path} holds {len(raw) - start} bytes of data, where its header announces "
+            f"{math.prod(shape)} ({' x '.join(map(str, shape))})"
+        )
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].view(shape)
+
+
+def read(paths: Sequence[Path], dataset: Dataset) -> Parts:
+    """Training and test items.
+
+    Args:
+        paths: Of the files of the data set, in their order.
+        dataset: Which one it is.
+
+    Raises:
+        ValueError: For a damaged, truncated or foreign file; the message names it.
+    """
+    arrays = [_array(path, file) for path, file in zip(paths, dataset.files, strict=True)]
+    train = _pair(arrays[0], arrays[1], paths[0], paths[1], dataset)
+    return Parts(train, None, _pair(arrays[2], arrays[3], paths[2], paths[3], dataset))
+
+
+def _array(path: Path, file: File) -> Tensor:
+    raw = content(path)
+    array = parse(raw, path)
+    file.check(hashlib.sha256(raw).hexdigest(), len(raw), path)
+    return array
+
+
+def _pair(
+    images: Tensor, labels: Tensor, image_path: Path, label_path: Path, dataset: Dataset
+) -> Split:
+    height_width = dataset.inputs[1:]
+    if images.shape[1:] != height_width:
+        raise ValueError(
+            f"{image_path}: expected images of {list(height_width)}, found {list(images.shape[1:])}"
+        )
+    if not len(images):
+        raise ValueError(f"{image_path} holds no image")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{label_path}: expected {len(images)} labels, one an image, found {list(labels.shape)}"
+        )
+    if len(labels) and int(labels.max()) >= dataset.classes:
+        raise ValueError(
+            f"{label_path}: expected labels 0 to {dataset.classes - 1}, found {int(labels.max())}"
+        )
+    return Split(images.unsqueeze(1), labels.long())

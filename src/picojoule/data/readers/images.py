@@ -1,0 +1,139 @@
+"""Pictures: files of PNG, JPEG, BMP, PPM or PGM, one each."""
+
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from picojoule.data.readers.bad import Bad
+from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
+_FORMATS = ("PNG", "JPEG", "BMP", "PPM")
+_GREY = ("1", "L", "LA")
+_COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
+# All that Pillow is known to raise for bytes that are no whole picture.
+_FAULTS = (
+    *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
+    *(IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, RuntimeError),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
+
+
+def read(
+    files: Sequence[Path],
+    labels: Sequence[int],
+    *,
+    channels: int,
+    size: int | None = None,
+    bad: Bad,
+    zeros: Zeros = np.zeros,
+) -> Split:
+    """Pictures of one size.
+
+    Args:
+        files: One each.
+        labels: The class of each.
+        channels: 1 or 3; grey pictures among colours become colours.
+        size: Each is scaled so that its shorter side has this many pixels, and the square in its
+            middle is taken; None where all have one size already.
+        bad: What becomes of one that cannot be read, or has another size than the first.
+        zeros: Makes the array, as ``np.zeros`` does.
+
+    Shape:
+        ``x`` ``[N, channels, H, W]`` uint8.
+
+    Raises:
+        ValueError: For no picture at all, and what ``bad`` does not leave out; the message names
+            the file.
+    """
+    x, count, good, first = None, 0, [], None
+    for file, label in zip(files, labels, strict=True):
+        try:
+            picture = decode(file, channels, size)
+            if x is None:
+                x, first = zeros((len(files), *picture.shape), np.uint8), file
+            if picture.shape != x.shape[1:]:
+                raise ValueError(
+                    f"{file} has {_size(picture.shape)} pixels, where {first} has "
+                    f"{_size(x.shape[1:])}: scale them all to one size, or set data.size (32, say) "
+                    "to have it done"
+                )
+        except ValueError as error:
+            bad.met(error)
+            continue
+        x[count] = picture
+        good.append(label)
+        count += 1
+    if x is None:
+        raise ValueError(f"there is no picture that can be read among {len(files)}")
+    return Split(torch.from_numpy(x[:count]), torch.tensor(good, dtype=torch.int64))
+
+
+def channels(files: Sequence[Path]) -> int:
+    """3 where one of the pictures is in colour, else 1; what is no picture is not counted."""
+    for file in files:
+        try:
+            with _opened(file) as picture:
+                if picture.mode in _COLOUR:
+                    return 3
+        except ValueError:
+            continue
+    return 1
+
+
+def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
+    """One picture.
+
+    Shape:
+        ``[channels, H, W]`` uint8.
+
+    Raises:
+        ValueError: For a file that is no whole picture of a known format, or not of 8 bits; the
+            message names it.
+    """
+    with _opened(file) as picture:
+        if picture.mode not in (*_GREY, *_COLOUR):
+            raise ValueError(f"{file} has no pixels of 8 bits: its mode is {picture.mode}")
+        picture = picture.convert("RGB" if channels == 3 else "L")
+        if size is not None:
+            picture = _square(picture, size)
+        pixels = np.array(picture)
+    return pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]
+
+
+def _square(picture: Image.Image, size: int) -> Image.Image:
+    """The middle of a picture, its shorter side scaled to ``size`` pixels."""
+    scale = size / min(picture.size)
+    width, height = (max(size, math.floor(side * scale + 0.5)) for side in picture.size)
+    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    return picture.crop((left, top, left + size, top + size))
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """A picture whose every fault is a ValueError that names it."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{file} is no picture: expected one of {', '.join(SUFFIXES)}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=_FORMATS) as picture:
+                yield picture
+    except _FAULTS as error:
+        if str(file) in str(error) and isinstance(error, ValueError):
+            raise
+        raise ValueError(f"{file} is no whole picture: {error or type(error).__name__}") from error
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[2]} x {shape[1]}"

@@ -1,0 +1,139 @@
+"""Speech Commands: a folder of wavs for each word, and lists of which are for what."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from picojoule.data.readers import wavs
+from picojoule.data.readers.bad import Bad
+from picojoule.data.split import Parts, Split
+from picojoule.data.zeros import Zeros
+
+RATE_HZ = 16_000
+NOISE = "_background_noise_"
+_LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
+# Of the words of a split, as many unknown ones and as many silences: those of the published task.
+_SHARE = 0.1
+# Which part of each recording of noise a split's silences are cut out of.
+_SPAN = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
+
+
+def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+    """The recordings, divided by the publisher's lists.
+
+    Where ``labels`` has ``unknown`` and ``silence``, each split has as many of either as a tenth of
+    its words, rounded up. The unknown ones are those recordings of all other words whose names have
+    the lowest sha256 sums, so that speakers and words are mixed. Silences are one second each, cut
+    at even distances out of the recordings of background noise, one after another: out of the first
+    80 % of each for training, out of the next and the last 10 % for validation and test.
+
+    Args:
+        folder: Holds a folder for each word, and the two lists.
+        labels: Words, and perhaps ``unknown`` and ``silence``.
+        bad: What becomes of a recording that cannot be read.
+        zeros: Makes the arrays, as ``np.zeros`` does.
+
+    Shape:
+        ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
+
+    Raises:
+        ValueError: For a list or a word that is missing, and what ``bad`` does not leave out; the
+            message names it.
+    """
+    words = [label for label in labels if label not in ("unknown", "silence")]
+    divided = _divided(folder, words)
+    noise = _noise(folder, bad) if "silence" in labels else []
+    splits = {}
+    for name, names in divided.items():
+        chosen = [(word, file) for word, file in names if word in words]
+        if "unknown" in labels:
+            others = [pair for pair in names if pair[0] not in words]
+            others.sort(key=lambda pair: hashlib.sha256("/".join(pair).encode()).digest())
+            chosen += others[: math.ceil(_SHARE * len(chosen))]
+        split = wavs.read(
+            [folder / word / file for word, file in chosen],
+            [labels.index(word if word in words else "unknown") for word, _ in chosen],
+            rate_hz=RATE_HZ,
+            bad=bad,
+            zeros=zeros,
+        )
+        if noise:
+            count = math.ceil(_SHARE * sum(word in words for word, _ in chosen))
+            silences = _silences(noise, _SPAN[name], count)
+            split = _with(split, silences, labels.index("silence"), zeros)
+        splits[name] = split
+    return Parts(splits["train"], splits["validation"], splits["test"])
+
+
+def _divided(folder: Path, words: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """The word and the file name of each recording of each split, in order."""
+    listed = {name: _list(folder / file) for name, file in _LISTS.items()}
+    both = listed["validation"] & listed["test"]
+    if both:
+        raise ValueError(f"{folder}: {'/'.join(min(both))} is in the list to validate and to test")
+    for word in sorted({*words, *(word for names in listed.values() for word, _ in names)}):
+        if not (folder / word).is_dir():
+            raise ValueError(f"there is no folder {folder / word}")
+    every = {
+        (place.name, file.name)
+        for place in folder.iterdir()
+        if place.is_dir() and not place.name.startswith(("_", "."))
+        for file in place.iterdir()
+        if not file.name.startswith(".")
+    }
+    train = every - listed["validation"] - listed["test"]
+    return {"train": sorted(train)} | {name: sorted(listed[name]) for name in listed}
+
+
+def _list(path: Path) -> set[tuple[str, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    pairs = {tuple(line.split("/")) for line in lines}
+    for pair in pairs:
+        if len(pair) != 2 or {"", ".", ".."} & set(pair):
+            raise ValueError(f"{path}: expected lines such as bed/0a7c.wav, got {'/'.join(pair)}")
+    if not pairs:
+        raise ValueError(f"{path} is empty")
+    return pairs  # pyright: ignore[reportReturnType]
+
+
+def _noise(folder: Path, bad: Bad) -> list[np.ndarray]:
+    found = []
+    for file in sorted((folder / NOISE).glob("*.wav")):
+        try:
+            found.append(wavs.read_wav(file, RATE_HZ).numpy())
+        except ValueError as error:
+            bad.met(error)
+    if not found:
+        raise ValueError(f"{folder / NOISE} has no recording of noise to take silence from")
+    return found
+
+
+def _silences(noise: Sequence[np.ndarray], span: tuple[float, float], count: int) -> np.ndarray:
+    """One second each, ``[count, RATE_HZ]`` int16."""
+    out = np.zeros((count, RATE_HZ), np.int16)
+    for number, wave in enumerate(noise):
+        rows = out[number :: len(noise)]
+        first, last = (round(share * len(wave)) for share in span)
+        starts = np.linspace(first, max(first, last - RATE_HZ), len(rows)).astype(int)
+        for row, start in zip(rows, starts, strict=True):
+            piece = wave[start : min(start + RATE_HZ, last)]
+            row[: len(piece)] = piece
+    return out
+
+
+def _with(split: Split, silences: np.ndarray, label: int, zeros: Zeros) -> Split:
+    width = max(RATE_HZ, split.x.shape[1])
+    x = torch.from_numpy(zeros((len(split) + len(silences), width), np.int16))
+    x[: len(split), : split.x.shape[1]] = split.x
+    x[len(split) :, :RATE_HZ] = torch.from_numpy(silences)
+    y = torch.cat([split.y, torch.full((len(silences),), label)])
+    assert split.lengths is not None
+    lengths = torch.cat([split.lengths, torch.full((len(silences),), RATE_HZ)])
+    return Split(x, y, lengths)

@@ -1,0 +1,151 @@
+"""Sounds: wav files, one each."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from picojoule.data.readers.bad import Bad
+from picojoule.data.split import Split
+from picojoule.data.zeros import Zeros
+
+SUFFIXES = (".wav",)
+_UNKNOWN = (b"\x00" * 4, b"\xff" * 4)
+
+
+def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
+    """The samples of a mono wav file.
+
+    Args:
+        path: The file; samples of another kind than 16 bits are rounded to that.
+        rate_hz: Samples per second that it must have; any, where None.
+
+    Shape:
+        ``[S]`` int16.
+
+    Raises:
+        ValueError: For a file that is missing, truncated, no wav file, without a sample, of another
+            rate, with several channels, or with values that are not finite; the message names it.
+    """
+    samples, _ = _decoded(path, rate_hz)
+    return samples
+
+
+def first_rate(files: Sequence[Path]) -> int:
+    """Samples per second of the first file that can be read.
+
+    Raises:
+        ValueError: Where none can be.
+    """
+    for file in files:
+        try:
+            return _decoded(file, None)[1]
+        except ValueError:
+            continue
+    raise ValueError(f"there is no sound that can be read among {len(files)}, as {files[0]}")
+
+
+def read(
+    files: Sequence[Path],
+    labels: Sequence[int],
+    *,
+    rate_hz: int,
+    bad: Bad,
+    zeros: Zeros = np.zeros,
+) -> Split:
+    """Sounds of one rate.
+
+    Args:
+        files: One each.
+        labels: The class of each.
+        rate_hz: Samples per second that each must have.
+        bad: What becomes of one that cannot be read.
+        zeros: Makes the array, as ``np.zeros`` does.
+
+    Shape:
+        ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
+
+    Raises:
+        ValueError: For no sound at all, and what ``bad`` does not leave out; the message names the
+            file.
+    """
+    good, lengths = [], []
+    for file, label in zip(files, labels, strict=True):
+        try:
+            lengths.append(len(read_wav(file, rate_hz)))
+        except ValueError as error:
+            bad.met(error)
+            continue
+        good.append((file, label))
+    if not good:
+        raise ValueError(f"there is no sound that can be read among {len(files)}")
+    # Read twice: all at once need not fit into memory.
+    x = zeros((len(good), max(lengths)), np.int16)
+    for row, (file, _), length in zip(x, good, lengths, strict=True):
+        row[:length] = read_wav(file, rate_hz).numpy()
+    y = torch.tensor([label for _, label in good], dtype=torch.int64)
+    return Split(torch.from_numpy(x), y, torch.tensor(lengths))
+
+
+def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no recording {path}") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    raw = _sized(raw)
+    announced = int.from_bytes(raw[4:8], "little") + 8
+    if raw[:4] == b"RIFF" and len(raw) < announced:
+        raise ValueError(f"{path} is truncated: it has {len(raw)} of {announced} bytes")
+    try:
+        with soundfile.SoundFile(io.BytesIO(raw)) as sound:
+            _check(path, sound, rate_hz)
+            exact = sound.subtype == "PCM_16"
+            samples = sound.read(dtype="int16" if exact else "float32")
+            found = sound.samplerate
+    except (soundfile.LibsndfileError, TypeError, MemoryError, RuntimeError) as error:
+        reason = getattr(error, "error_string", error)
+        raise ValueError(f"{path} is no wav file that can be read: {reason}") from error
+    if not len(samples):
+        raise ValueError(f"{path} holds no sound: it has no sample")
+    if not exact:
+        if not np.isfinite(samples).all():
+            raise ValueError(f"{path} has samples that are not finite (NaN or infinite)")
+        samples = np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype(np.int16)
+    return torch.from_numpy(samples), found
+
+
+def _sized(raw: bytes) -> bytes:
+    """The same file with its own size in it, where a program that wrote to a pipe knew none.
+
+    The sizes of such a file, and of the sound that comes last in it, are 0 or 2^32 - 1.
+    """
+    if raw[:4] != b"RIFF" or raw[4:8] not in _UNKNOWN:
+        return raw
+    sized = bytearray(raw)
+    sized[4:8] = (len(raw) - 8).to_bytes(4, "little")
+    place = 12
+    while place + 8 <= len(raw):
+        size = raw[place + 4 : place + 8]
+        if raw[place : place + 4] == b"data" and size in _UNKNOWN:
+            sized[place + 4 : place + 8] = (len(raw) - place - 8).to_bytes(4, "little")
+            break
+        # Chunks begin at even places.
+        place += 8 + (int.from_bytes(size, "little") + 1) // 2 * 2
+    return bytes(sized)
+
+
+def _check(path: Path, sound: soundfile.SoundFile, rate_hz: int | None) -> None:
+    if sound.format not in ("WAV", "WAVEX"):
+        raise ValueError(f"{path} is no wav file that can be read: it is {sound.format}")
+    if sound.channels != 1 or rate_hz not in (None, sound.samplerate):
+        wanted = "" if rate_hz is None else f" at {rate_hz} Hz"
+        raise ValueError(
+            f"{path}: expected mono{wanted}, found {sound.channels} channel(s) at "
+            f"{sound.samplerate} Hz"
+        )

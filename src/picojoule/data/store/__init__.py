@@ -1,0 +1,1 @@
+"""Files fetched once, and decoded data kept on disk."""

@@ -1,0 +1,164 @@
+"""Decoded data, kept on disk and mapped into memory.
+
+An entry appears whole or not at all. Its name says what it depends on, the version too, so that
+entries of two kinds stand side by side; of one place, the few that were used last stay.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from picojoule.data.encoders.coding import Encoder
+from picojoule.data.split import Split
+from picojoule.data.store import entry as store
+from picojoule.data.store.entry import Content, Kept, Part
+from picojoule.data.zeros import Zeros, in_files
+
+VARIABLE = "PICOJOULE_CACHE"
+
+# Entries of one place that stay, and the days after which one that nobody used goes. What a process
+# that was killed has left goes after a day.
+_KEPT = 4
+_DAYS = 90
+_DAY_S = 86_400
+# Whatever else lies in the folder is none of ours.
+_OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{16}(?P<left>-.{8})?")
+
+
+def folder() -> Path:
+    """Where decoded data are kept: ``PICOJOULE_CACHE``, or the user's own folder for caches.
+
+    It may be deleted at any time.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "picojoule" / "data"
+
+
+def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> Kept:
+    """What ``make`` gives, made once for each key and mapped into memory.
+
+    Two processes that start together each make it; one entry stays, and both use it.
+
+    Args:
+        name: What people call it.
+        place: What it is made of, such as a folder.
+        key: What else it depends on; another key is another entry.
+        make: Gives the content; its argument makes arrays that need not fit into memory.
+
+    Raises:
+        OSError: Where the folder of the cache cannot be written.
+    """
+    family = f"{name}-{store.digest(place)[:16]}-"
+    where = folder() / (family + store.digest(f"{store.version()} {key}")[:16])
+    found = store.read(where, key)
+    if found is not None:
+        with contextlib.suppress(OSError):
+            os.utime(where)  # when it was last used
+        return found
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
+    except OSError as error:
+        raise OSError(
+            error.errno, f"the cache cannot be written ({error.strerror}): set {VARIABLE}", where
+        ) from error
+    try:
+        store.write(making, key, make(in_files(making)))
+        found = _publish(making, where, key)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    _prune(where, family)
+    return found
+
+
+def prepared(split: Split, encoder: Encoder) -> Split:
+    """What ``encoder.prepare`` gives, kept where the split is from the cache itself.
+
+    What the encoder warned of (that it cut long recordings, say) is said again each time.
+    """
+    if not split.fingerprint or type(encoder).prepare is Encoder.prepare:
+        return encoder.prepare(split)
+    name = type(encoder).__name__.lower()
+    said = logging.getLogger(type(encoder).__module__)
+    heard = _Heard()
+
+    def make(zeros: Zeros) -> Content:
+        said.addHandler(heard)
+        try:
+            return Content({"all": Part(encoder.prepare(split, zeros))}, heard.lines)
+        finally:
+            said.removeHandler(heard)
+
+    made = kept(name, split.fingerprint, repr(encoder), make)
+    for line in made.skipped if not heard.lines else ():
+        said.warning("%s", line)
+    return made.splits["all"]
+
+
+class _Heard(logging.Handler):
+    """Notes every warning."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Notes this one."""
+        self.lines.append(record.getMessage())
+
+
+def _publish(making: Path, where: Path, key: str) -> Kept:
+    """Puts an entry in its place, or takes the one that another process put there meanwhile."""
+    while True:
+        try:
+            os.rename(making, where)
+        except OSError:
+            if not where.exists():
+                raise
+            # Whoever has the old one mapped keeps it: its files live until they are let go.
+            found = store.read(where, key)
+            if found is not None:
+                return found
+            _remove(where)
+        found = store.read(where, key)
+        if found is not None:
+            return found
+        if not making.exists():
+            raise OSError(f"{where} is not as it was written: is the disk in order?")
+
+
+def _remove(where: Path) -> None:
+    aside = Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
+    try:
+        os.rename(where, aside / where.name)
+    except FileNotFoundError:
+        pass  # another process was first
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _prune(new: Path, family: str) -> None:
+    """Removes what nobody will miss; who has it mapped keeps it."""
+    now, siblings = time.time(), {}
+    for path in new.parent.iterdir():
+        ours = _OURS.fullmatch(path.name)
+        # Another process may be first, or the entry another user's.
+        with contextlib.suppress(OSError):
+            if ours and path != new:
+                files = [path, *path.iterdir()] if ours["left"] else [path]
+                used = max(file.stat().st_mtime for file in files)
+                if now - used > (1 if ours["left"] else _DAYS) * _DAY_S:
+                    _remove(path)
+                elif path.name.startswith(family):
+                    siblings[path] = used
+    for path in sorted(siblings, key=siblings.__getitem__)[: 1 - _KEPT]:
+        with contextlib.suppress(OSError):
+            _remove(path)

@@ -1,0 +1,226 @@
+"""Fetches a named data set once, by checksum."""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pooch
+
+from picojoule.data.readers import fsdd, idx
+from picojoule.data.readers.bad import Bad
+from picojoule.data.sets.description import Dataset, File
+from picojoule.data.sets.named import dataset as named
+from picojoule.data.store.archive import unpack
+from picojoule.data.store.bar import Bar, shown
+
+logger = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 1 << 16
+_TIMEOUT_S = 30
+
+
+def get(name: str, data_dir: str | Path, progress: bool = True, *, again: bool = False) -> Path:
+    """Fetches a named data set into a folder, laid out as ``load`` reads it.
+
+    What is there already and whole is not fetched again. A file takes its place only when it is
+    whole: whatever happens on the way, nothing half-written is left there. Of an archive, the names
+    and sizes of its files are noted beside them; one that is missing or has another size has the
+    archive fetched again. Where a user unpacked it, there is no such note, and what is there counts
+    as whole.
+
+    Args:
+        name: One of ``DATASETS``.
+        data_dir: The folder, made where it does not exist.
+        progress: Show a progress bar on standard error.
+        again: Fetch what counts as whole, too.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: For an unknown name, or bytes that are not those published; the message names
+            the file and both checksums.
+        ConnectionError: Where the server cannot be reached or breaks off.
+        OSError: Where the folder cannot be written.
+    """
+    return fetch(named(name), Path(data_dir).expanduser(), progress, again=again)
+
+
+def fetch(dataset: Dataset, data_dir: Path, progress: bool = True, *, again: bool = False) -> Path:
+    """As ``get``, for a data set that is described by the caller."""
+    if dataset.format == "bundled":
+        return data_dir
+    if not dataset.files:
+        place = data_dir / dataset.folder
+        if (place / dataset.marker).exists():
+            return data_dir
+        raise ValueError(
+            f"{dataset.name} cannot be fetched for you: get it from {dataset.page}, so that there "
+            f"is {place / dataset.marker}"
+        )
+    data_dir.mkdir(parents=True, exist_ok=True)
+    for file in dataset.files:
+        if again or not _is_whole(file, dataset, data_dir):
+            fetched = _fetched(file, dataset, data_dir, progress)
+            if file.gives:
+                try:
+                    _take(fetched, file, data_dir / dataset.folder)
+                finally:
+                    # A user's own stays where it was put.
+                    if file.url:
+                        fetched.unlink()
+    return data_dir
+
+
+def _is_whole(file: File, dataset: Dataset, data_dir: Path) -> bool:
+    """Whether the file's content is there, as it was published."""
+    try:
+        if not file.gives:
+            path = idx.find(data_dir, file)
+            return path is not None and sha256(idx.content(path)).hexdigest() == file.content_sha256
+        place = data_dir / dataset.folder
+        note = _note(place, file)
+        if not note.exists():
+            return (place / file.gives).exists()
+        sizes = json.loads(note.read_bytes())
+        wrong = [name for name, size in sizes.items() if _size(place / name) != size]
+        if wrong:
+            raise ValueError(f"{place / wrong[0]} is not as it was unpacked")
+    except (ValueError, AttributeError) as error:
+        logger.warning("%s: it is fetched again", error)
+        return False
+    return True
+
+
+def _note(place: Path, file: File) -> Path:
+    """Where the names and sizes of what an archive gave are noted."""
+    return place / f".{Path(file.path).name}.json"
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _fetched(file: File, dataset: Dataset, data_dir: Path, progress: bool) -> Path:
+    """The file itself, downloaded or put there by the user."""
+    if file.url:
+        return _download(file, data_dir, progress)
+    place = data_dir / file.path
+    if not place.is_file():
+        raise ValueError(
+            f"{dataset.name} cannot be fetched for you: get it from {dataset.page}, so that there "
+            f"is {place}"
+        )
+    fault = _fault(place, file)
+    if fault:
+        raise ValueError(
+            f"{place} is not the published file: {fault}; get it from {dataset.page} again"
+        )
+    return place
+
+
+def _download(file: File, data_dir: Path, progress: bool) -> Path:
+    place = data_dir / file.path
+    # Pooch writes to a temporary name beside the place and moves it there when the download
+    # returned without an error.
+    known = None if file.checksum is None else ":".join(file.checksum)
+    store = pooch.create(
+        path=data_dir, base_url="", registry={file.path: known}, urls={file.path: file.url}
+    )
+
+    def download(url: str, output: str, _: object) -> None:
+        with shown(place.name, progress) as bar:
+            _transfer(url, output, place, bar)
+        fault = _fault(Path(output), file)
+        if fault:
+            raise ValueError(
+                f"{place.name} from {file.url} is not the published file: {fault}; nothing of it "
+                "was kept. Try again; if it stays so, fetch it by other means and put it at "
+                f"{place}"
+            )
+
+    # A bar says it already, or nobody wants to know.
+    told, level = pooch.get_logger(), pooch.get_logger().level
+    told.setLevel(logging.WARNING)
+    try:
+        return Path(store.fetch(file.path, downloader=download))  # pyright: ignore[reportArgumentType]
+    finally:
+        told.setLevel(level)
+
+
+def _transfer(url: str, output: str, place: Path, bar: Bar | None) -> None:
+    from requests import RequestException  # a tenth of a second: not at import
+
+    # Pooch takes any object with ``total``, ``update``, ``reset`` and ``close``; its signature says
+    # bool.
+    told: Any = bar or False
+    try:
+        pooch.HTTPDownloader(told, _CHUNK_BYTES, timeout=_TIMEOUT_S)(url, output, None)
+    except RequestException as error:
+        raise ConnectionError(
+            f"{url} could not be fetched ({_reason(error)}), and nothing of it was kept: try "
+            f"again, or fetch it by other means and put it at {place}"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in the words of the error that was there first."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _fault(fetched: Path, file: File) -> str:
+    """How a file differs from the published one; empty where it does not."""
+    if file.checksum is None:
+        return ""
+    algorithm, expected = file.checksum
+    found = pooch.file_hash(str(fetched), alg=algorithm)
+    if found == expected:
+        return ""
+    size = fetched.stat().st_size
+    return f"expected {algorithm} {expected}, found {found} ({size} bytes)"
+
+
+def _take(archive: Path, file: File, place: Path) -> None:
+    """Puts all that lies beside ``file.gives`` in its place, that last, and notes what it is."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".unpacking-") as folder:
+        unpack(archive, Path(folder))
+        named = Path(folder).rglob(file.gives)
+        found = min(named, key=lambda path: len(path.parts), default=None)
+        if found is None:
+            raise ValueError(
+                f"{archive.name} from {file.url} has no {file.gives} in it; nothing of it was kept"
+            )
+        if file.content_sha256 is not None:
+            _compare_recordings(found.parent, archive, file)
+        inside = found.parent
+        sizes = {
+            path.relative_to(inside).as_posix(): path.stat().st_size
+            for path in inside.rglob("*")
+            if path.is_file()
+        }
+        place.mkdir(exist_ok=True)
+        for entry in sorted(inside.iterdir(), key=lambda path: path == found):
+            target = place / entry.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(entry, target)
+    _note(place, file).write_text(json.dumps(sizes), encoding="utf-8")
+
+
+def _compare_recordings(folder: Path, archive: Path, file: File) -> None:
+    waves = [wave for _, wave in fsdd.read_all(folder, Bad(skip=False))]
+    found = fsdd.digest(waves)
+    if found != file.content_sha256:
+        raise ValueError(
+            f"the recordings in {archive.name} from {file.url} are not the published ones: "
+            f"expected sha256 {file.content_sha256} of their samples, found {found}; nothing of it "
+            "was kept. Try again"
+        )

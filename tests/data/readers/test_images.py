@@ -1,0 +1,97 @@
+"""Pictures of all sorts."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fuzzing import read_or_refused
+from picojoule.data.readers import images
+from picojoule.data.readers.bad import Bad
+
+
+def picture(path, mode="RGB", size=(6, 5), seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "ppm"])
+def test_colours_are_read_as_they_are(tmp_path, suffix):
+    file = picture(tmp_path / f"a.{suffix}")
+    expected = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8).transpose(2, 0, 1)
+    np.testing.assert_array_equal(images.decode(file, 3), expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_mode_becomes_grey_or_colour(tmp_path, mode):
+    file = picture(tmp_path / "a.png", mode)
+    assert images.decode(file, 1).shape == (1, 5, 6)
+    assert images.decode(file, 3).shape == (3, 5, 6)
+    assert images.channels([file]) == (1 if mode in ("1", "L", "LA") else 3)
+
+
+def test_grey_among_colours_becomes_colour(tmp_path):
+    files = [picture(tmp_path / "a.png", "L"), picture(tmp_path / "b.jpg", seed=1)]
+    assert images.channels(files) == 3
+    split = images.read(files, [1, 0], channels=3, bad=Bad(False))
+    assert split.x.shape == (2, 3, 5, 6)
+    assert split.x[0, 0].equal(split.x[0, 2])
+    assert split.y.tolist() == [1, 0]
+
+
+def test_scaled_and_cut_to_a_square(tmp_path):
+    wide = np.zeros((40, 80, 3), np.uint8)
+    wide[:, 20:60] = 200  # its middle
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    assert (images.decode(tmp_path / "a.png", 3, 10)[:, :, 1:-1] == 200).all()
+    assert images.decode(picture(tmp_path / "b.png", size=(3, 200)), 1, 8).shape == (1, 8, 8)
+
+
+def test_mixed_sizes_are_refused_or_left_out(tmp_path):
+    files = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png", size=(5, 6))]
+    with pytest.raises(
+        ValueError, match=r"b\.png has 5 x 6 pixels, where .*a\.png has 6 x 5.*data\.size"
+    ):
+        images.read(files, [0, 1], channels=3, bad=Bad(False))
+    bad = Bad(skip=True)
+    assert images.read(files, [0, 1], channels=3, bad=bad).x.shape == (1, 3, 5, 6)
+    assert "b.png has 5 x 6" in bad.items[0]
+
+
+def test_what_is_no_picture_is_named(tmp_path):
+    whole = picture(tmp_path / "a.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[:-30])
+    (tmp_path / "text.png").write_bytes(b"not a picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "notes.txt").write_bytes(whole)
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
+    for name, fault in (
+        ("cut.png", "is no whole picture"),
+        ("text.png", "is no whole picture"),
+        ("empty.png", "is no whole picture"),
+        ("none.png", "is no whole picture"),
+        ("notes.txt", "is no picture: expected one of .png"),
+        ("deep.png", "has no pixels of 8 bits"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} {fault}"):
+            images.read([tmp_path / name], [0], channels=3, bad=Bad(False))
+    with pytest.raises(ValueError, match="no picture that can be read among 1"):
+        images.read([tmp_path / "cut.png"], [0], channels=3, bad=Bad(True))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "pgm"])
+@given(at=st.integers(0, 400), value=st.integers(0, 255), cut=st.booleans())
+def test_damaged_pictures_are_read_or_refused(tmp_path_factory, suffix, at, value, cut):
+    path = tmp_path_factory.getbasetemp() / f"fuzz.{suffix}"
+    content = bytearray(picture(path, "L" if suffix == "pgm" else "RGB").read_bytes())
+    at %= len(content)
+    content[at] = value
+    path.write_bytes(content[:at] if cut else content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = read_or_refused(lambda: images.decode(path, 3, 4), path.name)
+    assert found is None or found.shape == (3, 4, 4)

@@ -1,0 +1,91 @@
+"""Wav files of all sorts."""
+
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzzing import read_or_refused
+from picojoule.data.readers import wavs
+from picojoule.data.readers.bad import Bad
+
+TONE = (np.sin(np.arange(400) * 0.3) * 0.5).astype(np.float64)
+
+
+def write(path, samples=TONE, rate=16_000, subtype="PCM_16"):
+    soundfile.write(path, samples, rate, subtype=subtype)
+    return path
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "PCM_U8", "FLOAT", "DOUBLE"])
+def test_every_kind_of_sample_becomes_16_bits(tmp_path, subtype):
+    found = wavs.read_wav(write(tmp_path / "a.wav", subtype=subtype), 16_000)
+    coarse = 260 if subtype == "PCM_U8" else 1.01
+    np.testing.assert_allclose(found.numpy(), TONE * 32_768, atol=coarse)
+
+
+def test_sounds_of_unequal_length(tmp_path):
+    files = [write(tmp_path / f"{k}.wav", TONE[: 100 * k]) for k in (1, 4, 2)]
+    split = wavs.read(files, [2, 0, 1], rate_hz=16_000, bad=Bad(False))
+    assert split.lengths.tolist() == [100, 400, 200]
+    assert split.y.tolist() == [2, 0, 1]
+    assert not split.x[0, 100:].any()
+    assert split.x[2, :200].equal(wavs.read_wav(files[2], 16_000))
+
+
+def bad_files(tmp_path):
+    raw = write(tmp_path / "whole.wav").read_bytes()
+    yield "truncated", raw[:-10]
+    yield "no wav file", b"RIFX" + raw[4:100]
+    yield "no wav file", b""
+    yield "no sample", raw[:40] + struct.pack("<I", 0)
+    for name, samples, rate in (
+        ("at 8000 Hz", TONE, 8_000),
+        ("2 channel", TONE.reshape(-1, 2), 16_000),
+    ):
+        yield name, write(tmp_path / "x.wav", samples, rate).read_bytes()
+    for value in (np.nan, np.inf):
+        noise = np.where(np.arange(400) == 7, value, TONE)
+        yield "not finite", write(tmp_path / "x.wav", noise, subtype="FLOAT").read_bytes()
+    soundfile.write(tmp_path / "x.flac", TONE, 16_000)
+    yield "it is FLAC", (tmp_path / "x.flac").read_bytes()
+
+
+def test_bad_files_are_named_or_left_out(tmp_path):
+    good, bad = write(tmp_path / "good.wav"), tmp_path / "bad.wav"
+    for fault, content in bad_files(tmp_path):
+        if content[:4] == b"RIFF" and fault == "no sample":
+            content = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+        bad.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"bad\.wav.*{fault}"):
+            wavs.read([good, bad], [0, 1], rate_hz=16_000, bad=Bad(False))
+        left_out = Bad(skip=True)
+        assert wavs.read([good, bad], [0, 1], rate_hz=16_000, bad=left_out).y.tolist() == [0]
+        assert len(left_out.items) == 1
+    with pytest.raises(ValueError, match="no sound that can be read among 1"):
+        wavs.read([bad], [0], rate_hz=16_000, bad=Bad(True))
+
+
+@given(at=st.integers(0, 300), value=st.integers(0, 255), kept=st.integers(0, 300))
+def test_damaged_headers_are_read_or_refused(tmp_path_factory, at, value, kept):
+    path = tmp_path_factory.getbasetemp() / "fuzz.wav"
+    content = bytearray(write(path, TONE[:100]).read_bytes())
+    content[at % len(content)] = value
+    path.write_bytes(content[: max(kept, at) or None])
+    found = read_or_refused(lambda: wavs.read_wav(path, 16_000), "fuzz.wav")
+    assert found is None or len(found)
+
+
+@pytest.mark.parametrize("unknown", [b"\x00" * 4, b"\xff" * 4])
+def test_what_was_written_to_a_pipe_is_read_to_its_end(tmp_path, unknown):
+    path = write(tmp_path / "a.wav")
+    whole = wavs.read_wav(path, 16_000)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:4] + unknown + raw[8:40] + unknown + raw[44:])
+    assert wavs.read_wav(path, 16_000).equal(whole)
+    extra = b"LIST" + struct.pack("<I", 3) + b"abc\0"
+    path.write_bytes(raw[:4] + unknown + raw[8:36] + extra + raw[36:40] + unknown + raw[44:])
+    assert wavs.read_wav(path, 16_000).equal(whole)

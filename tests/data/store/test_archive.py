@@ -1,0 +1,101 @@
+"""Archives whose entries reach out of their folder, and archives that are damaged."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzzing import read_or_refused
+from picojoule.data.store.archive import unpack
+
+
+def tar(path: Path, entries: list[tarfile.TarInfo], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as target:
+        for entry in entries:
+            entry.size = 3 if entry.isreg() else 0
+            target.addfile(entry, io.BytesIO(b"abc"))
+    return path
+
+
+def zipped(path: Path, names: list[str]) -> Path:
+    with zipfile.ZipFile(path, "w") as target:
+        for name in names:
+            target.writestr(name, "abc")
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "in" / "side"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_what_is_in_it(tmp_path, place):
+    unpack(tar(tmp_path / "a.tar.gz", [tarfile.TarInfo("./top/x.bin")]), place)
+    unpack(zipped(tmp_path / "b.zip", ["top/sub/y.bin", "top/empty/"]), place)
+    assert files(place) == {"top/x.bin", "top/sub/y.bin"}
+    assert (place / "top" / "x.bin").read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/tmp/x", "..\\x", "C:\\x", "C:x"])
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_entries_outside_are_refused_before_anything_is_written(tmp_path, place, name, kind):
+    path = tmp_path / f"bad.{kind}"
+    if kind == "zip":
+        zipped(path, ["fine.bin", name])
+    else:
+        tar(path, [tarfile.TarInfo("fine.bin"), tarfile.TarInfo(name)])
+    with pytest.raises(ValueError, match=rf"bad\.{kind} has the entry .*outside of its folder"):
+        unpack(path, place)
+    assert files(tmp_path) == {path.name}
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_are_refused(tmp_path, place, kind):
+    entry = tarfile.TarInfo("link")
+    entry.type, entry.linkname = kind, "/etc/passwd"
+    with pytest.raises(ValueError, match="'link', which is neither a file nor a folder"):
+        unpack(tar(tmp_path / "bad.tar.gz", [entry]), place)
+    assert files(place) == set()
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path, place):
+    entry = zipfile.ZipInfo("link")
+    entry.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as target:
+        target.writestr(entry, "/etc/passwd")
+    with pytest.raises(ValueError, match="'link', which is neither a file nor a folder"):
+        unpack(tmp_path / "bad.zip", place)
+
+
+def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path, place):
+    path = tar(tmp_path / "bad.tar.gz", [tarfile.TarInfo("a"), tarfile.TarInfo("a/b")])
+    with pytest.raises(ValueError, match=r"bad\.tar\.gz is no whole tar archive"):
+        unpack(path, place)
+
+
+@given(at=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.booleans())
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_damaged_archives_are_read_or_refused(tmp_path_factory, kind, at, value, cut):
+    base = tmp_path_factory.getbasetemp() / "archives"
+    path, folder = base / f"fuzz.{kind}", base / "fuzz" / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ["fuzz-a/b.bin", "fuzz-c.bin"]
+    whole = (
+        zipped(path, names) if kind == "zip" else tar(path, [tarfile.TarInfo(n) for n in names])
+    ).read_bytes()
+    content = bytearray(whole)
+    content[at % len(whole)] = value
+    path.write_bytes(content[: at % len(whole)] if cut else content)
+    before = {p for p in base.rglob("*") if folder not in p.parents}
+    read_or_refused(lambda: unpack(path, folder), path.name)
+    assert {p for p in base.rglob("*") if folder not in p.parents} == before
