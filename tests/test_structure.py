@@ -69,7 +69,11 @@ def rooms_of(file: Path) -> set[str]:
     return names - {"", "__version__", room(file)}
 
 
-HELPERS = {room(file) for file in FILES if file.parent == ROOT and not rooms_of(file)}
+HELPERS = {
+    room(file)
+    for file in FILES
+    if file.parent == ROOT and all(name.startswith("_") for name in rooms_of(file))
+}
 
 
 @pytest.mark.parametrize("name", ROOMS)

@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
+from picojoule._toml import key_line
 from picojoule.energy import Chip, Meter, OpCounts, Sizes, load_chip
-from picojoule.energy.chips.chip_file import key_line
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, Recurrent
 from tiny import CHIP_HEAD

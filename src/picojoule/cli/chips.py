@@ -39,8 +39,9 @@ def chips_check(
     file: Annotated[str, typer.Argument(help="Path (or name) of a chip.", metavar="FILE")],
 ) -> None:
     """Check a chip file: what it prices, or every mistake with its line and its key."""
+    from picojoule._toml import key_line
     from picojoule.cli import show
-    from picojoule.energy.chips.chip_file import key_line, parse_chip, read_chip
+    from picojoule.energy.chips.chip_file import parse_chip, read_chip
 
     try:
         text, path = read_chip(file)

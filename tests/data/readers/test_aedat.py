@@ -18,6 +18,7 @@ from data.event_files import (
     write_cifar10_dvs,
     write_gesture,
 )
+from picojoule.data import dataset
 from picojoule.data.readers import aedat, cifar10_dvs, dvs_gesture
 from picojoule.data.readers.bad import Bad
 
@@ -123,7 +124,7 @@ def test_no_bytes_crash_it(version, head, tail, change):
 class TestCifar10Dvs:
     def test_the_last_tenth_of_each_class_by_number_is_the_test_set(self, tmp_path):
         write_cifar10_dvs(tmp_path)
-        parts = cifar10_dvs.read(tmp_path, bad=Bad(False))
+        parts = cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
         assert parts.validation is None
         assert parts.train.y.tolist() == [k for k in range(10) for _ in range(9)]
         assert parts.test.y.tolist() == [k for k in range(10) for _ in range(2)]
@@ -134,7 +135,12 @@ class TestCifar10Dvs:
 
     def test_times_count_from_the_first_event(self, tmp_path):
         write_cifar10_dvs(tmp_path, count=2)
-        assert [t for t, _ in pairs(cifar10_dvs.read(tmp_path, bad=Bad(False)).train.x, 0)] == [
+        assert [
+            t
+            for t, _ in pairs(
+                cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False)).train.x, 0
+            )
+        ] == [
             0,
             500,
             8_000,
@@ -146,21 +152,21 @@ class TestCifar10Dvs:
         paths[0].write_bytes(AEDAT_2_TEXT)
         paths[1].write_bytes(b"")
         with pytest.raises(ValueError, match=r"cifar10_cat_1.aedat holds no event"):
-            cifar10_dvs.read(tmp_path, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
         bad = Bad(True)
-        parts = cifar10_dvs.read(tmp_path, bad=bad)
+        parts = cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=bad)
         assert bad.items == [f"{paths[0]} holds no event", f"{paths[1]} is empty"]
         assert (len(parts.train), len(parts.test)) == (88, 20)
 
     def test_folders_and_names(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"there is no folder .*airplane"):
-            cifar10_dvs.read(tmp_path, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
         write_cifar10_dvs(tmp_path, count=1)
         with pytest.raises(ValueError, match="airplane holds 1 recordings"):
-            cifar10_dvs.read(tmp_path, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
         (tmp_path / "airplane" / "new.aedat").touch()
         with pytest.raises(ValueError, match=r"new\.aedat: expected a name as cifar10_airplane_42"):
-            cifar10_dvs.read(tmp_path, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
 
 
 class TestGesture:

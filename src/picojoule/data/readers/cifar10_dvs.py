@@ -1,6 +1,7 @@
 """CIFAR10-DVS: moving CIFAR-10 images seen by an event camera, one AEDAT 2.0 file each."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,13 @@ import numpy as np
 from picojoule.data.readers import aedat
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect, content, each
-from picojoule.data.sets.names import CIFAR10
 from picojoule.data.split import Parts
 from picojoule.data.zeros import Zeros
 
 SHAPE = (2, aedat.SIDE, aedat.SIDE)
 
 
-def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """All recordings, in two parts.
 
     The publisher does not divide them. As is usual, nine of ten of each class are for training: of
@@ -26,6 +26,7 @@ def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
 
     Args:
         folder: Holds a folder for each class, as in ``cat/cifar10_cat_42.aedat``.
+        labels: The names of the classes, in the order of their numbers.
         bad: What becomes of a file that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -38,16 +39,20 @@ def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
         classification, Frontiers in Neuroscience 11:309, 2017;
         https://figshare.com/articles/CIFAR10-DVS_New/4724671
     """
+
+    def read_one(path: Path) -> list[Recording]:
+        return [_recording(path, labels.index(path.parent.name))]
+
     train, test = [], []
-    for name in CIFAR10:
+    for name in labels:
         paths = _paths(folder / name)
         held = len(paths) - -(-len(paths) // 10)
         train += paths[:held]
         test += paths[held:]
     return Parts(
-        collect(each(train, _recording, bad), SHAPE, folder, zeros),
+        collect(each(train, read_one, bad), SHAPE, folder, zeros),
         None,
-        collect(each(test, _recording, bad), SHAPE, folder, zeros),
+        collect(each(test, read_one, bad), SHAPE, folder, zeros),
     )
 
 
@@ -65,10 +70,10 @@ def _paths(folder: Path) -> list[Path]:
     return [path for _, path in sorted((int(n[1]), path) for n, path in numbered if n)]
 
 
-def _recording(path: Path) -> list[Recording]:
+def _recording(path: Path, label: int) -> Recording:
     events = aedat.parse_2(content(path), path)
     if not len(events.times_us):
         raise ValueError(f"{path} holds no event")
     turned = events._replace(x=aedat.SIDE - 1 - events.y, y=aedat.SIDE - 1 - events.x)
     times = events.times_us - events.times_us.min()
-    return [Recording(times, turned.address, CIFAR10.index(path.parent.name))]
+    return Recording(times, turned.address, label)

@@ -16,8 +16,6 @@ import numpy as np
 from picojoule.data.readers import heaps
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect, each
-from picojoule.data.sets.names import SHD as SHD_LABELS
-from picojoule.data.sets.names import WORDS
 from picojoule.data.split import Parts, Split
 from picojoule.data.zeros import Zeros
 
@@ -28,11 +26,12 @@ _PARTS = ("spikes/times", "spikes/units", "labels")
 _DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, OverflowError)
 
 
-def read_shd(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+def read_shd(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """The Spiking Heidelberg Digits: ten digits in English, then in German, 20 classes.
 
     Args:
         folder: Holds ``shd_train.h5`` and ``shd_test.h5``.
+        labels: The words, in the order of their numbers.
         bad: What becomes of a recording that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -46,15 +45,16 @@ def read_shd(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
         Learning Systems 33, 2022; https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/
     """
     names = ("train", "test")
-    train, test = (_split(folder / f"shd_{name}.h5", SHD_LABELS, bad, zeros) for name in names)
+    train, test = (_split(folder / f"shd_{name}.h5", labels, bad, zeros) for name in names)
     return Parts(train, None, test)
 
 
-def read_ssc(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+def read_ssc(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """The Spiking Speech Commands: the 35 words of Speech Commands v0.02.
 
     Args:
         folder: Holds ``ssc_train.h5``, ``ssc_valid.h5`` and ``ssc_test.h5``.
+        labels: The words, in the order of their numbers.
         bad: What becomes of a recording that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -67,7 +67,7 @@ def read_ssc(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     """
     names = ("train", "valid", "test")
     train, validation, test = (
-        _split(folder / f"ssc_{name}.h5", WORDS, bad, zeros) for name in names
+        _split(folder / f"ssc_{name}.h5", labels, bad, zeros) for name in names
     )
     return Parts(train, validation, test)
 

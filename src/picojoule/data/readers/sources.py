@@ -100,11 +100,17 @@ READERS: Mapping[str, Reader] = {
     "speech-commands": lambda root, dataset, bad, zeros: speech.read(
         root, dataset.labels, bad=bad, zeros=zeros
     ),
-    "shd": _events(hdf5.read_shd),
-    "ssc": _events(hdf5.read_ssc),
+    "shd": lambda root, dataset, bad, zeros: hdf5.read_shd(
+        root, dataset.labels, bad=bad, zeros=zeros
+    ),
+    "ssc": lambda root, dataset, bad, zeros: hdf5.read_ssc(
+        root, dataset.labels, bad=bad, zeros=zeros
+    ),
     "nmnist": _events(nmnist.read),
     "dvs-gesture": _events(dvs_gesture.read),
-    "cifar10-dvs": _events(cifar10_dvs.read),
+    "cifar10-dvs": lambda root, dataset, bad, zeros: cifar10_dvs.read(
+        root, dataset.labels, bad=bad, zeros=zeros
+    ),
 }
 
 # Formats whose files hold one item each, or tell where an item ends: a bad one can be left out.

@@ -1,1 +1,1 @@
-"""The records of the named data sets."""
+"""Data sets: one TOML file each, with addresses, checksums, licence and citation."""

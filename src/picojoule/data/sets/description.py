@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
+
+from pydantic import ConfigDict
+
+FORMATS = (
+    *("bundled", "cifar", "cifar10-dvs", "dvs-gesture", "idx", "imagenet", "nmnist", "shd"),
+    *("speech-commands", "ssc", "wav"),
+)
 
 Statistic = float | tuple[float, ...] | None
 
@@ -27,6 +34,7 @@ class File:
         gives: Of an archive: a file or folder that it puts into the folder of the data set.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     path: str
     url: str = ""
     sha256: str | None = None
@@ -91,6 +99,7 @@ class Dataset:
         division: Whose splits they are, where not all are its publisher's.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: str
     description: str
     modality: Literal["image", "audio", "events"]

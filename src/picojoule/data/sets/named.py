@@ -1,36 +1,101 @@
-"""The data sets that have a name: where they come from, whose they are and what is in them."""
+"""Data sets by name, and a user's own: TOML files, refused with line and key of each mistake."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from picojoule import _toml
 from picojoule._names import unknown
-from picojoule.data.sets import audio, colour, events, grey
-from picojoule.data.sets.description import Dataset
+from picojoule.data.sets.description import FORMATS, Dataset, File, Sizes
 
-DATASETS: Mapping[str, Dataset] = MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (
-            *(grey.DIGITS, grey.MNIST, grey.FASHION_MNIST),
-            *(colour.CIFAR10, colour.CIFAR100, colour.IMAGENET),
-            *(audio.FSDD, audio.SPEECH_COMMANDS, audio.SPEECH_COMMANDS_12),
-            *(events.SHD, events.SSC, events.NMNIST, events.DVS_GESTURE, events.CIFAR10_DVS),
-        )
-    }
-)
+_SETS = resources.files("picojoule.data") / "sets"
+_KEYS = {
+    "": tuple(field.name for field in fields(Dataset)),
+    "files": tuple(field.name for field in fields(File)),
+    "sizes": Sizes._fields,
+}
 
 
-def dataset(name: str) -> Dataset:
-    """The data set of that name, in whatever case.
+class _Named(Mapping[str, Dataset]):
+    """The data sets that come with picojoule, each read when it is asked for."""
+
+    def __getitem__(self, name: str) -> Dataset:
+        if name not in _names():
+            raise KeyError(name)
+        return _read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_names())
+
+    def __len__(self) -> int:
+        return len(_names())
+
+
+DATASETS: Mapping[str, Dataset] = _Named()
+
+
+def dataset(name: str | Path) -> Dataset:
+    """Returns a data set by name, in whatever case, or from a user's own TOML file.
+
+    Args:
+        name: One of ``DATASETS``, or the path of a file.
 
     Raises:
-        ValueError: For a name that is not known; the message names the nearest.
+        ValueError: If no data set has that name (the message names the nearest), or the file does
+            not describe one (the message has a line for each mistake).
+        FileNotFoundError: If a path was given and there is no file.
 
     Example:
         >>> dataset("digits").sizes
         Sizes(train=1237, validation=200, test=360)
     """
-    found = DATASETS.get(name.lower())
-    if found is None:
-        raise ValueError(unknown("data set", name, DATASETS))
+    if str(name).lower() in DATASETS:
+        return DATASETS[str(name).lower()]
+    if not str(name).endswith(".toml"):
+        raise ValueError(unknown("data set", str(name), DATASETS))
+    return parse_dataset(*_toml.read_text("data set", Path(name).expanduser(), _SETS))
+
+
+def parse_dataset(text: str, file: str) -> Dataset:
+    """Parses the text of a data set's file; ``file`` is named in errors.
+
+    Raises:
+        ValueError: If it does not describe a data set; the message has a line for each mistake.
+    """
+    content = _toml.parse(text, file)
+    try:
+        found = TypeAdapter(Dataset).validate_python(content)
+    except ValidationError as error:
+        faults = [_explained(problem) for problem in error.errors()]
+        raise ValueError(_toml.located(text, file, faults)) from error
+    if found.format not in FORMATS:
+        why = unknown("format", found.format, FORMATS)
+        raise ValueError(_toml.located(text, file, [(("format",), why)]))
     return found
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(_toml.names_in(_SETS))
+
+
+@cache
+def _read(name: str) -> Dataset:
+    return parse_dataset((_SETS / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
+
+
+def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
+    """Gives the key that one of pydantic's errors is about, and what is wrong with it."""
+    keys = tuple(map(str, problem["loc"]))
+    where = ".".join(keys)
+    if problem["type"] in ("missing", "missing_argument"):
+        return keys, f"{where} is missing"
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        table = keys[0] if len(keys) > 1 else ""
+        return keys, unknown("key", keys[-1], _KEYS[table])
+    return keys, f"{where}: {problem['msg'].removeprefix('Value error, ')}"

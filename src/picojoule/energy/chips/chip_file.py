@@ -1,12 +1,12 @@
 """Chip files: found by name or path, read, and refused with line and key of each mistake."""
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from picojoule import _toml
 from picojoule._names import unknown
 from picojoule.energy.chips.chip import Chip, conflicts
 from picojoule.energy.chips.price import Price
@@ -24,7 +24,7 @@ _EXPECTED = {
 
 def chip_names() -> list[str]:
     """The names of the chips that come with picojoule."""
-    return sorted(file.name[:-5] for file in _CHIPS.iterdir() if file.name.endswith(".toml"))
+    return _toml.names_in(_CHIPS)
 
 
 def load_chip(name: str | Path) -> Chip:
@@ -43,63 +43,18 @@ def load_chip(name: str | Path) -> Chip:
 
 def read_chip(name: str | Path) -> tuple[str, str]:
     """The text of a chip's file, and what to call that file; see ``load_chip``."""
-    if str(name) in chip_names():
-        return (_CHIPS / f"{name}.toml").read_text("utf-8"), f"{name}.toml"
-    path = Path(name)
-    if path.suffix != ".toml" and not path.exists():
-        raise ValueError(unknown("chip", str(name), chip_names()) + ", or the path of a .toml file")
-    if not path.is_file():
-        raise FileNotFoundError(f"no chip file at {path}")
-    try:
-        return path.read_text("utf-8"), str(path)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text in UTF-8: {error}") from error
+    return _toml.read_text("chip", name, _CHIPS)
 
 
 def parse_chip(text: str, file: str) -> Chip:
     """A chip from the text of its file; ``file`` is named in errors."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file} is not valid TOML: {error}") from error
+    content = _toml.parse(text, file)
     try:
         return Chip.model_validate(content)
     except ValidationError as error:
         found = [_explained(problem) for problem in error.errors() if problem["loc"]]
         found += [(keys, f"{'.'.join(keys)}: {why}") for keys, why in _conflicts(content)]
-        lines = {keys: key_line(text, keys) for keys, _ in found}
-        found.sort(key=lambda one: lines[one[0]] or 0)
-        told = [
-            f"{file}:{lines[keys]}: {why}" if lines[keys] else f"{file}: {why}"
-            for keys, why in found
-        ]
-        raise ValueError("\n".join(told)) from error
-
-
-def key_line(text: str, keys: tuple[str, ...]) -> int | None:
-    r"""The line of valid TOML from which a key is known, or else the table it would stand in.
-
-    What stands before a statement is valid by itself, and no part of a statement is; so reading
-    ever more lines tells where each begins.
-
-    Example:
-        >>> key_line("a = 1\n[b]\nc = [\n  2,\n]\n", ("b", "c")), key_line("[b]", ("b", "d"))
-        (3, 1)
-    """
-    lines, start = text.replace("\r\n", "\n").split("\n"), 0
-    begun: dict[tuple[str, ...], int] = {}
-    for end in range(1, len(lines) + 1):
-        try:
-            table: Any = tomllib.loads("\n".join(lines[:end]))
-        except tomllib.TOMLDecodeError:
-            continue  # in the middle of a statement
-        for depth, key in enumerate(keys, 1):
-            if not isinstance(table, dict) or key not in table:
-                break
-            begun.setdefault(keys[:depth], start + 1)
-            table = table[key]
-        start = end
-    return max(begun.items(), key=lambda item: len(item[0]))[1] if begun else None
+        raise ValueError(_toml.located(text, file, found)) from error
 
 
 def _conflicts(content: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
