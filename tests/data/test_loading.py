@@ -93,9 +93,7 @@ def test_every_mistake_of_a_file_has_its_line():
 def test_unknown_format_is_said(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(MINE.replace('"speech-commands"', '"speach-commands"'))
-    with pytest.raises(
-        ValueError, match=r"mine\.toml:5: unknown format 'speach-commands': did you"
-    ):
+    with pytest.raises(ValueError, match=r"mine\.toml:5: unknown format 'speach-commands'"):
         load(str(path), tmp_path)
 
 

@@ -91,11 +91,11 @@ def _read(name: str) -> Dataset:
 
 def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
     """Gives the key that one of pydantic's errors is about, and what is wrong with it."""
-    keys = tuple(map(str, problem["loc"]))
+    keys: tuple[str, ...] = tuple(map(str, problem["loc"]))
     where = ".".join(keys)
     if problem["type"] in ("missing", "missing_argument"):
         return keys, f"{where} is missing"
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        table = keys[0] if len(keys) > 1 else ""
-        return keys, unknown("key", keys[-1], _KEYS[table])
+        table, name = keys[0] if len(keys) > 1 else "", where.rpartition(".")[2]
+        return keys, unknown("key", name, _KEYS[table])
     return keys, f"{where}: {problem['msg'].removeprefix('Value error, ')}"
