@@ -83,7 +83,9 @@ def inside(values: Tensor, within: Tensor | None) -> Tensor:
 
 
 def events_of(values: Tensor, kind: Kind, multiplied: bool) -> Tensor:
-    """How many events each element is."""
+    """Returns how many events each element is."""
+    if values.layout is not torch.strided:
+        values = values.to_dense()
     if not kind.counted:
         number = kind.number
         if number is None or number.numel() != values.numel():

@@ -99,12 +99,17 @@ class EnergyBudget(Penalty):
         """The charge for ``energy``; see ``Penalty``."""
         del traffic
         charge = torch.relu(self.multiplier + self.rho * self._excess(energy))
-        return ((charge.square() - self.multiplier.square()) / (2 * self.rho)).float()
+        term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
+        return self._checked(term.float())
 
     @torch.no_grad()
     def update(self, energy: Energy) -> None:
-        """Raises the multiplier where the limit was exceeded, else lowers it."""
-        self.multiplier = torch.relu(self.multiplier + self.step * self._excess(energy))
+        """Raises the multiplier if the limit was exceeded, else lowers it.
+
+        An energy that is not finite leaves it as it is.
+        """
+        moved = torch.relu(self.multiplier + self.step * self._excess(energy))
+        self.multiplier = torch.where(energy.total.isfinite(), moved, self.multiplier)
 
     def _excess(self, energy: Energy) -> Tensor:
         """``g``: above 0 where the batch spent more than the limit leaves for it."""

@@ -1,6 +1,7 @@
 """What turns a batch's energy into a term of the loss."""
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -30,6 +31,19 @@ class Penalty(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("multiplier", None)
+        self._warned = False
+
+    def _checked(self, term: Tensor) -> Tensor:
+        """Returns a term of the loss, and warns once if training cannot change it."""
+        if not self._warned and torch.is_grad_enabled() and not term.requires_grad:
+            self._warned = True
+            warnings.warn(
+                f"{type(self).__name__} reaches no parameter: no spike that was counted has a "
+                "gradient, so that it trains nothing. Name the neurons of a foreign network, "
+                "Meter(net, neurons={Type: cost}), or mark its spikes by pj.spikes",
+                stacklevel=3,
+            )
+        return term
 
     def start(self, floor_pj: float) -> None:
         """Takes note of the floor of the training set, before the first step.
@@ -102,7 +116,7 @@ class FixedPrice(Penalty):
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
         """The charge for ``energy``; see ``Penalty``."""
         del traffic
-        return (self.weight * energy.total / self._reference(energy)).float()
+        return self._checked((self.weight * energy.total / self._reference(energy)).float())
 
     @torch.no_grad()
     def update(self, energy: Energy) -> None:

@@ -53,7 +53,7 @@ class TrafficPenalty(Penalty, ABC):
                 "are none): name the neurons of a foreign network, Meter(net, neurons={Type: "
                 "cost}), or take EnergyBudget or FixedPrice"
             )
-        return (self.weight * self.charge(records)).float()
+        return self._checked((self.weight * self.charge(records)).float())
 
     def update(self, energy: Energy) -> None:
         """Learns nothing: the charge never changes."""

@@ -173,10 +173,12 @@ class Meter:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """What ran and was not counted, by name, with its elements; weights that met no rule."""
+        """What ran and was not counted, by name, with its elements: functions, then weights."""
+        ran = self._observer.ran | self._hidden
         missed = {
             f"{self._names[module]}.{name}": parameter.numel()
-            for module in self._observer.ran | self._hidden
+            for module in self._names
+            if module in ran
             for name, parameter in module.named_parameters(recurse=False)
             if parameter.dim() > 1 and id(parameter) not in self._recorder.reached
         }

@@ -79,8 +79,9 @@ class Observer:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
         if in_backward() or net in self._stack:
             return
-        named = {name: tensors([v]) for name, v in arguments(net, args, kwargs).items()}
-        first = self.calls.first(named)
+        given = arguments(net, args, kwargs)
+        first = self.calls.first(given)
+        named = {name: tensors([value]) for name, value in given.items()}
         declared = self._inputs
         if not isinstance(declared, str):
             for name in declared:

@@ -4,10 +4,14 @@ import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import CheckpointFunction
+
+from picojoule.energy.rules.base import tensors
 
 
 class Calls:
@@ -41,20 +45,29 @@ class Calls:
         """Those that the user said, else those seen on axis 1."""
         return self._seen(1) if self._declared is None else self._declared
 
-    def first(self, named: Mapping[str, list[Tensor]]) -> Tensor:
-        """The first input of a call, floating-point if there is one.
+    def first(self, named: Mapping[str, Any]) -> Tensor:
+        """Returns the first input of a call, floating-point if there is one, and keeps its shape.
+
+        Args:
+            named: The arguments of the call, by name.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is none, or it holds no sample.
         """
-        given = [value for values in named.values() for value in values]
+        given = tensors(named.values())
         given.sort(key=lambda value: not value.is_floating_point())
         if not given:
             raise ValueError(
                 "the network was called without a tensor: give it one, or meter the part of it "
                 "that takes one"
             )
-        self._shapes.append(given[0].shape)
+        shape = next((_shape(value) for value in named.values() if _packed(value)), given[0].shape)
+        if 0 in shape:
+            raise ValueError(
+                f"the network was called with an empty input of shape {list(shape)}, which has no "
+                "energy per sample: leave empty batches out"
+            )
+        self._shapes.append(shape)
         self._grad = torch.is_grad_enabled()
         return given[0]
 
@@ -103,6 +116,16 @@ class Calls:
 
     def _seen(self, axis: int) -> int:
         return sum(shape[axis] for shape in self._shapes if len(shape) > axis)
+
+
+def _packed(value: Any) -> bool:
+    return isinstance(value, PackedSequence)
+
+
+def _shape(packed: PackedSequence) -> torch.Size:
+    """Returns the shape [T, B, ...] that a packed sequence has when it is padded."""
+    batch = int(packed.batch_sizes[0])  # kept on the CPU by torch
+    return torch.Size((len(packed.batch_sizes), batch, *packed.data.shape[1:]))
 
 
 def scripted(net: nn.Module) -> dict[nn.Module, nn.Module | None]:
