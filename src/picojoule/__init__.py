@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from picojoule.energy import Price as Price
     from picojoule.energy import chip_names as chip_names
     from picojoule.energy import load_chip as load_chip
+    from picojoule.energy import spikes as spikes
     from picojoule.networks import NETWORKS as NETWORKS
     from picojoule.networks import ClipFloorShift as ClipFloorShift
     from picojoule.networks import Conversion as Conversion
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     from picojoule.training import train as train
 
 _NAMES = {
-    "energy": "COUNTS Chip Convention Energy Meter OpCounts Price chip_names load_chip",
+    "energy": "COUNTS Chip Convention Energy Meter OpCounts Price chip_names load_chip spikes",
     "networks": "NETWORKS ClipFloorShift Conversion Repeat Residual Sequential convert network",
     "neurons": "ALIF AdLIF Adaptation BRF Barrier CubaLIF HRF IF LI LIF LNM Mixture MultiLevelIF "
     "Neuron NeuronCost PLIF RF Recurrent detach neuron scan",

@@ -77,6 +77,7 @@ def test_the_documentation_names_them_all_with_their_cost():
         **{"step_mode": "m", "dt": 1e-3, "output": True, "inhibition": False, "delta_t": 1.0},
         **{"max_pool": 0, "avg_pool": 0, "graded_spikes_factor": one, "q_threshold": one},
         **{"v_threshold": one, "v_threshold_lower_bound": 0.1},
+        surrogate_function=SimpleNamespace(max_spike_count=4),
     )
     for table in FOREIGN.values():
         for name, entry in table.items():

@@ -54,10 +54,25 @@ def test_the_quantised_ann_of_a_network_worked_out_by_hand():
     assert one.quantised_ann_pj == pytest.approx(MACS * (0.9 + 3.7 * 2 / 31))
 
 
+@pytest.mark.parametrize("levels", [1, 2, 4, 7])
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 7, 8, 15, 16, 100])
-def test_bits_tell_a_number_of_spikes_from_any_other(steps):
-    cost = cost_on(pj.load_chip("45nm"), {}, {"x": OpCounts()}, steps=steps, spread=0.0)
-    assert cost.quantised_ann_bits == math.ceil(math.log2(steps + 1))
+def test_bits_tell_a_number_of_spikes_from_any_other(steps, levels):
+    chip, dense = pj.load_chip("45nm"), {"x": OpCounts()}
+    cost = cost_on(chip, {}, dense, steps=steps, spread=0.0, levels=levels)
+    assert cost.quantised_ann_bits == math.ceil(math.log2(levels * steps + 1))
+
+
+@pytest.mark.parametrize(
+    ("neuron", "bits"),
+    [
+        (pj.LIF(), 3),
+        (pj.MultiLevelIF(levels=4), 5),
+        (pj.Mixture({"LIF": 12, "MultiLevelIF": 8}), 5),
+    ],
+)
+def test_neurons_with_levels_say_more_in_one_step(neuron, bits):
+    net = pj.Sequential(nn.Linear(6, 20), neuron, nn.Linear(20, 3), pj.LI())
+    assert measured(net, events()).chips["45nm"].quantised_ann_bits == bits
 
 
 def test_analog_inputs_are_as_wide_for_the_quantised_ann():

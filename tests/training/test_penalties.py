@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import pytest
 import torch
@@ -50,3 +51,37 @@ def test_weight_out_of_range(weight):
 def test_reference_out_of_range(reference):
     with pytest.raises(ValueError, match="reference_pj must be above 0"):
         pj.FixedPrice(1.0, reference)
+
+
+class Opaque(torch.nn.Module):
+    """Somebody's network, whose spikes have no gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(8, 8), torch.nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.second((self.first(x) > 0).float().detach())
+
+
+@pytest.mark.parametrize("penalty", [pj.FixedPrice(0.1, 1_000), pj.EnergyBudget(100.0)])
+def test_a_penalty_that_reaches_no_parameter_says_so_once(penalty):
+    net = Opaque()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for grad in (False, True, True):
+            with torch.set_grad_enabled(grad):
+                with pj.Meter(net, samples=3) as meter:
+                    net(torch.randn(3, 8))
+                penalty(pj.load_chip("45nm").price(meter.counts))
+    told = [str(one.message) for one in seen if "reaches no parameter" in str(one.message)]
+    assert [type(penalty).__name__ in one for one in told] == [True]
+
+
+def test_an_energy_that_is_not_finite_leaves_the_multiplier_alone(energy):
+    budget = pj.EnergyBudget(100.0)
+    budget.update(energy(400.0))
+    before = budget.multiplier.item()
+    for total in (float("nan"), float("inf")):
+        budget.update(energy(total))
+    assert budget.multiplier.item() == before > 0

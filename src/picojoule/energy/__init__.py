@@ -9,6 +9,7 @@ from picojoule.energy.counts import COUNTS, OpCounts, Sizes
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Foreign
 from picojoule.energy.meter.meter import Meter
+from picojoule.energy.spikes import spikes
 from picojoule.energy.traffic import Traffic
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "Traffic",
     "chip_names",
     "load_chip",
+    "spikes",
 ]

@@ -105,6 +105,22 @@ def events_of(values: Tensor, kind: Kind, multiplied: bool) -> Tensor:
     return values.clamp(max=1) if multiplied else values
 
 
+@torch.no_grad()
+def faults(values: Tensor, kind: Kind) -> Tensor:
+    """Returns which rules of its kind values break, as three truth values on their device.
+
+    The first is for numbers that are not whole, the second for negative ones, the third for more
+    than one event at a place. Values that are not finite break none.
+    """
+    if values.layout is not torch.strided:
+        values = values.to_dense()
+    number = values.detach().double() / kind.scale
+    size = number.abs() if kind.signed else number
+    many = size > 1.5 if kind.name == "events" else torch.zeros_like(size, dtype=torch.bool)
+    broken = ((number - number.round()).abs() > 1e-3, size < -0.5, many)
+    return torch.stack([one.any() for one in broken])
+
+
 def _whole(kind: Kind) -> int:
     # float32 holds whole numbers up to 2^24: 16 events in each of 2^20 rows, or levels of 4096 in
     # each of 2^12.

@@ -25,8 +25,8 @@ class Cost(BaseModel):
         ann_pj: The same architecture as a dense ANN, in the chip's own precision; None where the
             chip has no price for a MAC.
         quantised_ann_pj: The same with activations of ``quantised_ann_bits`` bits.
-        quantised_ann_bits: ceil(log2(T + 1)): what T steps of one spike can tell apart, after Yan
-            et al., arXiv:2409.08290.
+        quantised_ann_bits: ceil(log2(N T + 1)): what T steps of up to N spikes can tell apart,
+            after Yan et al., arXiv:2409.08290, where N is 1.
         break_even_rate: Spikes per neuron and step at which the network would cost ``ann_pj``.
         quantised_break_even_rate: At which it would cost ``quantised_ann_pj``.
         spread: Standard error of ``total_pj`` over batches, as a share of it; 0 for one batch.
@@ -59,8 +59,9 @@ def cost_on(
     *,
     steps: int,
     spread: float,
+    levels: int = 1,
 ) -> Cost:
-    """What a network costs on a chip.
+    """Prices a network on a chip.
 
     Args:
         chip: To price it on.
@@ -68,11 +69,12 @@ def cost_on(
         dense: Those of the same architecture as a dense ANN.
         steps: T of the output.
         spread: Standard error over batches, as a share of the total.
+        levels: N, the most spikes of a neuron in one step.
     """
     energy = chip.price(counts)
     total, floor = float(energy.total), float(energy.floor)
     rate = spike_rate({layer: _floats(dict(one.items())) for layer, one in counts.items()})
-    bits = steps.bit_length()  # that is ceil(log2(steps + 1))
+    bits = (levels * steps).bit_length()  # that is ceil(log2(levels * steps + 1))
     # What the network is given has as many bits for the quantised ANN as for every other.
     given = {layer: done for layer, done in dense.items() if done.sizes.given}
     inner = {layer: done for layer, done in dense.items() if not done.sizes.given}

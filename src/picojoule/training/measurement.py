@@ -61,6 +61,7 @@ class Totals:
     ann_steps: int | None
     convention: Convention = Convention()
     steps: int = 0
+    levels: int = 1
     samples: list[int] = field(default_factory=list)
     correct: list[Tensor] = field(default_factory=list)
     energies: list[Tensor] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Totals:
         samples = meter.samples if counted else 0
         counts = meter.counts
         prices = [chip.price(counts).total.to(self.fabric.device) for chip in self.chips]
-        self.steps = max(self.steps, steps)
+        self.steps, self.levels = max(self.steps, steps), max(self.levels, meter.levels)
         self.samples.append(samples)
         self.correct.append(correct.sum() * counted)
         self.energies.append(torch.stack(prices))
@@ -99,7 +100,12 @@ class Totals:
         each_dense = {layer: one / samples for layer, one in dense.items()}
         costs = {
             chip.name: cost_on(
-                chip, each, each_dense, steps=self.steps, spread=_spread(energies[:, i], sizes)
+                chip,
+                each,
+                each_dense,
+                steps=self.steps,
+                spread=_spread(energies[:, i], sizes),
+                levels=self.levels,
             )
             for i, chip in enumerate(self.chips)
         }

@@ -41,7 +41,7 @@ class Penalty(nn.Module, ABC):
                 f"{type(self).__name__} reaches no parameter: no spike that was counted has a "
                 "gradient, so that it trains nothing. Name the neurons of a foreign network, "
                 "Meter(net, neurons={Type: cost}), or mark its spikes by pj.spikes",
-                stacklevel=3,
+                stacklevel=5,
             )
         return term
 

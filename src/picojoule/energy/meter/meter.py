@@ -19,6 +19,13 @@ from picojoule.energy.meter.names import plain_name
 from picojoule.energy.meter.observer import Observer
 from picojoule.energy.meter.population import population
 from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.meter.said import (
+    check_named,
+    checked,
+    spike_functions,
+    warn_of_derived,
+    warn_of_idle,
+)
 from picojoule.energy.meter.watch import Calls, eager, scripted
 from picojoule.energy.tally import count_dense, count_synapses, merged
 from picojoule.energy.traffic import Traffic
@@ -41,8 +48,9 @@ class Meter:
             picojoule neuron (then it is the sum of ``x.shape[1]``).
         inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
             ``"events"`` or ``"levels"``.
-        neurons: Further neuron types and the cost of one update of each, or a
-            ``picojoule.energy.Foreign`` where there is more to say than that.
+        neurons: Further neurons and the cost of one update of each, or a
+            ``picojoule.energy.Foreign`` if there is more to say than that. A neuron is a type of
+            module, an ``autograd.Function`` that fires, or a function in Python.
         dt: Seconds per step, for neurons that have no ``dt``.
         convention: How to count where there are two honest answers.
         traffic: Whether to keep what arrived at each layer, which penalties on rates look at;
@@ -71,7 +79,7 @@ class Meter:
         net: nn.Module,
         samples: int | None = None,
         inputs: str | Mapping[str, str] = "analog",
-        neurons: Mapping[type[nn.Module], NeuronCost | Foreign] | None = None,
+        neurons: Mapping[Any, NeuronCost | Foreign] | None = None,
         dt: float | None = None,
         convention: Convention = Convention(),
         traffic: bool = True,
@@ -87,10 +95,14 @@ class Meter:
         self._net = net
         self._names = {m: plain_name(name) or "network" for name, m in net.named_modules()}
         self._scripted = scripted(net)
-        neurons = _checked(neurons)
+        neurons = checked(neurons)
         known = {module: population(module, neurons, dt) for module in self._names}
         layers = {module: layer for module, layer in known.items() if layer is not None}
-        if not layers:
+        functions = spike_functions(neurons, dt)
+        self._layers, self._functions = layers, functions
+        self._checked = False
+        warn_of_derived(layers, self._names)
+        if not (layers or functions):
             warnings.warn(
                 "no neuron is known in this network: what its layers put out counts as analog. "
                 "Name the types of its neurons: Meter(net, neurons={Type: NeuronCost(...)})",
@@ -103,7 +115,7 @@ class Meter:
         seen = {
             module: name for module, name in self._names.items() if module not in self._scripted
         }
-        self._observer = Observer(seen, layers, inputs, self._recorder, self._calls)
+        self._observer = Observer(seen, layers, functions, inputs, self._recorder, self._calls)
         self._undo = ExitStack()
         self._entered = False
 
@@ -121,8 +133,10 @@ class Meter:
             return
         if self._net not in self._observer.ran:
             raise RuntimeError(
-                "the network given to Meter was not called inside the block: call that very "
-                "module (not one of its parts, a copy or another wrapper), or meter what you call"
+                "the network given to Meter was not called inside the block"
+                + self._observer.hooks.elsewhere * " by the thread that entered it"
+                + ": call that very module (not one of its parts, a copy or another wrapper), or "
+                "meter what you call"
             )
         if self._observer.silent:
             raise ValueError(
@@ -130,6 +144,13 @@ class Meter:
                 "the module that does"
             )
         self._calls.check(timed=self._observer.timed)
+        idle = [
+            f"'{self._names[module]}' ({type(module).__name__})"
+            for module in self._layers
+            if module not in self._observer.ran | self._scripted.keys()
+        ]
+        idle += [one.__name__ for one in self._functions if one not in self._observer.functions.ran]
+        warn_of_idle(idle)
 
     @property
     def samples(self) -> int:
@@ -137,19 +158,32 @@ class Meter:
         return self._calls.samples
 
     @property
+    def levels(self) -> int:
+        """The most spikes of one neuron in one step, as far as is known."""
+        layers = (*self._layers.values(), *self._functions.values())
+        return max((layer.levels for layer in layers), default=1)
+
+    @property
     def traffic(self) -> list[Traffic]:
         """What arrived at each call with synapses, and what each layer of neurons put out.
 
         Raises:
             RuntimeError: It was not kept.
+            ValueError: As for ``counts``.
         """
         if not self._recorder.keep:
             raise RuntimeError("this meter keeps counts alone: make it with traffic=True")
+        self._check()
         return [replace(call, samples=self.samples) for call in self._recorder.traffic]
 
     @property
     def counts(self) -> dict[str, OpCounts]:
-        """Counts per sample, by the dotted name of the layer that consumed or fired."""
+        """Counts per sample, by the dotted name of the layer that consumed or fired.
+
+        Raises:
+            ValueError: Neurons that were named, or tensors that were marked, hold other values.
+        """
+        self._check()
         counted = [(call.layer, count_synapses(call)) for call in merged(self._arrived)]
         return self._per_sample(counted + self._recorder.others)
 
@@ -206,22 +240,14 @@ class Meter:
         """Modules inside which nothing can be seen, where the module around them ran."""
         return {module for module, holder in self._scripted.items() if holder in self._observer.ran}
 
+    def _check(self) -> None:
+        """Reads, once, whether what was named is what it was named."""
+        if not self._checked:
+            check_named(self._recorder.doubts)
+            self._checked = True
+
     def _per_sample(self, counted: list[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
         totals: dict[str, OpCounts] = {}
         for layer, counts in counted:
             totals[layer] = totals[layer] + counts if layer in totals else counts
         return {layer: counts / self.samples for layer, counts in totals.items()}
-
-
-def _checked(neurons: Any) -> Mapping[type[nn.Module], NeuronCost | Foreign]:
-    if neurons is None:
-        return {}
-    if not isinstance(neurons, Mapping) or not all(
-        isinstance(kind, type) and isinstance(cost, (NeuronCost, Foreign))
-        for kind, cost in neurons.items()
-    ):
-        raise TypeError(
-            "neurons says what an update of each type costs: "
-            f"neurons={{Type: NeuronCost(adds=1, multiplies=1, states=1)}}, got {neurons!r}"
-        )
-    return neurons

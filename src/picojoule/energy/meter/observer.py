@@ -10,14 +10,17 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from picojoule._names import unknown
-from picojoule.energy.events import event_map, inside, step_map, version_of
+from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
+from picojoule.energy.meter.firing import Firing
+from picojoule.energy.meter.functions import Functions
+from picojoule.energy.meter.hooks import Hooks
 from picojoule.energy.meter.names import Unseen, arguments, in_backward
-from picojoule.energy.meter.population import Part, Population
+from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls
-from picojoule.energy.rules.base import Synapses, tensors
-from picojoule.energy.traffic import Traffic
+from picojoule.energy.rules.base import tensors
+from picojoule.energy.spikes import spikes
 
 
 class Observer:
@@ -26,6 +29,7 @@ class Observer:
     Args:
         names: The modules that can be seen, with their names.
         neurons: Those that are layers of neurons.
+        functions: Functions that put out spikes.
         inputs: The kind of the network's inputs, or a kind per argument name.
         recorder: Takes down what is learned.
         calls: Takes down how the network is called.
@@ -42,20 +46,28 @@ class Observer:
     def __init__(
         self,
         names: Mapping[nn.Module, str],
-        neurons: Mapping[nn.Module, Population],
+        neurons: Mapping[nn.Module, NeuronLayer],
+        functions: Mapping[Any, NeuronLayer],
         inputs: str | Mapping[str, str],
         recorder: Recorder,
         calls: Calls,
     ) -> None:
         self._names, self._neurons, self._inputs = names, neurons, inputs
         self.recorder, self.clock, self.calls = recorder, recorder.clock, calls
+        self.firing = Firing(recorder)
+        self.functions = Functions(functions, self._enter_function, self._leave_function)
+        self._functions = functions
+        self._inside: str | None = None  # where a spike function runs
         self.timed = any(layer.timed for layer in neurons.values())
         self.ran: set[nn.Module] = set()
         self.silent = False
         self._stack: list[nn.Module] = []
         self._arriving: dict[nn.Module, Any] = {}
-        self._depth = 0
+        self._depth = 0  # neurons, one inside another, that nothing looks into
+        self._seen = 0  # and those whose functions are seen
         self._quiet: Any = None
+        self.hooks = Hooks()
+        self._buffers: set[int] = set()
         self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
 
     @property
@@ -63,17 +75,23 @@ class Observer:
         """Name of the layer that runs, None outside the network and inside neurons."""
         return None if self._depth or not self._stack else self._names[self._stack[-1]]
 
+    @property
+    def updating(self) -> bool:
+        """Whether what runs is part of a neuron's update, and no layer of torch inside it."""
+        return self._seen > 0 and not type(self._stack[-1]).__module__.startswith("torch.nn.")
+
     def attach(self, net: nn.Module, undo: ExitStack) -> None:
         """Follows ``net`` until ``undo`` is closed."""
         undo.callback(self._listen)
-        hook = net.register_forward_pre_hook(self._start, with_kwargs=True)
-        undo.callback(hook.remove)
+        self.hooks = Hooks()  # of the thread that enters the block
+        undo.callback(self.hooks.remove)
+        self.hooks.before(net, self._start)
         for module in self._names:
-            enter = module.register_forward_pre_hook(self._enter, with_kwargs=True)
-            undo.callback(enter.remove)
-            leave = module.register_forward_hook(self._leave, with_kwargs=True, always_call=True)
-            undo.callback(leave.remove)
+            self.hooks.before(module, self._enter)
+            self.hooks.after(module, self._leave)
         undo.enter_context(_Watch(self))
+        self._buffers = {id(buffer) for buffer in net.buffers()}
+        self.functions.attach(undo)
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
@@ -137,6 +155,11 @@ class Observer:
         self._stack.append(module)
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
+            if layer.seen and not self._depth:
+                self._seen += 1
+                if self._seen == 1:
+                    self._expect(module, args)
+                return
             self._depth += 1
             if self._depth == 1:
                 self._expect(module, args)
@@ -157,17 +180,93 @@ class Observer:
         results = tensors([result])
         if _by_chunks(module):
             self._end_chunk(module, results)
-        if self._depth == 1 and module in self._neurons:
+        layer = self._neurons.get(module)
+        if layer is not None and self._depth == 1:
             self._listen()
         self.silent = not results
         with Unseen():
-            if module in self._neurons:
-                if self._depth == 1 and results:
-                    self.ran.update(module.modules())
-                    self._count_neuron(module, args, kwargs, result)
-                self._depth -= 1
+            if layer is not None:
+                self._leave_neurons(module, layer, (args, kwargs, result), bool(results))
             if not self._depth:
                 self._learn(module, results)
+
+    def _leave_neurons(
+        self, module: nn.Module, layer: NeuronLayer, call: tuple[Any, Any, Any], whole: bool
+    ) -> None:
+        """Counts a layer of neurons unless it is part of another, and has put something out."""
+        name, (args, kwargs, result) = self._names[module], call
+        if layer.seen and not self._depth:
+            self._seen -= 1
+            if whole and self._seen:
+                self.firing.mark(name, layer, result)
+            elif whole:
+                self.firing.count(name, layer, result, None)
+            return
+        if self._depth == 1 and whole:
+            self.ran.update(module.modules())
+            if self._seen and layer.arrivals is None:
+                self.firing.mark(name, layer, result)
+            else:
+                self._count_neurons(module, layer, args, kwargs, result)
+        self._depth -= 1
+
+    def _count_neurons(
+        self, module: nn.Module, layer: NeuronLayer, args: Any, kwargs: Any, result: Any
+    ) -> None:
+        """Counts a layer of neurons that has just run, and the synapses inside it."""
+        name = self._names[module]
+        groups = None if layer.groups is None else layer.groups(module, args, kwargs, result)
+        kind, steps = self.firing.count(name, layer, result, groups)
+        if (arrived := self._arriving.pop(module, None)) is None:
+            return
+        inputs = (*args, *kwargs.values())
+        given = self.recorder.lineage.kind_of(inputs[0]) if inputs else None
+        self.firing.arrived(
+            name,
+            layer,
+            arrivals=arrived(result),
+            kinds={"output": kind, "input": given},
+            steps=steps,
+            length=len(tensors([result])[0]),
+        )
+
+    def _enter_function(self, function: Any) -> None:
+        """Looks away while a spike function runs."""
+        del function
+        if self._inside is None and self.layer is not None and not in_backward():
+            self._inside = self.layer
+            self._depth += 1
+
+    def _leave_function(self, function: Any, result: Any) -> None:
+        """Counts what a spike function put out, unless it is part of a layer of neurons."""
+        if self._inside is None or self._depth != 1:
+            return
+        layer, name = self._functions[function], f"{self._inside}.{function.__name__}"
+        self._inside = None
+        self._depth -= 1
+        if tensors([result]):
+            with Unseen():
+                (self.firing.mark if self._seen else self._count_function)(name, layer, result)
+
+    def _count_function(self, name: str, layer: NeuronLayer, result: Any) -> None:
+        self.firing.count(name, layer, result, None)
+
+    def marked(self, value: Tensor, kind: str, scale: float, signed: bool) -> Tensor:
+        """Sets the kind of a tensor as its author says; see ``spikes``."""
+        value = spikes(value, kind, scale=scale, signed=signed)  # for meters around this one
+        if not self._depth:
+            inside = bool(self._stack)
+            hidden = inside and kind != "analog" and id(value) not in self._buffers
+            self._mark(value, Kind(kind, scale, signed, hidden=hidden, given=not inside))
+        return value
+
+    def _mark(self, value: Tensor, kind: Kind) -> None:
+        where = self.layer
+        with Unseen():
+            self.recorder.lineage.declare(value, kind)
+            if kind.counted:
+                name = f"{where}.spikes" if where else "spikes"
+                self.recorder.doubts.append((name, kind, faults(value, kind)))
 
     def _expect(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Lists what comes to neurons from where nothing was seen, such as a scripted function."""
@@ -186,84 +285,13 @@ class Observer:
         """Values from where nothing was seen are analog, and listed unless a neuron's state."""
         for value in filter(self.recorder.lineage.is_new, results):
             self.recorder.lineage.declare(value, Kind("analog"))
-            if module not in self._neurons:
+            if module not in self._neurons and not self._seen:
                 name, kind = self._names[module], type(module).__name__
                 self.recorder.miss(f"{name}: {kind} of unknown type", value.numel())
 
-    def _count_neuron(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-    ) -> None:
-        """Updates, spikes and inner synapses of a neuron layer that has just run."""
-        layer, name, recorder = self._neurons[module], self._names[module], self.recorder
-        out = tensors([result])[0]
-        kind, steps, events = self._put_out(layer, out)
-        parts = None if layer.groups is None else layer.groups(module, args, kwargs, result)
-        if parts is None:
-            self._count_kind(name, Part("", layer, out), kind, events)
-        for part in parts or ():
-            own, _, fired = self._put_out(part.population, part.values)
-            self._count_kind(f"{name}.{part.name}", part, own, fired)
-        within = self.clock.within if layer.timed else None
-        recorder.lineage.declare(out, kind)
-        if events is not None and within is None:
-            recorder.lineage.keep_sum(out, events)
-        arrived = self._arriving.pop(module, None)
-        inputs = (*args, *kwargs.values())
-        given = recorder.lineage.kind_of(inputs[0]) if inputs else None
-        for part in arrived(result) if arrived else ():
-            kinds = {"output": kind, "input": given}
-            events = None
-            if part.steps is not None and steps is not None and within is None:
-                events = steps[part.steps].sum(0)
-            arriving = kinds.get(part.source) or Kind("analog")
-            if layer.timed:
-                self._record_steps(f"{name}.{part.name}", part.call, arriving, events, len(out))
-            else:
-                recorder.record(f"{name}.{part.name}", part.call, arriving)
-
-    def _put_out(self, layer: Population, out: Tensor) -> tuple[Kind, Tensor | None, Tensor | None]:
-        """The kind of what neurons put out, its events at each step, and in all."""
-        kind = replace(layer.kind, steps=out.shape[0]) if layer.timed else layer.kind
-        if not kind.sparse:
-            return kind, None, None
-        if layer.leading == 2 and out.dim() > 2:
-            steps = step_map(out, kind, self.clock.within if layer.timed else None)
-            return kind, steps, steps.sum(0)
-        return kind, None, event_map(out, kind, 1)
-
-    def _count_kind(self, name: str, part: Part, kind: Kind, events: Tensor | None) -> None:
-        """Updates and spikes of neurons of one kind."""
-        layer, out, clock = part.population, part.values, self.clock
-        within, valid = (clock.within, clock.valid) if layer.timed else (None, 1.0)
-        spikes = None
-        if events is not None:
-            spikes = events.sum()
-            values = self.recorder.kept(out)
-            fired = Traffic(
-                *(name, values, kind, 1, None, events),
-                within=within,
-                leading=layer.leading,
-                version=version_of(values),
-            )
-            self.recorder.traffic.append(fired)
-        self.recorder.others.append((name, layer.count(out, spikes, valid, part.present)))
-
-    def _record_steps(
-        self, layer: str, call: Synapses, kind: Kind, events: Tensor | None, steps: int
-    ) -> None:
-        """Takes down what arrived inside a layer, at the last of its steps [T, B, ...]."""
-        within, valid = self.clock.within, 1.0
-        if within is not None:
-            within = within[steps - len(call.values) :]
-            valid = within.double().mean() if within.numel() else 1.0
-            call = call._replace(values=inside(call.values, within))
-        kind = replace(kind, steps=len(call.values))
-        lag = steps - len(call.values)
-        self.recorder.record(layer, call, kind, events=events, valid=valid, lag=lag)
-
 
 def _by_chunks(module: nn.Module) -> bool:
-    """Whether it calls itself for some of its steps after the others."""
+    """Tells whether a module runs its steps in chunks by calling itself."""
     return getattr(module, "by_chunks", None) is True
 
 
@@ -277,7 +305,11 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        layer = self._observer.layer
+        observer = self._observer
+        if func is spikes:
+            return observer.marked(*args, **(kwargs or {}))
+        layer = observer.layer
         if layer is None:
             return func(*args, **(kwargs or {}))
-        return self._observer.recorder.see(layer, func, args, kwargs or {})
+        observer.recorder.updating = observer.updating
+        return observer.recorder.see(layer, func, args, kwargs or {})

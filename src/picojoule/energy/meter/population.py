@@ -1,5 +1,6 @@
-"""Layers of neurons, ours and anyone's: what is known of them and what one call cost."""
+"""Layers of neurons, ours and anyone's: what is known of them, and what one call costs."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -10,12 +11,12 @@ from torch import Tensor, nn
 from picojoule.contract import NeuronCost
 from picojoule.energy.counts import OpCounts, Sizes
 from picojoule.energy.kinds import Kind
-from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, known
+from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, is_known, known
 from picojoule.energy.rules.synapses import projection
 
 
 @dataclass(frozen=True)
-class Population:
+class NeuronLayer:
     """A layer of neurons, as a meter knows it.
 
     Attributes:
@@ -27,7 +28,10 @@ class Population:
         covers: Parameters that are part of the update and no synapses.
         arrivals: What arrives at synapses inside, None where there are none.
         timed: Whether it runs through time as picojoule's do, so that axis 1 is the batch.
-        groups: Its kinds of neurons, where there are several, and what each put out.
+        groups: Its kinds of neurons, if there are several, and what each put out.
+        levels: The most events of one neuron in one step.
+        named: The layer is one that the user named: what it puts out is checked.
+        seen: Whether the synapses inside are counted as they run, by the rules of their functions.
     """
 
     cost: NeuronCost
@@ -39,6 +43,9 @@ class Population:
     arrivals: Arriving | None = None
     timed: bool = False
     groups: "Groups | None" = None
+    levels: int = 1
+    named: bool = False
+    seen: bool = False
 
     def count(
         self,
@@ -47,7 +54,7 @@ class Population:
         valid: float | Tensor,
         present: Tensor | None = None,
     ) -> OpCounts:
-        """Updates of one call, and what it put out; of all neurons or those that are present."""
+        """Returns the updates of one call, and what it put out, of the neurons that are present."""
         updates = torch.as_tensor(out.numel() * valid, dtype=torch.float64)
         if present is not None:
             updates = updates * present.double().mean()
@@ -70,29 +77,29 @@ class Population:
         return OpCounts.of(fixed | fired, fired if present is None else fixed | fired, sizes)
 
 
-class Part(NamedTuple):
-    """What the neurons of one kind put out, in a layer that holds several.
+class NeuronGroup(NamedTuple):
+    """The neurons of one kind in a layer that holds several, and what they put out.
 
     Attributes:
-        name: Below that of the layer.
-        population: What is known of them.
+        name: Their name below that of the layer.
+        layer: What is known of them.
         values: What they put out.
         present: Which neurons there are, with their gradient; None where all are.
     """
 
     name: str
-    population: Population
+    layer: NeuronLayer
     values: Tensor
     present: Tensor | None = None
 
 
-Groups = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], list[Part] | None]
+Groups = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], list[NeuronGroup] | None]
 
 
 def population(
-    module: nn.Module, costs: Mapping[type[nn.Module], NeuronCost | Foreign], dt: float | None
-) -> Population | None:
-    """What is known of a module as a layer of neurons, None where it is none.
+    module: nn.Module, costs: Mapping[Any, NeuronCost | Foreign], dt: float | None
+) -> NeuronLayer | None:
+    """Returns what is known of a module as a layer of neurons, None if it is none.
 
     Args:
         module: Any module.
@@ -104,51 +111,100 @@ def population(
     own_cost = said.cost if isinstance(said, Foreign) else said
     if isinstance(cost, NeuronCost):
         ours = _ours(module)
-        return ours if own_cost is None else replace(ours, cost=own_cost)
+        return ours if own_cost is None else replace(ours, cost=own_cost, named=True)
     about = said if isinstance(said, Foreign) else known(module)
     if about is None and own_cost is not None:
         about = Foreign(own_cost)
     if about is None:
         return None
-    kind = Kind(about.output, about.scale, about.signed, hidden=about.output != "analog")
-    return Population(
+    layer = described(about, type(module).__name__, dt)
+    return replace(
+        layer,
         cost=own_cost or about.cost,
-        kind=kind,
-        leading=about.leading,
-        species=about.species or type(module).__name__,
-        dt=about.dt if dt is None else dt,
         covers=tuple(module.get_parameter(name) for name in about.covers),
-        arrivals=about.arrivals,
+        named=said is not None,
+        seen=said is not None and about.arrivals is None,
     )
 
 
-def _ours(own: Any) -> Population:
-    """What is known of a layer of picojoule's own neurons."""
-    kind = Kind(own.output, hidden=own.output != "analog")
-    return Population(
-        *(own.cost, kind, 2, own.species, own.dt), arrivals=_inner, timed=True, groups=_groups
+def described(about: Foreign, name: str, dt: float | None) -> NeuronLayer:
+    """Returns a layer of neurons as it is described, without the parameters that it covers.
+
+    Args:
+        about: The description.
+        name: Its species if the description has none.
+        dt: Seconds per step if the description has none.
+    """
+    return NeuronLayer(
+        cost=about.cost,
+        kind=Kind(about.output, about.scale, about.signed, hidden=about.output != "analog"),
+        leading=about.leading,
+        species=about.species or name,
+        dt=about.dt if dt is None else dt,
+        arrivals=about.arrivals,
+        levels=about.levels,
+        named=True,
+    )
+
+
+def altered(module: nn.Module) -> str | None:
+    """Returns the method by which a type departs from the known neuron that it derives from."""
+    line = type(module).__mro__
+    if isinstance(getattr(module, "cost", None), NeuronCost):
+        return _before(line, "step", "cost")
+    depth = next((i for i, kind in enumerate(line) if is_known(kind)), 0)
+    base = line[depth]
+    for kind in line[:depth]:
+        for name, value in vars(kind).items():
+            step = name == "forward" or not hasattr(nn.Module, name)
+            if inspect.isfunction(value) and step and hasattr(base, name) and "reset" not in name:
+                return name
+    return None
+
+
+def _before(line: tuple[type, ...], method: str, attribute: str) -> str | None:
+    """Returns the method if a derived class has it that has no such attribute of its own."""
+    places = [
+        next((i for i, kind in enumerate(line) if name in vars(kind)), len(line))
+        for name in (method, attribute)
+    ]
+    return method if places[0] < places[1] else None
+
+
+def _ours(own: Any) -> NeuronLayer:
+    """Returns what is known of a layer of picojoule's own neurons."""
+    return NeuronLayer(
+        cost=own.cost,
+        kind=Kind(own.output, hidden=own.output != "analog"),
+        leading=2,
+        species=own.species,
+        dt=own.dt,
+        arrivals=_inner,
+        timed=True,
+        groups=_groups,
+        levels=getattr(own, "levels", 1) if own.output == "levels" else 1,
     )
 
 
 def _groups(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-) -> list[Part] | None:
-    """The kinds of neurons in one layer of picojoule's own, None where there is one."""
+) -> list[NeuronGroup] | None:
+    """Returns the kinds of neurons in one layer of picojoule's own, None if there is one."""
     groups = module.groups(result[0], _state(args, kwargs), result[1])
     if groups is None:
         return None
-    return [Part(name, _ours(kind), values, there) for name, kind, values, there in groups]
+    return [NeuronGroup(name, _ours(kind), values, there) for name, kind, values, there in groups]
 
 
 def _state(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The state that a layer of picojoule's own neurons was given."""
+    """Returns the state that a layer of picojoule's own neurons was given."""
     return args[1] if len(args) > 1 else kwargs.get("state")
 
 
 def _inner(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False
 ) -> Callable[[Any], Iterable[Inner]]:
-    """The inner synapses of picojoule's own neurons."""
+    """Returns the inner synapses of picojoule's own neurons."""
     state = _state(args, kwargs)
 
     def arrived(result: Any) -> Iterable[Inner]:

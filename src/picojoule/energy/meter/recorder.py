@@ -29,6 +29,9 @@ class Recorder:
         lineage: Which kind each tensor is of.
         missed: Functions that ran on values and have no rule, with their elements.
         reached: The ids of the parameters that met a rule.
+        updating: Whether functions are part of a neuron's update, whose synapses alone count.
+        doubts: For each layer that was named or marked, what is wrong with its values, on their
+            device (see ``faults``), and their kind.
     """
 
     def __init__(self, net: nn.Module, convention: Convention, clock: Clock, *, keep: bool) -> None:
@@ -37,6 +40,8 @@ class Recorder:
         self.others: list[tuple[str, OpCounts]] = []
         self.missed: dict[str, int] = {}
         self.reached: set[int] = set()
+        self.updating = False
+        self.doubts: list[tuple[str, Kind, Tensor]] = []
         self.lineage = Lineage(net)
 
     def miss(self, what: str, elements: int) -> None:
@@ -130,7 +135,8 @@ class Recorder:
         if not kinds:
             self.lineage.derive(inputs, outputs)
             return
-        self.miss(what, outputs[0].numel())
+        if not self.updating:
+            self.miss(what, outputs[0].numel())
         first = args[0] if args else None
         self.lineage.pass_on([kinds[0].analog()] * len(outputs), outputs, first, in_order=False)
 
@@ -140,9 +146,10 @@ class Recorder:
             self.miss(f"{layer}: input of unknown origin", call.unseen)
         for part, synapses, kind in outcome.arrivals:
             self.record(f"{layer}.{part}" if part else layer, synapses, kind)
-        self.others.extend((layer, counts) for counts in outcome.counts)
-        for what, elements in (outcome.missed or {}).items():
-            self.miss(f"{layer}: {what}", elements)
+        if not self.updating:
+            self.others.extend((layer, counts) for counts in outcome.counts)
+            for what, elements in (outcome.missed or {}).items():
+                self.miss(f"{layer}: {what}", elements)
         self.reach(outcome.reached)
         kind = outcome.kind
         if kind is None or (isinstance(kind, Kind) and kind.mask):

@@ -62,7 +62,7 @@ class Calls:
                 "that takes one"
             )
         shape = next((_shape(value) for value in named.values() if _packed(value)), given[0].shape)
-        if 0 in shape:
+        if self._declared is None and 0 in shape:
             raise ValueError(
                 f"the network was called with an empty input of shape {list(shape)}, which has no "
                 "energy per sample: leave empty batches out"

@@ -20,12 +20,12 @@ from dataclasses import replace
 
 from torch import nn
 
-from picojoule.energy.meter.foreign.describe import Arrived, Arriving, Foreign, Inner
+from picojoule.energy.meter.foreign.describe import Arrived, Arriving, Foreign, Inner, Table
 from picojoule.energy.meter.foreign.norse import NORSE
 from picojoule.energy.meter.foreign.snntorch import SNNTORCH
 from picojoule.energy.meter.foreign.spikingjelly import SPIKINGJELLY
 
-__all__ = ["FOREIGN", "Arrived", "Arriving", "Foreign", "Inner", "known"]
+__all__ = ["FOREIGN", "Arrived", "Arriving", "Foreign", "Inner", "is_known", "known"]
 
 FOREIGN = {"snntorch": SNNTORCH, "spikingjelly": SPIKINGJELLY, "norse": NORSE}
 
@@ -37,14 +37,22 @@ _LIF = frozenset(
 
 
 def known(module: nn.Module) -> Foreign | None:
-    """What is known of a module as a layer of neurons, None where it is no type that is known.
+    """Returns what is known of a module as a layer of neurons, None if its type is not known.
 
     It may depend on how the module was set up, and is to be asked again once that has changed.
     """
     for kind in type(module).__mro__:
-        table = FOREIGN.get(kind.__module__.split(".")[0], {})
-        if kind.__name__ in table:
-            entry = table[kind.__name__]
+        if is_known(kind):
+            entry = _table(kind)[kind.__name__]
             about = entry if isinstance(entry, Foreign) else entry(module)
             return replace(about, species="LIF") if kind.__name__ in _LIF else about
     return None
+
+
+def is_known(kind: type) -> bool:
+    """Tells whether a type is in the tables itself."""
+    return kind.__name__ in _table(kind)
+
+
+def _table(kind: type) -> Table:
+    return FOREIGN.get(kind.__module__.split(".")[0], {})

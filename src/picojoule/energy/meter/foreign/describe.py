@@ -38,20 +38,28 @@ Arriving = Callable[..., Arrived]
 
 @dataclass(frozen=True)
 class Foreign:
-    """What a meter must know of a neuron of another library.
+    """A neuron of another library, as a meter must know it.
+
+    The synapses inside such a layer (``nn.Linear``, ``F.conv2d``, a product) are counted like all
+    others if they run as functions of torch. ``arrivals`` is for those that do not: weights in a
+    scripted or compiled kernel, or neurons that overwrite what arrived while they run. It is called
+    as ``arrivals(module, args, kwargs, skip)`` when the layer is entered, where ``skip`` says
+    whether weights of zero are no synapses, and returns a function of the layer's result that gives
+    an ``Inner`` for each set of synapses. Nothing that runs inside is then counted otherwise.
 
     Attributes:
         cost: Operations and state of one update.
         output: The kind of the first tensor that a call gives back.
-        leading: First axes of that tensor that are no part of a neuron's place: 2 where one call
-            is all steps [T, B, ...], 1 where it is one step [B, ...].
+        leading: First axes of that tensor that are no part of a neuron's place: 2 if one call is
+            all steps [T, B, ...], 1 if it is one step [B, ...].
         signed: Whether events are counted by magnitude.
-        scale: What one event is worth.
-        dt: Seconds per step, None where the library has none.
+        scale: Worth of one event in that tensor.
+        dt: Seconds per step, None if the library has none.
         species: The type of neuron of picojoule whose circuit it is, by which chips price; its own
-            name where left empty.
+            name if left empty.
         covers: Parameters of two or more dimensions that are part of the update and no synapses.
-        arrivals: What arrives at synapses inside, None where there are none.
+        arrivals: The synapses inside that cannot be seen, None if there are none.
+        levels: The most events that one neuron puts out in one step.
     """
 
     cost: NeuronCost
@@ -63,6 +71,7 @@ class Foreign:
     species: str = ""
     covers: tuple[str, ...] = ()
     arrivals: Arriving | None = None
+    levels: int = 1
 
 
 Table = dict[str, Foreign | Callable[[Any], Foreign]]

@@ -114,7 +114,12 @@ SPIKINGJELLY: Table = {
     "IzhikevichNode": _node(4, 4, 2),
     # a turn by four factors, and the input
     "RAFNode": _node(3, 4, 2),
-    "ILIFNode": _node(1, 1, 1, "levels"),
+    "ILIFNode": lambda module: Foreign(
+        _LIF,
+        "levels",
+        leading=_leading(module),
+        levels=module.surrogate_function.max_spike_count,
+    ),
     "TernaryIFNode": _node(1, 0, 1, signed=True),
     "TernaryLIFNode": _node(1, 1, 1, signed=True),
     "STBIFNode": lambda module: Foreign(

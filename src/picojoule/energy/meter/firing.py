@@ -1,0 +1,141 @@
+"""The counts of neuron layers: their updates, their spikes and the synapses inside them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from picojoule.energy.events import event_map, faults, inside, step_map, version_of
+from picojoule.energy.kinds import Kind
+from picojoule.energy.meter.foreign import Inner
+from picojoule.energy.meter.population import NeuronGroup, NeuronLayer
+from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.rules.base import Synapses, tensors
+from picojoule.energy.traffic import Traffic
+
+
+class Firing:
+    """Takes down what layers of neurons did in one call.
+
+    Args:
+        recorder: The notes to add to.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder, self.clock = recorder, recorder.clock
+
+    def mark(self, name: str, layer: NeuronLayer, result: Any) -> None:
+        """Says of what neurons put out of which kind it is, and counts nothing."""
+        out = tensors([result])[0]
+        kind = replace(layer.kind, steps=out.shape[0]) if layer.timed else layer.kind
+        self.recorder.lineage.declare(out, kind)
+        self._doubt(name, layer, out, kind)
+
+    def count(
+        self, name: str, layer: NeuronLayer, result: Any, groups: list[NeuronGroup] | None
+    ) -> tuple[Kind, Tensor | None]:
+        """Counts updates and spikes of one call of a layer.
+
+        Args:
+            name: The layer's name.
+            layer: What is known of it.
+            result: The result of the call.
+            groups: Its kinds of neurons, None if there is one.
+
+        Returns:
+            The kind of what it put out, and its events at each step if these were summed.
+        """
+        out = tensors([result])[0]
+        kind, steps, events = self._put_out(layer, out)
+        if groups is None:
+            self._count_kind(name, NeuronGroup("", layer, out), kind, events)
+        for group in groups or ():
+            own, _, fired = self._put_out(group.layer, group.values)
+            self._count_kind(f"{name}.{group.name}", group, own, fired)
+        self.recorder.lineage.declare(out, kind)
+        self._doubt(name, layer, out, kind)
+        if events is not None and (self.clock.within is None or not layer.timed):
+            self.recorder.lineage.keep_sum(out, events)
+        return kind, steps
+
+    def arrived(
+        self,
+        name: str,
+        layer: NeuronLayer,
+        arrivals: Iterable[Inner],
+        kinds: dict[str, Kind | None],
+        steps: Tensor | None,
+        length: int,
+    ) -> None:
+        """Counts the synapses inside a layer.
+
+        Args:
+            name: The layer's name.
+            layer: What is known of it.
+            arrivals: What arrived at them.
+            kinds: The kind of each source.
+            steps: The events that the layer put out at each step, None if they were not summed.
+            length: How many steps it put out.
+        """
+        within = self.clock.within if layer.timed else None
+        for part in arrivals:
+            events = None
+            if part.steps is not None and steps is not None and within is None:
+                events = steps[part.steps].sum(0)
+            kind = kinds.get(part.source) or Kind("analog")
+            if layer.timed:
+                self._record_steps(f"{name}.{part.name}", part.call, kind, events, length)
+            else:
+                self.recorder.record(f"{name}.{part.name}", part.call, kind)
+
+    def _doubt(self, name: str, layer: NeuronLayer, out: Tensor, kind: Kind) -> None:
+        if layer.named and kind.counted:
+            self.recorder.doubts.append((name, kind, faults(out, kind)))
+
+    def _put_out(
+        self, layer: NeuronLayer, out: Tensor
+    ) -> tuple[Kind, Tensor | None, Tensor | None]:
+        """Returns the kind of what neurons put out, its events at each step, and in all."""
+        kind = replace(layer.kind, steps=out.shape[0]) if layer.timed else layer.kind
+        if not kind.sparse:
+            return kind, None, None
+        if layer.leading == 2 and out.dim() > 2:
+            steps = step_map(out, kind, self.clock.within if layer.timed else None)
+            return kind, steps, steps.sum(0)
+        return kind, None, event_map(out, kind, 1)
+
+    def _count_kind(self, name: str, group: NeuronGroup, kind: Kind, events: Tensor | None) -> None:
+        """Counts updates and spikes of neurons of one kind."""
+        layer, out, clock = group.layer, group.values, self.clock
+        within, valid = (clock.within, clock.valid) if layer.timed else (None, 1.0)
+        spikes = None
+        if events is not None:
+            spikes = events.sum()
+            values = self.recorder.kept(out)
+            fired = Traffic(
+                layer=name,
+                values=values,
+                kind=kind,
+                fanout=1,
+                synapses=None,
+                events=events,
+                within=within,
+                leading=layer.leading,
+                version=version_of(values),
+            )
+            self.recorder.traffic.append(fired)
+        self.recorder.others.append((name, layer.count(out, spikes, valid, group.present)))
+
+    def _record_steps(
+        self, layer: str, call: Synapses, kind: Kind, events: Tensor | None, steps: int
+    ) -> None:
+        """Takes down what arrived inside a layer, at the last of its steps [T, B, ...]."""
+        within, valid = self.clock.within, 1.0
+        if within is not None:
+            within = within[steps - len(call.values) :]
+            valid = within.double().mean() if within.numel() else 1.0
+            call = call._replace(values=inside(call.values, within))
+        kind = replace(kind, steps=len(call.values))
+        lag = steps - len(call.values)
+        self.recorder.record(layer, call, kind, events=events, valid=valid, lag=lag)

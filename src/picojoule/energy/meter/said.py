@@ -1,0 +1,117 @@
+"""What the user says of neurons, checked, and what a meter has to say of them."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from picojoule.contract import NeuronCost
+from picojoule.energy.kinds import Kind
+from picojoule.energy.meter.foreign import Foreign
+from picojoule.energy.meter.functions import is_function
+from picojoule.energy.meter.population import NeuronLayer, altered, described
+
+
+def checked(neurons: Any) -> Mapping[Any, NeuronCost | Foreign]:
+    """Returns ``neurons`` if it names neurons and their costs.
+
+    Raises:
+        TypeError: It does not.
+    """
+    if neurons is None:
+        return {}
+    if not isinstance(neurons, Mapping) or not all(
+        _is_neuron(one) and isinstance(cost, (NeuronCost, Foreign)) for one, cost in neurons.items()
+    ):
+        raise TypeError(
+            "neurons says what an update of each neuron costs, which is a type of module, an "
+            "autograd.Function or a function in Python: "
+            f"neurons={{Type: NeuronCost(adds=1, multiplies=1, states=1)}}, got {neurons!r}"
+        )
+    return neurons
+
+
+def _is_neuron(named: Any) -> bool:
+    return (isinstance(named, type) and issubclass(named, nn.Module)) or is_function(named)
+
+
+def spike_functions(
+    neurons: Mapping[Any, NeuronCost | Foreign], dt: float | None
+) -> dict[Any, NeuronLayer]:
+    """Returns those of the named neurons that are functions."""
+    return {
+        one: described(said if isinstance(said, Foreign) else Foreign(said), one.__name__, dt)
+        for one, said in neurons.items()
+        if is_function(one)
+    }
+
+
+def warn_of_derived(
+    layers: Mapping[nn.Module, NeuronLayer], names: Mapping[nn.Module, str]
+) -> None:
+    """Warns of types that derive from a known neuron and change what an update does."""
+    told: set[type] = set()
+    for module, layer in layers.items():
+        kind = type(module)
+        if layer.named or kind in told or (method := altered(module)) is None:
+            continue
+        told.add(kind)
+        warnings.warn(
+            f"'{names[module]}' is a {kind.__name__}, which derives from a known neuron and has "
+            f"its own {method}: an update is counted as one of that neuron, and may cost more. Say "
+            f"what it costs: Meter(net, neurons={{{kind.__name__}: NeuronCost(...)}})",
+            stacklevel=3,
+        )
+
+
+def warn_of_idle(neurons: Sequence[str]) -> None:
+    """Warns of neurons that were not called."""
+    if neurons:
+        warnings.warn(
+            f"neurons that were not called inside the block: {', '.join(neurons)}. If they ran by "
+            "one of their methods, it was not seen, and what they put out counts as analog: call "
+            "the module itself, or mark what it puts out by pj.spikes",
+            stacklevel=3,
+        )
+
+
+def check_named(doubts: Sequence[tuple[str, Kind, Tensor]]) -> None:
+    """Reads from the device whether values are what they were named.
+
+    Args:
+        doubts: The name, the kind and the ``faults`` of each.
+
+    Raises:
+        ValueError: They are not.
+    """
+    by_device: dict[torch.device, list[tuple[str, Kind, Tensor]]] = {}
+    for doubt in doubts:
+        by_device.setdefault(doubt[2].device, []).append(doubt)
+    for some in by_device.values():
+        found = torch.stack([faults for _, _, faults in some]).tolist()
+        for (name, kind, _), broken in zip(some, found, strict=True):
+            if any(broken):
+                raise ValueError(f"'{name}' {_fix(kind, *broken)}")
+
+
+def _fix(kind: Kind, fractions: bool, negative: bool, many: bool) -> str:
+    """Says what is wrong with values of a kind, and what to do."""
+    worth = "" if kind.scale == 1 else f" of {kind.scale} each"
+    if fractions:
+        return (
+            f"was said to put out {kind.name}{worth}, but its values are no whole numbers of them: "
+            "say what one event is worth, Foreign(cost, scale=0.25) or pj.spikes(x, scale=0.25), "
+            'or that they are "graded" or "analog"'
+        )
+    if negative:
+        return (
+            f"was said to put out {kind.name}{worth}, but some values are negative: say that "
+            "they have signs, Foreign(cost, signed=True) or pj.spikes(x, signed=True)"
+        )
+    assert many
+    return (
+        f"was said to put out events{worth}, but some values are more than one: say that "
+        'they are levels, Foreign(cost, output="levels") or pj.spikes(x, "levels")'
+    )

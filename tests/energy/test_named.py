@@ -1,0 +1,423 @@
+"""Neurons, functions and tensors that a user names or marks."""
+
+import copy
+import pickle
+import threading
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import picojoule as pj
+from energy.metering import Two, events, total, totals
+from picojoule.energy import Foreign, Meter
+
+COST = pj.NeuronCost(adds=2, multiplies=1, states=1)
+
+
+class Step(torch.autograd.Function):
+    """Somebody's surrogate, whose forward torch's modes see, but not its result."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return (x > 0).float()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def step(x):
+    """The same as a plain function."""
+    return Step.apply(x)
+
+
+class Cell(nn.Module):
+    """One step of a layer that holds its weights, as modules or in functions, and fires."""
+
+    def __init__(self, functions=False):
+        super().__init__()
+        self.W, self.V = nn.Linear(8, 6, bias=False), nn.Linear(6, 6, bias=False)
+        self.functions = functions
+
+    def forward(self, x, z, u):
+        if self.functions:
+            arrived = F.linear(x, self.W.weight) + z @ self.V.weight.T
+        else:
+            arrived = self.W(x) + self.V(z)
+        u = 0.9 * u * (1 - z) + arrived
+        return Step.apply(u - 0.3), u
+
+
+class Layer(nn.Module):
+    """All steps of such a layer [T, B, N], with a norm inside and a spike function in the loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.W, self.norm = nn.Linear(8, 6, bias=False), nn.BatchNorm1d(6)
+        self.V = nn.Parameter(torch.randn(6, 6))
+
+    def forward(self, x):
+        currents = self.norm(self.W(x).flatten(0, 1)).unflatten(0, x.shape[:2])
+        u = z = torch.zeros_like(currents[0])
+        out = []
+        for current in currents:
+            u = 0.9 * u * (1 - z) + current + torch.matmul(z, self.V)
+            z = Step.apply(u - 0.3)
+            out.append(z)
+        return torch.stack(out)
+
+
+class Cells(nn.Module):
+    """A cell over time, and a readout of its spikes."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.c, self.o = cell, nn.Linear(6, 2, bias=False)
+
+    def forward(self, x):
+        z = u = torch.zeros(x.shape[1], 6)
+        self.spikes, out = [], []
+        for current in x:
+            z, u = self.c(current, z, u)
+            self.spikes.append(z)
+            out.append(self.o(z))
+        return torch.stack(out)
+
+
+@pytest.mark.parametrize("functions", [False, True])
+def test_synapses_inside_a_named_cell_are_counted_as_they_run(functions):
+    torch.manual_seed(0)
+    net, x = Cells(Cell(functions)), events(5, 3, 8)
+    with Meter(net, samples=1, inputs="events", neurons={Cell: COST}) as meter:
+        net(x)
+    spikes = torch.stack(net.spikes)
+    assert 0 < spikes.sum() < spikes.numel()
+    assert total(meter, "ac") == x.sum() * 6 + spikes[:-1].sum() * 6 + spikes.sum() * 2
+    assert (total(meter, "mac"), total(meter, "spike")) == (0, spikes.sum())
+    assert (total(meter, "update"), total(meter, "add")) == (90, 180)
+    assert (meter.uncounted, meter.unreached) == ({}, [])
+
+
+def test_a_layer_over_all_steps_names_its_spike_function_too():
+    torch.manual_seed(0)
+    net, x = nn.Sequential(Layer(), nn.Linear(6, 2, bias=False)), events(5, 3, 8)
+    named = {Layer: Foreign(COST, leading=2), Step: COST}
+    with Meter(net, samples=1, inputs="events", neurons=named) as meter:
+        net(x)
+    with torch.no_grad():
+        spikes = net[0](x)
+    counts = meter.counts
+    assert counts["0.W"].ac == x.sum() * 6
+    assert counts["0"].update == 90  # of the layer, and none of the function inside it
+    assert counts["0"].spike == spikes.sum()
+    assert counts["0"].ac == spikes[:-1].sum() * 6
+    assert counts["1"].ac == spikes.sum() * 2
+    assert set(counts) == {"0.W", "0", "1"}
+    assert meter.uncounted == {}
+
+
+def test_a_named_cell_inside_a_named_layer_counts_once():
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Cells(Cell())
+
+        def forward(self, x):
+            self.inner(x)
+            return torch.stack(self.inner.spikes)
+
+    torch.manual_seed(0)
+    net, x = nn.Sequential(Outer(), nn.Linear(6, 2)), events(5, 3, 8)
+    named = {Outer: Foreign(COST, leading=2), Cell: COST}
+    with Meter(net, samples=1, inputs="events", neurons=named) as meter:
+        net(x)
+    spikes = torch.stack(net[0].inner.spikes).sum()
+    assert (total(meter, "update"), total(meter, "spike")) == (90, spikes)
+    assert meter.counts["1"].ac == spikes * 2
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize(("called", "named"), [(Step.apply, Step), (step, step), (step, Step)])
+def test_a_spike_function_is_named_whatever_it_is_called(called, named, grad):
+    torch.manual_seed(0)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.fire, self.b = nn.Linear(8, 8), called, nn.Linear(8, 4, bias=False)
+
+        def forward(self, x):
+            self.spikes = self.fire(self.a(x))
+            return self.b(self.spikes)
+
+    net = Net()
+    with torch.set_grad_enabled(grad), Meter(net, samples=1, neurons={named: COST}) as meter:
+        net(torch.randn(3, 8))
+    fired = net.spikes.sum()
+    assert 0 < fired < 24
+    where = f"network.{named.__name__}"
+    assert (meter.counts["b"].ac, meter.counts["b"].mac) == (fired * 4, 0)
+    assert (meter.counts[where].update, meter.counts[where].spike) == (24, fired)
+    assert meter.counts["b"].ac.requires_grad is meter.counts[where].spike.requires_grad is grad
+    assert meter.uncounted == {}
+
+
+def test_a_function_of_another_thread_and_after_the_block_is_left_alone():
+    def fire(x):
+        return (x > 0).float()
+
+    net = Two(lambda net, x: F.linear(fire(x), torch.ones(1, 4)))
+    with Meter(net, samples=1, neurons={fire: COST}) as meter:
+        net(torch.ones(3, 4))
+        other = threading.Thread(target=fire, args=(torch.ones(9),))
+        other.start()
+        other.join()
+    fire(torch.ones(9))
+    assert total(meter, "update") == 12
+
+
+@pytest.mark.parametrize("named", [3, "Step", torch.ones(1), int, len, None])
+def test_what_is_no_neuron_is_an_error(named):
+    with pytest.raises(TypeError, match=r"type of module, an autograd\.Function or a function"):
+        Meter(nn.Linear(2, 2), samples=1, neurons={named: COST})
+
+
+class TestSpikes:
+    """A tensor whose kind is said by hand."""
+
+    def test_is_the_same_tensor_without_a_meter(self):
+        x = torch.ones(2, requires_grad=True) * 2
+        assert pj.spikes(x, "levels") is x
+
+    @pytest.mark.parametrize(
+        ("kind", "options", "values", "number"),
+        [
+            ("events", {}, [0.0, 1.0, 1.0], 2),
+            ("levels", {}, [3.0, 0.0, 1.0], 4),
+            ("levels", {"scale": 0.25}, [0.75, 0.0, 0.25], 4),
+            ("events", {"signed": True}, [-1.0, 0.0, 1.0], 2),
+        ],
+    )
+    def test_says_what_arrives(self, kind, options, values, number):
+        def forward(net, x):
+            y = torch.from_numpy(x.detach().numpy().copy())  # nothing sees where it comes from
+            return net.layer(pj.spikes(y, kind, **options))
+
+        net = Two(forward, layer=nn.Linear(3, 5, bias=False))
+        with Meter(net, samples=1) as meter:
+            net(torch.tensor([values]))
+        assert totals(meter)["ac"] == 5 * number
+        assert meter.uncounted == {}
+
+    def test_keeps_the_graph(self):
+        net = Two(lambda net, x: net.layer(pj.spikes(x * 1.0)), layer=nn.Linear(3, 5))
+        x = torch.ones(1, 3, requires_grad=True)
+        with Meter(net, samples=1) as meter:
+            net(x)
+        meter.counts["layer"].ac.backward()
+        assert x.grad.tolist() == [[5, 5, 5]]
+
+    def test_refuses_other_words(self):
+        with pytest.raises(ValueError, match="events"):
+            pj.spikes(torch.ones(1), "event")
+
+
+class Says(nn.Module):
+    """A neuron that puts out what it is given."""
+
+    def forward(self, x):
+        return x * 1.0
+
+
+@pytest.mark.parametrize(
+    ("about", "value", "fix"),
+    [
+        (Foreign(COST), -1.0, "signed=True"),
+        (Foreign(COST), 0.25, "scale=0.25"),
+        (Foreign(COST), 2.0, 'output="levels"'),
+        (Foreign(COST, output="levels"), 1.5, "no whole numbers"),
+        (Foreign(COST, output="levels"), -3.0, "signed=True"),
+        (Foreign(COST, signed=True), -2.0, 'output="levels"'),
+        (Foreign(COST, scale=0.5), 1.0, 'output="levels"'),
+    ],
+)
+@pytest.mark.parametrize("read", ["counts", "traffic"])
+def test_what_is_named_is_checked_when_the_counts_are_read(about, value, fix, read):
+    net = nn.Sequential(Says(), nn.Linear(2, 2))
+    with Meter(net, samples=1, neurons={Says: about}) as meter:
+        net(torch.tensor([[0.0, value]]))
+    with pytest.raises(ValueError, match="'0' was said to put out") as error:
+        getattr(meter, read)
+    assert fix in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("about", "value", "number"),
+    [
+        (Foreign(COST), 1.0, 1),
+        (Foreign(COST, scale=0.1), 0.1, 1),
+        (Foreign(COST, output="levels", scale=0.1), 0.3, 3),
+        (Foreign(COST, output="levels", signed=True), -3.0, 3),
+        (Foreign(COST, output="analog"), 0.3, 0),
+    ],
+)
+def test_what_is_named_rightly_is_counted(about, value, number):
+    net = nn.Sequential(Says(), nn.Linear(2, 2))
+    with Meter(net, samples=1, neurons={Says: about}) as meter:
+        net(torch.tensor([[0.0, value]]))
+    assert total(meter, "ac") == 2 * number
+
+
+def test_marked_values_are_checked_too():
+    net = Two(lambda net, x: net.layer(pj.spikes(x)), layer=nn.Linear(2, 2))
+    with Meter(net, samples=1) as meter:
+        net(torch.tensor([[0.0, 0.5]]))
+    with pytest.raises(ValueError, match=r"pj.spikes\(x, scale=0.25\)"):
+        _ = meter.counts
+
+
+class Faster(pj.LIF):
+    """A neuron of somebody's with another update."""
+
+    def step(self, current, state):
+        return super().step(2 * current, state)
+
+
+class Renamed(pj.LIF):
+    """A neuron of somebody's that is a LIF."""
+
+
+class Dearer(Faster):
+    """A neuron of somebody's that says its cost."""
+
+    cost = COST
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "told"),
+    [
+        (Faster, {}, True),
+        (Faster, {Faster: COST}, False),
+        (Renamed, {}, False),
+        (Dearer, {}, False),
+        (pj.LIF, {}, False),
+    ],
+)
+def test_a_derived_neuron_with_its_own_step_asks_for_a_cost(kind, named, told):
+    net = pj.Sequential(nn.Linear(2, 2), kind())
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        Meter(net, neurons=named)
+    assert [f"is a {kind.__name__}" in str(one.message) for one in seen] == [True] * told
+
+
+def test_known_neurons_that_were_not_called_are_named():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.fire, self.unused = nn.Linear(2, 2), pj.LIF(), pj.LIF()
+
+        def forward(self, x):
+            return self.fire(self.first(x))[0]
+
+    net, told = Net(), r"not called inside the block: 'unused' \(LIF\)\. "
+    with pytest.warns(UserWarning, match=told), Meter(net):
+        net(torch.rand(3, 2, 2))
+
+
+def test_a_network_is_copied_inside_the_block_and_its_copy_is_free():
+    net = pj.Sequential(nn.Linear(5, 5), pj.LIF())
+    with Meter(net) as meter:
+        before = copy.deepcopy(net)
+        net(torch.rand(3, 2, 5))
+        after = copy.deepcopy(net)
+        after(torch.rand(3, 2, 5))
+    assert meter.samples == 2
+    for module in (*net.modules(), *before.modules(), *after.modules()):
+        assert not [name for name, table in vars(module).items() if "hooks" in name and table]
+    assert pickle.loads(pickle.dumps(after)).state_dict().keys() == net.state_dict().keys()
+
+
+def test_a_network_is_not_pickled_inside_the_block():
+    net = pj.Sequential(nn.Linear(5, 5), pj.LIF())
+    with pytest.raises(TypeError, match="save its state_dict"), Meter(net):
+        pickle.dumps(net)
+
+
+class TestThreads:
+    """A meter sees the thread that entered it."""
+
+    def test_two_meters_of_one_network(self):
+        net = pj.Sequential(nn.Linear(6, 5), pj.LIF(threshold=0.1), nn.Linear(5, 3), pj.LI())
+        inputs = [torch.rand(4, 2, 6) for _ in range(3)]
+
+        def counted(x):
+            with torch.no_grad(), Meter(net) as meter:
+                net(x)
+            return totals(meter)
+
+        right, found = [counted(x) for x in inputs], [[] for _ in inputs]
+
+        def work(i):
+            for _ in range(20):
+                found[i].append(counted(inputs[i]))
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [[one] * 20 for one in right]
+
+    def test_a_network_that_ran_in_another_thread_alone(self):
+        net = pj.Sequential(nn.Linear(6, 5), pj.LIF())
+        other = threading.Thread(target=net, args=(torch.rand(4, 2, 6),))
+        meter = Meter(net).__enter__()
+        other.start()
+        other.join()
+        with pytest.raises(RuntimeError, match="by the thread that entered it"):
+            meter.__exit__(None, None, None)
+
+
+class TestForms:
+    """Inputs of other forms than a dense batch."""
+
+    def test_packed_sequences(self):
+        lstm = nn.LSTM(4, 5)
+        packed = nn.utils.rnn.pack_padded_sequence(torch.ones(6, 2, 4), torch.tensor([6, 3]))
+        with Meter(lstm, samples=2, inputs="events") as meter:
+            lstm(packed)
+        assert total(meter, "ac") + total(meter, "mac") == 9 * 4 * 5 * (4 + 5) / 2
+        with pytest.raises(ValueError, match="samples=9"), Meter(lstm, samples=9) as meter:
+            lstm(packed)
+
+    @pytest.mark.parametrize("form", ["to_sparse", "to_sparse_csr"])
+    def test_sparse_tensors(self, form):
+        net, x = nn.Sequential(nn.Linear(8, 3)), getattr(torch.eye(3, 8), form)()
+        with Meter(net, samples=3, inputs="events") as meter:
+            net(x)
+        assert meter.counts["0"].ac == 3
+
+    @pytest.mark.parametrize("shape", [(3, 0, 5), (0, 2, 5)])
+    def test_an_empty_batch_is_an_error(self, shape):
+        net = pj.Sequential(nn.Linear(5, 4), pj.LIF())
+        with pytest.raises(ValueError, match="empty input of shape"), Meter(net):
+            net(torch.rand(shape))
+
+
+def test_uncounted_has_the_order_of_the_network():
+    class Hides(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2, 2))
+
+        def forward(self, x):
+            return x
+
+    net = nn.Sequential(*(Hides() for _ in range(12)), nn.Linear(2, 2))
+    with Meter(net, samples=1) as meter:
+        net(torch.ones(1, 2))
+    assert list(meter.uncounted) == [f"{i}.weight" for i in range(12)]
