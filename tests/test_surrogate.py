@@ -143,3 +143,17 @@ def test_straight_through_passes_the_gradient_on():
     v = torch.randn(5, requires_grad=True)
     STE()(v).sum().backward()
     assert torch.equal(v.grad, torch.ones(5))
+
+
+@every
+def test_transforms_give_each_sample_s_own_gradient(name):
+    spike, v = SURROGATES[name](), torch.randn(3, 5, dtype=torch.float64)
+
+    def loss(v):
+        return (spike(v) * torch.arange(1, 6)).sum()
+
+    expected = v.clone().requires_grad_()
+    loss(expected).backward()
+    torch.testing.assert_close(torch.func.grad(loss)(v), expected.grad)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(loss))(v), expected.grad)
+    assert torch.equal(torch.func.vmap(spike)(v), spike(v))

@@ -28,6 +28,25 @@ class _Spike(torch.autograd.Function):
         return gradients[0] * ctx.shape.derivative(v), None
 
 
+class _TransformedSpike(torch.autograd.Function):
+    """The same function in the form that ``torch.func`` asks for, which takes longer to call."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(v: Tensor, shape: "Surrogate") -> Tensor:
+        del shape
+        return (v >= 0).to(v.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, "Surrogate"], output: Tensor) -> None:
+        del output
+        v, ctx.shape = inputs
+        ctx.save_for_backward(v)
+
+    backward = _Spike.backward
+
+
 @dataclass(frozen=True)
 class Surrogate(ABC):
     """A spike function; ``alpha`` sets how narrow its derivative is.
@@ -45,7 +64,9 @@ class Surrogate(ABC):
 
     def __call__(self, v: Tensor) -> Tensor:
         """Spikes (0 or 1, the dtype of ``v``) where ``v >= 0``."""
-        return _Spike.apply(v, self)  # pyright: ignore[reportReturnType]
+        transformed = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore
+        kind = _Spike if transformed is None else _TransformedSpike
+        return kind.apply(v, self)  # pyright: ignore[reportReturnType]
 
     @abstractmethod
     def derivative(self, v: Tensor) -> Tensor:

@@ -133,3 +133,18 @@ def test_a_reason_is_of_the_last_run():
     layer.neuron.engine = None
     with torch.autocast("cpu", torch.bfloat16):
         assert "autocast" in first_run(layer).why
+
+
+@pytest.mark.parametrize("engine", [None, "eager"])
+@pytest.mark.parametrize("kind", [LIF, Recurrent])
+def test_transforms_run_by_the_eager_engine(kind, engine):
+    layer = LIF() if kind is LIF else Recurrent(LIF(), SIZE)
+    layer.engine = engine
+    x = torch.rand(2, 4, 3, SIZE) * 2
+    mapped = torch.func.vmap(lambda one: layer(one)[0])(x)
+    assert layer.ran.engine == "eager"
+    gradient = torch.func.grad(lambda one: layer(one)[0].sum())(x[0])
+    expected = x[0].clone().requires_grad_()
+    layer(expected)[0].sum().backward()
+    torch.testing.assert_close(mapped, torch.stack([layer(one)[0] for one in x]))
+    torch.testing.assert_close(gradient, expected.grad)

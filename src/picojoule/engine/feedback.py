@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
+from picojoule.engine.first_order import first_order
 from picojoule.engine.parts import Part, parts_of
 from picojoule.kernels.events import weight_gradient
 from picojoule.kernels.launch import Call, Each
@@ -81,7 +81,7 @@ class _Feedback(torch.autograd.Function):
         return fired, fired[-1].clone(), *held
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(
         ctx: Any, gradient: Tensor | None, of_spikes: Tensor | None, *last: Tensor | None
     ) -> Any:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree
 
+from picojoule.engine.first_order import first_order
 from picojoule.engine.parts import Part, parts_of
 from picojoule.engine.plan import Order
 from picojoule.kernels.loop import FAR
@@ -63,7 +63,7 @@ class _Sequence(torch.autograd.Function):
         return out, *last
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor | None, *last: Tensor | None) -> Any:
         parts, count, order = ctx.how
         currents, *tensors = ctx.saved_tensors
