@@ -36,7 +36,7 @@ def hooked(neuron: nn.Module) -> str:
         if hasattr(module, "init_state"):
             continue
         hooks = (hook for kind in _HOOKS for hook in getattr(module, kind).values())
-        if any(not getattr(getattr(hook, "__self__", None), "only_looks", False) for hook in hooks):
+        if any(not getattr(hook, "only_looks", False) for hook in hooks):
             return f"its '{name}' has hooks, and a compiled step calls none"
     return ""
 

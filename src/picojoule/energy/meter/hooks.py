@@ -67,6 +67,8 @@ class Hooks:
 
 
 class _Hook:
+    only_looks = True  # the engine may compile a step without calling it
+
     def __init__(self, hooks: Hooks, module: nn.Module, hook: Callable[..., None]) -> None:
         self._hooks, self._module, self._hook = hooks, module, hook
 

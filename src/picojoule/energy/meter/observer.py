@@ -35,13 +35,10 @@ class Observer:
         calls: Takes down how the network is called.
 
     Attributes:
-        only_looks: True; its hooks change nothing that passes by.
         ran: The modules that ran.
         silent: Whether the last module that ran gave back no tensor.
         timed: Whether the network runs through time as picojoule's do, x [T, B, ...].
     """
-
-    only_looks = True
 
     def __init__(
         self,
