@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from picojoule._cache import cache_folder
 from picojoule._names import unknown
 
 TIERS = ("c", "numba", "off")
@@ -194,9 +195,7 @@ def _machine() -> str:
 
 def _folder() -> Path:
     """Where compiled files are kept, for this user alone: what lies there is run."""
-    given = os.environ.get("PICOJOULE_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(given) / "kernels" if given else home / "picojoule" / "kernels"
+    folder = cache_folder("kernels")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -21,7 +21,7 @@ from picojoule.data.zeros import Zeros, in_files
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("PICOJOULE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    return tmp_path / "cache" / "data"
 
 
 def some(seed: int = 0) -> Split:
@@ -127,7 +127,7 @@ def key_of(entry) -> str:
 
 def test_what_is_long_unused_and_what_a_killed_process_left_goes(place):
     make = Made()
-    place.mkdir()
+    place.mkdir(parents=True)
     ours = "name-0123456789abcdef-0123456789abcdef"
     left = {f".{ours}-abcd_123": 2, f".{ours}-efgh_123": 0.5, ours: 91, ours[:-1] + "0": 80}
     others = {".config": 500, "notes-2": 500, "file": 500}
@@ -141,11 +141,13 @@ def test_what_is_long_unused_and_what_a_killed_process_left_goes(place):
     assert found == {f".{ours}-efgh_123", ours[:-1] + "0", *others}
 
 
-@pytest.mark.parametrize(("name", "value"), [("VERSION", 0), ("__version__", "0.0.9")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("VERSION", 0), ("metadata.version", lambda _: "0.0.9")]
+)
 def test_another_version_is_made_anew(monkeypatch, name, value):
     make = Made()
     kept(make)
-    monkeypatch.setattr(store, name, value)
+    monkeypatch.setattr(f"{store.__name__}.{name}", value)
     kept(make)
     kept(make)
     assert make.times == 2
@@ -226,7 +228,7 @@ def test_the_sums_are_compared_once(monkeypatch, place):
     monkeypatch.setattr(store, "_pieces", None)  # nothing is read
     kept(make)
     monkeypatch.undo()
-    monkeypatch.setenv("PICOJOULE_CACHE", str(place))
+    monkeypatch.setenv("PICOJOULE_CACHE", str(place.parent))
     (entry,) = place.iterdir()
     for content in (b"", b"\xff", b"other"):
         (entry / "checked").write_bytes(content)

@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from picojoule._cache import VARIABLE, cache_folder
 from picojoule.data.encoders.coding import Encoder
 from picojoule.data.split import Split
 from picojoule.data.store import entry as store
 from picojoule.data.store.entry import Content, Kept, Part
 from picojoule.data.zeros import Zeros, in_files
-
-VARIABLE = "PICOJOULE_CACHE"
 
 # Entries of one place that stay, and the days after which one that nobody used goes. What a process
 # that was killed has left goes after a day.
@@ -32,14 +31,8 @@ _OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{16}(?P<left>-.{8})?")
 
 
 def folder() -> Path:
-    """Where decoded data are kept: ``PICOJOULE_CACHE``, or the user's own folder for caches.
-
-    It may be deleted at any time.
-    """
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "picojoule" / "data"
+    """Returns the folder of decoded data; it may be deleted at any time."""
+    return cache_folder("data")
 
 
 def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> Kept:

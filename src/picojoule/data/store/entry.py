@@ -12,6 +12,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from picojoule import __version__
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
 
@@ -61,8 +61,8 @@ class Kept(NamedTuple):
 
 
 def version() -> str:
-    """Who made an entry."""
-    return f"picojoule {__version__}, {VERSION}"
+    """Returns what an entry of this layout is marked with."""
+    return f"picojoule {metadata.version('picojoule')}, {VERSION}"
 
 
 def digest(text: str) -> str:
