@@ -143,3 +143,20 @@ class TestMeter:
         assert seen == [(1, 1, 50)]
         expected, _ = net(x[:2])
         torch.testing.assert_close(torch.stack([first, run(x[1])]), expected)
+
+
+@pytest.mark.parametrize("change", ["linear", "neurons", "appended"])
+def test_a_reset_follows_layers_that_were_replaced_or_added(change):
+    net = Sequential(nn.Linear(30, 40), LIF(40), nn.Linear(40, 10), LIF()).eval()
+    x = (torch.rand(20, 1, 30) < 0.2).float()
+    run = stream(net)
+    run(x[0])
+    if change == "linear":
+        net[0] = nn.Linear(30, 40)
+    elif change == "neurons":
+        net[1] = LIF(40, tau=1e-3)
+    else:
+        net.append(LIF().eval())
+    run.reset()
+    expected = net(x)[0].detach()
+    torch.testing.assert_close(torch.stack([run(step) for step in x]), expected)

@@ -21,7 +21,8 @@ class Stream:
     A kept copy of these weights doubles their memory.
 
     Weights and parameters may change in place (by an optimiser, ``load_state_dict``) between steps;
-    what else is changed in a neuron is seen after ``reset``. Where hooks are on the network, as
+    what else is changed in a neuron, and layers that are replaced or added, are seen after
+    ``reset``. Where hooks are on the network, as
     those of a ``Meter``, each step runs the network itself, so that they see what they always see.
     """
 
@@ -33,8 +34,8 @@ class Stream:
             )
         if path is not None and path not in PATHS:
             raise ValueError(unknown("path", path, PATHS))
-        self._net, self._part = net, part(net, path)
-        self._modules = list(net.modules())
+        self._net, self._path = net, path
+        self._follow()
         self._step: tuple[Any, ...] | None = None
         self._started = False
 
@@ -75,8 +76,14 @@ class Stream:
         return {name: product.last for name, product in self._part.products()}
 
     def reset(self) -> None:
-        """Starts over: the next step is the first."""
+        """Starts over with the layers that the network has now: the next step is the first."""
+        if self._modules != list(self._net.modules()):
+            self._follow()
         self.state = None
+
+    def _follow(self) -> None:
+        self._part = part(self._net, self._path)
+        self._modules = list(self._net.modules())
 
     def _check(self, x: Tensor) -> None:
         if self._net.training:
