@@ -14,7 +14,7 @@ from picojoule.engine.verdict import Verdict, engines
 from picojoule.networks import Repeat, Sequential
 from picojoule.neurons import LIF, Recurrent
 from picojoule.recipe import load_recipe, recipe_names
-from picojoule.run.build import build_encoder, build_network
+from picojoule.run.build import build_network
 
 FUSED = Verdict("fused")
 
@@ -34,7 +34,7 @@ def first_run(neuron: nn.Module, x: Tensor | None = None) -> Verdict | None:
 def test_every_recipe_trains_by_the_fused_engine(name):
     recipe = load_recipe(name, ["network.width=8"])
     net = build_network(recipe).train()
-    shape = build_encoder(recipe).inputs(recipe.data.dataset.inputs)
+    shape = recipe.data.make_encoder().inputs(recipe.data.dataset.inputs)
     steps = 1 if any(isinstance(one, Repeat) for one in net.modules()) else 2
     x = torch.rand(steps, 2, *((shape,) if isinstance(shape, int) else shape))
     with Meter(net):

@@ -14,7 +14,7 @@ from picojoule import __version__
 from picojoule.cli.chips import chips_app, chosen
 from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.data import data_app
-from picojoule.cli.runs import is_first, report, resumed, started
+from picojoule.cli.runs import is_first, report
 
 # What needs torch is imported where it is used: help and completion are to be quick.
 app = typer.Typer(
@@ -108,7 +108,8 @@ def train(
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
 ) -> None:
     """Train a recipe to its joule budget, or go on with a run that was interrupted."""
-    from picojoule.recipe import toml
+    from picojoule import run
+    from picojoule.recipe import load_recipe, toml
     from picojoule.run.folder import Machine
 
     data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
@@ -124,14 +125,14 @@ def train(
     overrides += ["data.skip_bad=true"] if skip_bad else []
     if resume is None:
         overrides += [] if data is None else [f"data.folder={toml.text(str(data))}"]
-        report(started(recipe or "digits", overrides, out, machine))
+        report(run.start(load_recipe(recipe or "digits", overrides), out=out, machine=machine))
         return
     if recipe or overrides or out or machine != Machine(data_dir=data_dir):
         raise ValueError(
             "a run goes on as it was started: --resume takes no recipe, and no option but "
             f"--data-dir and --data: pj train --resume {resume}"
         )
-    report(resumed(resume, data_dir, data))
+    report(run.resume(resume, data_dir=data_dir, data=data))
 
 
 @app.command()

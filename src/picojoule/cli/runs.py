@@ -1,7 +1,6 @@
 """A run on the command line: made or taken up, followed, and reported on."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,27 +11,11 @@ from picojoule.cli.console import ERR, OUT, say
 # What needs torch is imported where it is used: help and completion are to be quick.
 if TYPE_CHECKING:
     from picojoule.run import Run
-    from picojoule.run.folder import Machine
 
 
 def is_first() -> bool:
     """Whether this is the first of the processes of a run: one speaks for all."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-def started(recipe: str, overrides: list[str], out: Path | None, machine: "Machine") -> "Run":
-    """A new run."""
-    from picojoule.recipe import load_recipe
-    from picojoule.run import start
-
-    return start(load_recipe(recipe, overrides), out=out, machine=machine)
-
-
-def resumed(folder: Path, data_dir: str | None, data: Path | None) -> "Run":
-    """A run that goes on."""
-    from picojoule.run import resume
-
-    return resume(folder, data_dir=data_dir, data=data)
 
 
 def report(run: "Run") -> None:

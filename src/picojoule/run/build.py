@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
 
-from picojoule.data import Augment, Encoder, Split, Splits, loader
+from picojoule.data import Augment, Split, Splits, loader
 from picojoule.networks import Repeat, Sequential, network
 from picojoule.neurons import Neuron
 from picojoule.recipe import Recipe
@@ -31,11 +31,6 @@ class NeuronFactory:
         return make(self.table, size)
 
 
-def build_encoder(recipe: Recipe) -> Encoder:
-    """The encoder of a recipe."""
-    return recipe.data.make_encoder()
-
-
 def build_network(recipe: Recipe) -> nn.Module:
     """The network of a recipe, its weights drawn from torch's random state.
 
@@ -45,7 +40,7 @@ def build_network(recipe: Recipe) -> nn.Module:
     data, table = recipe.data.dataset, recipe.train
     net = network(
         recipe.network.name,
-        inputs=build_encoder(recipe).inputs(data.inputs),
+        inputs=recipe.data.make_encoder().inputs(data.inputs),
         classes=data.classes,
         neuron=NeuronFactory(recipe.network.neuron),
         **recipe.network.params,
@@ -73,7 +68,7 @@ def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
     Raises:
         ValueError: Network, encoder and the shape of the data do not fit together.
     """
-    encoder = build_encoder(recipe)
+    encoder = recipe.data.make_encoder()
     shape = list(recipe.data.dataset.inputs)
     try:
         one = encoder.prepare(split.at(torch.tensor([0])))
@@ -127,7 +122,7 @@ def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoade
     augment = recipe.data.augment.augment
     return loader(
         splits.train,
-        build_encoder(recipe),
+        recipe.data.make_encoder(),
         batch_size=_per_process(recipe, processes),
         shuffle=True,
         augment=augment if augment != Augment() else None,
@@ -137,7 +132,7 @@ def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoade
 
 def evaluation_loader(recipe: Recipe, split: Split) -> DataLoader:
     """Batches in order, as they are."""
-    return loader(split, build_encoder(recipe), batch_size=recipe.train.batch_size)
+    return loader(split, recipe.data.make_encoder(), batch_size=recipe.train.batch_size)
 
 
 def steps_per_epoch(recipe: Recipe, splits: Splits, processes: int) -> int:

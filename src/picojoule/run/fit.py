@@ -19,7 +19,6 @@ from picojoule.report import Accuracy, BudgetReport, RecipeId, Report
 from picojoule.run.build import (
     ann_steps,
     build_budget,
-    build_encoder,
     build_network,
     build_optimizer,
     build_schedule,
@@ -73,7 +72,7 @@ def fit(
     recipe = folder.recipe
     # All randomness starts here, so that a run resumed before its first checkpoint starts over.
     fabric.seed_everything(recipe.seed, verbose=False)
-    encoder = build_encoder(recipe)
+    encoder = recipe.data.make_encoder()
     # The test set is not looked at before the weights are chosen.
     training, validation = (prepared(one, encoder) for one in (splits.train, splits.validation))
     splits = Splits(training, validation, splits.test)
@@ -136,7 +135,7 @@ def spent_pj(folder: Folder) -> float:
 def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: Log) -> Report:
     """The record of the chosen weights on the test set."""
     recipe = folder.recipe
-    encoder = build_encoder(recipe)
+    encoder = recipe.data.make_encoder()
     found = evaluate(
         net,
         evaluation_loader(recipe, prepared(test, encoder)),

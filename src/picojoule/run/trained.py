@@ -14,7 +14,7 @@ from picojoule.energy import Chip, Convention, Meter, load_chip
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
-from picojoule.run.build import ann_steps, build_encoder, build_network, evaluation_loader
+from picojoule.run.build import ann_steps, build_network, evaluation_loader
 from picojoule.run.data import open_data, other_test_set
 from picojoule.run.files import read_inputs
 from picojoule.run.folder import Folder
@@ -72,7 +72,7 @@ class Trained:
         if not isinstance(inputs, Tensor):
             inputs, lengths = read_inputs(inputs, data, self.recipe.data.size)
         labels = torch.zeros(len(inputs), dtype=torch.int64)
-        encoder = build_encoder(self.recipe)
+        encoder = self.recipe.data.make_encoder()
         split = encoder.prepare(Split(inputs, labels, lengths))
         chip = load_chip(self.recipe.budget.chip)
         batches = loader(split, encoder, batch_size=1)
@@ -111,7 +111,7 @@ class Trained:
             test = other_test_set(self.recipe, data)
         else:
             test = open_data(self.recipe, data_dir or self.data_dir)[1].test
-        encoder = build_encoder(self.recipe)
+        encoder = self.recipe.data.make_encoder()
         found = evaluate(
             self.net,
             evaluation_loader(self.recipe, prepared(test, encoder)),

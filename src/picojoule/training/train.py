@@ -93,9 +93,18 @@ def train(
     model, wrapped = fabric.setup(net.train(), optimizer)
     if penalty is not None:
         fabric.to_device(penalty)
-    kind = kind_of(loader, inputs)
-    parts = (criterion, readout, chip, penalty, scheduler, kind, convention)
-    task = _Task(fabric, model, wrapped, *parts)
+    task = _Task(
+        fabric=fabric,
+        model=model,
+        optimizer=wrapped,
+        criterion=criterion,
+        readout=readout,
+        chip=chip,
+        penalty=penalty,
+        scheduler=scheduler,
+        inputs=kind_of(loader, inputs),
+        convention=convention,
+    )
     progress = Progress(fabric, net, optimizer, scheduler, penalty, generators(loader))
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None and (saved := newest(folder)) is not None:
@@ -149,8 +158,14 @@ def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
     """One step of the optimizer. Nothing in it waits for the device."""
     x, label, lengths = unpacked(batch)
     looks = task.penalty is not None and task.penalty.looks_at_traffic
-    given = (task.model, x, lengths, task.inputs, task.convention)
-    out, meter = metered(*given, traffic=looks)
+    out, meter = metered(
+        task.model,
+        x,
+        lengths,
+        inputs=task.inputs,
+        convention=task.convention,
+        traffic=looks,
+    )
     scores = task.readout(out, lengths)
     energy = mean_energy(task.fabric, task.chip.price(meter.counts))
     loss = task.criterion(scores, label)
