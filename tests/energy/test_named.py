@@ -13,6 +13,7 @@ from torch import nn
 import picojoule as pj
 from energy.metering import Two, events, total, totals
 from picojoule.energy import Foreign, Meter
+from picojoule.energy.convention import convention_of
 
 COST = pj.NeuronCost(adds=2, multiplies=1, states=1)
 
@@ -421,3 +422,37 @@ def test_uncounted_has_the_order_of_the_network():
     with Meter(net, samples=1) as meter:
         net(torch.ones(1, 2))
     assert list(meter.uncounted) == [f"{i}.weight" for i in range(12)]
+
+
+class TestLevels:
+    """Levels that arrive, as accumulates or as multiplications, layer by layer."""
+
+    def net(self):
+        net = nn.Sequential(nn.AvgPool1d(2), nn.Linear(2, 3), nn.Linear(2, 3))
+        net.forward = lambda x: net[1](y := net[0](x)) + net[2](y)
+        return net, torch.tensor([[[1.0, 1.0, 0.0, 0.0]], [[1.0, 0.0, 1.0, 1.0]]])
+
+    @pytest.mark.parametrize("name", ["1", "1*", "[1]"])
+    def test_a_convention_is_given_by_layer(self, name):
+        net, x = self.net()
+        by_layer = {name: pj.Convention(levels="multiply")}
+        with Meter(net, samples=1, inputs="events", convention=by_layer) as meter:
+            net(x)
+        first, second = meter.counts["1"], meter.counts["2"]
+        assert (first.mac, first.ac, second.mac, second.ac) == (9, 0, 0, 15)
+
+    def test_a_name_is_that_of_all_below_it(self):
+        conventions = {"block": pj.Convention(levels="multiply"), "*": pj.Convention()}
+        told = [convention_of(conventions, one).levels for one in ("block.a.b", "blocks")]
+        assert told == ["multiply", "accumulate"]
+
+    def test_what_multiplications_would_count_is_known_without_a_graph(self):
+        net, x = self.net()
+        with torch.no_grad(), Meter(net, samples=1, inputs="events") as meter:
+            net(x)
+        with Meter(net, samples=1, convention=pj.Convention("multiply"), inputs="events") as other:
+            net(x)
+        assert set(meter.multiplied) == {"1", "2"}
+        for layer, counts in meter.multiplied.items():
+            assert dict(counts.items()) == dict(other.counts[layer].items())
+        assert other.multiplied == {}

@@ -1,9 +1,11 @@
 """What a network costs beside dense ANNs, and the spike rate at which both cost the same."""
 
 import math
+from io import StringIO
 
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -188,3 +190,30 @@ class TestWholeTotals:
         x[0, 0, 0] = math.nan
         with pytest.raises(ValueError, match="layer '0' counted nan"):
             measured(network(), x)
+
+
+def test_layers_at_which_multiplied_levels_are_cheaper_are_told_with_what_that_saves():
+    """Behind a mean over places every spike is charged at every output, and one value would do."""
+    head = nn.Linear(6, 4)
+    torch.manual_seed(0)
+    x = (torch.rand(2, 4, 6, 8) < 0.9).float()
+    net = pj.Sequential(nn.AvgPool1d(8), nn.Flatten(), head, pj.LI())
+    items = DataLoader([(x, torch.zeros(4, dtype=torch.long), None)], batch_size=None)  # pyright: ignore
+    chips = [pj.load_chip("45nm"), pj.load_chip("loihi")]
+    readout, many = pj.readout.mean, pj.Convention(levels="multiply")
+    report = pj.measure(net, items, readout=readout, chips=chips, inputs="events")
+    other = pj.measure(net, items, readout=readout, chips=chips, inputs="events", convention=many)
+    saved = report.chips["45nm"].saved_by_multiplying
+    gain = report.chips["45nm"].total_pj - other.chips["45nm"].total_pj
+    assert saved == {"2": pytest.approx(gain)}
+    assert gain > 0
+    assert report.chips["loihi"].saved_by_multiplying == {}  # it has no price for a product
+    assert other.chips["45nm"].saved_by_multiplying == {}
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(report.table())
+    assert "on 45nm, levels are cheaper as multiplications at: 2 (" in console.export_text()
+    by_layer = pj.measure(
+        net, items, readout=readout, chips=chips, inputs="events", convention={"2": many}
+    )
+    assert by_layer.chips == other.chips
+    assert pj.Report.from_json(by_layer.to_json()) == by_layer

@@ -4,7 +4,7 @@ from picojoule.energy.chips.chip import Chip
 from picojoule.energy.chips.chip_file import chip_names, load_chip
 from picojoule.energy.chips.estimate import Energy
 from picojoule.energy.chips.price import Price
-from picojoule.energy.convention import Convention
+from picojoule.energy.convention import Convention, Conventions
 from picojoule.energy.counts import COUNTS, OpCounts, Sizes
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Foreign
@@ -16,6 +16,7 @@ __all__ = [
     "COUNTS",
     "Chip",
     "Convention",
+    "Conventions",
     "Energy",
     "Foreign",
     "Kind",

@@ -1,6 +1,8 @@
 """Questions of counting that have two honest answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from picojoule._names import unknown
@@ -31,3 +33,32 @@ class Convention:
     def __post_init__(self) -> None:
         if self.levels not in _LEVELS:
             raise ValueError(unknown("way to count levels", self.levels, _LEVELS))
+
+
+# One for all layers, or one by the dotted name of layers (see ``convention_of``).
+Conventions = Convention | Mapping[str, Convention]
+
+
+def convention_of(conventions: Conventions, layer: str) -> Convention:
+    """Returns how a layer is counted.
+
+    Args:
+        conventions: One for all layers; or one by dotted name, where ``*`` stands for anything and
+            a name is that of all layers below it too. The first that fits counts, and the default
+            if none does.
+        layer: The layer's dotted name.
+
+    Example:
+        >>> convention_of({"head.*": Convention(levels="multiply")}, "head.0").levels
+        'multiply'
+    """
+    if isinstance(conventions, Convention):
+        return conventions
+    parts = layer.split(".")
+    around = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    fitting = (
+        convention
+        for name, convention in conventions.items()
+        if any(fnmatchcase(one, name) for one in around)
+    )
+    return next(fitting, Convention())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip, Convention
+from picojoule.energy import Chip, Convention, Conventions
 from picojoule.readout import Readout
 from picojoule.report.record import Report
 from picojoule.training import evaluate
@@ -20,7 +20,7 @@ def measure(
     chips: Sequence[Chip],
     inputs: Inputs | None = None,
     ann_steps: int | None = None,
-    convention: Convention = Convention(),
+    convention: Conventions = Convention(),
 ) -> Report:
     """The accuracy and the energy of a network on a test set.
 

@@ -4,11 +4,12 @@ import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Group
 
+from picojoule.energy import Convention, Conventions
 from picojoule.report.tables import by_layer_and_kind
 from picojoule.training import Cost, Measurement
 from picojoule.training.cost import spike_rate
@@ -79,8 +80,8 @@ class Report(_Record):
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
         budget: None where there was none.
         seconds: What training took, or the measurement where nothing was trained.
-        convention: How was counted where there are two honest answers, see ``Convention``; None in
-            records from before there was a choice.
+        convention: How was counted if there are two honest answers, see ``Convention``, by layer if
+            it differs; None in records from before there was a choice.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -98,7 +99,7 @@ class Report(_Record):
     spikes_per_neuron: float
     budget: BudgetReport | None = None
     seconds: float
-    convention: dict[str, str | bool] | None = None
+    convention: dict[str, str | bool | dict[str, str | bool]] | None = None
 
     @classmethod
     def of(cls, measurement: Measurement) -> "Report":
@@ -115,7 +116,7 @@ class Report(_Record):
             samples=measurement.samples,
             spikes_per_neuron=measurement.spikes_per_neuron,
             seconds=measurement.seconds,
-            convention=asdict(measurement.convention),
+            convention=_plain(measurement.convention),
         )
 
     def to_json(self) -> str:
@@ -146,6 +147,12 @@ class Report(_Record):
     def spike_rate(self) -> float:
         """Mean spikes per neuron and step."""
         return spike_rate(self.counts)
+
+
+def _plain(convention: Conventions) -> dict[str, Any]:
+    if isinstance(convention, Convention):
+        return asdict(convention)
+    return {layers: asdict(one) for layers, one in convention.items()}
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Convention, Meter
+from picojoule.energy import Conventions, Meter
 from picojoule.neurons import Neuron
 
 Inputs = str | Mapping[str, str]
@@ -38,7 +38,7 @@ def metered(
     x: Tensor,
     lengths: Tensor | None,
     inputs: Inputs,
-    convention: Convention,
+    convention: Conventions,
     *,
     traffic: bool = False,
 ) -> tuple[Tensor, Meter]:

@@ -1,6 +1,7 @@
 """What a data set costs on one chip, beside the dense networks it is to be held against."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
@@ -29,6 +30,9 @@ class Cost(BaseModel):
             after Yan et al., arXiv:2409.08290, where N is 1.
         break_even_rate: Spikes per neuron and step at which the network would cost ``ann_pj``.
         quantised_break_even_rate: At which it would cost ``quantised_ann_pj``.
+        saved_by_multiplying: By layer that is cheaper if each level that arrives is one
+            multiplication (``Convention(levels="multiply")``), and not as many accumulates: pJ that
+            this saves.
         spread: Standard error of ``total_pj`` over batches, as a share of it; 0 for one batch.
         scope, precision: As the chip file says.
     """
@@ -47,6 +51,7 @@ class Cost(BaseModel):
     quantised_ann_bits: int | None = None
     break_even_rate: float | None = None
     quantised_break_even_rate: float | None = None
+    saved_by_multiplying: dict[str, float] = {}
     spread: float = 0.0
     scope: str = ""
     precision: str = ""
@@ -60,6 +65,7 @@ def cost_on(
     steps: int,
     spread: float,
     levels: int = 1,
+    multiplied: Mapping[str, OpCounts] = MappingProxyType({}),
 ) -> Cost:
     """Prices a network on a chip.
 
@@ -70,6 +76,7 @@ def cost_on(
         steps: T of the output.
         spread: Standard error over batches, as a share of the total.
         levels: N, the most spikes of a neuron in one step.
+        multiplied: Those of layers at which levels arrived, as if each were one multiplication.
     """
     energy = chip.price(counts)
     total, floor = float(energy.total), float(energy.floor)
@@ -95,6 +102,7 @@ def cost_on(
         quantised_ann_bits=None if quantised is None else bits,
         break_even_rate=break_even(rate, total, floor, ann),
         quantised_break_even_rate=break_even(rate, total, floor, quantised),
+        saved_by_multiplying=_saved(chip, counts, multiplied),
         spread=spread,
         scope=chip.scope,
         precision=chip.precision,
@@ -131,6 +139,22 @@ def spike_rate(counts: Mapping[str, Mapping[str, float]]) -> float:
     spiking = [layer for layer in counts.values() if "spike" in layer]
     updates = sum(layer.get("update", 0) for layer in spiking)
     return sum(layer["spike"] for layer in spiking) / updates if updates else 0.0
+
+
+def _saved(
+    chip: Chip, counts: Mapping[str, OpCounts], multiplied: Mapping[str, OpCounts]
+) -> dict[str, float]:
+    """Returns what multiplications instead of accumulates save at the layers that they serve."""
+    prices = {
+        layer: (chip.price({layer: counts[layer]}), chip.price({layer: one}))
+        for layer, one in multiplied.items()
+    }
+    saved = {
+        layer: float(plain.total - once.total)
+        for layer, (plain, once) in prices.items()
+        if not {"mac", "ac"} & (once.unpriced.keys() | once.excluded.keys())
+    }
+    return {layer: pj for layer, pj in saved.items() if pj > 0}
 
 
 def _dense_pj(chip: Chip | None, dense: dict[str, OpCounts]) -> float | None:

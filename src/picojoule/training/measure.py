@@ -11,7 +11,7 @@ from lightning_fabric import Fabric, is_wrapped
 from torch import nn
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip, Convention
+from picojoule.energy import Chip, Convention, Conventions
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.measurement import Measurement, Totals
@@ -26,7 +26,7 @@ def evaluate(
     chips: Sequence[Chip],
     inputs: Inputs | None = None,
     ann_steps: int | None = None,
-    convention: Convention = Convention(),
+    convention: Conventions = Convention(),
     fabric: Fabric | None = None,
 ) -> Measurement:
     """Runs a network over a data set in evaluation mode and prices what it did.
@@ -44,7 +44,7 @@ def evaluate(
             ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
         ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; as many as the
             input has where left out.
-        convention: How to count where there are two honest answers.
+        convention: How to count if there are two honest answers, see ``Meter``.
         fabric: Device, precision and processes; one device where left out.
 
     Raises:

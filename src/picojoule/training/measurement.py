@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from picojoule.energy import Chip, Convention, Meter, OpCounts
+from picojoule.energy import Chip, Convention, Conventions, Meter, OpCounts
 from picojoule.training.cost import Cost, cost_on
 from picojoule.training.ranks import gathered, summed_counts
 
@@ -42,7 +42,7 @@ class Measurement:
     uncounted: dict[str, int]
     unreached: tuple[str, ...]
     seconds: float
-    convention: Convention
+    convention: Conventions
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Totals:
     fabric: Fabric
     chips: Sequence[Chip]
     ann_steps: int | None
-    convention: Convention = Convention()
+    convention: Conventions = Convention()
     steps: int = 0
     levels: int = 1
     samples: list[int] = field(default_factory=list)
@@ -69,6 +69,7 @@ class Totals:
     dense: dict[str, OpCounts] = field(default_factory=dict)
     uncounted: dict[str, int] = field(default_factory=dict)
     unreached: set[str] | None = None
+    multiplied: dict[str, OpCounts] = field(default_factory=dict)
 
     def add(self, meter: Meter, correct: Tensor, steps: int, *, counted: bool) -> None:
         """Adds a batch; one that is not ``counted`` weighs nothing."""
@@ -81,6 +82,7 @@ class Totals:
         self.energies.append(torch.stack(prices))
         _accumulate(self.counts, counts, samples)
         _accumulate(self.dense, meter.dense(self.ann_steps), samples)
+        _accumulate(self.multiplied, meter.multiplied, samples)
         self.uncounted |= meter.uncounted
         missed = set(meter.unreached)
         self.unreached = missed if self.unreached is None else self.unreached & missed
@@ -95,9 +97,11 @@ class Totals:
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
         dense = summed_counts(fabric, self.dense)
+        multiplied = summed_counts(fabric, self.multiplied)
         totals = whole_totals(counts)
         each = {layer: one / samples for layer, one in counts.items()}
         each_dense = {layer: one / samples for layer, one in dense.items()}
+        each_multiplied = {layer: one / samples for layer, one in multiplied.items()}
         costs = {
             chip.name: cost_on(
                 chip,
@@ -106,6 +110,7 @@ class Totals:
                 steps=self.steps,
                 spread=_spread(energies[:, i], sizes),
                 levels=self.levels,
+                multiplied=each_multiplied,
             )
             for i, chip in enumerate(self.chips)
         }

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip, Convention, Energy
+from picojoule.energy import Chip, Convention, Conventions, Energy
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.checkpoint import load, newest, save
@@ -45,7 +45,7 @@ def train(
     checkpoint: str | PathLike[str] | None = None,
     scheduler: LRScheduler | None = None,
     inputs: Inputs | None = None,
-    convention: Convention = Convention(),
+    convention: Conventions = Convention(),
     fabric: Fabric | None = None,
 ) -> Iterator[Log]:
     """Trains a network in place, one record at a time; stop iterating and it stops.
@@ -73,7 +73,7 @@ def train(
         scheduler: Of the learning rate, stepped after every step.
         inputs: The kind of the network's input, see ``Meter``; where left out, as the loader's
             ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
-        convention: How to count where there are two honest answers.
+        convention: How to count if there are two honest answers, see ``Meter``.
         fabric: Device, precision and processes, launched where it has several; one device where
             left out.
 
@@ -135,7 +135,7 @@ class _Task:
     penalty: Penalty | None
     scheduler: LRScheduler | None
     inputs: Inputs
-    convention: Convention
+    convention: Conventions
 
     def measured(self, loader: DataLoader) -> Measurement:
         """The network as it is now, on a data set."""

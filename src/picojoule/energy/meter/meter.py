@@ -10,7 +10,7 @@ from torch import nn
 
 from picojoule._names import unknown
 from picojoule.contract import NeuronCost
-from picojoule.energy.convention import Convention
+from picojoule.energy.convention import Convention, Conventions
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.kinds import KINDS
 from picojoule.energy.meter.clock import Clock
@@ -52,7 +52,8 @@ class Meter:
             ``picojoule.energy.Foreign`` if there is more to say than that. A neuron is a type of
             module, an ``autograd.Function`` that fires, or a function in Python.
         dt: Seconds per step, for neurons that have no ``dt``.
-        convention: How to count where there are two honest answers.
+        convention: How to count if there are two honest answers: for all layers, or a mapping from
+            dotted names of layers (``*`` stands for anything) to how these are counted.
         traffic: Whether to keep what arrived at each layer, which penalties on rates look at;
             ``counts`` does without it, and in less memory.
 
@@ -81,7 +82,7 @@ class Meter:
         inputs: str | Mapping[str, str] = "analog",
         neurons: Mapping[Any, NeuronCost | Foreign] | None = None,
         dt: float | None = None,
-        convention: Convention = Convention(),
+        convention: Conventions = Convention(),
         traffic: bool = True,
     ) -> None:
         if not isinstance(net, nn.Module):
@@ -186,6 +187,20 @@ class Meter:
         self._check()
         counted = [(call.layer, count_synapses(call)) for call in merged(self._arrived)]
         return self._per_sample(counted + self._recorder.others)
+
+    @property
+    def multiplied(self) -> dict[str, OpCounts]:
+        """Counts of the layers at which levels arrived, as if each were one multiplication.
+
+        These are what ``Convention(levels="multiply")`` would count. They are known of calls that
+        recorded no graph.
+        """
+        others = self._recorder.multiplied
+        calls = [others.get(id(call), call) for call in self._arrived]
+        layers = {call.layer for call in others.values()}
+        counted = [(call.layer, count_synapses(call)) for call in merged(calls)]
+        counted = [one for one in counted + self._recorder.others if one[0] in layers]
+        return self._per_sample(counted)
 
     def dense(self, steps: int | None = None) -> dict[str, OpCounts]:
         """Counts per sample of the same architecture as a dense ANN.

@@ -161,7 +161,7 @@ class Observer:
             if self._depth == 1:
                 self._expect(module, args)
             if self._depth == 1 and layer.arrivals is not None:
-                skip = self.recorder.convention.skip_zero_weights
+                skip = self.recorder.convention_of(self._names[module]).skip_zero_weights
                 self._arriving[module] = layer.arrivals(module, args, kwargs, skip)
         if self._depth and self._quiet is None and torch._C._len_torch_function_stack() == 1:
             # Nobody else watches: what runs inside neurons need not even pass by.

@@ -1,11 +1,13 @@
 """The recorder: which kind each tensor is of, and what each torch function counts."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from picojoule.energy.convention import Convention
+from picojoule.energy.convention import Convention, Conventions, convention_of
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import event_map, version_of
 from picojoule.energy.kinds import NOTHING, Kind
@@ -21,7 +23,8 @@ class Recorder:
     """The notes of one meter, taken while its network runs.
 
     Attributes:
-        convention: How to count where there are two honest answers.
+        multiplied: By the id of its record, each call of levels without a graph as it is if a
+            level is one multiplication.
         clock: Which steps run now.
         keep: Whether records hold the values themselves, or their shape alone.
         traffic: One record per call with synapses, and one per output of neurons.
@@ -34,8 +37,12 @@ class Recorder:
             device (see ``faults``), and their kind.
     """
 
-    def __init__(self, net: nn.Module, convention: Convention, clock: Clock, *, keep: bool) -> None:
-        self.convention, self.clock, self.keep = convention, clock, keep
+    def __init__(
+        self, net: nn.Module, conventions: Conventions, clock: Clock, *, keep: bool
+    ) -> None:
+        self._conventions, self.clock, self.keep = conventions, clock, keep
+        self._by_layer: dict[str, Convention] = {}
+        self.multiplied: dict[int, Traffic] = {}
         self.traffic: list[Traffic] = []
         self.others: list[tuple[str, OpCounts]] = []
         self.missed: dict[str, int] = {}
@@ -44,6 +51,12 @@ class Recorder:
         self.doubts: list[tuple[str, Kind, Tensor]] = []
         self.lineage = Lineage(net)
 
+    def convention_of(self, layer: str) -> Convention:
+        """Returns how a layer is counted if there are two honest answers."""
+        if layer not in self._by_layer:
+            self._by_layer[layer] = convention_of(self._conventions, layer)
+        return self._by_layer[layer]
+
     def miss(self, what: str, elements: int) -> None:
         """Takes down what was met and not counted."""
         self.missed[what] = self.missed.get(what, 0) + elements
@@ -51,7 +64,7 @@ class Recorder:
     def record(self, layer: str, call: Synapses, kind: Kind, **more: Any) -> None:
         """Takes down what arrived at which synapses."""
         self.reach(weight for weight in (call.weight, call.bias) if weight is not None)
-        multiplied = kind.name == "levels" and self.convention.levels == "multiply"
+        multiplied = kind.name == "levels" and self.convention_of(layer).levels == "multiply"
         events = more.pop("events", None)
         if kind.sparse and (events is None or multiplied):
             own = kind is not NOTHING and self.lineage.kind_of(call.values) is kind
@@ -60,22 +73,26 @@ class Recorder:
             small = events.dim() < call.values.dim() and not multiplied
             if own and small and events is not known:
                 self.lineage.keep_sum(call.values, events)
+        once = None
+        if kind.name == "levels" and not (multiplied or torch.is_grad_enabled()):
+            once = event_map(call.values, kind, call.fanout, multiplied=True)
         call = call._replace(values=self.kept(call.values))
-        self.traffic.append(
-            Traffic(
-                layer,
-                call.values,
-                kind,
-                call.fanout,
-                call,
-                events,
-                multiplied,
-                steps=self.clock.steps,
-                batch=self.clock.batch,
-                version=version_of(call.values),
-                **{"valid": self.clock.valid, **more},
-            )
+        record = Traffic(
+            layer,
+            call.values,
+            kind,
+            call.fanout,
+            call,
+            events,
+            multiplied,
+            steps=self.clock.steps,
+            batch=self.clock.batch,
+            version=version_of(call.values),
+            **{"valid": self.clock.valid, **more},
         )
+        self.traffic.append(record)
+        if once is not None:
+            self.multiplied[id(record)] = replace(record, events=once, multiplied=True)
 
     def kept(self, values: Tensor) -> Tensor:
         """The values, or one number in their shape: what a record holds is not let go of."""
@@ -92,7 +109,7 @@ class Recorder:
                     self._unknown(f"{layer}: {name}", args, kwargs, tensors((result,)))
             return result
         outcome = None
-        call = self._call(name, function, args, kwargs)
+        call = self._call(layer, name, function, args, kwargs)
         if type(rule) is Before:
             with Unseen():
                 outcome = rule(call, *args, **call.kwargs)
@@ -108,12 +125,12 @@ class Recorder:
         return result
 
     def _call(
-        self, name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, layer: str, name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Call:
         if "out" in kwargs:
             kwargs = {name: value for name, value in kwargs.items() if name != "out"}
         return Call(
-            self.convention,
+            self.convention_of(layer),
             self.lineage,
             name=name,
             function=function,
