@@ -32,7 +32,7 @@ class Steps(nn.Module):
                 x = _inside(layer(x)[0], lengths)
             elif isinstance(layer, Two):
                 x = layer(x, lengths)
-            elif isinstance(layer, Repeat):
+            elif isinstance(layer, Repeat) or getattr(layer, "through_time", False):
                 x = layer(x)
             else:
                 x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
