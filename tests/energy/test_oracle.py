@@ -168,3 +168,23 @@ def test_the_floor_keeps_the_input_that_runs_beside_hidden_spikes(how):
     done = metered(case)[0].counts["1"]
     assert done.ac.item() == 12
     assert 6 <= done.hidden.ac.item() <= 12
+
+
+@pytest.mark.parametrize("inputs", ["events", "levels", "analog"])
+@pytest.mark.parametrize("space", [(), (3,)])
+def test_kinds_side_by_side_are_counted_apart(inputs, space):
+    """What arrives beside what synapses make of it, into further synapses."""
+    random = np.random.default_rng(4)
+    if space:
+        branch = spec.Convolution(random.random((2, 2, 1)))
+        after = spec.Convolution(random.random((3, 4, 2)), random.random(3))
+    else:
+        branch = spec.Linear(random.random((2, 2)))
+        after = spec.Linear(random.random((3, 4)), random.random(3))
+    x = random.integers(0, 2, (3, 2, 2, *space)) * 1.0
+    layers = (spec.Branch("join", (branch,)), after, spec.Fire(5e-3, 0.7))
+    case = Case(layers, x, inputs, None)
+    agree(case)
+    agree(case, levels="multiply")
+    agree(case, skip_zero_weights=True)
+    assert bool(metered(case)[0].counts["1"].ac) == (inputs != "analog")

@@ -83,6 +83,23 @@ def test_constants_beside_events_are_analog(number):
     assert meter.counts["layer"].mac == 3 * 8 * 4
 
 
+@pytest.mark.parametrize("join", [lambda x, out: out, lambda x, out: torch.maximum(x, out)])
+def test_zeros_that_were_written_where_nobody_sees_it(join):
+    @torch.jit.script
+    def write(out, y):
+        out.copy_(y)
+
+    def forward(net, x):
+        out = torch.zeros(3, 8)
+        write(out, net.first(x))
+        return net.layer(join(x, out))
+
+    net = Two(forward, first=nn.Linear(8, 8), layer=nn.Linear(8, 4))
+    meter = run(net, events(3, 8))
+    assert (meter.counts["layer"].mac, meter.counts["layer"].ac) == (3 * 8 * 4, 0)
+    assert len(meter.uncounted) == 1
+
+
 def test_zeros_and_ones_beside_events_are_events():
     """Zeros are none; ones, such as an input for a bias, are one each."""
     x = events(3, 8)

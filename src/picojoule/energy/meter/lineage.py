@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from picojoule.energy.events import version_of
-from picojoule.energy.kinds import Beside, Kind, joined
+from picojoule.energy.kinds import NOTHING, Beside, Kind, joined
 
 
 class _Known:
@@ -18,7 +18,8 @@ class _Known:
         beside: The kinds along one of its axes, if it holds several.
         origins: The ids of the parameters that it is made of, none for a constant.
         events: Its events, summed over some of its first axes, if somebody asked for them.
-        version: How often the tensor had been changed in place when they were summed.
+        version: How often the tensor had been changed in place when they were summed, or when it
+            was seen to hold zeros alone.
     """
 
     __slots__ = ("beside", "events", "kind", "origins", "version")
@@ -46,7 +47,9 @@ class Lineage:
 
     def declare(self, value: Tensor, kind: Kind) -> None:
         """Sets the kind of a tensor."""
-        self._known[value] = _Known(kind)
+        known = self._known[value] = _Known(kind)
+        if kind is NOTHING:
+            known.version = version_of(value)
 
     def kind_of(self, value: Any) -> Kind | None:
         """Returns what a tensor carries, None for weights, constants and what was not seen."""
@@ -62,6 +65,13 @@ class Lineage:
         if not isinstance(value, Tensor) or (known := self._known.get(value)) is None:
             return None
         return known.kind
+
+    def forget_written(self, value: Tensor) -> None:
+        """Forgets zeros into which somebody wrote where nobody saw it."""
+        known = self._known.get(value)
+        stale = known is not None and known.kind is NOTHING and known.version != version_of(value)
+        if stale:
+            del self._known[value]
 
     def beside_of(self, value: Any) -> Beside | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""

@@ -72,6 +72,9 @@ class Lineage(Protocol):
     def beside_of(self, value: Any) -> Beside | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
 
+    def forget_written(self, value: Tensor) -> None:
+        """Forgets zeros into which somebody wrote where nobody saw it."""
+
     def is_constant(self, value: Tensor) -> bool:
         """Tells whether a tensor was seen to be made of numbers and parameters alone."""
         ...
@@ -216,6 +219,8 @@ class Call:
         """
         if not isinstance(value, Tensor):
             return None
+        if self._lineage is not None:
+            self._lineage.forget_written(value)
         if (kind := self.kind(value)) is not None:
             return kind
         if (mask := self.mask(value)) is not None:
@@ -237,9 +242,10 @@ class Call:
 
     def arriving(self, value: Tensor) -> Kind | None:
         """Returns the kind of what arrives; what nothing was seen of is analog, and listed."""
-        kind = self.kind(value)
         if self._lineage is None:
-            return kind or Kind("analog")
+            return Kind("analog")
+        self._lineage.forget_written(value)
+        kind = self.kind(value)
         if kind is None and self._lineage.is_new(value):
             kind = Kind("analog")
             self._lineage.declare(value, kind)

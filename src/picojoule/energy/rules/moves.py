@@ -15,6 +15,7 @@ from picojoule.energy.rules.base import (
     DERIVED,
     FRESH,
     OUTSIDE,
+    Before,
     Call,
     Outcome,
     analog,
@@ -168,6 +169,7 @@ def masked_fill(call: Call, input: Tensor, mask: Any, value: Any) -> Outcome:
     return Outcome(kind if zero else kind.analog())
 
 
+@Before
 def setitem(call: Call, input: Tensor, index: Any, value: Any) -> Outcome:
     """Writes values into others, which then hold both."""
     kinds = _known(call, (input, value))
@@ -188,6 +190,7 @@ def where(call: Call, condition: Any, input: Any = None, other: Any = None) -> O
     return Outcome(joined(kinds) if len(kinds) == len(chosen) else analog(*kinds))
 
 
+@Before
 def copy(call: Call, input: Tensor, src: Tensor, non_blocking: bool = False) -> Outcome:
     """Overwrites values with others."""
     if not _known(call, (input, src)):
