@@ -16,7 +16,7 @@ from picojoule.energy import Chip, Price, load_chip
 from picojoule.networks import NETWORKS
 from picojoule.neurons import Neuron, Recurrent
 from picojoule.report import Report
-from picojoule.report.tables import comparison, times
+from picojoule.report.tables import cheaper_levels, comparison, times
 from picojoule.run.trained import Prediction
 from picojoule.training import Cost
 from picojoule.units import format_energy
@@ -181,7 +181,7 @@ def energies(report: Report) -> RenderableType:
 
 def compared(report: Report) -> RenderableType:
     """The chips of a report side by side."""
-    return Group(comparison(report), *_uncounted(report))
+    return Group(comparison(report), *cheaper_levels(report.chips), *_uncounted(report))
 
 
 def _uncounted(report: Report) -> Iterator[Text]:

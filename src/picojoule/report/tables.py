@@ -37,10 +37,10 @@ def by_layer_and_kind(report: "Report") -> Group:
         _add(layers, "as dear as the dense ANN at", [(_even(one)[0], "") for one in costs])
         _add(layers, f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs])
     kinds = _split("kind", chips, {name: chip.by_kind for name, chip in chips.items()})
-    return Group(layers, kinds, *_levels(chips))
+    return Group(layers, kinds, *cheaper_levels(chips))
 
 
-def _levels(chips: Mapping[str, Cost]) -> Iterable[Text]:
+def cheaper_levels(chips: Mapping[str, Cost]) -> Iterable[Text]:
     """Yields, for each chip, the layers at which multiplying levels is cheaper, and by how much."""
     for name, one in chips.items():
         saved = [f"{at} ({format_energy(pj)} less)" for at, pj in one.saved_by_multiplying.items()]

@@ -34,7 +34,7 @@ def mean_energy(fabric: Fabric, energy: Energy) -> Energy:
 
 def summed_counts(fabric: Fabric, counts: Mapping[str, OpCounts]) -> dict[str, OpCounts]:
     """The sum over ranks, in one exchange for all layers and counts."""
-    if fabric.world_size == 1:
+    if fabric.world_size == 1 or not counts:
         return dict(counts)
     flat: list[Tensor] = []
 
