@@ -7,7 +7,7 @@ from picojoule.energy.kinds import Kind
 
 
 def version_of(values: Tensor) -> int | None:
-    """How often a tensor was changed in place, None where torch does not keep count."""
+    """Returns how often a tensor was changed in place, None if torch does not keep count."""
     return None if values.is_inference() else values._version
 
 
@@ -42,7 +42,7 @@ def event_map(
 
 
 def _total(events: Tensor, kind: Kind) -> Tensor:
-    """All events, summed along the last axes first, which lie side by side in memory."""
+    """Sums all events, along the last axes first, which lie side by side in memory."""
     real = events.dtype in (torch.float32, torch.float64) and not events.requires_grad
     if kind.given and kind.name == "events" and real and events.numel() <= 1 << 24:
         flat = events.reshape(-1)
@@ -58,7 +58,7 @@ def _total(events: Tensor, kind: Kind) -> Tensor:
 
 
 def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
-    """Events of each step at each place: from [T, B, N] to [T, N], or [T, B, C, ...] to [T, ...].
+    """Sums events of each step at each place: [T, B, N] to [T, N], [T, B, C, ...] to [T, ...].
 
     Args:
         out: What neurons put out.
@@ -74,7 +74,7 @@ def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
 
 
 def inside(values: Tensor, within: Tensor | None) -> Tensor:
-    """Values [T, B, ...] or [T*B, ...] with zeros after the end of their sequences."""
+    """Returns values [T, B, ...] or [T*B, ...] with zeros after the end of their sequences."""
     if within is None:
         return values
     if values.shape[:2] != within.shape:

@@ -50,11 +50,11 @@ class Kind:
         return self.name in ("events", "levels")
 
     def analog(self) -> "Kind":
-        """The analog kind over the same steps."""
+        """Returns the analog kind over the same steps."""
         return Kind("analog", steps=self.steps)
 
     def scaled(self, factor: float | Tensor) -> "Kind":
-        """The kind after a multiplication by a constant."""
+        """Returns the kind after a multiplication by a constant."""
         if not self.counted or self is NOTHING:
             return self
         if isinstance(factor, (int, float)) and not (math.isfinite(factor) and factor):
@@ -69,15 +69,15 @@ class Kind:
         return isinstance(self.scale, Tensor) and self.scale.numel() > 1
 
     def graded(self) -> "Kind":
-        """The graded kind over the same steps."""
+        """Returns the graded kind over the same steps."""
         return Kind("graded", hidden=self.hidden, steps=self.steps)
 
     def fired(self) -> "Kind":
-        """The kind of ones at the events, and zeros elsewhere."""
+        """Returns the kind of ones at the events, and zeros elsewhere."""
         return replace(self, name="events", scale=1.0, signed=False, number=None, folds=False)
 
     def limited(self, low: float | None, high: float | None) -> "Kind":
-        """The kind after a clamp; numbers of events stay whole if the limits are whole, too."""
+        """Returns the kind after a clamp; numbers of events stay whole if the limits are whole."""
         if not self.sparse or (low or 0) > 0 or (high is not None and high < 0):
             return self.analog()
         if not self.counted or self is NOTHING:
@@ -96,7 +96,7 @@ class Kind:
         return replace(self, name=name, signed=signed)
 
     def whole(self) -> "Kind":
-        """The kind after values were rounded to whole numbers."""
+        """Returns the kind after values were rounded to whole numbers."""
         if not self.counted or self is NOTHING:
             return self
         if isinstance(self.scale, Tensor):
@@ -104,7 +104,7 @@ class Kind:
         return self if self.scale == round(self.scale) else replace(self, name="levels", scale=1.0)
 
     def levels(self, share: float | Tensor = 1.0) -> "Kind":
-        """Sums of ``share`` of what this kind carries."""
+        """Returns the kind of sums of ``share`` of what this kind carries."""
         if not self.counted:
             return self.analog()
         if self.uneven:
@@ -129,7 +129,7 @@ NOTHING = Kind("events")
 
 
 def joined(kinds: Sequence[Kind]) -> Kind:
-    """The kind of tensors put side by side: theirs when all are equal, else what covers all."""
+    """Returns the kind of tensors side by side: theirs if all are equal, else what covers all."""
     kinds = [kind for kind in kinds if kind is not NOTHING] or [NOTHING]
     if len(kinds) == 1:
         return kinds[0]
@@ -145,7 +145,7 @@ def joined(kinds: Sequence[Kind]) -> Kind:
 
 
 def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
-    """The kind of a sum or difference of two tensors."""
+    """Returns the kind of a sum or difference of two tensors."""
     if second is NOTHING:
         return first
     if first is NOTHING and not minus:
@@ -160,7 +160,7 @@ def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
 
 
 def product(first: Kind, second: Kind) -> Kind:
-    """The kind of an element-wise product of two tensors."""
+    """Returns the kind of an element-wise product of two tensors."""
     if not (first.sparse or second.sparse):
         return first.analog()
     hidden = first.hidden or second.hidden

@@ -11,7 +11,7 @@ from picojoule.energy.traffic import Traffic, dense_pairs, inputs_of, kernel_pos
 
 
 def count_synapses(call: Traffic) -> OpCounts:
-    """Totals over the call: exact pairs of events and synapses, or dense ones of analog values."""
+    """Totals a call: exact pairs of events and synapses, or dense ones of analog values."""
     synapses = call.synapses
     assert synapses is not None
     fixed = {}
@@ -35,7 +35,7 @@ def count_synapses(call: Traffic) -> OpCounts:
 
 
 def count_dense(call: Traffic, steps: int | None) -> OpCounts:
-    """Totals over the call as a layer of a dense ANN that runs ``steps`` times."""
+    """Totals a call as a layer of a dense ANN that runs ``steps`` times."""
     assert call.synapses is not None
     times = max(0, (call.steps if steps is None else steps) - call.lag)
     share = call.valid * (times / call.kind.steps if call.kind.steps else 1.0)
@@ -44,7 +44,7 @@ def count_dense(call: Traffic, steps: int | None) -> OpCounts:
 
 
 def merged(calls: Iterable[Traffic]) -> list[Traffic]:
-    """The same totals in fewer records: events that met the same synapses are added up.
+    """Merges records of the same totals: events that met the same synapses are added up.
 
     A layer that is called at every step is then counted once, not once a step.
     """

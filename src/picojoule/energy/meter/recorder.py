@@ -95,7 +95,7 @@ class Recorder:
             self.multiplied[id(record)] = replace(record, events=once, multiplied=True)
 
     def kept(self, values: Tensor) -> Tensor:
-        """The values, or one number in their shape: what a record holds is not let go of."""
+        """Returns the values, or a placeholder of their shape if records must not keep them."""
         return values if self.keep else values.new_empty(()).expand(values.shape)
 
     def see(self, layer: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -28,7 +28,7 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Outcome:
-    """Scaled dot-product attention: parts ``scores`` and ``values``.
+    """Counts scaled dot-product attention: parts ``scores`` and ``values``.
 
     Queries and keys that are events count where they coincide. After the softmax the weights are
     analog and none of them is zero, so that each event of ``value`` meets every query. Masks remove
@@ -101,7 +101,7 @@ def multi_head(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> Outcome:
-    """Multi-head attention: parts ``in_proj`` (three), ``scores``, ``values`` and ``out_proj``.
+    """Counts multi-head attention: ``in_proj`` (three), ``scores``, ``values`` and ``out_proj``.
 
     The projections of queries, keys and values meet what their inputs carry; what they put out is
     analog, and so all the rest is dense. Masks remove no pair. Keys that the function adds itself
@@ -149,5 +149,5 @@ def multi_head(
 
 
 def _thirds(weight: Tensor | None) -> tuple[Tensor | None, ...]:
-    """The rows for queries, for keys and for values."""
+    """Returns the rows for queries, for keys and for values."""
     return (None,) * 3 if weight is None else weight.chunk(3)

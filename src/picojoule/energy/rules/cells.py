@@ -43,7 +43,7 @@ _UNITS = {
 def _steps(
     call: Call, unit: _Unit, updates: int, products: Sequence[Arrival], kind: Kind
 ) -> Outcome:
-    """The products of ``updates`` updates, and what these do beside them."""
+    """Counts the products of ``updates`` updates, and what these do beside them."""
     done = {"add": unit.adds * updates, "multiply": unit.multiplies * updates}
     counts = {name: n for name, n in done.items() if n}
     missed = {name: n * updates for name, n in unit.functions.items()}
@@ -51,7 +51,7 @@ def _steps(
 
 
 def layers(unit: _Unit) -> Rule:
-    """The rule of layers of such units."""
+    """Returns the rule of layers of such units."""
 
     def rule(call: Call, input: Tensor, *args: Any) -> Outcome:
         call.arriving(input)
@@ -88,7 +88,7 @@ def _layer(
     has_biases: bool,
     skip: bool,
 ) -> list[Arrival]:
-    """One layer in one direction: its inputs, its last outputs, and their projection if any."""
+    """Counts one layer in one direction: inputs, last outputs, and their projection if any."""
     bias = weights[2:4] if has_biases else (None, None)
     hidden = absent((*values.shape[:-1], weights[1].shape[1]), values)
     after = kind.analog()
@@ -103,7 +103,7 @@ def _layer(
 
 
 def cell(unit: _Unit) -> Rule:
-    """The rule of one step of such units."""
+    """Returns the rule of one step of such units."""
 
     def rule(
         call: Call,

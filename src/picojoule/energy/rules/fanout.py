@@ -16,32 +16,32 @@ _TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
 def each(value: Axes, n: int) -> tuple[int, ...]:
-    """One value per axis; a value given once holds for all."""
+    """Returns one value per axis; a value given once holds for all."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * n if len(values) == 1 else values
 
 
 def axes_key(*properties: Sequence[int]) -> Key:
-    """For each axis its size, outputs, kernel, stride, padding before it and dilation."""
+    """Returns for each axis its size, outputs, kernel, stride, padding before it and dilation."""
     return tuple(zip(*properties, strict=True))
 
 
 @lru_cache(maxsize=4096)
 def place_map(key: Key, factor: int, flip: bool, device: torch.device) -> Tensor:
-    """Synapses of each input position, times ``factor``; ``flip`` counts from the output side."""
+    """Counts synapses of each input position, times ``factor``; ``flip`` counts from the outputs."""
     with torch.inference_mode(False):
         return outer([_axis(axis, flip) for axis in key], device) * factor
 
 
 def share_map(lengths: list[list[int]], device: torch.device) -> float | Tensor:
-    """What one element contributes to its window's mean: one number where windows are equal."""
+    """Returns an element's share of its window's mean: one number if windows are equal."""
     if all(len(set(axis)) == 1 for axis in lengths):
         return 1 / prod(axis[0] for axis in lengths)
     return 1 / outer(lengths, device)
 
 
 def window_lengths(axis: tuple[int, ...], padded: bool) -> list[int]:
-    """What torch divides each window's sum by, along one axis."""
+    """Returns what torch divides each window's sum by, along one axis."""
     size, outputs, kernel, stride, pad, _ = axis
     lengths = []
     for output in range(outputs):
@@ -52,7 +52,7 @@ def window_lengths(axis: tuple[int, ...], padded: bool) -> list[int]:
 
 
 def outer(axes: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-    """The product of one number per position of each axis, in float64."""
+    """Multiplies one number per position of each axis, in float64."""
     # A map made in inference mode would stay out of every later graph.
     with torch.inference_mode(False):
         result = torch.ones((), dtype=torch.float64)
@@ -62,13 +62,13 @@ def outer(axes: Sequence[Sequence[int]], device: torch.device) -> Tensor:
 
 
 def present(weight: Tensor) -> Tensor:
-    """1 where there is a weight, 0 where it is exactly zero, in float64 and without a graph."""
+    """Returns 1 for each weight and 0 for one of exactly zero, in float64 and without a graph."""
     with torch.inference_mode(False), torch.no_grad():
         return (weight.detach() != 0).double()
 
 
 def convolved_map(key: Key, weight: Tensor, groups: int) -> Tensor:
-    """Weights that are not zero at each input element [C, ...] of a convolution."""
+    """Counts weights that are not zero at each input element [C, ...] of a convolution."""
     sizes, outs, _, strides, before, dilations = zip(*key, strict=True)
     mask = present(weight)
     with torch.inference_mode(False), torch.no_grad():
@@ -85,7 +85,7 @@ def convolved_map(key: Key, weight: Tensor, groups: int) -> Tensor:
 
 
 def transposed_map(key: Key, weight: Tensor, groups: int) -> Tensor:
-    """Weights that are not zero at each input element [C, ...] of a transposed convolution."""
+    """Counts nonzero weights at each input element [C, ...] of a transposed convolution."""
     # Its outputs are the inputs of the convolution that it is the transpose of.
     outs, sizes, _, strides, pads, dilations = zip(*key, strict=True)
     mask = present(weight)
@@ -98,7 +98,7 @@ def transposed_map(key: Key, weight: Tensor, groups: int) -> Tensor:
 
 
 def _axis(axis: tuple[int, ...], flip: bool) -> list[int]:
-    """For each input position along an axis, the (output, kernel position) pairs that touch it."""
+    """Counts the (output, kernel position) pairs that touch each input position of an axis."""
     size, outputs, kernel, stride, before, dilation = axis
     touched = [0] * (outputs if flip else size)
     for output in range(outputs):

@@ -33,7 +33,7 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Outcome:
-    """One row read for each index, that of the padding too; rows are analog."""
+    """Reads one row for each index, that of the padding too; rows are analog."""
     del padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
     if input.is_floating_point():  # torch.embedding names its table first
         input, weight = weight, input
@@ -55,7 +55,7 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Outcome:
-    """The rows of a bag are read and accumulated; a mean multiplies once for each output."""
+    """Reads and accumulates the rows of a bag; a mean multiplies once for each output."""
     del offsets, max_norm, norm_type, scale_grad_by_freq, sparse, include_last_offset
     if input.is_floating_point():
         input, weight = weight, input
@@ -85,7 +85,7 @@ def bilinear(
     weight: Tensor,
     bias: Tensor | None = None,
 ) -> Outcome:
-    """Each pair of elements, one of each input, makes a product that meets one weight per output.
+    """Lets the product of each pair of elements, one of each input, meet one weight per output.
 
     Products of events are events (n times m of levels), each an accumulate per output. Products of
     an event and an analog value are graded: one multiplication, and one multiply-accumulate per
@@ -115,7 +115,7 @@ def bilinear(
 
 
 def _arriving(values: Tensor, kind: Kind) -> Tensor:
-    """Elements of each row that are multiplied: those that are not zero, or all analog ones."""
+    """Counts the elements of each row that are multiplied: those not zero, or all analog ones."""
     if kind.sparse:
         return (values.detach() != 0).sum(-1)
     return torch.full(values.shape[:-1], values.shape[-1], device=values.device)
@@ -131,7 +131,7 @@ def lp_pool(
     *,
     n: int,
 ) -> Outcome:
-    """Powers summed over windows, all of them whole; powers and roots are named."""
+    """Sums powers over windows; powers and roots are named, and the first power is a sum pooling."""
     kind = call.arriving(input)
     if kind is not None and kind.counted and not kind.signed and norm_type == 1:
         means = average_pool(call, input, kernel_size, stride, 0, ceil_mode, n=n)
@@ -155,7 +155,7 @@ def fractional_pool(
     *,
     n: int,
 ) -> Outcome:
-    """The largest of windows at random places: all their values count, events or not."""
+    """Takes the largest of windows at random places: all their values count, events or not."""
     del output_size, output_ratio, return_indices, _random_samples
     pairs = call.out.numel() * prod(each(kernel_size, n))
     kind = moved(call.arriving(input))
@@ -171,6 +171,6 @@ def unpool(
     padding: Axes = 0,
     output_size: Sequence[int] | None = None,
 ) -> Outcome:
-    """Values put back where they were the largest, zeros elsewhere: nothing but moves."""
+    """Puts values back to where they were the largest, with zeros elsewhere: nothing but moves."""
     del indices, kernel_size, stride, padding, output_size
     return Outcome(moved(call.arriving(input)))

@@ -52,7 +52,7 @@ def layer_norm(
     eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Outcome:
-    """Mean (an addition), deviation (an addition), its square (a multiply and an addition), scale.
+    """Takes mean (an addition), deviation (an addition), square (a multiply, an addition), scale.
 
     That is 3 additions and 2 multiplications per element, and one more of each for an affine map.
     """
@@ -74,7 +74,7 @@ def group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Outcome:
-    """As layer norm, over groups of channels."""
+    """Counts as layer norm, over groups of channels."""
     del eps, cudnn_enabled
     return _normed(call, input, call.out.numel(), input.shape[0] * num_groups, 3, 2, weight, bias)
 
@@ -90,7 +90,7 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Outcome:
-    """As layer norm, over each channel; with running statistics one multiply and one addition."""
+    """Counts as layer norm, over each channel; by running statistics a multiply and an addition."""
     del running_mean, running_var, momentum, eps
     if not use_input_stats:  # all four numbers of a channel become two
         return _normed(call, input, call.out.numel(), 0, 1, 1, None, None)
@@ -106,7 +106,7 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Outcome:
-    """Square (a multiply and an addition), scale (a multiply), and a multiply for weights."""
+    """Takes square (a multiply, an addition), scale (a multiply), and a multiply for weights."""
     del eps
     size = 1
     for axis in normalized_shape:
@@ -124,7 +124,7 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 1.0,
 ) -> Outcome:
-    """Square, ``size`` additions over channels and to ``k``, times ``alpha``, times the power.
+    """Takes squares, ``size`` additions over channels and to ``k``, times ``alpha`` and the power.
 
     The window is of ``size`` channels at the border too, as torch fills it with zeros.
     """

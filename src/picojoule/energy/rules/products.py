@@ -65,7 +65,7 @@ def _coinciding(
     labels: tuple[Labels, Labels],
     bias: Tensor | None,
 ) -> tuple[Synapses, Kind]:
-    """Two sparse tensors: the fan-out of each event is the events that it meets."""
+    """Counts where two sparse tensors coincide: the fan-out of an event is the events it meets."""
     hidden, steps = first.hidden or second.hidden, first.steps or second.steps
     if first.counted and second.counted:
         name = "levels" if "levels" in (first.name, second.name) else "events"
@@ -83,13 +83,13 @@ def _coinciding(
 
 
 def _lacking(pair: tuple[Tensor, Tensor], labels: tuple[Labels, Labels]) -> int:
-    """Elements of the second tensor that each element of the first meets."""
+    """Returns how many elements of the second tensor each element of the first meets."""
     own = {a: n for a, n in zip(labels[0], pair[0].shape, strict=True) if n != 1}
     return prod(n for a, n in zip(labels[1], pair[1].shape, strict=True) if a not in own)
 
 
 def _partners(values: Tensor, labels: Labels, other: Tensor, others: Labels) -> Tensor:
-    """The sum of ``other`` over what each element of ``values`` meets, in the shape of these."""
+    """Sums ``other`` over what each element of ``values`` meets, in the shape of these."""
     shared = {a for a, n in zip(labels, values.shape, strict=True) if n != 1}
     summed = [axis for axis, label in enumerate(others) if label not in shared]
     number = other.sum(summed) if summed else other
@@ -123,7 +123,7 @@ def product(
 
 
 def matmul_labels(first: Tensor, second: Tensor) -> tuple[Labels, Labels]:
-    """Axes of a matrix product: -1 is contracted, batch axes are those at the same distance."""
+    """Labels the axes of a matrix product: -1 is contracted, batch axes align from the right."""
     left = [*range(first.dim() - 3, -1, -1)] if first.dim() > 1 else []
     right = [*range(second.dim() - 3, -1, -1)] if second.dim() > 1 else []
     rows = [] if first.dim() == 1 else [-2]

@@ -25,7 +25,7 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Outcome:
-    """Copies cost nothing; weighted sums count each input element with each output it enters.
+    """Counts each input element with each output it enters in a weighted sum; copies are free.
 
     The coefficients are constants that stand for weights, but no memory holds an array of them:
     an event is one accumulate for each output it enters, an analog value one multiply-accumulate.
@@ -63,7 +63,7 @@ def _entered(
     recompute: bool | None,
     antialias: bool,
 ) -> list[int]:
-    """For each input along an axis, the outputs it enters: each input tried alone, in a row."""
+    """Returns how many outputs each input along an axis enters: each is tried alone."""
     alone = torch.eye(size, dtype=torch.float64).view(size, 1, *[1] * (n - 1), size)
     where: dict[str, Any] = {"size": (*[1] * (n - 1), outputs)}
     if factor is not None:

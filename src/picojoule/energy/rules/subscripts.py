@@ -11,7 +11,7 @@ from picojoule.energy.rules.products import Labels, product
 
 
 def einsum(call: Call, equation: str, *operands: Any) -> Outcome:
-    """Two operands in any notation; ellipses are aligned from the right.
+    """Counts two operands in any notation; ellipses are aligned from the right.
 
     One operand is rearranged or summed. Three or more operands, and an index that one operand has
     twice, are named and not counted: in which order they meet is torch's choice.
@@ -32,7 +32,7 @@ def einsum(call: Call, equation: str, *operands: Any) -> Outcome:
 
 
 def _labels(term: str, axes: int) -> Labels:
-    """A number for each axis: letters above zero, those of an ellipsis below, from the right."""
+    """Numbers the axes: letters above zero, those of an ellipsis below, from the right."""
     before, dots, after = term.partition("...")
     free = range(len(before + after) - axes, 0) if dots else ()
     places = [[string.ascii_letters.index(letter) for letter in part] for part in (before, after)]
@@ -45,7 +45,7 @@ def tensordot(
     b: Tensor,
     dims: int | Sequence[Any] | Tensor = 2,
 ) -> Outcome:
-    """The axes named of the one meet those of the other, in their order."""
+    """Lets the axes named of the one meet those of the other, in their order."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, int):
@@ -58,7 +58,7 @@ def tensordot(
 
 
 def inner(call: Call, input: Tensor, other: Tensor) -> Outcome:
-    """The last axes meet; with a scalar, everything meets it."""
+    """Lets the last axes meet; with a scalar, everything meets it."""
     axes = 1 if input.dim() and other.dim() else 0
     dims = [[-1] * axes, [-1] * axes]
     return tensordot(call, input, other, dims)
@@ -69,7 +69,7 @@ def outer(
     input: Tensor,
     other: Tensor,
 ) -> Outcome:
-    """``outer`` and ``kron``: every element of the one meets every one of the other."""
+    """Lets every element of the one meet every element of the other (``outer``, ``kron``)."""
     return tensordot(call, input, other, 0)
 
 
@@ -78,7 +78,7 @@ def dot(
     input: Tensor,
     other: Tensor,
 ) -> Outcome:
-    """``dot`` and ``vdot``."""
+    """Counts ``dot`` and ``vdot``."""
     return tensordot(call, input, other, 1)
 
 
@@ -89,7 +89,7 @@ def vecdot(
     *,
     dim: int = -1,
 ) -> Outcome:
-    """One axis meets itself; all others stand side by side."""
+    """Lets one axis meet itself; all others stand side by side."""
     del dim
     labels = [list(range(-value.dim(), 0)) for value in (x, y)]
     pair = labels[0], labels[1]
@@ -105,6 +105,6 @@ def addr(
     beta: float = 1,
     alpha: float = 1,
 ) -> Outcome:
-    """An outer product and what is added to it."""
+    """Counts an outer product and what is added to it."""
     del alpha
     return product(call, (vec1, vec2), ([0], [1]), bias=input if beta else None)
