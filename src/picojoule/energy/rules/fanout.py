@@ -28,7 +28,7 @@ def axes_key(*properties: Sequence[int]) -> Key:
 
 @lru_cache(maxsize=4096)
 def place_map(key: Key, factor: int, flip: bool, device: torch.device) -> Tensor:
-    """Counts synapses of each input position, times ``factor``; ``flip`` counts from the outputs."""
+    """Counts synapses of each input position, times ``factor``; of outputs if ``flip``."""
     with torch.inference_mode(False):
         return outer([_axis(axis, flip) for axis in key], device) * factor
 

@@ -131,7 +131,7 @@ def lp_pool(
     *,
     n: int,
 ) -> Outcome:
-    """Sums powers over windows; powers and roots are named, and the first power is a sum pooling."""
+    """Sums powers over windows; powers and roots are named, first powers are sum pooling."""
     kind = call.arriving(input)
     if kind is not None and kind.counted and not kind.signed and norm_type == 1:
         means = average_pool(call, input, kernel_size, stride, 0, ceil_mode, n=n)
