@@ -29,7 +29,7 @@ from contenders import Contender, pointwise, recurrent
 from torch import Tensor, nn
 
 from picojoule._memory import keep_freed_memory
-from picojoule.kernels.cc import tier
+from picojoule.kernels import tier
 
 DENSITY = 0.065  # of hidden spikes in recurrent networks
 PACKAGES = ("picojoule", "torch", "numba", "snntorch", "norse", "spikingjelly")

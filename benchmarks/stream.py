@@ -24,8 +24,7 @@ import torch
 from torch import Tensor, nn
 
 import picojoule as pj
-from picojoule.kernels.cc import tier
-from picojoule.kernels.events import RowProduct
+from picojoule.kernels import RowProduct, tier
 from picojoule.streaming import stream
 
 SHAPES = ((700, 512), (4096, 4096))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import picojoule as pj
 from contenders import Contender, there
-from picojoule.kernels.products import EventProducts
+from picojoule.kernels import EventProducts
 
 Layer = Callable[[Tensor], Tensor]  # currents [T, B, ...] to spikes
 

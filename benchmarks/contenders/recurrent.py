@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import picojoule as pj
 from contenders import Contender, there
-from picojoule.kernels.products import EventProducts
+from picojoule.kernels import EventProducts
 
 INPUTS, HIDDEN, CLASSES = 700, 512, 20
 

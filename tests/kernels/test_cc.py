@@ -44,7 +44,7 @@ class TestTier:
         code = (
             "import torch\n"
             "from picojoule.kernels import cc\n"
-            "from picojoule.kernels.events import product\n"
+            "from picojoule.kernels.event_products import product\n"
             "x, w = torch.eye(9, 8), torch.rand(8, 7)\n"
             "assert torch.allclose(product(x, w, path='events'), x @ w)\n"
             "print(cc.tier())"

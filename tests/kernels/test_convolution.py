@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from event_cases import assert_counted_alike, there
 from picojoule.kernels import convolution_c, paths
 from picojoule.kernels.convolution import conv2d, convolution_path_for, spike_conv2d
-from picojoule.kernels.products import EventProducts
+from picojoule.kernels.linear import EventProducts
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF
 

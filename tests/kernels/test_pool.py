@@ -1,4 +1,4 @@
-"""Blocks of memory that are lent again and again."""
+"""Blocks of memory that are borrowed again and again."""
 
 import gc
 import itertools
@@ -7,25 +7,25 @@ import threading
 import torch
 
 from picojoule.kernels import pool
-from picojoule.kernels.pool import _Pool, lent
+from picojoule.kernels.pool import _Pool, borrow
 
 LIKE = torch.zeros(1)
 
 
 def test_a_block_comes_back_when_nothing_refers_to_it():
-    first = lent((1 << 18, 2), LIKE)
+    first = borrow((1 << 18, 2), LIKE)
     place = first.data_ptr()
     view = first[5:, 1]
     del first
-    assert lent((1 << 18, 2), LIKE).data_ptr() != place  # a view still does
+    assert borrow((1 << 18, 2), LIKE).data_ptr() != place  # a view still does
     del view
     gc.collect()
-    again = [lent((1 << 18, 2), LIKE) for _ in range(4)]
+    again = [borrow((1 << 18, 2), LIKE) for _ in range(4)]
     assert place in {one.data_ptr() for one in again}
 
 
 def test_what_is_lent_is_a_tensor_like_any_other():
-    tensor = lent((3, 1 << 19), torch.zeros(1, dtype=torch.float64))
+    tensor = borrow((3, 1 << 19), torch.zeros(1, dtype=torch.float64))
     assert tensor.shape == (3, 1 << 19)
     assert tensor.dtype == torch.float64
     assert tensor.is_contiguous()
@@ -40,7 +40,7 @@ def test_no_two_hold_the_same_block():
 
     def take() -> None:
         for k in range(50):
-            tensor = lent((1 << 18, 1 + k % 3), LIKE).fill_(k)
+            tensor = borrow((1 << 18, 1 + k % 3), LIKE).fill_(k)
             held.append(tensor)
             if k % 2:
                 held.pop(0)
@@ -58,7 +58,7 @@ def test_no_two_hold_the_same_block():
 
 
 def test_only_so_much_lies_ready(monkeypatch):
-    monkeypatch.setattr(pool, "_KEPT", 3 << 20)
+    monkeypatch.setattr(pool, "_MOST_READY", 3 << 20)
     own = _Pool()
     blocks = [own.take(1 << 20) for _ in range(5)]
     blocks.clear()
@@ -69,7 +69,7 @@ def test_only_so_much_lies_ready(monkeypatch):
 
 
 def test_small_tensors_and_other_sizes_are_new():
-    assert lent((4,), LIKE).shape == (4,)
+    assert borrow((4,), LIKE).shape == (4,)
     own = _Pool()
     own.take(1 << 20)
     gc.collect()

@@ -9,9 +9,11 @@ import torch
 
 from all_neurons import NEURONS, SIZE
 from engine_cases import Apply, assert_same, currents, made
-from picojoule.kernels import module, recurrence
+from picojoule.engine import plan
+from picojoule.engine.scan import scan
+from picojoule.kernels import module
 from picojoule.kernels.source_triton import triton_source
-from picojoule.neurons import LIF, AdLIF, Recurrent, detach, plan, scan
+from picojoule.neurons import LIF, AdLIF, Recurrent, detach
 
 triton = pytest.importorskip("triton")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -24,8 +26,7 @@ every = pytest.mark.parametrize("case", NEURONS, ids=lambda case: case.name)
 @pytest.fixture(autouse=True)
 def _by_triton(monkeypatch):
     """Loops over tensors on the CPU are Triton's too."""
-    for user in (plan, recurrence):
-        monkeypatch.setattr(user, "tier", lambda device: "triton")
+    monkeypatch.setattr(plan, "tier", lambda device: "triton")
 
 
 COMMON = {

@@ -431,7 +431,7 @@ def test_what_goes_past_the_caches_is_the_same(make, dtype, monkeypatch):
     neuron, found = make().to(dtype), []
     x = torch.rand(5, 3, 37, dtype=dtype, generator=torch.Generator().manual_seed(0)) * 3
     for least in (1 << 40, 1):
-        monkeypatch.setattr("picojoule.kernels.loop.FAR", least)
+        monkeypatch.setattr("picojoule.kernels.loop.NON_TEMPORAL_BYTES", least)
         given = x.clone().requires_grad_()
         out, _ = neuron(given)
         found.append((out, *torch.autograd.grad(out, given, torch.ones_like(out))))

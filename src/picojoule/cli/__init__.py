@@ -51,7 +51,7 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from picojoule.kernels.cc import tier
+        from picojoule.kernels import tier
 
         say(f"picojoule {__version__} (kernels: {tier()}; on CUDA: {tier('cuda')})")
         raise typer.Exit

@@ -10,10 +10,7 @@ from torch.utils import _pytree as pytree
 
 from picojoule.engine.first_order import first_order
 from picojoule.engine.parts import Part, parts_of
-from picojoule.kernels.events import weight_gradient
-from picojoule.kernels.launch import Call, Each
-from picojoule.kernels.pool import lent
-from picojoule.kernels.recurrence import Band, Recurrence, shares
+from picojoule.kernels import Band, Call, Each, Recurrence, borrow, shares, weight_gradient
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
 _SMALL = 64  # neurons up to which a dense product is the quickest, however few spikes there are
@@ -62,16 +59,16 @@ class _Feedback(torch.autograd.Function):
         ctx: Any, how: _How, currents: Tensor, weight: Tensor, spikes: Tensor, *tensors: Tensor
     ) -> Any:
         steps, leaves, learned = len(currents), tensors[: how.states], tensors[how.states :]
-        received = lent(currents.shape, currents)
-        fired = lent(currents.shape, currents)
+        received = borrow(currents.shape, currents)
+        fired = borrow(currents.shape, currents)
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
-        kept = [lent((-(-steps // _KEPT), *one.shape), one) for one in held]
+        kept = [borrow((-(-steps // _KEPT), *one.shape), one) for one in held]
         rows, apart = shares(currents, how.parts[0].plan.loops.tier)
         parts = [_Bound(part, learned, apart=apart) for part in how.parts]
         bands = []
         for some in rows:
             own = _Rows(received[:, some], [one[some] for one in held])
-            bands.append(Band(some, there=[part.there(own, fired[:, some]) for part in parts]))
+            bands.append(Band(some, forward=[part.forward(own, fired[:, some]) for part in parts]))
         states = list(zip(held, kept, strict=True))
         layer = Recurrence(weight.t().contiguous(), currents, states, _KEPT, bands, apart=apart)
         layer.forward(spikes.contiguous(), fired, received, how.path)
@@ -88,22 +85,23 @@ class _Feedback(torch.autograd.Function):
         how, (received, fired, spikes, weight, *tensors) = ctx.how, ctx.saved_tensors
         kept, learned = tensors[: how.states], tensors[how.states :]
         asked = ctx.needs_input_grad[4 + how.states :]
-        arriving, wanted = torch.zeros_like(received[0]), lent(received.shape, received)
+        arriving, wanted = torch.zeros_like(received[0]), borrow(received.shape, received)
         held = [torch.zeros_like(one[0]) for one in kept]
         for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
             if one is not None:
                 goal.copy_(one)
         if gradient is not None:
             arriving.add_(gradient[-1])
-        room = [lent((_KEPT + 1, *one.shape[1:]), one) for one in kept]
+        room = [borrow((_KEPT + 1, *one.shape[1:]), one) for one in kept]
         rows, apart = shares(received, how.parts[0].plan.loops.tier)
-        parts = [_Bound(part, learned, apart=apart, back=True) for part in how.parts]
+        parts = [_Bound(part, learned, apart=apart, backward=True) for part in how.parts]
         bands = []
         for some in rows:
             own = _Rows(received[:, some], [one[:, some] for one in room])
             ends = arriving[some], wanted[:, some], [one[some] for one in held]
-            again = [part.again(own) for part in parts]
-            bands.append(Band(some, again=again, back=[part.back(own, *ends) for part in parts]))
+            replay = [part.replay(own) for part in parts]
+            backward = [part.backward(own, *ends) for part in parts]
+            bands.append(Band(some, replay=replay, backward=backward))
         states = [(one[0], old) for one, old in zip(room, kept, strict=True)]
         layer = Recurrence(weight.contiguous(), gradient, states, _KEPT, bands, apart=apart)
         layer.backward(wanted, arriving)
@@ -135,32 +133,34 @@ class _Bound:
         part: The part.
         learned: Parameters and buffers of all parts.
         apart: Whether one thread takes these rows.
-        back: Whether it is to go backwards.
+        backward: Whether it is to go backwards.
     """
 
     def __init__(
-        self, part: Part, learned: Sequence[Tensor], *, apart: bool, back: bool = False
+        self, part: Part, learned: Sequence[Tensor], *, apart: bool, backward: bool = False
     ) -> None:
         self._part, self._loops = part, part.plan.loops
         self._threads = 1 if apart else None
         tensors = learned[part.tensors]
         self._taken = part.plan.bind(tensors).taken
-        self._sums, self._back = [], part.plan.bind(tensors, back=True) if back else None
+        self._sums, self._backward = [], part.plan.bind(tensors, back=True) if backward else None
 
-    def there(self, own: _Rows, fired: Tensor) -> Call:
+    def forward(self, own: _Rows, fired: Tensor) -> Call:
         """A step forward, which changes the state in place."""
         states = own.states[self._part.states]
         ends = self._each(own.received), self._each(fired)
         return self._loops.forward(*ends, self._taken, states, states, threads=self._threads)
 
-    def again(self, own: _Rows) -> Call:
+    def replay(self, own: _Rows) -> Call:
         """A step forward, from each state to the next."""
         unused = torch.empty_like(self._part.of(own.received[:1]))
         before, after = self._before(own), [Each(one[1:]) for one in own.states[self._part.states]]
         given = (self._each(own.received), unused, self._taken, before, after)
         return self._loops.forward(*given, threads=self._threads)
 
-    def back(self, own: _Rows, arriving: Tensor, wanted: Tensor, held: Sequence[Tensor]) -> Call:
+    def backward(
+        self, own: _Rows, arriving: Tensor, wanted: Tensor, held: Sequence[Tensor]
+    ) -> Call:
         """A step backward.
 
         Args:
@@ -169,11 +169,11 @@ class _Bound:
             wanted: Where that of all currents goes [T, B, N].
             held: Those of the states [B, N], changed by each step.
         """
-        assert self._back is not None
+        assert self._backward is not None
         spikes = self._part.of(arriving).unsqueeze(0)
         ends = self._each(own.received), spikes, self._each(wanted)
         self._sums.append(sums := self._loops.sums(*ends))
-        taken, held = (self._taken, self._back.taken), held[self._part.states]
+        taken, held = (self._taken, self._backward.taken), held[self._part.states]
         given = (ends, taken, self._before(own), held, held, sums)
         return self._loops.backward(*given, threads=self._threads)
 
@@ -184,10 +184,10 @@ class _Bound:
         """
         backward = self._loops.backward_program
         assert backward is not None
-        assert self._back is not None
+        assert self._backward is not None
         sums = [torch.cat(one) for one in zip(*self._sums, strict=True)]
         summed = self._loops.summed(sums, torch.Size((-1, *self._part.plan.features)))
-        done = iter(backward.finish(self._back.known, summed))
+        done = iter(backward.finish(self._backward.known, summed))
         return [next(done) if learns else None for learns in asked[self._part.tensors]]
 
     def _each(self, tensor: Tensor) -> Each:

@@ -15,8 +15,7 @@ from torch.utils import _pytree as pytree
 from picojoule.engine.first_order import first_order
 from picojoule.engine.parts import Part, parts_of
 from picojoule.engine.plan import Order
-from picojoule.kernels.loop import FAR
-from picojoule.kernels.pool import lent
+from picojoule.kernels import NON_TEMPORAL_BYTES, borrow
 
 if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron
@@ -126,8 +125,8 @@ def _per_neuron(turned: Tensor) -> int:
 
 def _new(like: Tensor) -> Tensor:
     """A contiguous tensor of the shape of another; only what no cache holds is worth a pool."""
-    large = like.numel() * like.itemsize >= FAR
-    return lent(like.shape, like) if large else like.new_empty(like.shape)
+    large = like.numel() * like.itemsize >= NON_TEMPORAL_BYTES
+    return borrow(like.shape, like) if large else like.new_empty(like.shape)
 
 
 def flat(tensor: Tensor) -> Tensor:

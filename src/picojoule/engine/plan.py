@@ -12,12 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from picojoule.engine.description import NotCopyableError, description, hooked
-from picojoule.kernels.cc import tier
-from picojoule.kernels.loop import Loops
-from picojoule.kernels.paths import version
-from picojoule.kernels.pointwise import NotPointwiseError
-from picojoule.kernels.program import Program
-from picojoule.kernels.trace import BATCH, trace
+from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, tier, trace, version
 
 if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from picojoule._names import unknown
 from picojoule.engine.verdict import Verdict
-from picojoule.kernels.cc import tier
+from picojoule.kernels import tier
 
 if TYPE_CHECKING:
     from picojoule.engine.fused import AllSteps

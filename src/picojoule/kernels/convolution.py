@@ -17,8 +17,8 @@ from picojoule.kernels.paths import ASKED, PATHS, convolution_limit, density_of_
 Axes = int | Sequence[int]
 
 
-class _Way(NamedTuple):
-    """How a convolution goes by events.
+class _EventPlan(NamedTuple):
+    """The event-driven plan of a convolution.
 
     Attributes:
         stride: Along both axes.
@@ -36,26 +36,31 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, way: _Way, paths: tuple[str, str]
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        plan: _EventPlan,
+        paths: tuple[str, str],
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.way, ctx.path, ctx.bias = way, paths[1], None if bias is None else bias.shape
+        ctx.plan, ctx.path, ctx.bias = plan, paths[1], None if bias is None else bias.shape
         if paths[0] == "dense":
-            return nn.functional.conv2d(x, weight, bias, way.stride, way.padding)
-        return convolution_c.forward(x, weight, bias, *way)
+            return nn.functional.conv2d(x, weight, bias, plan.stride, plan.padding)
+        return convolution_c.forward(x, weight, bias, *plan)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad, (x, weight), way = grads[0], ctx.saved_tensors, ctx.way
+        grad, (x, weight), plan = grads[0], ctx.saved_tensors, ctx.plan
         again = torch.is_grad_enabled()  # for the gradient of a gradient
         needed = list(ctx.needs_input_grad[:3])
         by_events = needed[1] and ctx.path == "events" and not again
         needed[1] = needed[1] and not by_events
         found: list[Tensor | None] = [None] * 3
         if any(needed):
-            found = list(_dense_gradients(grad, x, weight, ctx.bias, way, needed))
+            found = list(_dense_gradients(grad, x, weight, ctx.bias, plan, needed))
         if by_events:
-            found[1] = convolution_c.gradient(x, grad, weight.shape, *way)
+            found[1] = convolution_c.gradient(x, grad, weight.shape, *plan)
         return *found, None, None
 
 
@@ -64,11 +69,11 @@ def _dense_gradients(
     x: Tensor,
     weight: Tensor,
     bias: Sequence[int] | None,
-    way: _Way,
+    plan: _EventPlan,
     needed: list[bool],
 ) -> tuple[Tensor | None, ...]:
     """Those of the input, the weights and the bias that are needed, as torch makes them."""
-    forms = way.stride, way.padding, (1, 1), False, (0, 0), 1
+    forms = plan.stride, plan.padding, (1, 1), False, (0, 0), 1
     return torch.ops.aten.convolution_backward(grad, x, weight, bias, *forms, needed)
 
 
@@ -105,8 +110,8 @@ def spike_conv2d(
     """
     if path is not None and path not in PATHS:
         raise ValueError(unknown("path", path, PATHS))
-    way = _way_of(spikes, weight, bias, stride, padding)
-    if path == "events" and way is None:
+    plan = _plan_for(spikes, weight, bias, stride, padding)
+    if path == "events" and plan is None:
         got = " and ".join(f"{list(x.shape)} {x.dtype} on {x.device}" for x in (spikes, weight))
         raise ValueError(
             "convolutions by events take images [B, C, H, W] and weights [O, C, KH, KW] that fit "
@@ -114,9 +119,9 @@ def spike_conv2d(
             f"torch.func, where there is a C compiler; got {got}: leave path out, or ask for "
             "'dense'"
         )
-    if way is None:
+    if plan is None:
         return nn.functional.conv2d(spikes, weight, bias, stride, padding)  # pyright: ignore
-    return _convolved(spikes, weight, bias, way, path)
+    return _convolved(spikes, weight, bias, plan, path)
 
 
 def conv2d(
@@ -138,10 +143,10 @@ def conv2d(
     if has_torch_function(given):
         return handle_torch_function(conv2d, given, input, weight, bias, *forms)
     plain = groups == 1 and _pair(dilation) == (1, 1)
-    way = _way_of(input, weight, bias, stride, padding) if plain else None
-    if way is None:
+    plan = _plan_for(input, weight, bias, stride, padding) if plain else None
+    if plan is None:
         return nn.functional.conv2d(input, weight, bias, *forms)  # pyright: ignore
-    return _convolved(input, weight, bias, way, ASKED.get())
+    return _convolved(input, weight, bias, plan, ASKED.get())
 
 
 def convolution_path_for(
@@ -152,7 +157,7 @@ def convolution_path_for(
     *,
     gradient: bool = False,
 ) -> str:
-    """Which way a convolution goes by itself: ``"events"`` or ``"dense"``.
+    """Says which way a convolution goes by itself: ``"events"`` or ``"dense"``.
 
     Args:
         spikes: [B, C, H, W].
@@ -161,18 +166,18 @@ def convolution_path_for(
         padding: Zeros before and after both axes, or each.
         gradient: The gradient of the weights instead.
     """
-    way = _way_of(spikes, weight, None, stride, padding)
-    return "dense" if way is None else _paths(spikes, weight, way, gradient=gradient)[gradient]
+    plan = _plan_for(spikes, weight, None, stride, padding)
+    return "dense" if plan is None else _paths(spikes, weight, plan, gradient=gradient)[gradient]
 
 
 def _convolved(
-    x: Tensor, weight: Tensor, bias: Tensor | None, way: _Way, path: str | None
+    x: Tensor, weight: Tensor, bias: Tensor | None, plan: _EventPlan, path: str | None
 ) -> Tensor:
     learns = torch.is_grad_enabled() and weight.requires_grad
-    paths = (path, path) if path else _paths(x, weight, way, gradient=learns)
+    paths = (path, path) if path else _paths(x, weight, plan, gradient=learns)
     if paths == ("dense", "dense"):
-        return nn.functional.conv2d(x, weight, bias, way.stride, way.padding)
-    return _Convolution.apply(x, weight, bias, way, paths)  # pyright: ignore[reportReturnType]
+        return nn.functional.conv2d(x, weight, bias, plan.stride, plan.padding)
+    return _Convolution.apply(x, weight, bias, plan, paths)  # pyright: ignore[reportReturnType]
 
 
 def _pair(value: str | Axes) -> tuple[int, ...]:
@@ -185,10 +190,10 @@ def _pair(value: str | Axes) -> tuple[int, ...]:
     return values * 2 if len(values) == 1 else values
 
 
-def _way_of(
+def _plan_for(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: str | Axes
-) -> _Way | None:
-    """How these go by events; None where they have no such way, or are an error of torch's own."""
+) -> _EventPlan | None:
+    """Returns the plan for these by events; None if there is none or torch would refuse them."""
     given = (x, weight) if tier() == "c" and x.dim() == weight.dim() == 4 else ()
     if not given or not suits(*given, axes=4) or x.shape[1] != weight.shape[1]:
         return None
@@ -206,7 +211,7 @@ def _way_of(
     fits = all(0 < tap <= size for size, tap in zip(padded, taps, strict=True))
     if not (x.numel() and weight.numel() and fits and most < 1 << 31):
         return None
-    return _Way((steps[0], steps[1]), (pads[0], pads[1]), _last(x) or _last(weight))
+    return _EventPlan((steps[0], steps[1]), (pads[0], pads[1]), _last(x) or _last(weight))
 
 
 def _last(x: Tensor) -> bool:
@@ -221,13 +226,13 @@ def _last(x: Tensor) -> bool:
     return True
 
 
-def _paths(x: Tensor, weight: Tensor, way: _Way, *, gradient: bool) -> tuple[str, str]:
-    """Which way the convolution goes, and which the gradient of its weights, if asked for."""
-    limit = convolution_limit(len(x), weight.shape, way.stride)
+def _paths(x: Tensor, weight: Tensor, plan: _EventPlan, *, gradient: bool) -> tuple[str, str]:
+    """Says which way the convolution goes, and which the gradient of its weights, if asked for."""
+    limit = convolution_limit(len(x), weight.shape, plan.stride)
     of_gradient = 0.0
     if gradient:
-        of_gradient = convolution_limit(len(x), weight.shape, way.stride, gradient=True)
-    share = density_of_images(x, way.last) if limit or of_gradient else 1.0
+        of_gradient = convolution_limit(len(x), weight.shape, plan.stride, gradient=True)
+    share = density_of_images(x, plan.last) if limit or of_gradient else 1.0
     return _path(share, limit), _path(share, of_gradient)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels.cc import functions_of
-from picojoule.kernels.pool import lent
+from picojoule.kernels.pool import borrow
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _NO_MEMORY = -2  # as events.c has it
@@ -62,7 +62,7 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
 def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
     """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
     outputs = weight_t.shape[1]
-    out = lent((x.shape[0], outputs), x) if out is None else out
+    out = borrow((x.shape[0], outputs), x) if out is None else out
     start = None if base is None else base.data_ptr()
     stride = outputs if base is not None and base.dim() == 2 else 0
     pointers = (weight_t.data_ptr(), outputs, start, stride, out.data_ptr())

@@ -17,7 +17,7 @@ _FEW = 8  # steps of which the processor has all rows in view, where blocks are 
 _SMALL = 96  # such a block
 _CACHE_BYTES = 1 << 20  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
-FAR = 1 << 26  # bytes of an output from which on it is written past the caches
+NON_TEMPORAL_BYTES = 1 << 26  # bytes of an output from which on it is written past the caches
 _WARPS = 128  # elements of a block, each with a thread of its own, where Triton runs
 # Elements times steps below which one thread is quicker: waking numba's takes longer.
 _LIGHT = {"c": 1 << 16, "numba": 1 << 17, "triton": 0}
@@ -204,7 +204,7 @@ class Loops:
             sizes += layout.strides(one_of(one))
         written = one_of(ends[-1])
         row = 0 if written is None else _row(written)  # one part of a mixture writes into all of it
-        sizes.append(layout.steps * layout.rows * row * self.dtype.itemsize >= FAR)
+        sizes.append(layout.steps * layout.rows * row * self.dtype.itemsize >= NON_TEMPORAL_BYTES)
         return self._prepare(name, sizes, given)
 
 

@@ -112,10 +112,10 @@ static void run(const Step *steps, int64_t count, int64_t t) {
     }
 }
 
-/* Rows that one thread takes, and the steps of their neurons: forward, again and back. */
+/* Rows that one thread takes, and the steps of their neurons: forward, replayed and backward. */
 typedef struct {
     int64_t start, stop, count;
-    const Step *there, *again, *back;
+    const Step *forward, *replay, *backward;
 } Band;
 
 /* One part of the state [rows, width], and what is kept of it, every so many steps. */
@@ -172,7 +172,7 @@ int64_t recurrence_forward(const Layer *l, const REAL *first, const REAL *fired,
                 else
                     dense(x, some, n, weight, n, base, l->given_row, goal + r * n);
             }
-            run(band->there, band->count, t);
+            run(band->forward, band->count, t);
         }
         free(events.index);
     }
@@ -197,9 +197,9 @@ int64_t recurrence_backward(const Layer *l, const REAL *wanted, REAL *arriving) 
                 const State *one = l->state + k;
                 copied(one, one->held, one->kept + start / l->every * l->rows * one->width, band);
             }
-            for (int64_t t = start; t + 1 < stop; t++) run(band->again, band->count, t);
+            for (int64_t t = start; t + 1 < stop; t++) run(band->replay, band->count, t);
             for (int64_t t = stop - 1; t >= start; t--) {
-                run(band->back, band->count, t);
+                run(band->backward, band->count, t);
                 const REAL *x = wanted + (t * l->rows + row) * n, *base = t ? given(l, t - 1, row) : 0;
                 dense(x, rows, n, weight, n, base, l->given_row, arriving + row * n);
             }

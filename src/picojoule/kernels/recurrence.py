@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels import events_c
-from picojoule.kernels.dense import repeated_dense
-from picojoule.kernels.events import limit_of, repeated
+from picojoule.kernels.event_products import limit_of, repeated
 from picojoule.kernels.launch import CStep
 from picojoule.kernels.loop import rows_together
+from picojoule.kernels.onednn import repeated_dense
 
 _LIGHT = 1 << 16  # elements times steps below which one thread is quicker
 
@@ -53,15 +53,15 @@ class Band(NamedTuple):
 
     Attributes:
         rows: Which.
-        there: Forward.
-        again: Forward once more, for the states before each step.
-        back: Backward.
+        forward: Forward.
+        replay: Forward once more, for the states before each step.
+        backward: Backward.
     """
 
     rows: slice
-    there: Sequence[Any] = ()
-    again: Sequence[Any] = ()
-    back: Sequence[Any] = ()
+    forward: Sequence[Any] = ()
+    replay: Sequence[Any] = ()
+    backward: Sequence[Any] = ()
 
 
 class Recurrence:
@@ -115,7 +115,7 @@ class Recurrence:
                 for state, kept in self._states:
                     kept[t // self._every] = state
             multiply(spikes, current, goal)
-            for run in self._bands[0].there:
+            for run in self._bands[0].forward:
                 run(t)
 
     def backward(self, wanted: Tensor, arriving: Tensor) -> None:
@@ -139,10 +139,10 @@ class Recurrence:
             for state, kept in self._states:
                 state.copy_(kept[start // self._every])
             for t in range(start, stop - 1):
-                for run in self._bands[0].again:
+                for run in self._bands[0].replay:
                     run(t)
             for t in range(stop - 1, start - 1, -1):
-                for run in self._bands[0].back:
+                for run in self._bands[0].backward:
                     run(t)
                 if given is None or not t:
                     arriving.copy_(multiply(rows[t]))
@@ -176,7 +176,7 @@ class _State(ctypes.Structure):
 class _Band(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("start", "stop", "count")),
-        *((name, ctypes.POINTER(CStep)) for name in ("there", "again", "back")),
+        *((name, ctypes.POINTER(CStep)) for name in ("forward", "replay", "backward")),
     )
 
 

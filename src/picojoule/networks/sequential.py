@@ -10,8 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.utils.checkpoint import checkpoint
 
 from picojoule._names import unknown
-from picojoule.kernels.paths import limit_for, suits
-from picojoule.kernels.products import EventProducts
+from picojoule.kernels import EventProducts, limit_for, suits
 from picojoule.neurons import Neuron
 
 

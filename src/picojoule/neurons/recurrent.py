@@ -11,7 +11,7 @@ from picojoule._names import unknown
 from picojoule.contract import Arrivals, Group, NeuronCost
 from picojoule.engine import feedback
 from picojoule.engine.fused import AllSteps
-from picojoule.kernels.paths import PATHS
+from picojoule.kernels import PATHS
 from picojoule.neurons.base import Neuron
 
 

@@ -11,8 +11,7 @@ from torch.utils import _pytree as pytree
 from picojoule.engine.fused import flat
 from picojoule.engine.plan import Plan, plan_of, tensors_of
 from picojoule.engine.scan import checked
-from picojoule.kernels.events import RowProduct
-from picojoule.kernels.paths import version
+from picojoule.kernels import RowProduct, version
 from picojoule.networks import Repeat, Residual, Sequential
 from picojoule.networks.sequential import ResidualState
 from picojoule.neurons import Neuron, Recurrent

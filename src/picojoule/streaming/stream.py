@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from picojoule._names import unknown
-from picojoule.kernels.paths import PATHS
+from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.neurons import Neuron
 from picojoule.streaming.parts import part

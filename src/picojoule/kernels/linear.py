@@ -8,8 +8,8 @@ from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_
 
 from picojoule._names import unknown
 from picojoule.kernels.convolution import conv2d
-from picojoule.kernels.dense import dense
-from picojoule.kernels.events import product, weight_gradient
+from picojoule.kernels.event_products import product, weight_gradient
+from picojoule.kernels.onednn import dense
 from picojoule.kernels.paths import ASKED, PATHS, chosen, suits
 
 

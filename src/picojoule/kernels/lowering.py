@@ -26,7 +26,7 @@ from picojoule.kernels.pointwise import (
     truth,
 )
 from picojoule.kernels.program import Line, Program, Sum, example
-from picojoule.kernels.record import record, same
+from picojoule.kernels.tracer import record, same
 
 BATCH = 2  # of the examples
 _AGAIN = 64  # the batch when a step is looked at again, or less where a sample is large

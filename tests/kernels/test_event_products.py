@@ -7,9 +7,9 @@ import torch
 
 from event_cases import make
 from picojoule.kernels import cc, paths
-from picojoule.kernels.events import RowProduct, product, repeated, weight_gradient
+from picojoule.kernels.event_products import RowProduct, product, repeated, weight_gradient
+from picojoule.kernels.linear import spike_matmul
 from picojoule.kernels.paths import LIMITS, density, limit_for, path_for
-from picojoule.kernels.products import spike_matmul
 
 DENSITIES = (0.0, 0.01, 0.05, 0.3, 1.0)
 # R, K, N: one row, odd sizes, more columns than a strip of a large matrix, nothing at all.

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from event_cases import assert_counted_alike, make
 from picojoule.kernels import cc
+from picojoule.kernels.linear import EventProducts, linear, spike_matmul
 from picojoule.kernels.paths import LIMITS
-from picojoule.kernels.products import EventProducts, linear, spike_matmul
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF
 
