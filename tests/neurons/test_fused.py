@@ -437,3 +437,15 @@ def test_what_goes_past_the_caches_is_the_same(make, dtype, monkeypatch):
         found.append((out, *torch.autograd.grad(out, given, torch.ones_like(out))))
     assert neuron.engine_for(x) == "fused"
     torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_loops_on_request_run_only_if_asked_for(monkeypatch):
+    """As on CUDA, where nobody has run the compiled loops yet."""
+    monkeypatch.setattr("picojoule.engine.scan._ON_REQUEST", ("cpu",))
+    neuron, x = LIF(), torch.rand(5, 2, 3)
+    with pytest.warns(UserWarning, match="run only if engine='fused' asks for them"):
+        neuron(x)
+    assert neuron.ran.engine == neuron.engine_for(x) == "eager"
+    neuron.engine = "fused"
+    neuron(x)
+    assert neuron.ran.engine == neuron.engine_for(x) == "fused"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from picojoule.neurons.base import Neuron
 
 ENGINES = ("eager", "fused")
+_ON_REQUEST = ("cuda",)  # devices on which nobody has run the compiled loops yet
 
 
 def scan(
@@ -35,7 +36,8 @@ def scan(
         currents: [T, B, ...].
         state: Where to start; None for the neuron's initial state.
         engine: ``"eager"`` or ``"fused"``; None for ``neuron.engine``, and where that is None too
-            for ``neuron.engine_for(currents)``: fused where it can be, else eager.
+            for ``neuron.engine_for(currents)``: on a CPU fused if it can be, else eager; on CUDA
+            eager, because Triton's loops have not been run on a GPU yet.
 
     Returns:
         Outputs [T, B, ...] and the state after the last step.
@@ -111,8 +113,11 @@ def _choice(
         raise ValueError(unknown("engine", engine, ENGINES))
     if engine == "eager":
         return "it was asked for", ""
-    if why := _unfit(currents):
-        slow = currents.device.type == "cuda" and engine is None
+    why, kind = _unfit(currents), currents.device.type
+    if not why and engine is None and kind in _ON_REQUEST:
+        why = f"its loops for {kind} run only if engine='fused' asks for them"
+    if why:
+        slow = kind in _ON_REQUEST and engine is None
         return why, f"neurons run step by step: {why}" if slow else ""
     return neuron.fuse(currents, state), ""
 
