@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels import cc, module
+from picojoule.kernels.sizes import Sizes
+from picojoule.kernels.source_triton import SIZES as TRITON_SIZES
 
 Call = Callable[[int], None]  # with the number of a step
 
@@ -22,7 +24,7 @@ class Each(NamedTuple):
 
 
 Given = Tensor | Each | None
-Prepare = Callable[[str, list[int], Sequence[Given]], Call]
+Prepare = Callable[[str, Sizes, Sequence[Given]], Call]
 
 
 def one_of(given: Given) -> Tensor | None:
@@ -60,7 +62,7 @@ class CCall:
         raw: The same for callers in C.
     """
 
-    def __init__(self, function: Any, sizes: list[int], given: Sequence[Given]) -> None:
+    def __init__(self, function: Any, sizes: Sizes, given: Sequence[Given]) -> None:
         self._function, self._given = function, given
         starts = [None if one is None else one.data_ptr() for one in map(one_of, given)]
         self._numbers = (ctypes.c_int64 * len(sizes))(*sizes)
@@ -92,9 +94,9 @@ def of_numba(source: str) -> Prepare:
     """Calls of the functions in this Python: a share of the chunks, sizes and arrays."""
     compiled = module.load(source)
 
-    def prepare(name: str, sizes: list[int], given: Sequence[Given]) -> Call:
+    def prepare(name: str, sizes: Sizes, given: Sequence[Given]) -> Call:
         function, numbers = getattr(compiled, name), np.array(sizes, np.int64)
-        threads, chunks = sizes[5], -(-sizes[2] // sizes[1]) * sizes[3]
+        threads, chunks = sizes.threads, sizes.blocks
         bounds = [worker * chunks // threads for worker in range(threads + 1)]
         tensors = [one_of(one) for one in given]
         nothing = next(one for one in tensors if one is not None).new_empty(0)
@@ -121,9 +123,12 @@ def of_triton(source: str) -> Prepare:
     """Calls of the kernels in this Python: a program for each chunk, tensors and sizes."""
     compiled = module.load(source)
 
-    def prepare(name: str, sizes: list[int], given: Sequence[Given]) -> Call:
-        grid, block = (-(-sizes[2] // sizes[1]) * sizes[3],), sizes[4]
-        kernel, numbers = getattr(compiled, name)[grid], [*sizes[:4], *sizes[6:14]]
+    def prepare(name: str, sizes: Sizes, given: Sequence[Given]) -> Call:
+        grid, block = (sizes.blocks,), sizes.block
+        kernel, numbers = (
+            getattr(compiled, name)[grid],
+            [getattr(sizes, name) for name in TRITON_SIZES],
+        )
         device = next(one for one in map(one_of, given) if one is not None)
 
         def call(step: int) -> None:

@@ -7,7 +7,6 @@
 typedef REAL real;
 typedef TRUTH truth;
 
-#define BLOCK 512
 #define R(x) ((real)(x))
 #define TRUE ((truth)1)
 #define FALSE ((truth)0)

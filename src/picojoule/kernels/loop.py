@@ -8,11 +8,11 @@ from torch import Tensor
 
 from picojoule.kernels.launch import Call, Given, of_c, of_numba, of_triton, one_of
 from picojoule.kernels.program import Program
+from picojoule.kernels.sizes import BLOCK, Sizes
 from picojoule.kernels.source_c import c_source
 from picojoule.kernels.source_numba import numba_source
 from picojoule.kernels.source_triton import triton_source
 
-_BLOCK = 512  # elements that pass through time together, at most; BLOCK of the sources
 _FEW = 8  # steps of which the processor has all rows in view, where blocks are small
 _SMALL = 96  # such a block
 _CACHE_BYTES = 1 << 20  # that the states of all steps of such a block may take
@@ -100,12 +100,12 @@ class Loops:
         if self.tier == "triton":
             return Layout(steps, rows, width, together, _WARPS)
         room = _CACHE_BYTES // (max(steps, 1) * max(self._states, 1) * self.dtype.itemsize)
-        block = min(_BLOCK, max(64, room // 64 * 64))
+        block = min(BLOCK, max(64, room // 64 * 64))
         if self.tier == "c" and steps <= _FEW:
             block = min(block, _SMALL)
         period = max(width * together, 1)
         even = -(-period // -(-period // block))
-        return Layout(steps, rows, width, together, min(_BLOCK, -(-even // 16) * 16))
+        return Layout(steps, rows, width, together, min(BLOCK, -(-even // 16) * 16))
 
     def forward(
         self,
@@ -160,7 +160,7 @@ class Loops:
         example = one_of(ends[0])
         assert example is not None
         at_once = layout.chunks if self.tier == "triton" else threads or torch.get_num_threads()
-        block = _BLOCK if self.tier == "numba" else layout.block
+        block = BLOCK if self.tier == "numba" else layout.block
         room = example.new_empty(at_once * layout.steps * block * self._states)
         taken = _periodic(parameters[0], self.forward_program, layout)
         taken += _periodic(parameters[1], self.backward_program, layout)
@@ -204,8 +204,8 @@ class Loops:
             sizes += layout.strides(one_of(one))
         written = one_of(ends[-1])
         row = 0 if written is None else _row(written)  # one part of a mixture writes into all of it
-        sizes.append(layout.steps * layout.rows * row * self.dtype.itemsize >= NON_TEMPORAL_BYTES)
-        return self._prepare(name, sizes, given)
+        past = layout.steps * layout.rows * row * self.dtype.itemsize >= NON_TEMPORAL_BYTES
+        return self._prepare(name, Sizes(*sizes, past=past), given)
 
 
 def rows_together(width: int) -> int:

@@ -5,16 +5,16 @@ from importlib.resources import files
 import torch
 
 from picojoule.kernels.program import Program
+from picojoule.kernels.sizes import BLOCK, C_STRUCT
 
 _TYPES = {torch.float32: ("float", "int32_t", ""), torch.float64: ("double", "int64_t", "DOUBLE")}
-# n: steps, period, elements, chunks per period, block, threads; then strides (step, period) of
-# currents, output, the output's gradient and the currents' gradient; last, whether what is written
-# goes past the caches. Each worker takes a run of chunks; what a chunk computes does not depend on
+# Each worker takes a run of chunks; what a chunk computes does not depend on
 # how many workers there are.
 _FRAME = """
-void NAME(const int64_t *n, void **a) {
-  const int64_t steps = n[0], period = n[1], elements = n[2], per = n[3], block = n[4];
-  const int64_t threads = n[5], chunks = (elements + period - 1) / period * per;
+void NAME(const Sizes *n, void **a) {
+  const int64_t steps = n->steps, period = n->period, elements = n->elements;
+  const int64_t per = n->per_period, block = n->block;
+  const int64_t threads = n->threads, chunks = (elements + period - 1) / period * per;
 #pragma omp parallel for schedule(static, 1) num_threads((int)threads) if (threads > 1)
   for (int64_t worker = 0; worker < threads; worker++)
   for (int64_t c = worker * chunks / threads; c < (worker + 1) * chunks / threads; c++) {
@@ -41,6 +41,7 @@ def c_source(forward: Program, backward: Program | None, states: int, dtype: tor
     """
     number, truth, define = _TYPES[dtype]
     parts = [f"#define REAL {number}\n#define TRUTH {truth}\n"]
+    parts.append(f"#include <stdint.h>\n#define BLOCK {BLOCK}\n{C_STRUCT}")
     parts += [f"#define {define}\n"] if define else []
     parts.append(files("picojoule.kernels").joinpath("loop.c").read_text("utf-8"))
     parts.append(_framed("forward", _forward(forward, states)))
@@ -59,10 +60,10 @@ def _forward(program: Program, states: int) -> list[str]:
     body += [
         *_parameters(program, 2),
         "    for (int64_t t = 0; t < steps; t++) {",
-        _row("const real *x_", 0, 6),
-        _row("real *goal_", 1, 8),
-        _ahead("x_", 6),
-        "    real *o_ = n[14] ? far_ : goal_;",
+        _row("const real *x_", 0, "x"),
+        _row("real *goal_", 1, "o"),
+        _ahead("x_", "x"),
+        "    real *o_ = n->past ? far_ : goal_;",
     ]
     for k in range(states):
         body += [
@@ -78,7 +79,7 @@ def _forward(program: Program, states: int) -> list[str]:
         f"      o_[i] = {program.outputs[0]};",
         *[f"      e{k}_[i] = {text};" for k, text in enumerate(program.outputs[1:])],
         "    }",
-        "    if (n[14]) past_caches(goal_, far_, size);",
+        "    if (n->past) past_caches(goal_, far_, size);",
         "    }",
     ]
 
@@ -96,12 +97,12 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         *_again(forward, states, state),
         *_parameters(backward, pointer),
         "    for (int64_t t = steps - 1; t >= 0; t--) {",
-        _row("const real *x_", 0, 6),
-        *_optional("const real *g_", 1, 10, "zeros"),
-        *_optional("real *goal_", 2, 12, "far_"),
-        _ahead("x_", 6),
-        "    if (a[1])" + _ahead("g_", 10),
-        "    real *q_ = n[14] ? far_ : goal_;",
+        _row("const real *x_", 0, "x"),
+        *_optional("const real *g_", 1, "g", "zeros"),
+        *_optional("real *goal_", 2, "q", "far_"),
+        _ahead("x_", "x"),
+        "    if (a[1])" + _ahead("g_", "g"),
+        "    real *q_ = n->past ? far_ : goal_;",
         *_before(states, state),
     ]
     for k in range(states):
@@ -119,7 +120,7 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         *[f"      e{k}_[i] = {text};" for k, text in enumerate(backward.outputs[1:])],
         *[f"      w{k}_[i] += {one.text};" for k, one in enumerate(backward.sums)],
         "    }",
-        "    if (n[14] && a[2]) past_caches(goal_, far_, size);",
+        "    if (n->past && a[2]) past_caches(goal_, far_, size);",
         "    }",
     ]
     for k, one in enumerate(backward.sums):
@@ -139,7 +140,7 @@ def _again(forward: Program, states: int, pointer: int) -> list[str]:
         "    {",
         *_parameters(forward, 4),
         "    for (int64_t t = 0; t + 1 < steps; t++) {",
-        _row("const real *x_", 0, 6),
+        _row("const real *x_", 0, "x"),
         "    real *f = h + (t + 1) * block * STATES;",
         *_before(states, pointer),
         _LOOP + " {",
@@ -188,15 +189,17 @@ def _lines(program: Program) -> list[str]:
     return made
 
 
-def _row(name: str, pointer: int, stride: int) -> str:
-    return f"    {name} = (real *)a[{pointer}] + t * n[{stride}] + row * n[{stride + 1}] + from;"
+def _row(name: str, pointer: int, stride: str) -> str:
+    return (
+        f"    {name} = (real *)a[{pointer}] + t * n->{stride}_step + row * n->{stride}_row + from;"
+    )
 
 
-def _ahead(name: str, stride: int) -> str:
+def _ahead(name: str, stride: str) -> str:
     """Asks for the same step of the next chunk, which comes after all steps of this one."""
-    return f"    ahead({name} + on * n[{stride + 1}] + over, size);"
+    return f"    ahead({name} + on * n->{stride}_row + over, size);"
 
 
-def _optional(name: str, pointer: int, stride: int, other: str) -> list[str]:
-    row = f"(real *)a[{pointer}] + t * n[{stride}] + row * n[{stride + 1}] + from"
+def _optional(name: str, pointer: int, stride: str, other: str) -> list[str]:
+    row = f"(real *)a[{pointer}] + t * n->{stride}_step + row * n->{stride}_row + from"
     return [f"    {name} = a[{pointer}] ? {row} : {other};"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from picojoule.kernels.program import Program
+from picojoule.kernels.sizes import BLOCK, Sizes
 
 _HEAD = """import numpy as np
 from numba import njit
@@ -23,16 +24,16 @@ LARGEST = R(np.finfo(np.{kind}).max)
 INFINITE = R(np.inf)
 NOT_A_NUMBER = R(np.nan)
 TRUE, FALSE = True, False
-BLOCK = 512
+BLOCK = {block}
 """
 _FRAME = """
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def NAME(first, last, worker, n, ARGS):
-    steps, period, elements, per, block = n[0], n[1], n[2], n[3], n[4]
+UNPACKED
     zeros, unused, l_ = np.zeros(BLOCK, R), np.zeros(BLOCK, R), np.zeros(ROWS * BLOCK, R)
     for c in range(first, last):
-        row, begin = c // per, c % per * block
+        row, begin = c // per_period, c % per_period * block
         at = row * period + begin
         size = min(block, period - begin, elements - at)
         if size <= 0:
@@ -54,14 +55,20 @@ def numba_source(
     head = (
         f"# of elements.py {hashlib.sha256(elements).hexdigest()}: what numba keeps holds it too\n"
     )
-    parts = [head, _HEAD.format(kind=kind), _forward(forward, states)]
+    parts = [head, _HEAD.format(kind=kind, block=BLOCK), _forward(forward, states)]
     if backward is not None:
         parts.append(_backward(forward, backward, states))
     return "".join(parts)
 
 
 def _framed(name: str, args: list[str], rows: int, body: list[str]) -> str:
-    text = _FRAME.replace("NAME", name).replace("ARGS", ", ".join(args)).replace("ROWS", str(rows))
+    sizes = "\n".join(f"    {field} = n[{k}]" for k, field in enumerate(Sizes._fields))
+    text = (
+        _FRAME.replace("UNPACKED", sizes)
+        .replace("NAME", name)
+        .replace("ARGS", ", ".join(args))
+        .replace("ROWS", str(rows))
+    )
     return text.replace("BODY", "\n".join(_deep(body, 2)))
 
 
@@ -87,7 +94,7 @@ def _forward(program: Program, states: int) -> str:
         *_from([f"i{k}_" for k in range(states)], _local),
         *_parameters(program, "p", states),
         "for t in range(steps):",
-        *_deep([_row("X", "x_", 6), _row("O", "o_", 8), *_each(step)], 1),
+        *_deep([_row("X", "x_", "x"), _row("O", "o_", "o"), *_each(step)], 1),
         *[f"E{k} = e{k}_[at : at + size]" for k in range(states)],
         *_each([f"E{k}[i] = {_local(k)}" for k in range(states)]),
     ]
@@ -110,7 +117,7 @@ def _backward(forward: Program, backward: Program, states: int) -> str:
         *[f"{_local(k)} = {text}" for k, text in enumerate(backward.outputs[1:])],
         *[f"{_local(states + k)} += {one.text}" for k, one in enumerate(backward.sums)],
     ]
-    ends = [_row("X", "x_", 6), _row("G", "g_", 10, "zeros"), _row("Q", "q_", 12, "unused")]
+    ends = [_row("X", "x_", "x"), _row("G", "g_", "g", "zeros"), _row("Q", "q_", "q", "unused")]
     body = [
         f"h = worker * steps * {states} * BLOCK",
         _history(states, 1, "0"),
@@ -143,13 +150,13 @@ def _again(forward: Program, states: int, held: int) -> list[str]:
     return [
         *_parameters(forward, "f", held),
         "for t in range(steps - 1):",
-        *_deep([_row("X", "x_", 6), _history(states, 2), *_each(step)], 1),
+        *_deep([_row("X", "x_", "x"), _history(states, 2), *_each(step)], 1),
     ]
 
 
-def _row(name: str, source: str, stride: int, other: str = "") -> str:
+def _row(name: str, source: str, stride: str, other: str = "") -> str:
     """A slice, not an offset: an index that may be negative would keep loops from vectorising."""
-    start = f"t * n[{stride}] + row * n[{stride + 1}] + begin"
+    start = f"t * {stride}_step + row * {stride}_row + begin"
     text = f"{name} = {source}[{start} : {start} + size]"
     return f"{text} if len({source}) else {other}" if other else text
 
@@ -178,7 +185,7 @@ def _parameters(program: Program, letter: str, row: int) -> list[str]:
     for k, vector in enumerate(program.vectors):
         if vector:
             copied = _each([f"{_local(row + k)} = P[i]"])
-            lines.append("if c == first or per > 1:")
+            lines.append("if c == first or per_period > 1:")
             lines += _deep([f"P = {letter}{k}_[begin : begin + size]", *copied], 1)
         else:
             lines.append(f"p{k} = {letter}{k}_[0]")

@@ -31,15 +31,15 @@ def TITLE(ARGS, BLOCK: tl.constexpr):
     NOT_A_NUMBER = R(float("nan"))
     LARGEST = R(MOST)
     chunk = tl.program_id(0).to(tl.int64)
-    row = chunk // per
-    column = chunk % per * BLOCK + tl.arange(0, BLOCK)
+    row = chunk // per_period
+    column = chunk % per_period * BLOCK + tl.arange(0, BLOCK)
     at = row * period + column
     inside = (column < period) & (at < elements)
     zeros = tl.zeros((BLOCK,), tl.KIND)
 BODY
 """
-_SIZES = ["steps", "period", "elements", "per"]
-_SIZES += [f"{letter}_{way}" for letter in "xogq" for way in ("step", "row")]
+SIZES = ["steps", "period", "elements", "per_period"]
+SIZES += [f"{letter}_{way}" for letter in "xogq" for way in ("step", "row")]
 
 
 def triton_source(
@@ -60,8 +60,8 @@ def triton_source(
 
 
 def _framed(name: str, tensors: list[str], body: list[str]) -> str:
-    args = [*tensors, *(f"{size}: tl.int64" for size in _SIZES)]
-    text = _FRAME.replace("TITLE", name).replace("NAMES", repr([*tensors, *_SIZES]))
+    args = [*tensors, *(f"{size}: tl.int64" for size in SIZES)]
+    text = _FRAME.replace("TITLE", name).replace("NAMES", repr([*tensors, *SIZES]))
     return text.replace("ARGS", ", ".join(args)).replace("BODY", "\n".join(_deep(body)))
 
 
