@@ -73,6 +73,21 @@ def test_a_finished_run_holds_weights_report_and_log(done):
     assert report.seconds == pytest.approx(sum(r["seconds"] for r in done.log()), abs=2e-3)
 
 
+def test_a_training_says_that_it_ran_fused(done):
+    expected = {"2": "fused", "4": "fused", "6": "fused"}
+    assert done.report.engines == expected
+    assert [record["engines"] for record in done.log()] == [expected, expected]
+
+
+def test_a_layer_that_runs_step_by_step_is_named_with_the_reason(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(pj.LIF, "engine", "eager")
+    folder = finish(start(tiny(), out=tmp_path / "run", machine=CPU))
+    assert folder.report.engines["2"] == "eager: it was asked for"
+    assert folder.log()[0]["engines"] == folder.report.engines
+    said = [one.message for one in caplog.records if "step by step" in one.message]
+    assert said.count("layer '2' runs step by step: it was asked for") == 1
+
+
 def test_the_dense_network_looks_at_a_picture_once(done):
     macs = 64 * 16 + 16 * 16 + 16 * 10
     assert done.report.chips["45nm"].ann_pj == pytest.approx(4.6 * macs)

@@ -25,7 +25,7 @@ ROOMS = {
     "readout": set(),
     "energy": {"contract"},
     "data": set(),
-    "training": {"surrogate", "neurons", "networks", "energy", "readout"},
+    "training": {"surrogate", "engine", "neurons", "networks", "energy", "readout"},
     "recipe": {"surrogate", "neurons", "networks", "energy", "readout", "data"},
     "report": {"energy", "readout", "training", "recipe"},
 }

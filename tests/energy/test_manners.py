@@ -73,9 +73,9 @@ class TestTrace:
 
     def test_no_hook_and_no_attribute_stays(self):
         net = self.net()
-        before, names = hooks(net), [set(vars(module)) for module in net.modules()]
         x = torch.rand(4, 2, 3)
-        expected, _ = net(x)
+        expected, _ = net(x)  # a layer of neurons says by itself which engine ran it
+        before, names = hooks(net), [set(vars(module)) for module in net.modules()]
         with Meter(net) as meter:
             out, _ = net(x)
         assert torch.equal(out, expected)

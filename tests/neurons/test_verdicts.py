@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 from all_neurons import NEURONS, SIZE
 from picojoule.energy import Meter
 from picojoule.engine.plan import _built
-from picojoule.engine.verdict import Verdict, engines
+from picojoule.engine import Verdict, engines
 from picojoule.networks import Repeat, Sequential
 from picojoule.neurons import LIF, Recurrent
 from picojoule.recipe import load_recipe, recipe_names

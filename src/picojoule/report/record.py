@@ -82,6 +82,8 @@ class Report(_Record):
         seconds: What training took, or the measurement where nothing was trained.
         convention: How was counted if there are two honest answers, see ``Convention``, by layer if
             it differs; None in records from before there was a choice.
+        engines: By layer, the engine that ran its training steps (the measurement if nothing was
+            trained): ``"fused"``, or ``"eager"`` with the reason.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -100,6 +102,7 @@ class Report(_Record):
     budget: BudgetReport | None = None
     seconds: float
     convention: dict[str, str | bool | dict[str, str | bool]] | None = None
+    engines: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, measurement: Measurement) -> "Report":
@@ -117,6 +120,7 @@ class Report(_Record):
             spikes_per_neuron=measurement.spikes_per_neuron,
             seconds=measurement.seconds,
             convention=_plain(measurement.convention),
+            engines=measurement.engines,
         )
 
     def to_json(self) -> str:

@@ -150,6 +150,7 @@ def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: L
         "recipe": RecipeId(name=recipe.name, sha256=recipe.sha256),
         "seed": recipe.seed,
         "accuracy": Accuracy(validation=last.chosen.accuracy, test=found.accuracy),
+        "engines": last.history[-1].engines,
         "seconds": round(sum(record["seconds"] for record in folder.log()), 3),
     }
     return Report.of(found).model_copy(update=outcome)

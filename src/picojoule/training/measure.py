@@ -66,8 +66,7 @@ def evaluate(
             totals.add(meter, correct, out.shape[0], counted=mine)
     if not totals.samples:
         raise ValueError("the loader gave no batch: nothing to measure")
-    parameters = sum(p.numel() for p in model.module.parameters() if p.requires_grad)
-    return totals.measurement(parameters, started)
+    return totals.measurement(model.module, started)
 
 
 def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Any, bool]]:

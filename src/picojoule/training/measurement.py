@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from picojoule.energy import Chip, Convention, Conventions, Meter, OpCounts
+from picojoule.engine import engines
 from picojoule.training.cost import Cost, cost_on
 from picojoule.training.ranks import gathered, summed_counts
 
@@ -30,6 +31,7 @@ class Measurement:
         unreached: Layers with weights that no batch ran.
         seconds: What the measurement took.
         convention: By which it was counted.
+        engines: By layer, the engine that ran it: ``"fused"``, or ``"eager"`` with the reason.
     """
 
     accuracy: float
@@ -43,6 +45,7 @@ class Measurement:
     unreached: tuple[str, ...]
     seconds: float
     convention: Conventions
+    engines: dict[str, str]
 
 
 @dataclass
@@ -87,8 +90,8 @@ class Totals:
         missed = set(meter.unreached)
         self.unreached = missed if self.unreached is None else self.unreached & missed
 
-    def measurement(self, parameters: int, started: float) -> Measurement:
-        """The sums over all ranks, read from the device."""
+    def measurement(self, net: nn.Module, started: float) -> Measurement:
+        """Reads the sums over all ranks from the device."""
         fabric = self.fabric
         sizes = torch.tensor(self.samples, dtype=torch.float64, device=fabric.device)
         sizes = gathered(fabric, sizes).flatten()  # [batches]
@@ -118,7 +121,7 @@ class Totals:
             accuracy=correct / samples,
             samples=samples,
             steps=self.steps,
-            parameters=parameters,
+            parameters=sum(p.numel() for p in net.parameters() if p.requires_grad),
             spikes_per_neuron=_spikes_per_neuron(counts) / samples,
             counts=totals,
             chips=costs,
@@ -126,6 +129,7 @@ class Totals:
             unreached=tuple(sorted(self.unreached or ())),
             seconds=time.perf_counter() - started,
             convention=self.convention,
+            engines={layer: str(verdict) for layer, verdict in engines(net).items()},
         )
 
 

@@ -1,7 +1,7 @@
 """What training tells: one record per step, one per epoch, and which epoch was chosen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -39,6 +39,8 @@ class EpochRecord:
         penalty: Mean penalty, None without one.
         multiplier: The penalty's multiplier after the epoch, None where it has none.
         validation: None without a validation set.
+        engines: By layer, the engine that ran its last training step: ``"fused"``, or ``"eager"``
+            with the reason; empty in records from before this was kept.
     """
 
     epoch: int
@@ -49,6 +51,7 @@ class EpochRecord:
     penalty: float | None
     multiplier: float | None
     validation: Validation | None
+    engines: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "EpochRecord":

@@ -1,5 +1,6 @@
 """The training loop: six lines on Lightning Fabric, as a generator that the caller iterates."""
 
+import logging
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -14,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from picojoule.energy import Chip, Convention, Conventions, Energy
+from picojoule.engine import engines
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.checkpoint import load, newest, save
@@ -25,6 +27,8 @@ from picojoule.training.progress import Progress
 from picojoule.training.randomness import generators
 from picojoule.training.ranks import gathered, mean_energy
 from picojoule.training.records import EpochRecord, Log, Validation
+
+logger = logging.getLogger(__name__)
 
 _CHECK_EVERY = (
     50  # steps between two looks at whether the loss was finite, which wait for the device
@@ -234,6 +238,7 @@ def _record(
     if not samples:
         raise ValueError("the loader gave no batch: nothing to train on")
     loss, accuracy, energy_pj, penalty = (total / samples for total in totals)
+    ran = _engines(progress)  # before a validation runs the layers again
     multiplier = None if task.penalty is None else task.penalty.multiplier
     validated = None
     if validation is not None:
@@ -251,7 +256,18 @@ def _record(
         penalty=None if task.penalty is None else penalty,
         multiplier=None if multiplier is None else multiplier.item(),
         validation=validated,
+        engines=ran,
     )
+
+
+def _engines(progress: Progress) -> dict[str, str]:
+    """Returns the engine of each layer's last step; warns of layers that run step by step."""
+    verdicts = engines(progress.net)
+    if not progress.epoch:
+        for layer, verdict in verdicts.items():
+            if verdict.engine == "eager":
+                logger.warning("layer '%s' runs step by step: %s", layer, verdict.why)
+    return {layer: str(verdict) for layer, verdict in verdicts.items()}
 
 
 def _keep(progress: Progress, folder: Path) -> None:
