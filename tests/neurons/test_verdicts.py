@@ -9,8 +9,8 @@ from torch.nn.utils import parametrize
 
 from all_neurons import NEURONS, SIZE
 from picojoule.energy import Meter
-from picojoule.engine.plan import _built
 from picojoule.engine import Verdict, engines
+from picojoule.engine.plan import _built
 from picojoule.networks import Repeat, Sequential
 from picojoule.neurons import LIF, Recurrent
 from picojoule.recipe import load_recipe, recipe_names
