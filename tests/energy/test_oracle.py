@@ -116,6 +116,16 @@ def test_zero_weights_that_are_skipped(case):
     agree(case, skip_zero_weights=True)
 
 
+def test_zero_weights_among_neurons_that_are_skipped():
+    """Two neurons fire at the first step, and one of the four weights of the loop is zero."""
+    weight = np.array([[0.0, 0.5], [-0.125, -0.25]])
+    layers = (spec.Recurrent(spec.Fire(2e-3, 0.2718), weight), spec.Linear(np.ones((1, 2))))
+    case = Case(layers, np.ones((2, 1, 2)), "events", None)
+    counts = whole(metered(case, skip_zero_weights=True)[0].counts, 1)
+    assert counts["0.recurrent", "ac"] == 3
+    assert counts == some(simulate(layers, case.x, "events", skip_zero_weights=True).counts)
+
+
 @settings(max_examples=100)
 @given(cases(most=3, of="norm"))
 def test_batch_norm_that_is_not_folded(case):

@@ -1,6 +1,7 @@
 """Networks that cannot be seen as they are: compiled, scripted, checkpointed, silent."""
 
 import warnings
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from energy.metering import Two, events, run, totals
 from picojoule.energy import Convention, Meter, load_chip
+from picojoule.energy.meter.watch import eager
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, NeuronCost, Recurrent
 from picojoule.streaming import stream
@@ -80,6 +82,43 @@ class TestCompiled:
             run(net, x)
         assert not traced
         net(x)
+        assert traced
+
+    @pytest.mark.filterwarnings("ignore:what torch.compile made")
+    def test_it_is_compiled_again_after_blocks_that_overlap(self, x):
+        """Blocks of several threads end in any order; here the first to begin ends first."""
+        torch._dynamo.reset()
+        traced = []
+
+        def backend(graph, inputs):
+            traced.append(graph)
+            return graph.forward
+
+        net = torch.compile(nn.Linear(3, 2), backend=backend)
+        with ExitStack() as late:
+            with ExitStack() as early:
+                eager(net, early)
+                eager(net, late)
+            net(x)
+            assert not traced
+        net(x)
+        assert traced
+
+    def test_it_is_compiled_again_after_a_block_that_could_not_begin(self, x):
+        torch._dynamo.reset()
+        net = torch.compile(nn.Linear(3, 2), backend="eager")
+        meter = Meter(net, samples=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(UserWarning, match="runs uncompiled"):
+                meter.__enter__()
+        traced = []
+
+        def backend(graph, inputs):
+            traced.append(graph)
+            return graph.forward
+
+        torch.compile(nn.Linear(3, 2), backend=backend)(x)
         assert traced
 
 

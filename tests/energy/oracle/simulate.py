@@ -210,6 +210,7 @@ class _Run:
         """One neuron, one sample and one step after the other."""
         loops = isinstance(layer, spec.Recurrent)
         wires, neuron = (recurrent(layer.weight), layer.neuron) if loops else (None, layer)
+        wires = wires.without_zeros() if wires is not None and self.skip_zero_weights else wires
         fires = isinstance(neuron, spec.Fire)
         kind, alpha = "events" if fires else "analog", np.exp(-spec.DT / neuron.tau)
         out, membrane = np.zeros_like(signal.values), np.zeros(signal.values.shape[1:])

@@ -123,8 +123,10 @@ class Meter:
     def __enter__(self) -> "Meter":
         if self._entered:
             raise RuntimeError("this Meter was entered before: make a new one for each block")
-        eager(self._net, self._undo)
-        self._observer.attach(self._net, self._undo)
+        with ExitStack() as undo:  # an error here undoes what was done before it
+            eager(self._net, undo)
+            self._observer.attach(self._net, undo)
+            self._undo = undo.pop_all()
         self._entered = True
         return self
 

@@ -1,9 +1,11 @@
 """What a meter must know of how its network is called: samples, compilers, checkpoints."""
 
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import torch
@@ -157,10 +159,38 @@ def eager(net: nn.Module, undo: ExitStack) -> None:
     """Runs compiled modules uncompiled until ``undo`` is closed, and says so once."""
     compiled = [m for m in net.modules() if hasattr(m, "_orig_mod") or m._compiled_call_impl]
     if compiled or "torch._dynamo" in sys.modules:
-        undo.enter_context(torch.compiler.set_stance("force_eager"))
+        undo.enter_context(_uncompiled())
     if compiled:
         warnings.warn(
             "what torch.compile made of this network cannot be seen: under a Meter it runs "
             "uncompiled, which is slower",
             stacklevel=4,
         )
+
+
+class _Uncompiled:
+    """A block in which the process runs nothing compiled, entered by any number of threads.
+
+    torch keeps one stance for all threads: the first to enter sets it, the last to leave gives it
+    back, whatever the order in which they leave.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._undo = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._undo.enter_context(torch.compiler.set_stance("force_eager"))
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._undo.close()
+
+
+@cache
+def _uncompiled() -> _Uncompiled:
+    return _Uncompiled()
