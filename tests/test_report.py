@@ -181,7 +181,7 @@ def test_a_comparison_has_a_row_for_each_chip(report):
             update={"by_kind": {}, "total_pj": 0.0, "unpriced": {"ac": 3.0, "spike.LIF": 2.0}}
         ),
     }
-    text = shown(comparison(report.model_copy(update={"chips": costs})))
+    text = shown(comparison(costs, report.spike_rate))
     for part in (
         *(
             "45nm",
@@ -212,7 +212,7 @@ def test_a_comparison_is_whole_on_a_narrow_terminal(report):
         for chip in chips
     }
     console = Console(file=io.StringIO(), width=80)
-    console.print(comparison(report.model_copy(update={"chips": costs})))
+    console.print(comparison(costs, report.spike_rate))
     text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     assert "…" not in text
     for line in text.splitlines():
@@ -236,7 +236,7 @@ def test_reports_from_before_a_key_was_there_still_load(report):
     assert old.chips["45nm"].quantised_ann_pj is None
     assert "dense ANN" in shown(old.table())
     assert "dense ANN" in show.summary(old, Path("runs/x"))
-    assert shown(comparison(old))
+    assert shown(comparison(old.chips, old.spike_rate))
 
 
 def test_a_report_says_how_was_counted(report):

@@ -1,9 +1,12 @@
 """The contract between neurons and those who run or price them."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
+
+AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] and state
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,50 @@ class Group(NamedTuple):
     neuron: Any
     values: Tensor
     present: Tensor | None = None
+
+
+class Verdict(NamedTuple):
+    """The engine that ran a layer.
+
+    Attributes:
+        engine: ``"fused"`` or ``"eager"``.
+        why: The reason that the layer did not run fused; empty if it did.
+    """
+
+    engine: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.why}" if self.why else self.engine
+
+
+class Stepping(Protocol):
+    """A layer that runs through time step by step, as an engine knows it.
+
+    Attributes:
+        engine: The engine asked for; None for the fastest that can run it.
+        ran: The engine of its last run, None before.
+    """
+
+    engine: str | None
+    ran: Verdict | None
+
+    def init_state(self, current: Tensor) -> Any:
+        """Returns the state before the first step, for one step's current [B, ...]."""
+        ...
+
+    def step(self, current: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Takes current [B, ...] and state to output [B, ...] and the next state."""
+        ...
+
+    def fuse(self, currents: Tensor, state: Any) -> AllSteps | str:
+        """Returns what runs all steps at once, or the reason why nothing can."""
+        ...
+
+    def apart(self, state: Any) -> Sequence[tuple[nn.Module, int | None, Any]]:
+        """Returns the neurons that step side by side: each kind, how many, and their state."""
+        ...
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Returns the layer and all modules in it."""
+        ...

@@ -181,7 +181,11 @@ def energies(report: Report) -> RenderableType:
 
 def compared(report: Report) -> RenderableType:
     """The chips of a report side by side."""
-    return Group(comparison(report), *cheaper_levels(report.chips), *_uncounted(report))
+    return Group(
+        comparison(report.chips, report.spike_rate),
+        *cheaper_levels(report.chips),
+        *_uncounted(report),
+    )
 
 
 def _uncounted(report: Report) -> Iterator[Text]:

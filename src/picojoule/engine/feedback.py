@@ -2,22 +2,19 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from picojoule.contract import AllSteps, Stepping
 from picojoule.engine.first_order import first_order
 from picojoule.engine.parts import Part, parts_of
 from picojoule.kernels import Band, Call, Each, Recurrence, borrow, shares, weight_gradient
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
 _SMALL = 64  # neurons up to which a dense product is the quickest, however few spikes there are
-
-if TYPE_CHECKING:
-    from picojoule.engine.fused import AllSteps
-    from picojoule.neurons.recurrent import Recurrent
 
 
 class _How(NamedTuple):
@@ -28,27 +25,37 @@ class _How(NamedTuple):
     path: str | None
 
 
-def fuse(layer: "Recurrent", currents: Tensor, state: Any) -> "AllSteps | str":
-    """What runs all steps of a recurrent layer without a graph per step, or why nothing can."""
+def fuse(
+    neuron: Stepping, weight: Tensor, path: str | None, currents: Tensor, state: Any
+) -> AllSteps | str:
+    """Returns what runs all steps of a recurrent layer at once, or the reason why nothing can.
+
+    Args:
+        neuron: The neurons of the layer.
+        weight: From their last spikes to their currents, [N, N].
+        path: How to multiply by it: ``"events"``, ``"dense"``, or None for what the density says.
+        currents: [T, B, N].
+        state: The layer's, with ``spikes`` and ``inner``.
+    """
     if torch.is_autocast_enabled(currents.device.type):
         return "its products are to run in the precision of autocast"
-    if layer.weight.dtype != currents.dtype:
-        return f"its weight is {layer.weight.dtype}, the currents are {currents.dtype}"
-    found = parts_of(layer.neuron, currents, state.inner, (layer.weight, state.spikes))
+    if weight.dtype != currents.dtype:
+        return f"its weight is {weight.dtype}, the currents are {currents.dtype}"
+    found = parts_of(neuron, currents, state.inner, (weight, state.spikes))
     if isinstance(found, str):
         return found
     parts, tensors = found
-    path = "dense" if layer.path is None and layer.size <= _SMALL else layer.path
+    path = "dense" if path is None and len(weight) <= _SMALL else path
     how = _How(parts, len(pytree.tree_leaves(state.inner)), path)
-    return partial(_run, layer, how, tensors)
+    return partial(_run, weight, how, tensors)
 
 
 def _run(
-    layer: "Recurrent", how: _How, tensors: list[Tensor], currents: Tensor, state: Any
+    weight: Tensor, how: _How, tensors: list[Tensor], currents: Tensor, state: Any
 ) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state.inner)
     out, spikes, *last = _Feedback.apply(  # pyright: ignore[reportGeneralTypeIssues]
-        how, currents, layer.weight, state.spikes, *leaves, *tensors
+        how, currents, weight, state.spikes, *leaves, *tensors
     )
     return out, type(state)(spikes, pytree.tree_unflatten(last, spec))
 

@@ -4,26 +4,22 @@ Backward runs the loop once more from the first state (on a CPU block by block i
 of keeping what forward computed: what is kept is the currents and the first state.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from picojoule.contract import AllSteps, Stepping
 from picojoule.engine.first_order import first_order
+from picojoule.engine.order import Order
 from picojoule.engine.parts import Part, parts_of
-from picojoule.engine.plan import Order
 from picojoule.kernels import NON_TEMPORAL_BYTES, borrow
 
-if TYPE_CHECKING:
-    from picojoule.neurons.base import Neuron
 
-AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] and state
-
-
-def fuse(neuron: "Neuron", currents: Tensor, state: Any) -> AllSteps | str:
+def fuse(neuron: Stepping, currents: Tensor, state: Any) -> AllSteps | str:
     """What runs all steps of pointwise neurons in one loop for each kind, or why nothing can."""
     found = parts_of(neuron, currents, state)
     return found if isinstance(found, str) else partial(_run, *found)

@@ -1,15 +1,14 @@
 """Neurons of one layer that compiled steps run side by side."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from picojoule.engine.plan import Plan, plan_of, tensors_of
-
-if TYPE_CHECKING:
-    from picojoule.neurons.base import Neuron
+from picojoule.contract import Stepping
+from picojoule.engine.fingerprint import tensors_of
+from picojoule.engine.plan import Plan, plan_of
 
 
 class Part(NamedTuple):
@@ -35,7 +34,7 @@ class Part(NamedTuple):
 
 
 def parts_of(
-    neuron: "Neuron", currents: Tensor, state: Any, others: Sequence[Tensor] = ()
+    neuron: Stepping, currents: Tensor, state: Any, others: Sequence[Tensor] = ()
 ) -> tuple[list[Part], list[Tensor]] | str:
     """The parts of a layer and its parameters and buffers, or why there can be none.
 

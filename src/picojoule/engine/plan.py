@@ -4,57 +4,18 @@ import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from picojoule.engine.description import NotCopyableError, description, hooked
-from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, tier, trace, version
+from picojoule.engine.fingerprint import fingerprint, tensors_of
+from picojoule.engine.order import Order
+from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, tier, trace
 
-if TYPE_CHECKING:
-    from picojoule.neurons.base import Neuron
-
-_DEPTH = 6  # of lists, dictionaries and objects in one another
 _MOST = 64  # values of a neuron's parameters whose outcomes are kept
-# What every module of torch has, and what is written down of the last run.
-_UNSEEN = frozenset({*vars(nn.Module()), "ran"})
-
-
-class Order:
-    """The axes of features as they lie in memory, so that channels may come last there.
-
-    Args:
-        currents: [T, B, ...].
-        as_they_lie: Whether they may; else in the order of their shape.
-
-    Attributes:
-        axes: Those of the features, the outermost in memory first.
-    """
-
-    def __init__(self, currents: Tensor, *, as_they_lie: bool = True) -> None:
-        strides = currents.stride()[2:]
-        order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-        dense = as_they_lie and bool(currents.numel())
-        dense = dense and currents[0, 0].permute(order).is_contiguous()
-        self.axes = tuple(order if dense else range(len(strides)))
-        self._inverse = tuple(sorted(self.axes, key=self.axes.__getitem__))
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """[..., features] as they lie in memory; a view."""
-        return self._turned(tensor, self.axes)
-
-    def back(self, tensor: Tensor) -> Tensor:
-        """The other way round."""
-        return self._turned(tensor, self._inverse)
-
-    def _turned(self, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
-        if axes == tuple(range(len(axes))):
-            return tensor
-        leading = tensor.dim() - len(axes)
-        return tensor.permute(*range(leading), *(leading + axis for axis in axes))
 
 
 class Bound(NamedTuple):
@@ -121,7 +82,7 @@ class Plan:
         return Bound(known, taken)
 
 
-def plan_of(neuron: "Neuron", currents: Tensor, state: Any, *, learns: bool = False) -> Plan | str:
+def plan_of(neuron: nn.Module, currents: Tensor, state: Any, *, learns: bool = False) -> Plan | str:
     """The plan of a neuron for these currents [T, B, ...], or why there can be none.
 
     ``learns`` says that something else than these wants a gradient.
@@ -144,82 +105,6 @@ def plan_of(neuron: "Neuron", currents: Tensor, state: Any, *, learns: bool = Fa
         return _built(_Key(key, weakref.ref(neuron)))
     except NotCopyableError as error:  # not kept: what stands in the way may go
         return str(error)
-
-
-def tensors_of(neuron: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, by name."""
-    return {**dict(neuron.named_parameters()), **dict(neuron.named_buffers())}
-
-
-def fingerprint(neuron: nn.Module) -> Hashable:
-    """All that a step may depend on, but for the values of parameters and buffers."""
-    tensors = tensors_of(neuron)
-    shapes = tuple((name, one.shape, one.dtype, one.device) for name, one in tensors.items())
-    modules = tuple(
-        (name, type(module), module.training, _of_class(type(module)), _of_module(module))
-        for name, module in neuron.named_modules()
-    )
-    return shapes, modules
-
-
-def _of_module(module: nn.Module) -> Hashable:
-    return _token({name: one for name, one in vars(module).items() if name not in _UNSEEN})
-
-
-def _of_class(kind: type) -> Hashable:
-    """What a user's classes hold that is no function: it may be changed as well as an attribute."""
-    own = (one for one in kind.__mro__ if not one.__module__.startswith(("torch.", "picojoule.")))
-    return tuple(
-        (name, _token(value))
-        for one in own
-        if one is not object
-        for name, value in vars(one).items()
-        if not name.startswith("__") and not callable(value) and not hasattr(value, "__get__")
-    )
-
-
-class _Same:
-    """Equal to nothing but the very object, and to a tensor only as long as it is not changed."""
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-        self._version: int = version(thing) if isinstance(thing, Tensor) else 0
-
-    def __hash__(self) -> int:
-        return id(self._thing)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Same) or self._thing is not other._thing:
-            return False
-        return self._version == other._version
-
-
-def _token(value: Any, depth: int = 0) -> Hashable:
-    """What is equal as long as the value stays what it is; not deeper than people look."""
-    if depth > _DEPTH:
-        return _Same(value)
-    if isinstance(value, dict):
-        return "dict", tuple((key, _token(one, depth + 1)) for key, one in value.items())
-    if isinstance(value, (list, tuple)):
-        return type(value), tuple(_token(one, depth + 1) for one in value)
-    if isinstance(value, Tensor):
-        return _Same(value)
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype.str, value.tobytes()
-    try:
-        hash(value)
-    except TypeError:
-        return _object(value, depth)
-    plain = type(value).__hash__ is object.__hash__ and not isinstance(value, type)
-    return _object(value, depth) if plain else (type(value), value)
-
-
-def _object(value: Any, depth: int) -> Hashable:
-    """What holds others: as they are, as far as they can be seen."""
-    if isinstance(value, (set, frozenset)):
-        return type(value), frozenset(_token(one, depth + 1) for one in value)
-    within = None if callable(value) else getattr(value, "__dict__", None)
-    return _Same(value), None if not within else _token(within, depth + 1)
 
 
 @dataclass(frozen=True)
@@ -249,7 +134,7 @@ def _built(key: _Key) -> Plan | str:
 class _Step(nn.Module):
     """A neuron whose call is one step."""
 
-    def __init__(self, neuron: "Neuron") -> None:
+    def __init__(self, neuron: Any) -> None:
         super().__init__()
         self.neuron = neuron
 
@@ -264,7 +149,7 @@ class _Step(nn.Module):
 
 
 def _loops(
-    neuron: "Neuron",
+    neuron: nn.Module,
     like: Tensor,
     spec: Any,
     wanted: tuple[bool, ...] | None,

@@ -2,26 +2,22 @@
 
 import warnings
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from picojoule._names import unknown
-from picojoule.engine.verdict import Verdict
+from picojoule.contract import AllSteps, Stepping, Verdict
 from picojoule.kernels import tier
-
-if TYPE_CHECKING:
-    from picojoule.engine.fused import AllSteps
-    from picojoule.neurons.base import Neuron
 
 ENGINES = ("eager", "fused")
 _ON_REQUEST = ("cuda",)  # devices on which nobody has run the compiled loops yet
 
 
 def scan(
-    neuron: "Neuron", currents: Tensor, state: Any = None, *, engine: str | None = None
+    neuron: Stepping, currents: Tensor, state: Any = None, *, engine: str | None = None
 ) -> tuple[Tensor, Any]:
     """Runs a neuron's ``step`` over time.
 
@@ -65,14 +61,14 @@ def scan(
     return _eager(neuron, currents, state) if isinstance(chosen, str) else chosen(currents, state)
 
 
-def engine_for(neuron: "Neuron", currents: Tensor, state: Any = None) -> str:
+def engine_for(neuron: Stepping, currents: Tensor, state: Any = None) -> str:
     """The engine by which ``neuron`` runs these currents [T, B, ...]."""
     currents, asked = _single(currents), _asked(neuron)
     chosen, _ = _choice(neuron, currents, checked(neuron, currents, state), asked)
     return asked or ("eager" if isinstance(chosen, str) else "fused")
 
 
-def _asked(neuron: "Neuron") -> str | None:
+def _asked(neuron: Stepping) -> str | None:
     """The engine asked for by a layer, or by the neurons in it."""
     asked = (getattr(module, "engine", None) for module in neuron.modules())
     return next((engine for engine in asked if engine is not None), None)
@@ -85,7 +81,7 @@ def _single(currents: Tensor) -> Tensor:
     )
 
 
-def checked(neuron: "Neuron", currents: Tensor, state: Any) -> Any:
+def checked(neuron: Stepping, currents: Tensor, state: Any) -> Any:
     """The state to start from.
 
     Raises:
@@ -106,8 +102,8 @@ def checked(neuron: "Neuron", currents: Tensor, state: Any) -> Any:
 
 
 def _choice(
-    neuron: "Neuron", currents: Tensor, state: Any, engine: str | None
-) -> "tuple[AllSteps | str, str]":
+    neuron: Stepping, currents: Tensor, state: Any, engine: str | None
+) -> tuple[AllSteps | str, str]:
     """What runs all steps, or why it is to be the eager engine; and what the user is to know."""
     if engine is not None and engine not in ENGINES:
         raise ValueError(unknown("engine", engine, ENGINES))
@@ -149,7 +145,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=4)
 
 
-def _eager(neuron: "Neuron", currents: Tensor, state: Any) -> tuple[Tensor, Any]:
+def _eager(neuron: Stepping, currents: Tensor, state: Any) -> tuple[Tensor, Any]:
     outputs = []
     # unbind, not currents[t]: its backward is one stack, not T full-size zero tensors.
     for current in currents.unbind(0):

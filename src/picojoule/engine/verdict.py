@@ -1,23 +1,8 @@
 """Which engine ran each layer, and why it was not the fused one."""
 
-from typing import NamedTuple
-
 from torch import nn
 
-
-class Verdict(NamedTuple):
-    """The engine that ran a layer.
-
-    Attributes:
-        engine: ``"fused"`` or ``"eager"``.
-        why: The reason that the layer did not run fused; empty if it did.
-    """
-
-    engine: str
-    why: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.engine}: {self.why}" if self.why else self.engine
+from picojoule.contract import Verdict
 
 
 def engines(net: nn.Module) -> dict[str, Verdict]:

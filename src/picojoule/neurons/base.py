@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
-from picojoule.contract import Arrivals, Group, NeuronCost
+from picojoule.contract import AllSteps, Arrivals, Group, NeuronCost, Verdict
 from picojoule.engine import fused
 from picojoule.engine.scan import engine_for, scan
-from picojoule.engine.verdict import Verdict
 from picojoule.surrogate import Surrogate
 
 _CONSTANTS = (bool, int, float, str, Surrogate)
@@ -78,7 +77,7 @@ class Neuron(nn.Module, ABC):
         """The engine by which it runs currents [T, B, ...]: ``"eager"`` or ``"fused"``."""
         return engine_for(self, currents, state)
 
-    def fuse(self, currents: Tensor, state: Any) -> fused.AllSteps | str:
+    def fuse(self, currents: Tensor, state: Any) -> AllSteps | str:
         """What runs all steps at once, or why nothing can: for the fused engine.
 
         This compiles ``step``, in which every operation is to be pointwise. A layer whose step is

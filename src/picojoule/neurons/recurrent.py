@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
-from picojoule.contract import Arrivals, Group, NeuronCost
+from picojoule.contract import AllSteps, Arrivals, Group, NeuronCost
 from picojoule.engine import feedback
-from picojoule.engine.fused import AllSteps
 from picojoule.kernels import PATHS
 from picojoule.neurons.base import Neuron
 
@@ -89,7 +88,7 @@ class Recurrent(Neuron):
 
     def fuse(self, currents: Tensor, state: RecurrentState) -> AllSteps | str:
         """Compiles the step of the neurons inside; the weight's gradient is summed once."""
-        return feedback.fuse(self, currents, state)
+        return feedback.fuse(self.neuron, self.weight, self.path, currents, state)
 
     def arrivals(self, out: Tensor, state: RecurrentState | None) -> Iterable[Arrivals]:
         """The spikes of each step's predecessor; the first step has none but those of ``state``."""

@@ -145,7 +145,7 @@ class Report(_Record):
 
     def table(self) -> Group:
         """Two tables for people: energy by layer beside dense ANNs, and by kind of count."""
-        return by_layer_and_kind(self)
+        return by_layer_and_kind(self.chips, self.spike_rate)
 
     @property
     def spike_rate(self) -> float:

@@ -1,7 +1,6 @@
 """How energies look to people: every figure beside what it is to be held against."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
@@ -10,16 +9,12 @@ from rich.text import Text
 from picojoule.training import Cost
 from picojoule.units import format_energy
 
-if TYPE_CHECKING:
-    from picojoule.report.record import Report
-
 _MEMORY = ("event_read", "weight_read", "state_read", "state_write", "output_write")
 _NOTABLE = 0.005  # of the total: what rounds to one percent
 
 
-def by_layer_and_kind(report: "Report") -> Group:
-    """Energy by layer with totals and dense ANNs, and by kind of count: two columns per chip."""
-    chips = report.chips
+def by_layer_and_kind(chips: Mapping[str, Cost], spike_rate: float) -> Group:
+    """Tabulates energy by layer with totals and dense ANNs, and by kind: two columns per chip."""
     layers = _split("layer", chips, {name: chip.by_layer for name, chip in chips.items()})
     layers.add_section()
     costs = list(chips.values())
@@ -31,9 +26,9 @@ def by_layer_and_kind(report: "Report") -> Group:
     _add(layers, "dense ANN", [_beside(one.ann_pj, one) for one in costs])
     quantised = _quantised(costs)
     _add(layers, quantised, [_beside(one.quantised_ann_pj, one) for one in costs])
-    if report.spike_rate:
+    if spike_rate:
         layers.add_section()
-        _add(layers, "spikes per neuron and step", [(f"{report.spike_rate:.3g}", "")] * len(costs))
+        _add(layers, "spikes per neuron and step", [(f"{spike_rate:.3g}", "")] * len(costs))
         _add(layers, "as dear as the dense ANN at", [(_even(one)[0], "") for one in costs])
         _add(layers, f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs])
     kinds = _split("kind", chips, {name: chip.by_kind for name, chip in chips.items()})
@@ -49,10 +44,10 @@ def cheaper_levels(chips: Mapping[str, Cost]) -> Iterable[Text]:
             yield Text(f'{told}; see Convention(levels="multiply") and --levels multiply')
 
 
-def comparison(report: "Report") -> Table:
-    """One row per chip: energy, dense ANNs, break-even rates, and the share by kind."""
-    quantised = _quantised(report.chips.values())
-    title = f"energy per inference by chip, at {report.spike_rate:.3g} spikes per neuron and step"
+def comparison(chips: Mapping[str, Cost], spike_rate: float) -> Table:
+    """Tabulates one row per chip: energy, dense ANNs, break-even rates, and the share by kind."""
+    quantised = _quantised(chips.values())
+    title = f"energy per inference by chip, at {spike_rate:.3g} spikes per neuron and step"
     table = Table(title=title, title_justify="left", min_width=len(title), show_lines=True)
     table.caption = (
         "as dear at: the spikes per neuron and step at which it costs as much as they do"
@@ -63,7 +58,7 @@ def comparison(report: "Report") -> Table:
     table.add_column(f"dense ANN\n{quantised}", justify="right", no_wrap=True)
     table.add_column("as dear at", justify="right", no_wrap=True)
     table.add_column("by kind", overflow="fold")
-    for name, one in report.chips.items():
+    for name, one in chips.items():
         table.add_row(*(Text("\n".join(filter(None, lines))) for lines in _row(name, one)))
     return table
 

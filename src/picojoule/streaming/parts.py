@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from picojoule.engine.fingerprint import tensors_of
 from picojoule.engine.fused import flat
-from picojoule.engine.plan import Plan, plan_of, tensors_of
+from picojoule.engine.plan import Plan, plan_of
 from picojoule.engine.scan import checked
 from picojoule.kernels import RowProduct, version
 from picojoule.networks import Repeat, Residual, Sequential
