@@ -14,9 +14,17 @@ settings.load_profile("picojoule")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Decoded data go to a folder of these tests."""
-    os.environ["PICOJOULE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def _cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Caches decoded data in a fresh folder, and kernels in one that outlives the run.
+
+    A compiled kernel is named by a hash of its source and appears whole, so workers and runs can
+    share it. ``make clean`` and ``pytest --cache-clear`` delete it.
+    """
+    cache = tmp_path_factory.mktemp("cache")
+    kernels = pytestconfig.rootpath / ".pytest_cache" / "d" / "kernels"
+    kernels.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (cache / "kernels").symlink_to(kernels, target_is_directory=True)
+    os.environ["PICOJOULE_CACHE"] = str(cache)
 
 
 @pytest.fixture(autouse=True)

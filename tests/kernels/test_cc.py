@@ -6,12 +6,13 @@ import platform
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from event_cases import there
-from picojoule.kernels import cc
+from picojoule.kernels import cc, module
 
 
 class TestTier:
@@ -69,6 +70,27 @@ class TestTier:
         cc._load.cache_clear()
         assert cc.shared_object(source).forty_two() == 42
         assert file.stat().st_mtime_ns == made
+
+    @pytest.mark.skipif(not there("c"), reason="no compiler")
+    def test_compiled_by_several_at_once(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("PICOJOULE_KERNELS", "c")
+        monkeypatch.setenv("PICOJOULE_CACHE", str(tmp_path))
+        source = "int forty_three(void) { return 43; }"
+        with ThreadPoolExecutor(3) as threads:
+            loaded = list(threads.map(cc._load.__wrapped__, [source] * 3, [""] * 3))
+        assert [library.forty_three() for library in loaded] == [43] * 3
+        (file,) = (tmp_path / "kernels").iterdir()
+        assert file.suffix == ".so"
+
+    def test_generated_python_is_the_same_file_from_every_process(self, monkeypatch, tmp_path):
+        """Numba keeps what it compiled by the file's time and size."""
+        monkeypatch.setenv("PICOJOULE_CACHE", str(tmp_path))
+        stamps = []
+        for _ in range(2):
+            file = Path(module.load.__wrapped__("one = 1\n").__file__)
+            stamps.append((file.name, file.stat().st_mtime_ns, file.stat().st_size))
+            file.unlink()
+        assert stamps[0] == stamps[1]
 
     @pytest.mark.skipif(not there("c"), reason="no compiler")
     def test_what_does_not_compile(self, monkeypatch):

@@ -1,4 +1,4 @@
-"""Python that is written here, kept as a file so that what numba makes of it is kept as well."""
+"""Generated Python, kept as a file so that numba can keep what it compiles from it."""
 
 import hashlib
 import importlib.util
@@ -14,13 +14,14 @@ from picojoule.kernels.cc import _folder as folder
 
 @cache
 def load(source: str) -> ModuleType:
-    """The module of that source; the same file in every process."""
+    """Loads the source as a module, from the same file in every process."""
     name = f"picojoule_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
     file = folder() / f"{name}.py"
     if not file.exists():
         handle, written = tempfile.mkstemp(suffix=".py", dir=file.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(source)
+        os.utime(written, (0, 0))  # numba compiles anew for a newer file, even of the same source
         Path(written).replace(file)
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
