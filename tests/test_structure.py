@@ -4,7 +4,6 @@ import ast
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -47,19 +46,10 @@ def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"), str(file))
 
 
-def running(tree: ast.AST) -> Iterator[ast.AST]:
-    """All of a file but what only type checkers see."""
-    for node in ast.iter_child_nodes(tree):
-        checked = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not checked:
-            yield node
-            yield from running(node)
-
-
 def imports(file: Path) -> set[tuple[str, str]]:
-    """Modules of the package that a file imports, and which name of each."""
+    """Modules of the package that a file imports, if only for types, and which name of each."""
     found = set()
-    for node in running(parsed(file)):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             found |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -1,4 +1,4 @@
-"""What a network's author says of a tensor by hand."""
+"""The kind of a tensor, declared by hand."""
 
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary

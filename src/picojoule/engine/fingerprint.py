@@ -34,7 +34,7 @@ def _of_module(module: nn.Module) -> Hashable:
 
 
 def _of_class(kind: type) -> Hashable:
-    """What a user's classes hold that is no function: it may be changed as well as an attribute."""
+    """Returns the class attributes of a user's classes, which may change as attributes may."""
     own = (one for one in kind.__mro__ if not one.__module__.startswith(("torch.", "picojoule.")))
     return tuple(
         (name, _token(value))
@@ -62,7 +62,7 @@ class _Same:
 
 
 def _token(value: Any, depth: int = 0) -> Hashable:
-    """What is equal as long as the value stays what it is; not deeper than people look."""
+    """Returns a hashable token that stays equal while the value is unchanged, nested to a limit."""
     if depth > _DEPTH:
         return _Same(value)
     if isinstance(value, dict):
@@ -82,7 +82,7 @@ def _token(value: Any, depth: int = 0) -> Hashable:
 
 
 def _object(value: Any, depth: int) -> Hashable:
-    """What holds others: as they are, as far as they can be seen."""
+    """Returns the token of a container or object, by its contents if they can be seen."""
     if isinstance(value, (set, frozenset)):
         return type(value), frozenset(_token(one, depth + 1) for one in value)
     within = None if callable(value) else getattr(value, "__dict__", None)

@@ -1,4 +1,4 @@
-"""What the fused engine knows of a neuron: its step, traced and compiled."""
+"""Plans of the fused engine: a neuron's step, traced and compiled."""
 
 import weakref
 from collections.abc import Hashable, Sequence

@@ -1,4 +1,4 @@
-"""Which engine ran each layer, and why it was not the fused one."""
+"""The engine that ran each layer, and the reason if it was not the fused one."""
 
 from torch import nn
 

@@ -11,7 +11,7 @@ from picojoule.energy.kinds import NOTHING, Beside, Kind, joined
 
 
 class _Known:
-    """What is known of one tensor.
+    """The record of one tensor.
 
     Attributes:
         kind: Its kind, None for weights and constants.
@@ -32,7 +32,7 @@ class _Known:
 
 
 class Lineage:
-    """What is known of where tensors come from, while they live.
+    """The kinds and origins of tensors, while they live.
 
     Args:
         net: The network, whose parameters are the origin of weights.

@@ -224,7 +224,7 @@ class Meter:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """What ran and was not counted, by name, with its elements: functions, then weights."""
+        """Elements of functions, then of weights, that ran and were not counted, by name."""
         ran = self._observer.ran | self._hidden
         missed = {
             f"{self._names[module]}.{name}": parameter.numel()

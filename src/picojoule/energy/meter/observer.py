@@ -74,7 +74,7 @@ class Observer:
 
     @property
     def updating(self) -> bool:
-        """Whether what runs is part of a neuron's update, and no layer of torch inside it."""
+        """True inside a neuron's update, but for the layers of torch in it."""
         return self._seen > 0 and not type(self._stack[-1]).__module__.startswith("torch.nn.")
 
     def attach(self, net: nn.Module, undo: ExitStack) -> None:

@@ -1,4 +1,4 @@
-"""What the user says of neurons, checked, and what a meter has to say of them."""
+"""Checks of the neurons that a user names, and a meter's warnings about neurons."""
 
 import warnings
 from collections.abc import Mapping, Sequence

@@ -20,7 +20,7 @@ Share = float | Tensor
 
 
 class Synapses(NamedTuple):
-    """What arrived at which synapses in one call.
+    """Values that arrived at the synapses of one call.
 
     Attributes:
         values: The values that arrived.
@@ -61,7 +61,7 @@ class Arrival(NamedTuple):
 
 
 class Lineage(Protocol):
-    """What is known of where tensors come from."""
+    """The lineage of tensors, as rules ask for it."""
 
     def kind_of(self, value: Any) -> Kind | None:
         """Returns the kind of a tensor, None if nothing is known of it."""
@@ -100,7 +100,7 @@ class Lineage(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one call did.
+    """The outcome of one call.
 
     Attributes:
         kind: The kind of its results, or one for each; None if they are weights or constants.
