@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from picojoule.data import load
 from picojoule.recipe import Recipe, load_recipe, recipe_names, toml
 from picojoule.recipe.neurons import make
 from picojoule.run.build import build_network, build_optimizer, build_schedule
@@ -58,6 +60,23 @@ def test_recipes_of_every_network_and_data_set_are_there():
         small, full = load_recipe(f"{name}-cpu"), load_recipe(name)
         assert (small.machine, full.machine) == ("cpu", "gpu")
         assert small.data.name == full.data.name
+
+
+@pytest.mark.parametrize("called", ["mine", "fsdd"])
+def test_a_data_set_of_ones_own_is_named_by_its_file(tmp_path, monkeypatch, called):
+    """Also if it has the name of another; a run may go on from another folder."""
+    text = (resources.files("picojoule.data") / "sets" / "fsdd.toml").read_text("utf-8")
+    text = text.replace('name = "fsdd"', f'name = "{called}"').replace('"zero"', '"nil"')
+    (tmp_path / "mine.toml").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("fsdd", ["data.name=mine.toml"])
+    assert recipe.data.name == str(tmp_path / "mine.toml")
+    assert (recipe.data.dataset.name, recipe.data.dataset.labels[0]) == (called, "nil")
+    monkeypatch.chdir("/")
+    (tmp_path / "again.toml").write_text(recipe.to_toml(), "utf-8")
+    assert load_recipe(str(tmp_path / "again.toml")) == recipe
+    with pytest.raises(ValueError, match="pj data get FILE"):
+        load(recipe.data.name, tmp_path)
 
 
 def test_settings_change_fields_and_nothing_else():

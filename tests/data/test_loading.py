@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -140,6 +141,17 @@ def test_folder_of_the_environment_and_its_order(monkeypatch, tmp_path, spoken_d
     assert len(load("fsdd").test) == 300
     with pytest.raises(ValueError, match=f"no fsdd in {re.escape(str(tmp_path))}"):
         load("fsdd", tmp_path)
+
+
+def test_what_is_kept_is_that_of_the_description(tmp_path, idx_dir):
+    """A user's own may have the name of another, and be changed."""
+    text = (resources.files("picojoule.data") / "sets" / "fashion-mnist.toml").read_text("utf-8")
+    sizes = "train = 55_000", "validation = 5000"
+    assert all(size in text for size in sizes)
+    text = text.replace(sizes[0], "train = 50_000").replace(sizes[1], "validation = 10_000")
+    (own := tmp_path / "own.toml").write_text(text, "utf-8")
+    held = [len(load(name, idx_dir).validation) for name in ("fashion-mnist", own)]
+    assert held == [50, 100]  # of 600
 
 
 def test_command_quotes_a_folder_with_a_space(tmp_path):

@@ -1,5 +1,6 @@
 """A named data set, read and divided in three."""
 
+import hashlib
 import logging
 import os
 import shlex
@@ -11,6 +12,7 @@ from picojoule.data.divide import check_classes, divided
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.sources import BY_ITEM, Source, source
 from picojoule.data.sets.description import Dataset
+from picojoule.data.sets.named import DATASETS
 from picojoule.data.sets.named import dataset as named
 from picojoule.data.split import Split, Splits
 from picojoule.data.split import hold_out as divide
@@ -24,7 +26,7 @@ VARIABLE = "PICOJOULE_DATA"
 
 
 def load(
-    name: str,
+    name: str | Path,
     data_dir: str | Path | None = None,
     *,
     hold_out: str | None = None,
@@ -38,7 +40,7 @@ def load(
     holds the classes in the proportion of the whole.
 
     Args:
-        name: One of ``DATASETS``.
+        name: One of ``DATASETS``, or the path of a user's own TOML file.
         data_dir: The folder that holds the data; by default that named by the environment variable
             ``PICOJOULE_DATA``. ``digits`` needs none.
         hold_out: A speaker whose recordings are the test set, in place of the publisher's (``fsdd``
@@ -102,9 +104,10 @@ def remedy(dataset: Dataset, data_dir: Path | None, *, again: bool = False) -> s
 
 
 def command(dataset: Dataset, data_dir: Path | None) -> str:
-    """What to type to fetch a data set."""
+    """Returns what to type to fetch a data set; FILE is that of a user's own."""
+    name = dataset.name if DATASETS.get(dataset.name) == dataset else "FILE"
     folder = "DIR" if data_dir is None else shlex.quote(str(data_dir))
-    return f"pj data get {dataset.name} --data-dir {folder}"
+    return f"pj data get {name} --data-dir {folder}"
 
 
 def note_skipped(name: str, skipped: list[str]) -> None:
@@ -137,7 +140,9 @@ def _kept(source: Source, dataset: Dataset, skip_bad: bool, hold_out: str | None
             check_classes(found["train"], dataset.labels[: parts.classes], where)
         return cache.Content(found, bad.items)
 
-    key = f"{stamp(source.paths)} {skip_bad}"
+    # A user may change a description, or give it the name of a data set that comes with picojoule.
+    described = hashlib.sha256(repr(dataset).encode()).hexdigest()
+    key = f"{stamp(source.paths)} {skip_bad} {described}"
     place = f"{source.folder.resolve()} {dataset.name} {hold_out or ''}"
     found = cache.kept(dataset.name, place, key, make)
     note_skipped(dataset.name, found.skipped)

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from picojoule.data import ENCODERS, Augment, Dataset, Encoder, dataset, encoder
+from picojoule.data import DATASETS, ENCODERS, Augment, Dataset, Encoder, dataset, encoder
 from picojoule.recipe.base import Named, Table, check_types, in_seconds
 
 
@@ -45,7 +45,8 @@ class DataTable(Table):
     """``[data]``: which data set, and how it becomes spikes.
 
     Attributes:
-        name: Of a data set; with a ``folder``, of one of the same modality.
+        name: Of a data set, or the path of a user's own TOML file; with a ``folder``, of one of the
+            same modality.
         folder: Of a user's own data, or an ``.npz`` file.
         size: To which a user's own pictures are scaled, in pixels of the shorter side.
         hold_out: The speaker who is the test set.
@@ -65,7 +66,11 @@ class DataTable(Table):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return dataset(name).name
+        named = dataset(name)
+        if name.lower() == named.name and named.name in DATASETS:
+            return named.name
+        # A file: a run may be resumed from another folder than it was started in.
+        return str(Path(name).expanduser().resolve())
 
     @field_validator("folder")
     @classmethod
