@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from picojoule.data import prepared
 from picojoule.recipe import load_recipe
 from picojoule.run.build import training_loader
-from picojoule.run.data import open_data
+from picojoule.run.open_data import open_data
 
 CONTENDERS = ("picojoule", "snntorch", "spikingjelly")
 DECAY = {"digits": 0.951, "fsdd": 0.779}  # of the membrane per step: exp(-1 / 20), exp(-10 / 40)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from picojoule.data import load
 from picojoule.recipe import Recipe, load_recipe, recipe_names, toml
-from picojoule.recipe.neurons import make
+from picojoule.recipe.neuron_table import make
 from picojoule.run.build import build_network, build_optimizer, build_schedule
 from picojoule.units import format_energy, picojoule, seconds
 from tiny import CHIP

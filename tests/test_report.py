@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 import picojoule as pj
 from picojoule.cli import show
 from picojoule.report import BudgetReport
-from picojoule.report.tables import comparison, times
+from picojoule.report.energy_tables import comparison, times
 from picojoule.training import Cost
 from picojoule.units import format_energy
 

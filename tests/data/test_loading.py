@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from picojoule.data import DATASETS, Split, Splits, dataset, hold_out, load
 from picojoule.data.readers.sources import READERS
-from picojoule.data.sets.description import FORMATS
+from picojoule.data.sets.dataset import FORMATS
 from picojoule.data.sets.named import parse_dataset
 
 REAL = os.environ.get("PICOJOULE_DATA")

@@ -11,9 +11,9 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from picojoule import __version__
-from picojoule.cli.chips import chips_app, chosen
+from picojoule.cli.chip_commands import chips_app, chosen
 from picojoule.cli.console import ERR, OUT, say
-from picojoule.cli.data import data_app
+from picojoule.cli.data_commands import data_app
 from picojoule.cli.runs import is_first, report
 
 # What needs torch is imported where it is used: help and completion are to be quick.

@@ -16,7 +16,7 @@ from picojoule.energy import Chip, Price, load_chip
 from picojoule.networks import NETWORKS
 from picojoule.neurons import Neuron, Recurrent
 from picojoule.report import Report
-from picojoule.report.tables import cheaper_levels, comparison, times
+from picojoule.report.energy_tables import cheaper_levels, comparison, times
 from picojoule.run.trained import Prediction
 from picojoule.training import Cost
 from picojoule.units import format_energy

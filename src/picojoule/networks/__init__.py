@@ -1,6 +1,6 @@
 """Containers, named architectures, and networks converted from ANNs."""
 
-from picojoule.networks.build import NETWORKS, network
+from picojoule.networks.architectures import NETWORKS, network
 from picojoule.networks.clip import ClipFloorShift
 from picojoule.networks.convert import Conversion, convert
 from picojoule.networks.sequential import Repeat, Residual, Sequential

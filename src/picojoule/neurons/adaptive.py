@@ -8,7 +8,7 @@ from torch import Tensor
 
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
-from picojoule.neurons.firing import fire, leak, saturate
+from picojoule.neurons.membrane import fire, leak, saturate
 from picojoule.neurons.parameters import Value, not_negative, one_of, parameter, raw, within
 from picojoule.surrogate import Surrogate, spike_function
 

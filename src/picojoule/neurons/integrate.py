@@ -7,7 +7,7 @@ from torch import Tensor
 
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
-from picojoule.neurons.firing import RESETS, fire, leak
+from picojoule.neurons.membrane import RESETS, fire, leak
 from picojoule.neurons.parameters import Value, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
-from picojoule.neurons.firing import fire
+from picojoule.neurons.membrane import fire
 from picojoule.neurons.parameters import Value, parameter
 from picojoule.surrogate import Surrogate, spike_function
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
-from picojoule.neurons.firing import saturate
+from picojoule.neurons.membrane import saturate
 from picojoule.neurons.parameters import Value, not_negative, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from picojoule._names import unknown
 from picojoule.recipe import toml
 from picojoule.recipe.base import Table
-from picojoule.recipe.data import DataTable
+from picojoule.recipe.data_table import DataTable
 from picojoule.recipe.merge import assignments, read, recipe_names
 from picojoule.recipe.tables import BudgetTable, NetworkTable, TrainTable
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from picojoule.energy import chip_names, load_chip
-from picojoule.networks.build import check_options
+from picojoule.networks.architectures import check_options
 from picojoule.readout import readout
-from picojoule.recipe import neurons
 from picojoule.recipe.base import Count, Named, Positive, Table
+from picojoule.recipe.neuron_table import checked
 from picojoule.units import picojoule
 
 
@@ -23,7 +23,7 @@ class NetworkTable(Named):
     @field_validator("neuron")
     @classmethod
     def _neuron(cls, table: Named) -> Named:
-        return neurons.checked(table)
+        return checked(table)
 
     @model_validator(mode="after")
     def _options(self) -> Self:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Group
 
 from picojoule.energy import Convention, Conventions
-from picojoule.report.tables import by_layer_and_kind
+from picojoule.report.energy_tables import by_layer_and_kind
 from picojoule.training import Cost, Measurement
 from picojoule.training.cost import spike_rate
 

@@ -13,9 +13,9 @@ from picojoule._memory import keep_freed_memory
 from picojoule.data import Splits
 from picojoule.recipe import Recipe
 from picojoule.run.build import build_network, check_fit, steps_per_epoch
-from picojoule.run.data import open_data
 from picojoule.run.fit import Step, fit, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
+from picojoule.run.open_data import open_data
 from picojoule.units import format_energy
 
 logger = logging.getLogger(__name__)

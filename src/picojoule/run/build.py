@@ -14,7 +14,7 @@ from picojoule.networks import Repeat, Sequential, network
 from picojoule.neurons import Neuron
 from picojoule.recipe import Recipe
 from picojoule.recipe.base import Named
-from picojoule.recipe.neurons import make
+from picojoule.recipe.neuron_table import make
 from picojoule.training import EnergyBudget
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}

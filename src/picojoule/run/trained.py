@@ -15,9 +15,9 @@ from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
 from picojoule.run.build import ann_steps, build_network, evaluation_loader
-from picojoule.run.data import open_data, other_test_set
 from picojoule.run.files import read_inputs
 from picojoule.run.folder import Folder
+from picojoule.run.open_data import open_data, other_test_set
 from picojoule.training import evaluate
 
 

@@ -9,7 +9,7 @@ from picojoule._names import unknown
 from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.neurons import Neuron
-from picojoule.streaming.parts import part
+from picojoule.streaming.layers import part
 
 
 class Stream:

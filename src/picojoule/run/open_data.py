@@ -7,7 +7,7 @@ import torch
 
 from picojoule.data import ENCODERS, Dataset, Split, Splits, dataset, load, load_own
 from picojoule.recipe import Recipe
-from picojoule.recipe.data import FoundTable
+from picojoule.recipe.data_table import FoundTable
 
 
 def open_data(
