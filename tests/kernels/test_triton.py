@@ -10,6 +10,7 @@ import torch
 from all_neurons import NEURONS, SIZE
 from engine_cases import Apply, assert_same, currents, made
 from picojoule.engine import plan
+from picojoule.engine.fingerprint import survey
 from picojoule.engine.scan import scan
 from picojoule.kernels import module
 from picojoule.kernels.source_triton import triton_source
@@ -148,7 +149,7 @@ class TestCompiled:
 
     def kernels(self, neuron, x):
         """Assembly of a neuron's kernels: forward, backward, and backward with nothing optional."""
-        loops = plan.plan_of(neuron, x, neuron.init_state(x[0]), learns=True).loops
+        loops = plan.plan_of(neuron, survey(neuron), x, neuron.init_state(x[0]), learns=True).loops
         programs = loops.forward_program, loops.backward_program
         made = module.load(triton_source(*programs, len(programs[0].outputs) - 1, x.dtype))
         yield self.assembly(made.forward, x.dtype)

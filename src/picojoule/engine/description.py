@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
 
 class NotCopyableError(TypeError):
     """An attribute of a neuron that cannot be copied."""
@@ -24,21 +22,6 @@ def description(module: nn.Module) -> nn.Module:
     for one, twin in bare.items():
         _fill(one, twin, memo)
     return bare[module]
-
-
-def hooked(neuron: nn.Module) -> str:
-    """Returns why hooks keep a step from being compiled, or an empty string.
-
-    A step calls no hooks of the neuron itself or of neurons inside, but those of other submodules,
-    and these may change what passes by.
-    """
-    for name, module in neuron.named_modules():
-        if hasattr(module, "init_state"):
-            continue
-        hooks = (hook for kind in _HOOKS for hook in getattr(module, kind).values())
-        if any(not getattr(hook, "only_looks", False) for hook in hooks):
-            return f"its '{name}' has hooks, and a compiled step calls none"
-    return ""
 
 
 def _bare(module: nn.Module, memo: dict[int, Any]) -> nn.Module:

@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from picojoule.contract import AllSteps, Stepping
 from picojoule.engine.first_order import first_order
-from picojoule.engine.parts import Part, parts_of
+from picojoule.engine.parts import CompiledPart, compiled_parts
 from picojoule.kernels import Band, Call, Each, Recurrence, borrow, shares, weight_gradient
 
 _KEPT = 8  # steps of which one state is kept: backward runs those between once more
@@ -20,7 +20,7 @@ _SMALL = 64  # neurons up to which a dense product is the quickest, however few 
 class _How(NamedTuple):
     """How a layer runs: its parts, how many states they have in all, and the products' path."""
 
-    parts: Sequence[Part]
+    parts: Sequence[CompiledPart]
     states: int
     path: str | None
 
@@ -41,7 +41,7 @@ def fuse(
         return "its products are to run in the precision of autocast"
     if weight.dtype != currents.dtype:
         return f"its weight is {weight.dtype}, the currents are {currents.dtype}"
-    found = parts_of(neuron, currents, state.inner, (weight, state.spikes))
+    found = compiled_parts(neuron, currents, state.inner, (weight, state.spikes))
     if isinstance(found, str):
         return found
     parts, tensors = found
@@ -144,7 +144,7 @@ class _Bound:
     """
 
     def __init__(
-        self, part: Part, learned: Sequence[Tensor], *, apart: bool, backward: bool = False
+        self, part: CompiledPart, learned: Sequence[Tensor], *, apart: bool, backward: bool = False
     ) -> None:
         self._part, self._loops = part, part.plan.loops
         self._threads = 1 if apart else None

@@ -1,7 +1,8 @@
-"""All that a compiled step depends on, as a key."""
+"""One walk over a neuron: its tensors, and all that its compiled step depends on, as a key."""
 
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -11,22 +12,65 @@ from picojoule.kernels import version
 _DEPTH = 6  # of lists, dictionaries and objects in one another
 # What every module of torch has, and what is written down of the last run.
 _UNSEEN = frozenset({*vars(nn.Module()), "ran"})
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class Survey(NamedTuple):
+    """What one walk over a neuron finds.
+
+    Attributes:
+        tensors: Its parameters and then its buffers, by name.
+        fingerprint: All that a step may depend on, but for the values of these tensors.
+        hooks: Why hooks keep its step from being compiled; empty if none do.
+    """
+
+    tensors: dict[str, Tensor]
+    fingerprint: Hashable
+    hooks: str
+
+
+def survey(neuron: nn.Module) -> Survey:
+    """Walks over a neuron and the modules in it once."""
+    modules = list(neuron.named_modules())
+    tensors = _tensors(modules)
+    shapes = tuple((name, one.shape, one.dtype, one.device) for name, one in tensors.items())
+    seen = tuple(
+        (name, type(module), module.training, _of_class(type(module)), _of_module(module))
+        for name, module in modules
+    )
+    return Survey(tensors, (shapes, seen), _hooked(modules))
 
 
 def tensors_of(neuron: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, by name."""
-    return {**dict(neuron.named_parameters()), **dict(neuron.named_buffers())}
+    """Returns the parameters and then the buffers of a neuron, by name."""
+    return _tensors(list(neuron.named_modules()))
 
 
-def fingerprint(neuron: nn.Module) -> Hashable:
-    """All that a step may depend on, but for the values of parameters and buffers."""
-    tensors = tensors_of(neuron)
-    shapes = tuple((name, one.shape, one.dtype, one.device) for name, one in tensors.items())
-    modules = tuple(
-        (name, type(module), module.training, _of_class(type(module)), _of_module(module))
-        for name, module in neuron.named_modules()
-    )
-    return shapes, modules
+def _tensors(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for kind in ("_parameters", "_buffers"):
+        for prefix, module in modules:
+            for name, one in getattr(module, kind).items():
+                if one is not None and id(one) not in seen:
+                    seen.add(id(one))
+                    found[f"{prefix}.{name}" if prefix else name] = one
+    return found
+
+
+def _hooked(modules: Iterable[tuple[str, nn.Module]]) -> str:
+    """Returns why hooks keep a step from being compiled, or an empty string.
+
+    A step calls no hooks of the neuron itself or of neurons inside, but those of other submodules,
+    and these may change what passes by.
+    """
+    for name, module in modules:
+        if hasattr(module, "init_state"):
+            continue
+        hooks = (hook for kind in _HOOKS for hook in getattr(module, kind).values())
+        if any(not getattr(hook, "only_looks", False) for hook in hooks):
+            return f"its '{name}' has hooks, and a compiled step calls none"
+    return ""
 
 
 def _of_module(module: nn.Module) -> Hashable:
@@ -35,13 +79,20 @@ def _of_module(module: nn.Module) -> Hashable:
 
 def _of_class(kind: type) -> Hashable:
     """Returns the class attributes of a user's classes, which may change as attributes may."""
-    own = (one for one in kind.__mro__ if not one.__module__.startswith(("torch.", "picojoule.")))
     return tuple(
         (name, _token(value))
-        for one in own
-        if one is not object
+        for one in _users(kind)
         for name, value in vars(one).items()
         if not name.startswith("__") and not callable(value) and not hasattr(value, "__get__")
+    )
+
+
+@lru_cache(maxsize=256)
+def _users(kind: type) -> tuple[type, ...]:
+    """Returns a class and its bases without those of torch and of ours."""
+    ours = ("torch.", "picojoule.")
+    return tuple(
+        one for one in kind.__mro__ if one is not object and not one.__module__.startswith(ours)
     )
 
 

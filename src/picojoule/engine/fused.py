@@ -15,18 +15,18 @@ from torch.utils import _pytree as pytree
 from picojoule.contract import AllSteps, Stepping
 from picojoule.engine.first_order import first_order
 from picojoule.engine.order import Order
-from picojoule.engine.parts import Part, parts_of
+from picojoule.engine.parts import CompiledPart, compiled_parts
 from picojoule.kernels import NON_TEMPORAL_BYTES, borrow
 
 
 def fuse(neuron: Stepping, currents: Tensor, state: Any) -> AllSteps | str:
     """What runs all steps of pointwise neurons in one loop for each kind, or why nothing can."""
-    found = parts_of(neuron, currents, state)
+    found = compiled_parts(neuron, currents, state)
     return found if isinstance(found, str) else partial(_run, *found)
 
 
 def _run(
-    parts: list[Part], tensors: list[Tensor], currents: Tensor, state: Any
+    parts: list[CompiledPart], tensors: list[Tensor], currents: Tensor, state: Any
 ) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state)
     order = Order(currents, as_they_lie=len(parts) == 1)
@@ -39,7 +39,7 @@ def _run(
 class _Sequence(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, how: tuple[list[Part], int, Order], currents: Tensor, *tensors: Tensor
+        ctx: Any, how: tuple[list[CompiledPart], int, Order], currents: Tensor, *tensors: Tensor
     ) -> Any:
         ctx.how = parts, count, order = how
         ctx.save_for_backward(currents, *tensors)
@@ -83,7 +83,7 @@ class _Sequence(torch.autograd.Function):
 
 
 def _back(
-    part: Part,
+    part: CompiledPart,
     order: Order,
     ends: Sequence[Tensor | None],
     held: tuple[Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]],

@@ -1,24 +1,25 @@
-"""Neurons of one layer that compiled steps run side by side."""
+"""The compiled parts of a layer: neurons that step side by side."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from picojoule.contract import Stepping
-from picojoule.engine.fingerprint import tensors_of
+from picojoule.engine.fingerprint import survey
 from picojoule.engine.plan import Plan, plan_of
 
 
-class Part(NamedTuple):
-    """Neurons that one compiled step runs.
+class CompiledPart(NamedTuple):
+    """Neurons of a layer that one compiled step runs.
 
     Attributes:
         plan: Their step.
-        neurons: Which of the layer's they are; None for all.
-        states: Which of its states are theirs, of all in a row.
-        tensors: Which of its parameters and buffers.
+        neurons: Which of the layer's neurons they are; None for all.
+        states: Which of the layer's states, of all in a row, are theirs.
+        tensors: Which of the layer's parameters and buffers are theirs.
     """
 
     plan: Plan
@@ -27,16 +28,16 @@ class Part(NamedTuple):
     tensors: slice
 
     def of(self, tensor: Tensor, per: int = 1) -> Tensor:
-        """Their share of [..., N * per]."""
+        """Returns their share of [..., N * per]."""
         if self.neurons is None:
             return tensor
         return tensor[..., self.neurons.start * per : self.neurons.stop * per]
 
 
-def parts_of(
+def compiled_parts(
     neuron: Stepping, currents: Tensor, state: Any, others: Sequence[Tensor] = ()
-) -> tuple[list[Part], list[Tensor]] | str:
-    """The parts of a layer and its parameters and buffers, or why there can be none.
+) -> tuple[list[CompiledPart], list[Tensor]] | str:
+    """Returns the parts of a layer and its parameters and buffers, or why there can be none.
 
     Args:
         neuron: The layer.
@@ -44,19 +45,20 @@ def parts_of(
         state: Where it starts.
         others: What else may want a gradient.
     """
-    leaves = pytree.tree_leaves(state)
-    apart = neuron.apart(state)
-    tensors = [list(tensors_of(one).values()) for one, _, _ in apart]
-    wanting = (currents, *leaves, *others, *(one for own in tensors for one in own))
-    learns = any(isinstance(one, Tensor) and one.requires_grad for one in wanting)
+    apart = [(one, survey(one), count, inner) for one, count, inner in neuron.apart(state)]
+    tensors = [one for _, seen, _, _ in apart for one in seen.tensors.values()]
+    wanting = (currents, *pytree.tree_leaves(state), *others, *tensors)
+    learns = torch.is_grad_enabled() and any(
+        isinstance(one, Tensor) and one.requires_grad for one in wanting
+    )
     parts, first, held, known = [], 0, 0, 0
-    for (one, count, inner), own in zip(apart, tensors, strict=True):
+    for one, seen, count, inner in apart:
         share = currents if count is None else currents.narrow(2, first, count)
-        plan = plan_of(one, share, inner, learns=learns)
+        plan = plan_of(one, seen, share, inner, learns=learns)
         if isinstance(plan, str):
             return plan if count is None else f"its {type(one).__name__}: {plan}"
         neurons = None if count is None else slice(first, first + count)
         states = slice(held, held + len(pytree.tree_leaves(inner)))
-        parts.append(Part(plan, neurons, states, slice(known, known + len(own))))
-        first, held, known = first + (count or 0), states.stop, known + len(own)
-    return parts, [one for own in tensors for one in own]
+        parts.append(CompiledPart(plan, neurons, states, slice(known, known + len(seen.tensors))))
+        first, held, known = first + (count or 0), states.stop, parts[-1].tensors.stop
+    return parts, tensors

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from picojoule.engine.description import NotCopyableError, description, hooked
-from picojoule.engine.fingerprint import fingerprint, tensors_of
+from picojoule.engine.description import NotCopyableError, description
+from picojoule.engine.fingerprint import Survey, survey, tensors_of
 from picojoule.engine.order import Order
 from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, tier, trace
 
@@ -82,25 +82,28 @@ class Plan:
         return Bound(known, taken)
 
 
-def plan_of(neuron: nn.Module, currents: Tensor, state: Any, *, learns: bool = False) -> Plan | str:
-    """The plan of a neuron for these currents [T, B, ...], or why there can be none.
+def plan_of(
+    neuron: nn.Module, seen: Survey, currents: Tensor, state: Any, *, learns: bool = False
+) -> Plan | str:
+    """Returns the plan of a neuron for these currents [T, B, ...], or why there can be none.
 
-    ``learns`` says that something else than these wants a gradient.
+    Args:
+        neuron: The neuron.
+        seen: What ``survey`` finds in it.
+        currents: [T, B, ...].
+        state: Where it starts.
+        learns: Whether anything wants a gradient.
     """
     leaves, spec = pytree.tree_flatten(state)
     step_shape = currents.shape[1:]
     for leaf in leaves:
         if not isinstance(leaf, Tensor) or leaf.shape != step_shape or leaf.dtype != currents.dtype:
             return "its state is not made of tensors of the current's shape and dtype"
-    tensors = tensors_of(neuron)
-    inputs = (currents, *leaves, *tensors.values())
-    learns = learns or any(one.requires_grad for one in inputs)
-    learns = learns and torch.is_grad_enabled()
-    wanted = tuple(one.requires_grad for one in tensors.values()) if learns else None
-    if why := hooked(neuron):
-        return why
+    if seen.hooks:
+        return seen.hooks
+    wanted = tuple(one.requires_grad for one in seen.tensors.values()) if learns else None
     kind = (currents.dtype, currents.device, tier(currents.device.type))
-    key = (step_shape[1:], kind, spec, wanted, fingerprint(neuron))
+    key = (step_shape[1:], kind, spec, wanted, seen.fingerprint)
     try:
         return _built(_Key(key, weakref.ref(neuron)))
     except NotCopyableError as error:  # not kept: what stands in the way may go
@@ -121,12 +124,12 @@ def _built(key: _Key) -> Plan | str:
     like = torch.zeros(BATCH, *features, dtype=dtype, device=device)
     # What a step does to its module is not done to the user's.
     twin = description(key.neuron())  # pyright: ignore
-    before = fingerprint(twin)  # pyright: ignore
+    before = survey(twin)
     try:
-        loops = _loops(twin, like, spec, wanted, tier)  # pyright: ignore
+        loops = _loops(twin, before.tensors, like, spec, wanted, tier)  # pyright: ignore
     except NotPointwiseError as error:
         return str(error)
-    if fingerprint(twin) != before:  # pyright: ignore
+    if survey(twin).fingerprint != before.fingerprint:
         return "its step changes its module"
     return Plan(loops, features, device)
 
@@ -150,13 +153,14 @@ class _Step(nn.Module):
 
 def _loops(
     neuron: nn.Module,
+    found: dict[str, Tensor],
     like: Tensor,
     spec: Any,
     wanted: tuple[bool, ...] | None,
     tier: str,
 ) -> Loops:
     module, count = _Step(neuron), spec.num_leaves
-    tensors = {name: one.detach() for name, one in tensors_of(neuron).items()}
+    tensors = {name: one.detach() for name, one in found.items()}
     names = [f"neuron.{name}" for name in tensors]
 
     def step(current: Tensor, *rest: Tensor) -> list[Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from picojoule.engine.fingerprint import tensors_of
+from picojoule.engine.fingerprint import survey
 from picojoule.engine.fused import flat
 from picojoule.engine.plan import Plan, plan_of
 from picojoule.engine.scan import checked
@@ -98,11 +98,12 @@ class Neurons(Part):
         """What runs a step of currents like these."""
         layer, currents = self._layer, torch.empty_like(x).unsqueeze(0)
         self._state = state = checked(layer, currents, self._state)
-        self._tensors = list(tensors_of(layer).values())
+        seen = survey(layer)
+        self._tensors = list(seen.tensors.values())
         self._versions = [version(one) for one in self._tensors]
         if layer.engine_for(currents, state) == "eager":
             return self._eager
-        plan = plan_of(layer, currents, state) if type(layer).fuse is Neuron.fuse else ""
+        plan = plan_of(layer, seen, currents, state) if type(layer).fuse is Neuron.fuse else ""
         return self._whole if isinstance(plan, str) else self._compiled(plan, x, state)
 
     def _compiled(self, plan: Plan, x: Tensor, state: Any) -> Callable[[Tensor], Tensor]:
