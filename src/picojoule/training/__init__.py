@@ -1,13 +1,14 @@
 """Training to a joule budget: the loop, its penalties, measurements and checkpoints."""
 
 from picojoule.training.batches import Inputs
-from picojoule.training.budget import EnergyBudget
 from picojoule.training.finite import NonFiniteLoss
 from picojoule.training.measure import evaluate
 from picojoule.training.measurement import Cost, Measurement
-from picojoule.training.penalties import FixedPrice, Penalty
-from picojoule.training.published import (
+from picojoule.training.penalties import (
     BalancedPenalty,
+    EnergyBudget,
+    FixedPrice,
+    Penalty,
     RateTarget,
     SpikePenalty,
     SynapticPenalty,

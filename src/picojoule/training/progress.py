@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from picojoule.training.penalties import Penalty
+from picojoule.training.penalties.base import Penalty
 from picojoule.training.randomness import random_states, restore_random_states
 from picojoule.training.ranks import gathered
 from picojoule.training.records import EpochRecord, Log, choose

@@ -22,7 +22,7 @@ from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.measure import evaluate
 from picojoule.training.measurement import Cost, Measurement
-from picojoule.training.penalties import Penalty
+from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import generators
 from picojoule.training.ranks import gathered, mean_energy

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy import Energy, Traffic
-from picojoule.training.penalties import Penalty
+from picojoule.training.penalties.base import Penalty
 
 # Share of the limit: below it an allowance or an energy is as good as none. It keeps the logarithm
 # finite for a silent network.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy import Energy, Traffic
-from picojoule.training.penalties import Penalty, checked_weight
+from picojoule.training.penalties.base import Penalty, checked_weight
 
 
 class TrafficPenalty(Penalty, ABC):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from picojoule._lookup import class_named, classes_in
 from picojoule.energy import Energy, Traffic
 
 
@@ -84,50 +85,6 @@ class Penalty(nn.Module, ABC):
         """
 
 
-class FixedPrice(Penalty):
-    """A constant charge: ``weight * E / reference``.
-
-    Args:
-        weight: What the reference energy adds to the loss, at least 0.
-        reference_pj: Energy per sample to measure by, in pJ; that of the first batch where left
-            out.
-
-    Raises:
-        ValueError: A weight below 0, or a reference that is not above 0.
-
-    Example:
-        >>> penalty = FixedPrice(weight=0.1)
-    """
-
-    reference_pj: Tensor
-    looks_at_traffic = False
-
-    def __init__(self, weight: float, reference_pj: float | None = None) -> None:
-        super().__init__()
-        self.weight = checked_weight(weight)
-        if reference_pj is not None and not (math.isfinite(reference_pj) and reference_pj > 0):
-            raise ValueError(
-                f"reference_pj must be above 0, got {reference_pj}: give an energy per sample in "
-                "pJ, or leave it out to take that of the first batch"
-            )
-        reference = math.nan if reference_pj is None else reference_pj
-        self.register_buffer("reference_pj", torch.tensor(reference, dtype=torch.float64))
-
-    def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
-        """The charge for ``energy``; see ``Penalty``."""
-        del traffic
-        return self._checked((self.weight * energy.total / self._reference(energy)).float())
-
-    @torch.no_grad()
-    def update(self, energy: Energy) -> None:
-        """Keeps the first batch's energy as the reference where none was given."""
-        self.reference_pj = self._reference(energy)
-
-    def _reference(self, energy: Energy) -> Tensor:
-        first = energy.total.detach()
-        return torch.where(self.reference_pj.isnan(), first, self.reference_pj)
-
-
 def checked_weight(weight: float) -> float:
     """``weight`` where it is finite and at least 0.
 
@@ -137,3 +94,24 @@ def checked_weight(weight: float) -> float:
     if not (math.isfinite(weight) and weight >= 0):
         raise ValueError(f"weight must be 0 or more, got {weight}")
     return weight
+
+
+def kinds() -> dict[str, type[Penalty]]:
+    """Finds every penalty of ours by its class's name: those in the files of this room."""
+    return classes_in(__package__, Penalty)
+
+
+def penalty(name: str) -> type[Penalty]:
+    """Returns the class of a penalty.
+
+    Args:
+        name: That of the class in whatever case, or ``"module:Class"`` for one of your own.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+
+    Example:
+        >>> penalty("SynapticPenalty").__name__
+        'SynapticPenalty'
+    """
+    return class_named("penalty", name, __package__, Penalty)

@@ -1,0 +1,54 @@
+"""A constant price of energy."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from picojoule.energy import Energy, Traffic
+from picojoule.training.penalties.base import Penalty, checked_weight
+
+
+class FixedPrice(Penalty):
+    """A constant charge: ``weight * E / reference``.
+
+    Args:
+        weight: What the reference energy adds to the loss, at least 0.
+        reference_pj: Energy per sample to measure by, in pJ; that of the first batch where left
+            out.
+
+    Raises:
+        ValueError: A weight below 0, or a reference that is not above 0.
+
+    Example:
+        >>> penalty = FixedPrice(weight=0.1)
+    """
+
+    reference_pj: Tensor
+    looks_at_traffic = False
+
+    def __init__(self, weight: float, reference_pj: float | None = None) -> None:
+        super().__init__()
+        self.weight = checked_weight(weight)
+        if reference_pj is not None and not (math.isfinite(reference_pj) and reference_pj > 0):
+            raise ValueError(
+                f"reference_pj must be above 0, got {reference_pj}: give an energy per sample in "
+                "pJ, or leave it out to take that of the first batch"
+            )
+        reference = math.nan if reference_pj is None else reference_pj
+        self.register_buffer("reference_pj", torch.tensor(reference, dtype=torch.float64))
+
+    def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
+        """The charge for ``energy``; see ``Penalty``."""
+        del traffic
+        return self._checked((self.weight * energy.total / self._reference(energy)).float())
+
+    @torch.no_grad()
+    def update(self, energy: Energy) -> None:
+        """Keeps the first batch's energy as the reference where none was given."""
+        self.reference_pj = self._reference(energy)
+
+    def _reference(self, energy: Energy) -> Tensor:
+        first = energy.total.detach()
+        return torch.where(self.reference_pj.isnan(), first, self.reference_pj)
