@@ -1,5 +1,6 @@
 """Recipes: read, laid over one another, checked, written."""
 
+import functools
 import hashlib
 import tomllib
 from importlib import resources
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picojoule.data import load
+from picojoule.neurons import LIF
 from picojoule.recipe import Recipe, load_recipe, recipe_names, toml
 from picojoule.recipe.neuron_table import make
 from picojoule.run.build import build_network, build_optimizer, build_schedule
@@ -321,6 +323,15 @@ def test_a_mixture_names_its_kinds(tmp_path):
         ('{ name = "LIF", tau = ["20 ms", "10 ms"] }', "a number or a range"),
         ('{ name = "LIF", tau = -1.0 }', "tau must be positive"),
         ('{ name = "BRF", omega = [200, 300] }', "dt * omega must be below 1"),
+        ('{ name = "BRF", omega = [5, 100.5] }', "dt * omega must be below 1"),
+        ('{ name = "LIF", threshold = [-0.001, 1] }', "threshold must be positive"),
+        (
+            '{ name = "Mixture", kinds = [{ name = "LIF", share = 0.9999 }, '
+            '{ name = "PLIF", share = 0.0001 }] }',
+            "leave a kind without one",
+        ),
+        ('{ name = "nowhere:Own" }', "in no module that Python finds"),
+        ('{ name = "picojoule.neurons:Recurrent" }', "needs neuron: give it a default"),
         ('{ name = "LIF", learn = ["tua"] }', "did you mean 'tau'"),
         ('{ name = "LIF", learn = "tau" }', "learn must be a list"),
     ],
@@ -333,6 +344,40 @@ def test_neurons_that_need_another_neuron_are_not_offered():
     message = refused("network.neuron.name=Recurrent")
     assert "unknown neuron 'Recurrent'" in message
     assert "Recurrent" not in message.split("Known: ")[1]
+
+
+class Own(LIF):
+    """A neuron of a user's own."""
+
+    cost = LIF.cost
+
+
+def test_a_neuron_of_ones_own_is_named_by_where_it_is():
+    recipe = load_recipe(
+        "digits", [f"network.neuron.name={__name__}:Own", "network.neuron.tau=0.01"]
+    )
+    assert recipe.network.neuron.name == f"{__name__}:Own"
+    layers = [layer for layer in build_network(recipe) if isinstance(layer, Own)]
+    assert layers
+    assert all(torch.equal(layer.tau, torch.full_like(layer.tau, 0.01)) for layer in layers)
+    assert "did you mean 'tau'" in refused(
+        f"network.neuron.name={__name__}:Own", "network.neuron.tua=1"
+    )
+
+
+def test_a_look_at_a_recipe_makes_few_neurons(monkeypatch):
+    made = []
+    plain = LIF.__init__
+
+    @functools.wraps(plain)
+    def noted(self, size=None, **options):
+        made.append(size)
+        plain(self, size, **options)
+
+    monkeypatch.setattr(LIF, "__init__", noted)
+    load_recipe("fsdd", [MIXED])
+    assert made
+    assert set(made) == {1}
 
 
 def test_a_recipe_does_not_change():

@@ -19,6 +19,20 @@ def test_unknown_names_the_nearest(name, nearest):
         neuron(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere:Own", "in no module that Python finds .* PYTHONPATH"),
+        ("math:Own", "module math has no 'Own'"),
+        ("math:pi", "no class derived from Neuron: 3.14"),
+        ("picojoule.neurons:Neuron", "no class derived from Neuron"),
+    ],
+)
+def test_what_is_no_neuron_of_a_users_own_is_said(name, why):
+    with pytest.raises(ValueError, match=rf"neuron '{name}' ?.*{why}"):
+        neuron(name)
+
+
 def test_unknown_engine_names_the_nearest():
     with pytest.raises(ValueError, match="unknown engine 'eagr': did you mean 'eager'"):
         scan(LIF(), torch.rand(2, 1, 1), engine="eagr")
@@ -34,20 +48,21 @@ def test_a_neuron_is_abstract_until_it_has_a_state_and_a_step():
         Neuron()
 
 
+class Threshold(Neuron):
+    """Fires at one, forgets at once."""
+
+    cost = NeuronCost(adds=1, states=0)
+    dt = 1e-3
+
+    def init_state(self, current):
+        return ()
+
+    def step(self, current, state):
+        return (current >= 1).to(current.dtype), state
+
+
 def test_a_users_own_neuron_is_found_and_runs():
-    class Threshold(Neuron):
-        """Fires at one, forgets at once."""
-
-        cost = NeuronCost(adds=1, states=0)
-        dt = 1e-3
-
-        def init_state(self, current):
-            return ()
-
-        def step(self, current, state):
-            return (current >= 1).to(current.dtype), state
-
-    assert neuron("threshold") is Threshold
+    assert neuron(f"{__name__}:Threshold") is Threshold
     out, state = Threshold()(torch.tensor([[[0.5]], [[1.5]]]))
     assert (out.flatten().tolist(), state) == ([0.0, 1.0], ())
 

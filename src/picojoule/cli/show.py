@@ -14,7 +14,7 @@ from rich.text import Text
 from picojoule.data import DATASETS, Dataset
 from picojoule.energy import Chip, Price, load_chip
 from picojoule.networks import NETWORKS
-from picojoule.neurons import Neuron, Recurrent
+from picojoule.neurons import kinds
 from picojoule.report import Report
 from picojoule.report.energy_tables import cheaper_levels, comparison, times
 from picojoule.run.trained import Prediction
@@ -69,7 +69,7 @@ def checked(one: Chip) -> list[str]:
 
 def doubts(one: Chip) -> Iterator[tuple[tuple[str, ...], str]]:
     """Types of neuron that are not known here, by key: a slip, or a user's own."""
-    known = [kind.__name__ for kind in Neuron.__subclasses__() if kind is not Recurrent]
+    known = kinds().keys() - {"Recurrent"}  # its neurons have the prices
     for count, neuron, _ in one.each_price():
         if neuron and neuron not in known:
             near = difflib.get_close_matches(neuron.upper(), known, n=1, cutoff=0.7)

@@ -4,7 +4,7 @@ from picojoule.contract import Arrivals, Group, NeuronCost
 from picojoule.engine.scan import scan
 from picojoule.neurons.adaptive import ALIF, Adaptation, AdLIF, AdLIFState, ALIFState
 from picojoule.neurons.balanced import BRF, HRF, BRFState, HRFState
-from picojoule.neurons.base import Neuron, detach, neuron
+from picojoule.neurons.base import Neuron, detach, kinds, neuron
 from picojoule.neurons.integrate import IF, LI, LIF, LIFState
 from picojoule.neurons.leaky import PLIF, CubaLIF, CubaLIFState
 from picojoule.neurons.mixture import Mixture, MixtureState
@@ -46,6 +46,7 @@ __all__ = [
     "Recurrent",
     "RecurrentState",
     "detach",
+    "kinds",
     "neuron",
     "scan",
 ]

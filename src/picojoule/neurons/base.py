@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from picojoule._names import unknown
+from picojoule._lookup import class_named, classes_in
 from picojoule.contract import AllSteps, Arrivals, Group, NeuronCost, Verdict
 from picojoule.engine import fused
 from picojoule.engine.scan import engine_for, scan
@@ -167,14 +167,18 @@ def positive(name: str, value: float | Tensor) -> float | Tensor:
     return value
 
 
+def kinds() -> dict[str, type[Neuron]]:
+    """Finds every neuron of ours by its class's name: those in the files of this room."""
+    return classes_in(__package__, Neuron)
+
+
 def neuron(name: str) -> type[Neuron]:
-    """The neuron class of that name, whatever its case; a user's own are found too.
+    """Returns the class of a neuron.
+
+    Args:
+        name: That of the class in whatever case, or ``"module:Class"`` for one of your own.
 
     Raises:
-        ValueError: There is none; the message names the nearest.
+        ValueError: If there is none; the message names the nearest.
     """
-    kinds = {kind.__name__: kind for kind in Neuron.__subclasses__()}
-    for known, kind in kinds.items():
-        if known.lower() == name.lower():
-            return kind
-    raise ValueError(unknown("neuron", name, kinds))
+    return class_named("neuron", name, __package__, Neuron)

@@ -10,21 +10,23 @@ A mixture names its kinds, each a neuron of its own with a share::
 
 import inspect
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
 
 from picojoule._names import unknown
-from picojoule.neurons import Mixture, Neuron
+from picojoule.neurons import Mixture, Neuron, kinds, neuron
+from picojoule.neurons.shares import numbers
 from picojoule.recipe.base import Named, check_types, in_seconds
 from picojoule.surrogate import SURROGATES
 
 _MIXTURE = ("kinds", "learned", "dt")
-_TRIED = 1000  # neurons made of each table, to see whether their values make sense
+_LARGE = 1000  # neurons of a layer in which shares are to leave no kind without one
 
 
 def checked(table: Named) -> Named:
-    """The table with the type's own name and all times in seconds.
+    """Returns the table with the type's own name and all times in seconds.
 
     Raises:
         ValueError: No such neuron or parameter, or a value that it cannot have.
@@ -32,22 +34,20 @@ def checked(table: Named) -> Named:
     mixed = table.name.lower() == "mixture"
     with torch.random.fork_rng(devices=[]):  # what is drawn here is thrown away
         table = _checked_mixture(table) if mixed else _checked_kind(table)
-        make(table, _TRIED)
+        _try_mixture(table) if mixed else _try_kind(table)
     return table
 
 
 def make(table: Named, size: int) -> Neuron:
-    """``size`` neurons as a checked table describes them."""
+    """Makes ``size`` neurons as a checked table describes them."""
     params = table.params
     if table.name == "Mixture":
-        kinds = [Named.model_validate(kind) for kind in params.pop("kinds")]
-        clock = {"dt": params["dt"]} if "dt" in params else {}
-        shares = {_Kind(kind, clock): float(kind.params["share"]) for kind in kinds}
-        return Mixture(shares, size, **params)  # pyright: ignore[reportArgumentType]
+        shares = {kind: kind.share for kind in _kinds_of(table)}
+        return Mixture(shares, size, **_options_of(table))  # pyright: ignore[reportArgumentType]
     learn = params.pop("learn", ())
     if "surrogate" in params:
         params["surrogate"] = surrogate(params["surrogate"])
-    made = _kinds()[table.name.lower()](size, **params)
+    made = neuron(table.name)(size, **params)  # pyright: ignore[reportCallIssue]
     for name in learn:
         getattr(made, name).requires_grad_()
     return made
@@ -58,28 +58,56 @@ class _Kind:
     """Makes neurons of one kind in a mixture, from their number and on the mixture's clock."""
 
     table: Named
-    clock: dict[str, float]
+    share: float
 
     def __repr__(self) -> str:
         return self.table.name
 
     def __call__(self, size: int) -> Neuron:
-        own = {name: value for name, value in self.table.params.items() if name != "share"}
-        return make(Named(name=self.table.name, **{**self.clock, **own}), size)
+        return make(self.table, size)
+
+
+def _kinds_of(mixture: Named) -> list[_Kind]:
+    clock = {"dt": mixture.params["dt"]} if "dt" in mixture.params else {}
+    kinds = [{**clock, **kind} for kind in mixture.params["kinds"]]
+    return [_Kind(share=float(kind.pop("share")), table=Named(**kind)) for kind in kinds]
+
+
+def _options_of(mixture: Named) -> dict[str, Any]:
+    return {name: value for name, value in mixture.params.items() if name != "kinds"}
+
+
+def _try_kind(table: Named) -> None:
+    """Makes one neuron as it may be drawn, and one at each corner of the ranges drawn from."""
+    make(table, 1)
+    ranges = {name: ends for name, ends in table.params.items() if _is_range(name, ends)}
+    for corner in product(*ranges.values()):
+        ends = {name: [end, end] for name, end in zip(ranges, corner, strict=True)}
+        make(table.model_copy(update=ends), 1)
+
+
+def _is_range(name: str, value: object) -> bool:
+    return isinstance(value, list) and name != "learn"
+
+
+def _try_mixture(table: Named) -> None:
+    """Makes one neuron of each kind, and looks whether the shares are some."""
+    kinds = _kinds_of(table)
+    numbers({kind: kind.share for kind in kinds}, _LARGE)
+    for kind in kinds:
+        _try_kind(kind.table)
+    Mixture(dict.fromkeys(kinds, 1), **_options_of(table))
 
 
 def _checked_kind(table: Named, more: tuple[str, ...] = ()) -> Named:
-    kinds = _kinds()
-    if table.name.lower() not in kinds:
-        names = [*(kind.__name__ for kind in kinds.values()), Mixture.__name__]
-        raise ValueError(unknown("neuron", table.name, names))
-    kind = kinds[table.name.lower()]
+    kind = _offered(table.name)
     known = [name for name in inspect.signature(kind).parameters if name != "size"]
     for name in table.params:
         if name not in (*known, "learn", *more):
             raise ValueError(unknown(f"parameter of neuron '{kind.__name__}'", name, known))
     surrogate(table.params.get("surrogate"))
-    table = in_seconds(table.model_copy(update={"name": kind.__name__}))
+    name = table.name if ":" in table.name else kind.__name__
+    table = in_seconds(table.model_copy(update={"name": name}))
     others = ("surrogate", "learn", *more)
     plain = {name: value for name, value in table.params.items() if name not in others}
     check_types("network.neuron", plain, kind)
@@ -143,11 +171,21 @@ def surrogate(value: Any) -> Any:
     return SURROGATES[name](**params)
 
 
-def _kinds() -> dict[str, type[Neuron]]:
-    """The neurons a layer can be made of: those that need nothing but their number."""
-    found = {}
-    for kind in Neuron.__subclasses__():
-        parameters = inspect.signature(kind).parameters.values()
-        if all(p.name == "size" or p.default is not p.empty for p in parameters):
-            found[kind.__name__.lower()] = kind
-    return found
+def _offered(name: str) -> type[Neuron]:
+    """Returns the neuron of a name if a layer can be made of it, from nothing but its size."""
+    if ":" in name:
+        kind = neuron(name)
+        if needed := _needed(kind):
+            raise ValueError(f"neuron '{name}' needs {needed[0]}: give it a default")
+        return kind
+    offered = {known.lower(): kind for known, kind in kinds().items() if not _needed(kind)}
+    if name.lower() not in offered:
+        names = [*(kind.__name__ for kind in offered.values()), Mixture.__name__]
+        raise ValueError(f'{unknown("neuron", name, names)}, or "module:Class" for your own')
+    return offered[name.lower()]
+
+
+def _needed(kind: type[Neuron]) -> list[str]:
+    """Returns what a neuron must be told beside its size."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [p.name for p in parameters if p.name != "size" and p.default is p.empty]
