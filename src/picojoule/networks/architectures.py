@@ -1,11 +1,11 @@
 """Networks by name."""
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, cast
 
 from torch import nn
 
+from picojoule._lookup import imported
 from picojoule._names import unknown
 from picojoule.networks import options as of_builder
 from picojoule.networks.convolutional import cnn, cnn7, vgg11, vgg16
@@ -94,16 +94,7 @@ def _builder(name: str) -> Builder:
         if name not in NETWORKS:
             raise ValueError(unknown("network", name, NETWORKS))
         return NETWORKS[name]
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(import_module(module), function)
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"network '{name}' is in no module that Python finds ({error}): install it, or add "
-            "its folder to PYTHONPATH"
-        ) from error
-    except AttributeError:
-        raise ValueError(f"network '{name}': module {module} has no '{function}'") from None
+    found = imported("network", name)
     if not callable(found) or isinstance(found, nn.Module):
         raise ValueError(f"network '{name}' is not a function that makes a network: {found!r}")
     return cast(Builder, found)

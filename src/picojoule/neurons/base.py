@@ -169,7 +169,7 @@ def positive(name: str, value: float | Tensor) -> float | Tensor:
 
 def kinds() -> dict[str, type[Neuron]]:
     """Finds every neuron of ours by its class's name: those in the files of this room."""
-    return classes_in(__package__, Neuron)
+    return classes_in("picojoule.neurons", Neuron)
 
 
 def neuron(name: str) -> type[Neuron]:
@@ -181,4 +181,4 @@ def neuron(name: str) -> type[Neuron]:
     Raises:
         ValueError: If there is none; the message names the nearest.
     """
-    return class_named("neuron", name, __package__, Neuron)
+    return class_named("neuron", name, "picojoule.neurons", Neuron)

@@ -98,7 +98,7 @@ def checked_weight(weight: float) -> float:
 
 def kinds() -> dict[str, type[Penalty]]:
     """Finds every penalty of ours by its class's name: those in the files of this room."""
-    return classes_in(__package__, Penalty)
+    return classes_in("picojoule.training.penalties", Penalty)
 
 
 def penalty(name: str) -> type[Penalty]:
@@ -114,4 +114,4 @@ def penalty(name: str) -> type[Penalty]:
         >>> penalty("SynapticPenalty").__name__
         'SynapticPenalty'
     """
-    return class_named("penalty", name, __package__, Penalty)
+    return class_named("penalty", name, "picojoule.training.penalties", Penalty)
