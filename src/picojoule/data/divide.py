@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from picojoule.data.split import Parts, hold_out
-from picojoule.data.store.entry import Part
+from picojoule.data.store.entry import Selection
 
 # Of items that are not divided at all.
 _TEST_SHARE = 0.2
 
 
-def divided(parts: Parts, share: float, where: str) -> dict[str, Part]:
+def divided(parts: Parts, share: float, where: str) -> dict[str, Selection]:
     """Three splits: what a publisher did not divide is divided by class, always in the same way.
 
     Args:
@@ -24,14 +24,14 @@ def divided(parts: Parts, share: float, where: str) -> dict[str, Part]:
     """
     if parts.test is None:
         rest, held = hold_out(parts.train.y, round(_TEST_SHARE * len(parts.train)))
-        train, test = Part(parts.train, rest), Part(parts.train, held)
+        train, test = Selection(parts.train, rest), Selection(parts.train, held)
     else:
-        train, test = Part(parts.train), Part(parts.test)
+        train, test = Selection(parts.train), Selection(parts.test)
     index = torch.arange(len(parts.train)) if train.index is None else train.index
-    validation = None if parts.validation is None else Part(parts.validation)
+    validation = None if parts.validation is None else Selection(parts.validation)
     if validation is None:
         rest, held = hold_out(parts.train.y[index], round(share * len(index)))
-        train, validation = Part(parts.train, index[rest]), Part(parts.train, index[held])
+        train, validation = Selection(parts.train, index[rest]), Selection(parts.train, index[held])
     found = {"train": train, "validation": validation, "test": test}
     for name, part in found.items():
         if not len(part.labels):
@@ -39,7 +39,7 @@ def divided(parts: Parts, share: float, where: str) -> dict[str, Part]:
     return found
 
 
-def check_classes(train: Part, labels: Sequence[str], where: str) -> None:
+def check_classes(train: Selection, labels: Sequence[str], where: str) -> None:
     """Refuses a class that nothing is left of to train on.
 
     Raises:

@@ -171,7 +171,7 @@ def _shape(split: Split) -> tuple[int, ...]:
     return tuple(split.x.shape[1 if is_picture else 2 :])
 
 
-def _statistics(train: cache.Part, like: Dataset) -> dict[str, Any]:
+def _statistics(train: cache.Selection, like: Dataset) -> dict[str, Any]:
     """The mean and standard deviation of each channel of the training images in 0..1."""
     split, index = train
     if like.modality != "image":

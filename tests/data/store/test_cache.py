@@ -1,9 +1,11 @@
 """The cache: what is kept, what is made anew, and two processes at once."""
 
+import hashlib
 import json
 import logging
 import multiprocessing
 import os
+import shutil
 import time
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from picojoule.data import Direct, EventLists, Filterbank, Frames, Split, prepared
 from picojoule.data.store import cache
 from picojoule.data.store import entry as store
+from picojoule.data.store.entry import Selection
 from picojoule.data.zeros import Zeros, in_files
 
 
@@ -39,7 +42,10 @@ class Made:
 
     def __call__(self, zeros: Zeros) -> cache.Content:
         self.times += 1
-        parts = {"a": cache.Part(self.split), "b": cache.Part(self.split, torch.tensor([7, 2]))}
+        parts = {
+            "a": Selection(self.split),
+            "b": Selection(self.split, torch.tensor([7, 2])),
+        }
         return cache.Content(parts, ["one left out"], {"rate_hz": 8_000})
 
 
@@ -72,6 +78,17 @@ def test_the_fingerprint_tells_content_apart():
     assert kept(Made(), "3").splits["a"].fingerprint == one
 
 
+def test_the_fingerprint_is_of_the_numbers_alone():
+    """A run notes it: another layout of the cache must not change it."""
+    split = some()
+    sums = [
+        hashlib.sha256(array.numpy().tobytes()).hexdigest()
+        for array in (split.lengths, split.x, split.y)
+    ]
+    expected = hashlib.sha256(" ".join(sums).encode()).hexdigest()
+    assert kept(Made()).splits["a"].fingerprint == expected
+
+
 def test_what_is_mapped_can_be_written_to_without_harm():
     make = Made()
     kept(make).splits["a"].x[:] = 0
@@ -86,7 +103,7 @@ def test_events_are_kept():
         torch.tensor([0, 2, 3]),
         shape=(4,),
     )
-    content = cache.Content({"a": cache.Part(Split(lists, torch.tensor([1, 0])))})
+    content = cache.Content({"a": Selection(Split(lists, torch.tensor([1, 0])))})
     for _ in range(2):
         found = cache.kept("events", "place", "key", lambda _: content).splits["a"]
         assert isinstance(found.x, EventLists)
@@ -153,7 +170,7 @@ def test_another_version_is_made_anew(monkeypatch, name, value):
     assert make.times == 2
 
 
-@pytest.mark.parametrize("name", ["a.x", "a.y", "b.lengths", "index.json"])
+@pytest.mark.parametrize("name", ["a.x.npy", "a.y.npy", "b.lengths.npy", "index.json"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "empty"])
 def test_a_damaged_entry_is_made_anew(place, name, harm, caplog):
     make = Made()
@@ -173,11 +190,11 @@ def test_a_damaged_entry_is_made_anew(place, name, harm, caplog):
 
 
 @settings(max_examples=15)
-@given(text=st.text(max_size=30), path=st.sampled_from(["version", "splits", "skipped", "facts"]))
+@given(text=st.text(max_size=30), path=st.sampled_from(["key", "splits", "skipped", "facts"]))
 def test_any_index_is_read_or_made_anew(tmp_path_factory, text, path):
     where = tmp_path_factory.getbasetemp() / "fuzz-cache"
     where.mkdir(exist_ok=True)
-    entry = {"version": store.version(), "key": "key", "skipped": [], "facts": {}, "splits": {}}
+    entry = {"key": "key", "skipped": [], "facts": {}, "splits": {}}
     for content in (
         text,
         json.dumps(entry | {path: text}),
@@ -208,12 +225,17 @@ def test_scratch_arrays_are_mapped_and_gone_afterwards(place):
     def make(zeros: Zeros) -> cache.Content:
         x = zeros((5, 3), np.int16)
         x[:] = 7
-        return cache.Content({"a": cache.Part(Split(torch.from_numpy(x[:4]), torch.arange(4)))})
+        return cache.Content({"a": Selection(Split(torch.from_numpy(x[:4]), torch.arange(4)))})
 
     found = cache.kept("name", "place", "key", make).splits["a"]
     assert found.x.tolist() == [[7] * 3] * 4
     (entry,) = place.iterdir()
-    assert {path.name for path in entry.iterdir()} == {"a.x", "a.y", "index.json", "checked"}
+    assert {path.name for path in entry.iterdir()} == {
+        "a.x.npy",
+        "a.y.npy",
+        "index.json",
+        "checked",
+    }
 
 
 def test_too_little_space_is_said_before_it_is_needed(tmp_path):
@@ -225,7 +247,7 @@ def test_too_little_space_is_said_before_it_is_needed(tmp_path):
 def test_the_sums_are_compared_once(monkeypatch, place):
     make = Made()
     kept(make)
-    monkeypatch.setattr(store, "_pieces", None)  # nothing is read
+    monkeypatch.setattr(store, "_sum_of", None)  # nothing is read
     kept(make)
     monkeypatch.undo()
     monkeypatch.setenv("PICOJOULE_CACHE", str(place.parent))
@@ -239,7 +261,7 @@ def test_the_sums_are_compared_once(monkeypatch, place):
 def start_together(barrier, results) -> None:
     def make(zeros: Zeros) -> cache.Content:
         barrier.wait(20)  # both have seen that there is none
-        return cache.Content({"a": cache.Part(some())}, [])
+        return cache.Content({"a": Selection(some())}, [])
 
     found = cache.kept("name", "place", "key", make)
     results.put(same(found.splits["a"], some()))
@@ -257,13 +279,33 @@ def test_two_processes_that_start_together(place):
     assert len(list(place.iterdir())) == 1
 
 
+def makes_without_end() -> None:
+    while True:
+        entries = cache.folder().glob("name-*")
+        kept(Made())
+        for entry in entries:
+            shutil.rmtree(entry)
+
+
+def test_a_kill_at_any_time_loses_nothing(place):
+    random, context = np.random.default_rng(0), multiprocessing.get_context("fork")
+    for _ in range(20):
+        one = context.Process(target=makes_without_end)
+        one.start()
+        time.sleep(random.uniform(0, 0.05))
+        one.kill()
+        one.join()
+        assert same(kept(Made()).splits["a"], some())
+        assert same(kept(Made()).splits["b"], some().at(torch.tensor([7, 2])))
+
+
 def turns(key: str, barrier, results) -> None:
     made = 0
 
     def make(zeros: Zeros) -> cache.Content:
         nonlocal made
         made += 1
-        return cache.Content({"a": cache.Part(some())}, [])
+        return cache.Content({"a": Selection(some())}, [])
 
     barrier.wait(20)
     for _ in range(100):
@@ -292,7 +334,7 @@ def test_the_folder_is_the_user_s_where_none_is_named(monkeypatch, tmp_path):
 
 def test_prepared_once(monkeypatch):
     waves = Split(torch.randn(4, 2_000), torch.arange(4), torch.full((4,), 2_000))
-    split = cache.kept("w", "w", "w", lambda _: cache.Content({"a": cache.Part(waves)})).splits["a"]
+    split = cache.kept("w", "w", "w", lambda _: cache.Content({"a": Selection(waves)})).splits["a"]
     bank = Filterbank()
     first = prepared(split, bank)
     assert same(first, bank.prepare(waves))
@@ -329,7 +371,7 @@ def test_what_is_cut_is_said_each_time(caplog):
         torch.tensor([0, 2]),
         shape=(4,),
     )
-    content = cache.Content({"a": cache.Part(Split(lists, torch.tensor([1])))})
+    content = cache.Content({"a": Selection(Split(lists, torch.tensor([1])))})
     split = cache.kept("events", "place", "key", lambda _: content).splits["a"]
     for _ in range(2):
         caplog.clear()

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -18,7 +19,7 @@ from picojoule._cache import VARIABLE, cache_folder
 from picojoule.data.encoders.coding import Encoder
 from picojoule.data.split import Split
 from picojoule.data.store import entry as store
-from picojoule.data.store.entry import Content, Kept, Part
+from picojoule.data.store.entry import Content, Kept, Selection
 from picojoule.data.zeros import Zeros, in_files
 
 # Entries of one place that stay, and the days after which one that nobody used goes. What a process
@@ -27,7 +28,7 @@ _KEPT = 4
 _DAYS = 90
 _DAY_S = 86_400
 # Whatever else lies in the folder is none of ours.
-_OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{16}(?P<left>-.{8})?")
+_OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{16}(-.{8})*")
 
 
 def folder() -> Path:
@@ -86,7 +87,7 @@ def prepared(split: Split, encoder: Encoder) -> Split:
     def make(zeros: Zeros) -> Content:
         said.addHandler(heard)
         try:
-            return Content({"all": Part(encoder.prepare(split, zeros))}, heard.lines)
+            return Content({"all": Selection(encoder.prepare(split, zeros))}, heard.lines)
         finally:
             said.removeHandler(heard)
 
@@ -110,48 +111,39 @@ class _Heard(logging.Handler):
 
 def _publish(making: Path, where: Path, key: str) -> Kept:
     """Puts an entry in its place, or takes the one that another process put there meanwhile."""
-    while True:
+    while making.exists():
         try:
             os.rename(making, where)
         except OSError:
             if not where.exists():
                 raise
-            # Whoever has the old one mapped keeps it: its files live until they are let go.
-            found = store.read(where, key)
-            if found is not None:
-                return found
-            _remove(where)
         found = store.read(where, key)
         if found is not None:
             return found
-        if not making.exists():
-            raise OSError(f"{where} is not as it was written: is the disk in order?")
+        _remove(where)
+    raise OSError(f"{where} is not as it was written: is the disk in order?")
 
 
 def _remove(where: Path) -> None:
-    aside = Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
-    try:
-        os.rename(where, aside / where.name)
-    except FileNotFoundError:
-        pass  # another process was first
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    """Removes an entry all at once; whoever has it mapped keeps it."""
+    aside = where.with_name(f".{where.name}-{secrets.token_hex(4)}")
+    with contextlib.suppress(FileNotFoundError):  # another process was first
+        os.rename(where, aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _prune(new: Path, family: str) -> None:
-    """Removes what nobody will miss; who has it mapped keeps it."""
-    now, siblings = time.time(), {}
+    """Removes what nobody will miss."""
+    now, siblings = time.time(), []
     for path in new.parent.iterdir():
-        ours = _OURS.fullmatch(path.name)
         # Another process may be first, or the entry another user's.
         with contextlib.suppress(OSError):
-            if ours and path != new:
-                files = [path, *path.iterdir()] if ours["left"] else [path]
-                used = max(file.stat().st_mtime for file in files)
-                if now - used > (1 if ours["left"] else _DAYS) * _DAY_S:
+            if path != new and _OURS.fullmatch(path.name):
+                used, is_left = path.stat().st_mtime, path.name.startswith(".")
+                if now - used > (1 if is_left else _DAYS) * _DAY_S:
                     _remove(path)
                 elif path.name.startswith(family):
-                    siblings[path] = used
-    for path in sorted(siblings, key=siblings.__getitem__)[: 1 - _KEPT]:
+                    siblings.append((used, path))
+    for _, path in sorted(siblings)[: 1 - _KEPT]:
         with contextlib.suppress(OSError):
             _remove(path)

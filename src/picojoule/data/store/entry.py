@@ -1,17 +1,18 @@
 """One entry of the cache: a folder that holds splits.
 
-``index.json`` has the shape, type and sha256 of each array, which is a file of plain numbers. The
-sums are compared when an entry is opened for the first time, and whenever a file of it has changed
-since: ``checked`` notes the state of the files when they were right.
+Each array is an ``.npy`` file, mapped into memory when it is read. ``index.json`` has the sha256 of
+each file. The sums are compared when an entry is opened for the first time, and whenever a file of
+it has changed since: ``checked`` notes the state of the files when they were right.
 """
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,14 +27,14 @@ from picojoule.data.split import Split
 logger = logging.getLogger(__name__)
 
 # Of the layout here and of what the readers give; each release of picojoule is another anyway.
-VERSION = 1
+VERSION = 2
 _CHUNK_BYTES = 1 << 24
 _INDEX = "index.json"
 _CHECKED = "checked"
 
 
-class Part(NamedTuple):
-    """A split to keep: the items at ``index`` of it, all where that is None."""
+class Selection(NamedTuple):
+    """The items of a split at ``index``, or all if that is None."""
 
     split: Split
     index: Tensor | None = None
@@ -47,7 +48,7 @@ class Part(NamedTuple):
 class Content(NamedTuple):
     """What is kept together: splits by name, what was left out of them, and plain facts."""
 
-    parts: Mapping[str, Part]
+    splits: Mapping[str, Selection]
     skipped: Sequence[str] = ()
     facts: Mapping[str, Any] | None = None
 
@@ -61,17 +62,17 @@ class Kept(NamedTuple):
 
 
 def version() -> str:
-    """Returns what an entry of this layout is marked with."""
+    """Returns the version of the layout, which is part of an entry's name."""
     return f"picojoule {metadata.version('picojoule')}, {VERSION}"
 
 
 def digest(text: str) -> str:
-    """The sha256 of a text."""
+    """Returns the sha256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def stamp(paths: Iterable[Path]) -> str:
-    """What changes when one of the files does: their names, sizes and times."""
+    """Returns a text that changes with the name, size or time of one of the files."""
     total = hashlib.sha256()
     for path in paths:
         try:
@@ -83,16 +84,16 @@ def stamp(paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-class _Rows(NamedTuple):
-    """An array, piece by piece: it need not fit into memory."""
+class _Pieces(NamedTuple):
+    """An array piece by piece, as it need not fit into memory."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
     pieces: Iterable[np.ndarray]
 
 
-def _arrays(split: Split, index: Tensor | None) -> dict[str, _Rows]:
-    """Every array of the items at ``index``, all where that is None, by the name of its file."""
+def _arrays(split: Split, index: Tensor | None) -> dict[str, _Pieces]:
+    """Returns every array of the items at ``index``, or of all if that is None, by its name."""
     rows = None if index is None else index.numpy()
     named = {"y": split.y} | ({} if split.lengths is None else {"lengths": split.lengths})
     found = {} if isinstance(split.x, EventLists) else {"x": _rows(split.x.numpy(), rows)}
@@ -102,21 +103,21 @@ def _arrays(split: Split, index: Tensor | None) -> dict[str, _Rows]:
     return found
 
 
-def _rows(array: np.ndarray, rows: np.ndarray | None) -> _Rows:
+def _rows(array: np.ndarray, rows: np.ndarray | None) -> _Pieces:
     shape = (len(array) if rows is None else len(rows), *array.shape[1:])
     stride = max(1, _CHUNK_BYTES // max(1, array.dtype.itemsize * math.prod(shape[1:])))
     some = (slice(first, first + stride) for first in range(0, shape[0], stride))
-    return _Rows(array.dtype, shape, (array[one if rows is None else rows[one]] for one in some))
+    return _Pieces(array.dtype, shape, (array[one if rows is None else rows[one]] for one in some))
 
 
-def _lists(lists: EventLists, rows: np.ndarray) -> dict[str, _Rows]:
-    """The events of the recordings at ``rows``: one piece each."""
+def _lists(lists: EventLists, rows: np.ndarray) -> dict[str, _Pieces]:
+    """Returns the events of the recordings at ``rows``, one piece each."""
     ends = lists.offsets.numpy()
     offsets = np.concatenate([[0], np.cumsum((ends[1:] - ends[:-1])[rows])])
 
-    def events(array: np.ndarray) -> _Rows:
+    def events(array: np.ndarray) -> _Pieces:
         pieces = (array[ends[row] : ends[row + 1]] for row in rows)
-        return _Rows(array.dtype, (int(offsets[-1]),), pieces)
+        return _Pieces(array.dtype, (int(offsets[-1]),), pieces)
 
     times, address = events(lists.times_us.numpy()), events(lists.address.numpy())
     return {"times": times, "address": address, "offsets": _rows(offsets, None)}
@@ -124,54 +125,59 @@ def _lists(lists: EventLists, rows: np.ndarray) -> dict[str, _Rows]:
 
 def write(making: Path, key: str, content: Content) -> None:
     """Fills a new folder."""
-    splits = {}
-    for part, (split, index) in content.parts.items():
-        splits[part] = {
-            "shape": list(split.x.shape) if isinstance(split.x, EventLists) else None,
-            "arrays": {
-                name: _save(making / f"{part}.{name}", rows)
-                for name, rows in _arrays(split, index).items()
-            },
-        }
     entry = {
-        "version": version(),
         "key": key,
         "skipped": list(content.skipped),
         "facts": dict(content.facts or {}),
-        "splits": splits,
+        "splits": {name: _written(making, name, one) for name, one in content.splits.items()},
     }
     (making / _INDEX).write_text(json.dumps(entry), encoding="utf-8")
 
 
-def _save(file: Path, rows: _Rows) -> dict[str, Any]:
-    """Writes an array; gives its entry in the index."""
-    total = hashlib.sha256()
+def _written(making: Path, name: str, selection: Selection) -> dict[str, Any]:
+    """Writes the arrays of a split; returns its entry in the index."""
+    split, files, numbers = selection.split, {}, {}
+    for array, pieces in _arrays(*selection).items():
+        files[array], numbers[array] = _save(_file(making, name, array), pieces)
+    return {
+        "shape": list(split.x.shape) if isinstance(split.x, EventLists) else None,
+        # The sum of the numbers alone, whatever the layout of the files.
+        "fingerprint": digest(" ".join(numbers[array] for array in sorted(numbers))),
+        "files": files,
+    }
+
+
+def _file(where: Path, split: str, array: str) -> Path:
+    return where / f"{split}.{array}.npy"
+
+
+def _save(file: Path, array: _Pieces) -> tuple[str, str]:
+    """Writes an array; returns the sha256 of its file, and of its numbers."""
+    header = io.BytesIO()
+    facts = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(header, facts)
+    whole, numbers = hashlib.sha256(header.getvalue()), hashlib.sha256()
+    # Not through a map: a full disk would end the process.
     with file.open("wb") as target:
-        for piece in rows.pieces:
-            plain = np.ascontiguousarray(piece)
-            total.update(plain.data)
-            target.write(plain.data)
+        target.write(header.getvalue())
+        for piece in array.pieces:
+            plain = np.ascontiguousarray(piece).data
+            whole.update(plain)
+            numbers.update(plain)
+            target.write(plain)
         target.flush()
         os.fsync(target.fileno())
-    return {"dtype": rows.dtype.str, "shape": rows.shape, "sha256": total.hexdigest()}
+    return whole.hexdigest(), numbers.hexdigest()
 
 
 def read(where: Path, key: str) -> Kept | None:
-    """The entry, or None where it is missing, of another version or key, or damaged."""
+    """Returns the entry, or None if it is missing, of another key, or damaged."""
     try:
         entry = json.loads((where / _INDEX).read_bytes())
-        if entry["version"] != version() or entry["key"] != key:
+        if entry["key"] != key:
             return None
-        known = {
-            where / f"{part}.{name}": array
-            for part, its in entry["splits"].items()
-            for name, array in its["arrays"].items()
-        }
-        _check(where, known)
-        splits = {
-            part: _split({n: _map(where / f"{part}.{n}", a) for n, a in e["arrays"].items()}, e)
-            for part, e in entry["splits"].items()
-        }
+        _check(where, entry)
+        splits = {name: _split(where, name, facts) for name, facts in entry["splits"].items()}
         return Kept(splits, list(entry["skipped"]), dict(entry["facts"]))
     except FileNotFoundError:
         return None
@@ -180,49 +186,43 @@ def read(where: Path, key: str) -> Kept | None:
         return None
 
 
-def _split(arrays: dict[str, Tensor], entry: Mapping[str, Any]) -> Split:
-    digests = [entry["arrays"][name]["sha256"] for name in sorted(entry["arrays"])]
-    if entry["shape"] is None:
-        x = arrays["x"]
-    else:
-        lists = (arrays["times"], arrays["address"], arrays["offsets"])
-        x = EventLists(*lists, shape=tuple(entry["shape"]), check=False)
-    return Split(x, arrays["y"], arrays.get("lengths"), fingerprint=digest(" ".join(digests)))
-
-
-def _check(where: Path, known: Mapping[Path, Mapping[str, Any]]) -> None:
-    """Compares the sha256 of every array, but where the files are as they were when it was right.
+def _check(where: Path, entry: Mapping[str, Any]) -> None:
+    """Compares the sha256 of every file, unless all are as they were when it was right.
 
     Raises:
-        ValueError: For an array that is not what was written.
+        ValueError: If a file is not what was written.
     """
-    now = stamp([where / _INDEX, *known])
+    sums = {
+        _file(where, name, array): known
+        for name, facts in entry["splits"].items()
+        for array, known in facts["files"].items()
+    }
+    now = stamp([where / _INDEX, *sums])
     with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
         if (where / _CHECKED).read_text(encoding="utf-8") == now:
             return
-    for file, entry in known.items():
-        total = hashlib.sha256()
-        for piece in _pieces(file):
-            total.update(piece)
-        if total.hexdigest() != entry["sha256"]:
+    for file, known in sums.items():
+        if _sum_of(file) != known:
             raise ValueError(f"{file.name} is not what was written")
     # Another user's cache may be there to be read only: it is then checked each time.
     with contextlib.suppress(OSError):
         (where / _CHECKED).write_text(now, encoding="utf-8")
 
 
-def _map(file: Path, entry: Mapping[str, Any]) -> Tensor:
-    dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
-    size = dtype.itemsize * math.prod(shape)
-    if file.stat().st_size != size:
-        raise ValueError(f"{file.name} has {file.stat().st_size} of {size} bytes")
-    if not size:
-        return torch.from_numpy(np.zeros(shape, dtype))
-    # Copy on write: a tensor must be writable, and the file must not change.
-    return torch.from_numpy(np.memmap(file, dtype, "c", shape=shape))
-
-
-def _pieces(file: Path) -> Iterator[bytes]:
+def _sum_of(file: Path) -> str:
     with file.open("rb") as source:
-        while piece := source.read(_CHUNK_BYTES):
-            yield piece
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _split(where: Path, name: str, facts: Mapping[str, Any]) -> Split:
+    # Copy on write: a tensor must be writable, and the file must not change.
+    arrays = {
+        array: torch.from_numpy(np.load(_file(where, name, array), mmap_mode="c"))
+        for array in facts["files"]
+    }
+    if facts["shape"] is None:
+        x = arrays["x"]
+    else:
+        lists = (arrays["times"], arrays["address"], arrays["offsets"])
+        x = EventLists(*lists, shape=tuple(facts["shape"]), check=False)
+    return Split(x, arrays["y"], arrays.get("lengths"), fingerprint=facts["fingerprint"])
