@@ -119,13 +119,21 @@ class OpCounts:
 
     def __add__(self, other: "OpCounts") -> "OpCounts":
         """The sum; sizes are those of the larger of both."""
-        sums = dict(self.items())
-        for name, value in other.items():
-            sums[name] = sums[name] + value if name in sums else value
-        parts = [part for part in (self.hidden, other.hidden) if part is not None]
-        hidden = parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
+        done: dict[tuple[int, int], Tensor] = {}  # what stands for several counts is added once
+
+        def plus(first: OpCounts | None, second: OpCounts | None) -> dict[str, Tensor]:
+            sums = {} if first is None else dict(first.items())
+            for name, value in () if second is None else second.items():
+                if name in sums:
+                    pair = id(sums[name]), id(value)
+                    if pair not in done:
+                        done[pair] = sums[name] + value
+                    value = done[pair]
+                sums[name] = value
+            return sums
+
         sizes = _larger(self.sizes, other.sizes)
-        return replace(OpCounts.of(sums, sizes=sizes), hidden=hidden)
+        return OpCounts.of(plus(self, other), plus(self.hidden, other.hidden), sizes)
 
     def __mul__(self, factor: float | Tensor) -> "OpCounts":
         """Every count times ``factor``."""
@@ -144,10 +152,17 @@ class OpCounts:
         return self.map(Tensor.detach)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "OpCounts":
-        """The counts after ``change`` of each."""
-        changed = {name: change(value) for name, value in self.items()}
-        hidden = None if self.hidden is None else self.hidden.map(change)
-        return replace(OpCounts.of(changed, sizes=self.sizes), hidden=hidden)
+        """The counts after ``change`` of each; what stands for several is changed once."""
+        done: dict[int, Tensor] = {}
+        parts = []
+        for one in (self, self.hidden):
+            changed = {}
+            for name, value in () if one is None else one.items():
+                if id(value) not in done:
+                    done[id(value)] = change(value)
+                changed[name] = done[id(value)]
+            parts.append(changed)
+        return OpCounts.of(*parts, sizes=self.sizes)
 
 
 def _restored(counts: dict[str, Tensor], hidden: OpCounts | None, sizes: Sizes) -> OpCounts:

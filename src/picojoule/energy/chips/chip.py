@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from picojoule._names import unknown
-from picojoule.energy.chips.estimate import Energy
+from picojoule.energy.chips.estimate import Energy, Sums
 from picojoule.energy.chips.price import Entry, Price, is_by_type, with_fewer_bits
 from picojoule.energy.counts import COUNTS, OpCounts, Sizes
 
@@ -101,32 +101,39 @@ class Chip(BaseModel):
         """
         by_layer: dict[str, Tensor] = {}
         by_kind: dict[str, Tensor] = {}
-        excluded: dict[str, Tensor] = {}
-        unpriced: dict[str, Tensor] = {}
-        totals = [torch.zeros((), dtype=torch.float64) for _ in range(4)]
+        excluded, unpriced = Sums(), Sums()
+        sums: dict[str, Tensor] = {}
         for layer, done in counts.items():
             hidden = {} if done.hidden is None else dict(done.hidden.items())
             for count, number in done.items():
                 price = self.find(count, done.sizes)
                 if price is None:
                     put = excluded if count in self.excluded else unpriced
-                    name = self._missing(count, done.sizes)
-                    put[name] = put.get(name, 0) + number.detach()
+                    put.add(self._missing(count, done.sizes), number)
                     continue
                 pj, low, high = price.at(done.sizes, self.word_bits)
                 cost = number * pj
-                by_layer[layer] = by_layer.get(layer, 0) + cost
-                by_kind[count] = by_kind.get(count, 0) + cost
-                flat = number.detach()
-                fixed = flat - hidden[count].detach() if count in hidden else flat
-                parts = (cost, fixed * pj, flat * low, flat * high)
-                totals = [total + part for total, part in zip(totals, parts, strict=True)]
-        total, floor, low, high = totals
+                for put, name in ((by_layer, layer), (by_kind, count), (sums, "total")):
+                    _add(put, name, cost)
+                flat = cost.detach()
+                _add(sums, "low", flat if low == pj else number.detach() * low)
+                _add(sums, "high", flat if high == pj else number.detach() * high)
+                if count not in hidden:
+                    _add(sums, "floor", flat)
+                elif hidden[count] is not number:
+                    _add(sums, "floor", (number - hidden[count]).detach() * pj)
+        total = sums.get("total", torch.zeros((), dtype=torch.float64))
+        nothing = torch.zeros_like(total, requires_grad=False)
+        floor, low, high = (sums.get(name, nothing) for name in ("floor", "low", "high"))
         return Energy(total, floor, low, high, by_layer, by_kind, excluded, unpriced)
 
     def _missing(self, count: str, sizes: Sizes) -> str:
         """What a price is missing for: a count, or a count of one type of neuron."""
         return f"{count}.{sizes.neuron}" if count in self.prices and sizes.neuron else count
+
+
+def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
+    sums[name] = sums[name] + value if name in sums else value
 
 
 def conflicts(

@@ -1,9 +1,33 @@
 """Energy: what a network's counts cost on a chip."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
+
+
+class Sums(Mapping[str, Tensor]):
+    """Sums by name without a graph; one that nobody looks at costs a training step no addition."""
+
+    def __init__(self) -> None:
+        self._terms: dict[str, list[Tensor]] = {}
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Adds to the sum of a name."""
+        self._terms.setdefault(name, []).append(value.detach())
+
+    def __getitem__(self, name: str) -> Tensor:
+        first, *others = self._terms[name]
+        return sum(others, start=first)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._terms)
+
+    def __len__(self) -> int:
+        return len(self._terms)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +52,8 @@ class Energy:
     high: Tensor
     by_layer: dict[str, Tensor] = field(default_factory=dict)
     by_kind: dict[str, Tensor] = field(default_factory=dict)
-    excluded: dict[str, Tensor] = field(default_factory=dict)
-    unpriced: dict[str, Tensor] = field(default_factory=dict)
+    excluded: Mapping[str, Tensor] = field(default_factory=dict)
+    unpriced: Mapping[str, Tensor] = field(default_factory=dict)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Energy":
         """The same record with ``total``, ``floor``, ``low`` and ``high`` changed."""
