@@ -16,8 +16,7 @@ import pytest
 from rich.console import Console
 
 from pages import PAGES, blocks
-from picojoule import cli
-from picojoule.cli import show
+from picojoule.cli import console, main, show
 from picojoule.cli.follow import follow
 from picojoule.data import DATASETS
 from picojoule.energy import Price, chip_names, load_chip
@@ -37,7 +36,7 @@ def pj(monkeypatch, capsys):
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["pj", *map(str, words)])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main()
         out, err = capsys.readouterr()
         return int(caught.value.code or 0), out, err
 
@@ -140,7 +139,7 @@ def test_measure_prices_a_run_on_several_chips(pj, done, tmp_path):
 
 
 def test_measure_compares_all_chips_in_one_table(pj, done, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli.OUT, "width", 160)
+    monkeypatch.setattr(console.OUT, "width", 160)
     mine = tmp_path / "mine.toml"
     price = '[price.mac]\npj = 2.0\nsource = "measured"\n'
     mine.write_text(CHIP_HEAD + price)

@@ -276,17 +276,3 @@ def test_the_share_of_the_floor_is_said(report):
     assert show.floor(known) == text
     unknown = one.model_copy(update={"budget": budget()})
     assert show.floor(unknown) == "floor 3.1 nJ, 0.26 of the budget"
-
-
-def test_the_public_face_holds_what_it_says():
-    for name in pj.__all__:
-        assert getattr(pj, name) is not None
-    assert set(pj.__all__) <= set(dir(pj))
-    with pytest.raises(AttributeError, match="no attribute 'LIFF'"):
-        pj.LIFF  # noqa: B018  # pyright: ignore
-
-
-def test_type_checkers_see_the_same_face():
-    source = Path(pj.__file__).read_text(encoding="utf-8")
-    for name in pj.__all__:
-        assert f" as {name}\n" in source

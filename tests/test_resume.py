@@ -36,7 +36,7 @@ def processes():
     """Makes processes that run ``pj`` with the words given."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["picojoule.cli.follow", "picojoule.run", "sklearn.datasets", "tiny"]
+        ["picojoule.cli.follow", "picojoule.run.run", "sklearn.datasets", "tiny"]
     )
     made = []
 

@@ -46,16 +46,29 @@ def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"), str(file))
 
 
+def name_of(file: Path) -> str:
+    """The dotted name by which a file is imported."""
+    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def imports(file: Path) -> set[tuple[str, str]]:
-    """Modules of the package that a file imports, if only for types, and which name of each."""
+    """Modules of the package that a file imports, if only for types, and which name of each.
+
+    What the stub beside an ``__init__.py`` names is imported, too, though later.
+    """
     found = set()
     for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             found |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{file}: imports are written in full"
-            found |= {(node.module or "", alias.name) for alias in node.names}
-    return {pair for pair in found if pair[0].split(".")[0] == "picojoule"}
+            assert not node.level or file.suffix == ".pyi", f"{file}: imports are written in full"
+            here = [name_of(file)] if node.level else []
+            module = ".".join([*here, *([node.module] if node.module else [])])
+            found |= {(module, alias.name) for alias in node.names}
+    found = {pair for pair in found if pair[0].split(".")[0] == "picojoule"}
+    stub = file.with_suffix(".pyi")
+    return found | imports(stub) if stub != file and stub.exists() else found
 
 
 def rooms_of(file: Path) -> set[str]:
@@ -115,7 +128,11 @@ def test_energys_own_files_know_no_meter_and_no_chip():
 
 def test_energy_loads_no_neuron_and_no_kernel():
     """Looks at what is loaded: a name may be light and the module it lives in heavy."""
-    code = "import sys, picojoule.energy; print(*sys.modules)"
+    code = (
+        "import sys; from picojoule import energy\n"
+        "for name in energy.__all__: getattr(energy, name)\n"
+        "print(*sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     rooms = {name.split(".")[1] for name in run.stdout.split() if name.startswith("picojoule.")}
     assert not rooms & {"neurons", "engine", "kernels", "networks", "training"}
@@ -123,12 +140,6 @@ def test_energy_loads_no_neuron_and_no_kernel():
 
 def test_nobody_imports_the_command_line():
     assert not [file for file in FILES if "cli" in rooms_of(file)]
-
-
-def name_of(file: Path) -> str:
-    """The dotted name by which a file is imported."""
-    parts = file.relative_to(ROOT.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def test_no_files_import_each_other():
@@ -153,6 +164,39 @@ def test_nothing_is_left_for_a_subclass_to_forget():
         assert "NotImplementedError" not in file.read_text("utf-8"), file
 
 
+FACE = """
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+"""
+
+
+@pytest.mark.parametrize("face", sorted(ROOT.rglob("__init__.py")), ids=name_of)
+def test_a_face_says_one_sentence_and_attaches_what_its_stub_names(face):
+    sentence, _, code = face.read_text("utf-8").removeprefix('"""').partition('"""\n')
+    assert code == FACE
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    here = {path.stem for path in face.parent.iterdir()}
+    for node in parsed(face.with_suffix(".pyi")).body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            assert alias.asname == alias.name, f"{alias.name} is hidden from type checkers"
+            hides = alias.name in here and node.module not in (None, alias.name)
+            assert not hides, f"{alias.name} would become the file of that name once loaded"
+
+
+def test_a_basename_means_one_thing():
+    """No two rooms hold files of one name, and no file has the name of another room."""
+    places = {}
+    for file in FILES:
+        if file.stem not in ("__init__", "__main__", "base"):
+            places.setdefault(file.stem, set()).add(file.parent)
+        places.setdefault(file.parent.name, set()).add(file.parent)
+    shared = {name: sorted(map(str, found)) for name, found in places.items() if len(found) > 1}
+    assert not shared
+
+
 @pytest.mark.parametrize("name", picojoule.__all__)
 def test_everything_public_is_there_and_described(name):
     thing = getattr(picojoule, name)
@@ -163,6 +207,6 @@ def test_everything_public_is_there_and_described(name):
 
 
 def test_nothing_else_is_public():
-    assert set(dir(picojoule)) == {*picojoule.__all__, "__version__"}
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    assert dir(picojoule) == picojoule.__all__
+    with pytest.raises(AttributeError, match="No picojoule attribute nothing"):
         picojoule.nothing  # noqa: B018

@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 
 from picojoule.data import DATASETS, Split, Splits, dataset, hold_out, load
 from picojoule.data.readers.sources import READERS
-from picojoule.data.sets.dataset import FORMATS
 from picojoule.data.sets.named import parse_dataset
+from picojoule.data.sets.schema import FORMATS
 
 REAL = os.environ.get("PICOJOULE_DATA")
 needs_real = pytest.mark.skipif(not REAL, reason="PICOJOULE_DATA names no folder of real data")

@@ -1,6 +1,5 @@
 """How a neuron's steps run over time: one after the other, or compiled to one loop."""
 
-from picojoule.contract import Verdict
-from picojoule.engine.verdict import engines
+import lazy_loader
 
-__all__ = ["Verdict", "engines"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from picojoule.contract import Verdict
+from picojoule.contract import Verdict as Verdict
 
 
 def engines(net: nn.Module) -> dict[str, Verdict]:

@@ -1,17 +1,5 @@
 """Containers, named architectures, and networks converted from ANNs."""
 
-from picojoule.networks.architectures import NETWORKS, network
-from picojoule.networks.clip import ClipFloorShift
-from picojoule.networks.convert import Conversion, convert
-from picojoule.networks.sequential import Repeat, Residual, Sequential
+import lazy_loader
 
-__all__ = [
-    "NETWORKS",
-    "ClipFloorShift",
-    "Conversion",
-    "Repeat",
-    "Residual",
-    "Sequential",
-    "convert",
-    "network",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

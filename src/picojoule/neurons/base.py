@@ -8,9 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._lookup import class_named, classes_in
-from picojoule.contract import AllSteps, Arrivals, Group, NeuronCost, Verdict
+from picojoule.contract import AllSteps, Verdict
+from picojoule.contract import Arrivals as Arrivals
+from picojoule.contract import Group as Group
+from picojoule.contract import NeuronCost as NeuronCost
 from picojoule.engine import fused
-from picojoule.engine.scan import engine_for, scan
+from picojoule.engine.scan import engine_for
+from picojoule.engine.scan import scan as scan
 from picojoule.surrogate import Surrogate
 
 _CONSTANTS = (bool, int, float, str, Surrogate)

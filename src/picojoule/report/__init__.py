@@ -1,12 +1,5 @@
 """Reports: the record of what a network reached and what it spent, as JSON and as tables."""
 
-from picojoule.report.measured import measure
-from picojoule.report.record import (
-    Accuracy,
-    BudgetReport,
-    RecipeId,
-    Report,
-    versions,
-)
+import lazy_loader
 
-__all__ = ["Accuracy", "BudgetReport", "RecipeId", "Report", "measure", "versions"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,5 @@
 """Networks one step at a time."""
 
-from picojoule.streaming.stream import Stream, stream
+import lazy_loader
 
-__all__ = ["Stream", "stream"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

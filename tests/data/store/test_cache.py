@@ -329,7 +329,7 @@ def test_two_processes_with_two_keys_do_not_disturb_each_other(place):
 def test_the_folder_is_the_user_s_where_none_is_named(monkeypatch, tmp_path):
     monkeypatch.delenv("PICOJOULE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.folder() == tmp_path / "picojoule" / "data"
+    assert cache.cache_folder() == tmp_path / "picojoule" / "data"
 
 
 def test_prepared_once(monkeypatch):

@@ -1,1 +1,5 @@
 """Readers of files: paths in, items with their labels out, whatever the bytes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.wavs import read_wav
-from picojoule.data.sets.dataset import Dataset
+from picojoule.data.sets.schema import Dataset
 from picojoule.data.split import Parts, Split
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")

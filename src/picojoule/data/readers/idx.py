@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from picojoule.data.sets.dataset import Dataset, File
+from picojoule.data.sets.schema import Dataset, File
 from picojoule.data.split import Parts, Split
 
 

@@ -18,7 +18,7 @@ from picojoule.data.readers import (
 )
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
-from picojoule.data.sets.dataset import Dataset
+from picojoule.data.sets.schema import Dataset
 from picojoule.data.split import Parts
 from picojoule.data.zeros import Zeros
 

@@ -1,1 +1,5 @@
 """Data sets: one TOML file each, with addresses, checksums, licence and citation."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

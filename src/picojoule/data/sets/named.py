@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from picojoule import _toml
 from picojoule._names import unknown
-from picojoule.data.sets.dataset import FORMATS, Dataset, File, Sizes
+from picojoule.data.sets.schema import FORMATS, Dataset, File, Sizes
 
 _SETS = resources.files("picojoule.data") / "sets"
 _KEYS = {

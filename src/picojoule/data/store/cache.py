@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from picojoule._cache import VARIABLE, cache_folder
+from picojoule import _cache
 from picojoule.data.encoders.coding import Encoder
 from picojoule.data.split import Split
 from picojoule.data.store import entry as store
@@ -31,9 +31,9 @@ _DAY_S = 86_400
 _OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{16}(-.{8})*")
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """Returns the folder of decoded data; it may be deleted at any time."""
-    return cache_folder("data")
+    return _cache.cache_folder("data")
 
 
 def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> Kept:
@@ -51,7 +51,7 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
         OSError: Where the folder of the cache cannot be written.
     """
     family = f"{name}-{store.digest(place)[:16]}-"
-    where = folder() / (family + store.digest(f"{store.version()} {key}")[:16])
+    where = cache_folder() / (family + store.digest(f"{store.version()} {key}")[:16])
     found = store.read(where, key)
     if found is not None:
         with contextlib.suppress(OSError):
@@ -62,7 +62,9 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
         making = Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
     except OSError as error:
         raise OSError(
-            error.errno, f"the cache cannot be written ({error.strerror}): set {VARIABLE}", where
+            error.errno,
+            f"the cache cannot be written ({error.strerror}): set {_cache.VARIABLE}",
+            where,
         ) from error
     try:
         store.write(making, key, make(in_files(making)))

@@ -1,8 +1,5 @@
 """Prices: what each count costs on a chip."""
 
-from picojoule.energy.chips.chip import Chip
-from picojoule.energy.chips.chip_file import chip_names, load_chip
-from picojoule.energy.chips.estimate import Energy
-from picojoule.energy.chips.price import Price
+import lazy_loader
 
-__all__ = ["Chip", "Energy", "Price", "chip_names", "load_chip"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

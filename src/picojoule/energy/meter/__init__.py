@@ -1,6 +1,5 @@
 """Counting what happens in a network while it runs."""
 
-from picojoule.energy.meter.foreign import Foreign
-from picojoule.energy.meter.meter import Meter
+import lazy_loader
 
-__all__ = ["Foreign", "Meter"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,5 @@
 """Rules: what each torch function costs, and what its result carries; ``RULES`` holds them all."""
 
-from picojoule.energy.rules.base import Call, Outcome, Rule
-from picojoule.energy.rules.table import RULES
+import lazy_loader
 
-__all__ = ["RULES", "Call", "Outcome", "Rule"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

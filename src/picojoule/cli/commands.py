@@ -1,0 +1,211 @@
+"""The commands ``pj`` and ``picojoule``."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.logging import RichHandler
+from rich.text import Text
+
+from picojoule import __version__
+from picojoule.cli.chip_commands import chips_app, chosen
+from picojoule.cli.console import ERR, OUT, say
+from picojoule.cli.data_commands import data_app
+from picojoule.cli.runs import is_first, report
+
+# What needs torch is imported where it is used: help and completion are to be quick.
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Trains the most accurate spiking network that fits a joule budget.",
+)
+app.add_typer(data_app, name="data")
+app.add_typer(chips_app, name="chips")
+
+DataDir = Annotated[
+    str | None,
+    typer.Option(help="Folder of the data sets.", metavar="DIR", envvar="PICOJOULE_DATA"),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Data of your own: folders of pictures or sounds by class, or .npz arrays.",
+        metavar="DIR",
+    ),
+]
+
+
+def main() -> None:
+    """Runs a command; what a user can mend is a message on stderr and exit code 2."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, ArithmeticError) as error:
+        logging.getLogger("picojoule").debug("traceback", exc_info=True)
+        if is_first():
+            ERR.print(Text(f"error: {error}", style="red"), soft_wrap=True)
+        sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from picojoule.kernels import tier
+
+        say(f"picojoule {__version__} (kernels: {tier()}; on CUDA: {tier('cuda')})")
+        raise typer.Exit
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """What others log below a warning is for those who ask for more."""
+    return record.levelno >= logging.WARNING or record.name.startswith("picojoule")
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more; errors with their traceback.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+    handler = RichHandler(console=ERR, show_time=False, show_path=False)
+    logging.basicConfig(format="%(message)s", handlers=[handler], force=True)
+    logging.getLogger("picojoule").setLevel(logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        handler.addFilter(_worth_saying)
+        warnings.filterwarnings("ignore", category=FutureWarning, module="lightning_fabric")
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Name or path of a recipe; digits where left out.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field of the recipe: train.epochs=5", metavar="KEY=VALUE"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A new folder; runs/NAME-xxxx where left out.")
+    ] = None,
+    data_dir: DataDir = None,
+    data: Data = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder.", metavar="RUN")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    devices: Annotated[str, typer.Option(help="Number of devices, or which.")] = "1",
+    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
+    strategy: Annotated[str, typer.Option(help="How devices work together.")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
+) -> None:
+    """Train a recipe to its joule budget, or go on with a run that was interrupted."""
+    from picojoule import run
+    from picojoule.recipe import load_recipe, toml
+    from picojoule.run.folder import Machine
+
+    data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
+    machine = Machine(
+        data_dir=data_dir,
+        accelerator=accelerator,
+        devices=int(devices) if devices.lstrip("-").isdigit() else devices,
+        nodes=nodes,
+        strategy=strategy,
+        precision=precision,
+    )
+    overrides = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
+    overrides += ["data.skip_bad=true"] if skip_bad else []
+    if resume is None:
+        overrides += [] if data is None else [f"data.folder={toml.text(str(data))}"]
+        report(run.start(load_recipe(recipe or "digits", overrides), out=out, machine=machine))
+        return
+    if recipe or overrides or out or machine != Machine(data_dir=data_dir):
+        raise ValueError(
+            "a run goes on as it was started: --resume takes no recipe, and no option but "
+            f"--data-dir and --data: pj train --resume {resume}"
+        )
+    report(run.resume(resume, data_dir=data_dir, data=data))
+
+
+@app.command()
+def measure(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    chip: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name or path of a chip, again for more; all compares all there are; the run's "
+            "where left out."
+        ),
+    ] = None,
+    levels: Annotated[
+        str, typer.Option(help="What a level of n costs: accumulate (n times) or multiply (a MAC).")
+    ] = "accumulate",
+    skip_zero_weights: Annotated[
+        bool, typer.Option("--skip-zero-weights", help="A weight of zero is no synapse.")
+    ] = False,
+    unfold_batch_norm: Annotated[
+        bool, typer.Option("--unfold-batch-norm", help="Batch norm is not folded into weights.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    data_dir: DataDir = None,
+    data: Data = None,
+) -> None:
+    """Price a trained run again on its test set, for one or more chips."""
+    from picojoule.cli import show
+    from picojoule.energy import Convention
+    from picojoule.run.trained import load
+
+    convention = Convention(levels, skip_zero_weights, not unfold_batch_norm)  # pyright: ignore
+    trained = load(run)
+    names = chip or [trained.recipe.budget.chip]
+    every = "all" in names
+    measured = trained.measure(chosen(names), data_dir=data_dir, data=data, convention=convention)
+    if as_json:
+        OUT.out(measured.to_json(), end="", highlight=False)
+        return
+    OUT.print(show.compared(measured) if every else show.energies(measured))
+    say(show.summary(measured, run, energies=not every))
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures or sounds.", metavar="FILE...")],
+) -> None:
+    """Say what each file shows, how surely, and what knowing it cost."""
+    from picojoule.cli import show
+    from picojoule.energy import load_chip
+    from picojoule.run.trained import load
+
+    trained = load(run)
+    chip = load_chip(trained.recipe.budget.chip).name
+    for file, found in zip(files, trained.predict(files), strict=True):
+        line = show.prediction(found, chip)
+        say(f"{file}: {line}")
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes that come with picojoule."""
+    from picojoule.cli import show
+    from picojoule.recipe import load_recipe, recipe_names
+
+    found = [load_recipe(name) for name in recipe_names()]
+    rows = [(one.name, one.data.name, one.machine, one.measured, one.description) for one in found]
+    OUT.print(show.listing("recipes", ("name", "data", "for", "reached", "description"), rows))
+
+
+@app.command()
+def networks() -> None:
+    """List the networks and the options of each."""
+    from picojoule.cli import show
+
+    OUT.print(show.networks())

@@ -1,0 +1,9 @@
+from .coding import Direct as Direct
+from .coding import Encoder as Encoder
+from .coding import Latency as Latency
+from .coding import Poisson as Poisson
+from .coding import Repeat as Repeat
+from .filterbank import Filterbank as Filterbank
+from .frames import Frames as Frames
+from .named_encoders import ENCODERS as ENCODERS
+from .named_encoders import encoder as encoder

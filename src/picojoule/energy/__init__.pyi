@@ -1,0 +1,15 @@
+from .chips import Chip as Chip
+from .chips import Energy as Energy
+from .chips import Price as Price
+from .chips import chip_names as chip_names
+from .chips import load_chip as load_chip
+from .convention import Convention as Convention
+from .convention import Conventions as Conventions
+from .counts import COUNTS as COUNTS
+from .counts import OpCounts as OpCounts
+from .counts import Sizes as Sizes
+from .kinds import Kind as Kind
+from .meter import Foreign as Foreign
+from .meter import Meter as Meter
+from .spikes import spikes as spikes
+from .traffic import Traffic as Traffic

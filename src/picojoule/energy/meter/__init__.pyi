@@ -1,0 +1,2 @@
+from .foreign import Foreign as Foreign
+from .meter import Meter as Meter

@@ -1,0 +1,103 @@
+"""Recipe: an experiment as data, read from TOML, checked before any work begins."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from picojoule._names import unknown
+from picojoule.recipe import toml
+from picojoule.recipe.base import Table
+from picojoule.recipe.data_table import DataTable
+from picojoule.recipe.merge import assignments, read
+from picojoule.recipe.tables import BudgetTable, NetworkTable, TrainTable
+
+CHIP_FILE = "chip.toml"
+
+
+class Recipe(Table):
+    """An experiment: everything that decides its result.
+
+    Attributes:
+        name, description: What it is called, and one line of what it is.
+        machine: What it is meant for: minutes to an hour on two cores, or a GPU.
+        measured: What it reached, on how many seeds and when; nothing where nobody has seen it.
+        seed: Of weights, order and encoding.
+
+    Example:
+        >>> load_recipe("digits", ["train.epochs=3"]).train.epochs
+        3
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    description: str = ""
+    machine: Literal["cpu", "gpu"] = "cpu"
+    measured: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: DataTable
+    network: NetworkTable
+    train: TrainTable
+    budget: BudgetTable = BudgetTable()
+
+    def to_toml(self) -> str:
+        """The recipe with every default written out; the same recipe gives the same text.
+
+        A chip file stands beside it as ``chip.toml``, whatever its name was. What others measured
+        is no part of an experiment and left out.
+        """
+        tables = self.model_dump(exclude_none=True, exclude={"measured"})
+        if self.budget.chip_file is not None:
+            tables["budget"]["chip"] = CHIP_FILE
+        return toml.dumps(tables)
+
+    @property
+    def sha256(self) -> str:
+        """Of ``to_toml()``, and so of the file ``recipe.toml`` in a run."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()
+
+
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """A recipe of ours by name, or any by the path of its file.
+
+    Args:
+        name_or_path: One of ``recipe_names()`` or a path.
+        overrides: Assignments such as ``"train.epochs=5"`` and ``"budget.limit=20 nJ"``.
+
+    Raises:
+        ValueError: An unknown recipe, key or name (the message gives the nearest), or a value
+            that makes no sense.
+    """
+    tables = read(name_or_path, assignments(overrides))
+    try:
+        return Recipe.model_validate(tables)
+    except ValidationError as error:
+        lines = [_explain(detail) for detail in error.errors()]
+        raise ValueError(f"recipe '{name_or_path}': " + "\n".join(lines)) from None
+
+
+def _explain(detail: Any) -> str:
+    """One line for one of pydantic's errors: where, what was expected, what came."""
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return unknown("key", where, _keys(detail["loc"][:-1]))
+    if detail["type"] == "missing":
+        return f"'{where}' is missing"
+    if detail["type"] == "value_error":
+        message = str(detail["ctx"]["error"])
+        return message if message.startswith(f"{where}.") else f"{where}: {message}"
+    if detail["type"] == "literal_error":
+        return unknown(
+            where, str(detail["input"]), re.findall("'(.*?)'", detail["ctx"]["expected"])
+        )
+    return f"{where}: {detail['msg']}, got {detail['input']!r}"
+
+
+def _keys(loc: tuple[Any, ...]) -> list[str]:
+    """The dotted keys that stand beside an unknown one."""
+    table: Any = Recipe
+    for part in loc:
+        table = table.model_fields[part].annotation
+    return [".".join([*map(str, loc), name]) for name in table.model_fields]

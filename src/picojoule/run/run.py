@@ -1,0 +1,183 @@
+"""A run: a recipe trained in a folder of its own, that may be killed and resumed at any moment."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from picojoule._memory import keep_freed_memory
+from picojoule.data import Splits
+from picojoule.recipe import Recipe
+from picojoule.run.build import build_network, check_fit, steps_per_epoch
+from picojoule.run.fit import Step, fit, spent_pj
+from picojoule.run.folder import Folder, Machine, free_path
+from picojoule.run.open_data import open_data
+from picojoule.units import format_energy
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that can go on, made by ``start`` or ``resume``.
+
+    Attributes:
+        folder: On disk.
+        fabric: Launched, where it computes; None where nothing is left to do.
+        splits: Its data; None where nothing is left to do.
+        new: Whether it was just made.
+    """
+
+    folder: Folder
+    fabric: Fabric | None
+    splits: Splits | None
+    new: bool
+
+    def train(self) -> Iterator[Step]:
+        """Trains to the end; afterwards the folder has weights and a report.
+
+        A budget that is a share of the unconstrained energy has that measured first, by a run of
+        its own in ``unconstrained/``.
+
+        Raises:
+            ValueError: A limit below the floor.
+            NonFiniteLoss: The loss became infinite or not a number.
+            OSError: The folder could not be written.
+
+        A new run that fails before its first step leaves no folder.
+        """
+        if self.fabric is None or self.splits is None:
+            return
+        stepped = False
+        try:
+            for step in self._train(self.fabric, self.splits):
+                stepped = True
+                yield step
+        except (ValueError, TypeError, RuntimeError, OSError):
+            if self.new and not stepped and self.fabric.is_global_zero:
+                self.folder.discard_untouched()
+            raise
+
+    def _train(self, fabric: Fabric, splits: Splits) -> Iterator[Step]:
+        budget = self.folder.recipe.budget
+        limit_pj, free_pj = budget.limit_pj, None
+        if budget.share is not None:
+            unconstrained = self._unconstrained(fabric)
+            yield from fit(unconstrained, fabric, splits)
+            free_pj = spent_pj(unconstrained)
+            limit_pj = budget.share * free_pj
+        try:
+            yield from fit(self.folder, fabric, splits, limit_pj=limit_pj, free_pj=free_pj)
+        except ValueError as error:
+            if free_pj is None:
+                raise
+            raise ValueError(
+                f"with budget.limit = {budget.limit} of the {format_energy(free_pj)} spent without "
+                f"a budget: {error}"
+            ) from error
+
+    def _unconstrained(self, fabric: Fabric) -> Folder:
+        """The run of the same recipe without a budget, inside this one."""
+        path = self.folder.path / "unconstrained"
+        if fabric.broadcast(path.exists()):
+            return Folder(path)
+        recipe = self.folder.recipe
+        free = recipe.model_copy(
+            update={"budget": recipe.budget.model_copy(update={"limit": "none"})}
+        )
+        return _created(fabric, free, self.folder.machine, path)
+
+
+def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | None = None) -> Run:
+    """A new run; everything that can be wrong with recipe and data is found before it is made.
+
+    Args:
+        recipe: What to do.
+        out: Its folder, which must be new; a free one below ``runs/`` where left out.
+        machine: Where to compute; one device where left out.
+
+    Raises:
+        ValueError: A recipe that cannot be built, or data that are not there.
+        FileExistsError: ``out`` is there already.
+
+    Example:
+        >>> run = start(load_recipe("digits"))  # doctest: +SKIP
+        >>> for step in run.train():  # doctest: +SKIP
+        ...     print(step.log.epoch, step.log.loss)
+        >>> print(run.folder.report.accuracy.test)  # doctest: +SKIP
+    """
+    machine = Machine() if machine is None else machine
+    recipe, splits = open_data(recipe, machine.data_dir)
+    net = build_network(recipe)
+    fabric = _launched(machine)
+    steps_per_epoch(recipe, splits, fabric.world_size)  # refuses a batch that cannot be dealt
+    check_fit(recipe, net, splits.train)
+    path = free_path(recipe.name) if out is None else Path(out)
+    return Run(_created(fabric, recipe, machine, path), fabric, splits, new=True)
+
+
+def resume(path: str | Path, *, data_dir: str | None = None, data: str | Path | None = None) -> Run:
+    """The run in ``path``, to go on as and where it was started.
+
+    Of a finished run nothing is loaded: its data may be gone.
+
+    Args:
+        path: Its folder.
+        data_dir: Folder of the data sets, where it has moved.
+        data: Folder of the user's own data, where it has moved.
+
+    Raises:
+        ValueError: There is no run, or its data are not there, or have changed.
+    """
+    folder = Folder(Path(path))
+    if folder.finished:
+        return Run(folder, None, None, new=False)
+    machine = folder.machine
+    if (threads := torch.get_num_threads()) != machine.threads:
+        logger.warning(
+            "started with %d threads and resumed with %d: sums may round in another way, so that "
+            "the weights differ in their last bits; OMP_NUM_THREADS=%d repeats them exactly",
+            machine.threads,
+            threads,
+            machine.threads,
+        )
+    _, splits = open_data(folder.recipe, data_dir or machine.data_dir, data)
+    fabric = _launched(machine)
+    return Run(folder, fabric, splits, new=False)
+
+
+def _launched(machine: Machine) -> Fabric:
+    keep_freed_memory()
+    try:
+        fabric = Fabric(
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            strategy=machine.strategy,
+            precision=machine.precision,  # pyright: ignore[reportArgumentType]
+        )
+    except (RuntimeError, ImportError) as error:  # Fabric's, for a device that is not there
+        raise ValueError(str(error)) from error
+    fabric.launch()
+    if fabric.device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return fabric
+
+
+def _created(fabric: Fabric, recipe: Recipe, machine: Machine, path: Path) -> Folder:
+    """Makes the folder on one process for all, which share its outcome."""
+    error = None
+    if fabric.is_global_zero:
+        try:
+            Folder.create(recipe, machine, path)
+        except OSError as problem:
+            error = problem
+    path, error = fabric.broadcast((path, error))
+    if error is not None:
+        raise error
+    return Folder(path)

@@ -1,0 +1,2 @@
+from .stream import Stream as Stream
+from .stream import stream as stream

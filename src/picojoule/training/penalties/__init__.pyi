@@ -1,0 +1,10 @@
+from .balanced_penalty import BalancedPenalty as BalancedPenalty
+from .base import Penalty as Penalty
+from .base import kinds as kinds
+from .base import penalty as penalty
+from .energy_budget import EnergyBudget as EnergyBudget
+from .fixed_price import FixedPrice as FixedPrice
+from .rate_target import RateTarget as RateTarget
+from .spike_penalty import SpikePenalty as SpikePenalty
+from .synaptic_penalty import SynapticPenalty as SynapticPenalty
+from .synops_target import SynOpsTarget as SynOpsTarget
