@@ -157,3 +157,7 @@ def test_transforms_give_each_sample_s_own_gradient(name):
     torch.testing.assert_close(torch.func.grad(loss)(v), expected.grad)
     torch.testing.assert_close(torch.func.vmap(torch.func.grad(loss))(v), expected.grad)
     assert torch.equal(torch.func.vmap(spike)(v), spike(v))
+    tangent = torch.randn(3, 5, dtype=torch.float64)
+    spikes, found = torch.func.jvp(spike, (v,), (tangent,))
+    assert torch.equal(spikes, spike(v))
+    torch.testing.assert_close(found, tangent * spike.derivative(v.clone()))

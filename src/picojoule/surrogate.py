@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from picojoule._names import unknown
+from picojoule._torch import transformed
 
 
 class _Spike(torch.autograd.Function):
@@ -43,8 +44,14 @@ class _TransformedSpike(torch.autograd.Function):
         del output
         v, ctx.shape = inputs
         ctx.save_for_backward(v)
+        ctx.save_for_forward(v)
 
     backward = _Spike.backward
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        (v,) = ctx.saved_tensors
+        return tangents[0] * ctx.shape.derivative(v)
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,7 @@ class Surrogate(ABC):
 
     def __call__(self, v: Tensor) -> Tensor:
         """Spikes (0 or 1, the dtype of ``v``) where ``v >= 0``."""
-        transformed = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore
-        kind = _Spike if transformed is None else _TransformedSpike
+        kind = _TransformedSpike if transformed() else _Spike
         return kind.apply(v, self)  # pyright: ignore[reportReturnType]
 
     @abstractmethod

@@ -145,18 +145,59 @@ class TestMeter:
         torch.testing.assert_close(torch.stack([first, run(x[1])]), expected)
 
 
-@pytest.mark.parametrize("change", ["linear", "neurons", "appended"])
-def test_a_reset_follows_layers_that_were_replaced_or_added(change):
-    net = Sequential(nn.Linear(30, 40), LIF(40), nn.Linear(40, 10), LIF()).eval()
-    x = (torch.rand(20, 1, 30) < 0.2).float()
+def layers():
+    return Sequential(nn.Linear(30, 40), LIF(40), nn.Linear(40, 10), LIF()).eval()
+
+
+def leave_out(net):
+    del net[3]
+
+
+CHANGES = {
+    "linear": lambda net: net.__setitem__(0, nn.Linear(30, 40)),
+    "neurons": lambda net: net.__setitem__(1, LIF(40, tau=1e-3)),
+    "a parameter": lambda net: setattr(net[1], "tau", nn.Parameter(torch.full((40,), 1e-3))),
+    "appended": lambda net: net.append(LIF().eval()),
+    "left out": leave_out,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+class TestLayersThatChange:
+    """As ``net(x, state)`` has them from one step to the next."""
+
+    def test_are_followed_by_the_next_step(self, change):
+        torch.manual_seed(0)
+        net, x = layers(), (torch.rand(20, 1, 30) < 0.2).float()
+        run, own = stream(net), stream_of(net)
+        for step in x[:10]:
+            torch.testing.assert_close(run(step), own(step))
+        CHANGES[change](net)
+        if change in ("appended", "left out"):
+            for _ in range(2):
+                with pytest.raises(ValueError, match=r"the state is of 4 layers.*reset\(\)"):
+                    run(x[10])
+        else:
+            for step in x[10:]:
+                torch.testing.assert_close(run(step), own(step))
+
+    def test_are_followed_by_a_reset(self, change):
+        torch.manual_seed(0)
+        net, x = layers(), (torch.rand(20, 1, 30) < 0.2).float()
+        run = stream(net)
+        run(x[0])
+        CHANGES[change](net)
+        run.reset()
+        expected = net(x)[0].detach()
+        torch.testing.assert_close(torch.stack([run(step) for step in x]), expected)
+
+
+def test_a_layer_may_stand_in_several_places():
+    torch.manual_seed(0)
+    linear, neuron = nn.Linear(30, 30), LIF()
+    net = Sequential(linear, neuron, linear, neuron).eval()
+    x = (torch.rand(20, 1, 30) < 0.5).float()
     run = stream(net)
-    run(x[0])
-    if change == "linear":
-        net[0] = nn.Linear(30, 40)
-    elif change == "neurons":
-        net[1] = LIF(40, tau=1e-3)
-    else:
-        net.append(LIF().eval())
-    run.reset()
-    expected = net(x)[0].detach()
-    torch.testing.assert_close(torch.stack([run(step) for step in x]), expected)
+    out = torch.stack([run(step) for step in x])
+    torch.testing.assert_close(out, net(x)[0].detach())
+    assert len(run.state) == 4

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from picojoule._names import unknown
+from picojoule._torch import watched
 from picojoule.contract import AllSteps, Stepping, Verdict
 from picojoule.kernels import tier
 
@@ -134,8 +134,7 @@ def _unfit(currents: Tensor) -> str:
         return "the currents are a view with their sign turned"
     if type(currents) not in (Tensor, torch.nn.Parameter) or currents.layout != torch.strided:
         return f"the currents are a {type(currents).__name__} of layout {currents.layout}"
-    functional = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore
-    if functional is not None or _get_current_dispatch_mode() is not None:
+    if watched():
         return "a transform or dispatch mode of torch wants to see each operation"
     return ""
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function
 
 from picojoule._names import unknown
+from picojoule._torch import watched
 from picojoule.kernels import convolution_c
 from picojoule.kernels.cc import tier
 from picojoule.kernels.paths import ASKED, PATHS, convolution_limit, density_of_images, suits
@@ -52,7 +53,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad, (x, weight), plan = grads[0], ctx.saved_tensors, ctx.plan
-        again = torch.is_grad_enabled()  # for the gradient of a gradient
+        again = torch.is_grad_enabled() or watched()  # for the gradient of a gradient
         needed = list(ctx.needs_input_grad[:3])
         by_events = needed[1] and ctx.path == "events" and not again
         needed[1] = needed[1] and not by_events
@@ -115,9 +116,9 @@ def spike_conv2d(
         got = " and ".join(f"{list(x.shape)} {x.dtype} on {x.device}" for x in (spikes, weight))
         raise ValueError(
             "convolutions by events take images [B, C, H, W] and weights [O, C, KH, KW] that fit "
-            "them, of float32 or float64 on the CPU, outside of autocast, torch.compile and "
-            f"torch.func, where there is a C compiler; got {got}: leave path out, or ask for "
-            "'dense'"
+            "them, of float32 or float64 on the CPU, outside of autocast, torch.compile, "
+            "transforms and dispatch modes of torch, where there is a C compiler; got "
+            f"{got}: leave path out, or ask for 'dense'"
         )
     if plan is None:
         return nn.functional.conv2d(spikes, weight, bias, stride, padding)  # pyright: ignore

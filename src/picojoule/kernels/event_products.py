@@ -20,7 +20,7 @@ from picojoule.kernels.paths import (
     limit_for,
     path_for,
     suits,
-    traced,
+    taken_by_torch,
     version,
 )
 
@@ -177,4 +177,4 @@ class RowProduct:
             if base.shape != axes or base.dtype is not x.dtype or not base.is_contiguous():
                 return False
             self._base = base if base.dim() == 1 else None  # a bias is looked at once
-        return type(x) is Tensor and x.is_cpu and x.is_contiguous() and not traced()
+        return type(x) is Tensor and x.is_cpu and x.is_contiguous() and not taken_by_torch()

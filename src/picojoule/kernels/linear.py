@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 
 from picojoule._names import unknown
+from picojoule._torch import watched
 from picojoule.kernels.convolution import conv2d
 from picojoule.kernels.event_products import product, weight_gradient
 from picojoule.kernels.onednn import dense
@@ -29,7 +30,7 @@ class _Product(torch.autograd.Function):
         grad, (spikes, weight_t) = grads[0], ctx.saved_tensors
         needed = ctx.needs_input_grad
         to_spikes = to_weight = None
-        again = torch.is_grad_enabled()  # for the gradient of a gradient
+        again = torch.is_grad_enabled() or watched()  # for the gradient of a gradient
         if needed[0]:
             to_spikes = grad @ weight_t.t() if again else dense(grad, weight_t)
         if needed[1] and again:

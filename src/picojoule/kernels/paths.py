@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
+from picojoule._torch import watched
 from picojoule.kernels import events_c, events_torch
 from picojoule.kernels.cc import tier
 
@@ -167,17 +168,13 @@ def suits(*tensors: Tensor, axes: int = 2) -> bool:
         and {x.device.type for x in tensors} == {"cpu"}
         and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
         and all(x.dim() == axes for x in tensors)
-        and not traced()
+        and not taken_by_torch()
     )
 
 
-def traced() -> bool:
-    """Whether something that must see torch's own functions looks on."""
-    return (
-        torch.is_autocast_enabled("cpu")
-        or torch.compiler.is_compiling()
-        or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
-    )
+def taken_by_torch() -> bool:
+    """Returns whether torch's own functions must run: autocast is on, or something watches them."""
+    return torch.is_autocast_enabled("cpu") or watched()
 
 
 def version(tensor: Tensor) -> int:
@@ -200,6 +197,7 @@ def chosen(path: str | None, spikes: Tensor, other: Tensor, *, gradient: bool = 
         got = ", ".join(f"{list(x.shape)} {x.dtype} on {x.device}" for x in (spikes, other))
         raise ValueError(
             "products by events take two matrices of float32 or float64 on the CPU, outside of "
-            f"autocast, torch.compile and torch.func; got {got}: leave path out, or ask for 'dense'"
+            "autocast, torch.compile, transforms and dispatch modes of torch; "
+            f"got {got}: leave path out, or ask for 'dense'"
         )
     return path

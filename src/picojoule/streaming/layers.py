@@ -1,4 +1,4 @@
-"""The parts of a stream: each layer one step at a time, with the state it carries."""
+"""The layers of a stream: each takes one step at a time and carries its state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from picojoule.neurons import Neuron, Recurrent
 from picojoule.neurons.recurrent import RecurrentState
 
 
-class Part(ABC):
+class StreamLayer(ABC):
     """A layer that takes one step after the other."""
 
     @abstractmethod
@@ -35,11 +35,11 @@ class Part(ABC):
         del state
 
     def products(self) -> Iterator[tuple[str, RowProduct]]:
-        """The products of this part that may go by events, with their names."""
+        """The products of this layer that may go by events, with their names."""
         return iter(())
 
 
-class Plain(Part):
+class Plain(StreamLayer):
     """A torch layer as it is."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -50,7 +50,7 @@ class Plain(Part):
         return self._layer(x)
 
 
-class Linear(Part):
+class Linear(StreamLayer):
     """A linear layer; by events where they are few."""
 
     def __init__(self, layer: nn.Linear, path: str | None) -> None:
@@ -67,16 +67,19 @@ class Linear(Part):
         yield "", self._product
 
 
-class Neurons(Part):
+class Neurons(StreamLayer):
     """Neurons; compiled where their engine is, with the state in place."""
 
     def __init__(self, layer: Neuron) -> None:
         self._layer = layer
+        self._held = [
+            held for one in layer.modules() for held in (one._parameters, one._buffers) if held
+        ]
         self.start(None)
 
     def step(self, x: Tensor) -> Tensor:
         """Currents [B, ...] to spikes [B, ...]."""
-        if self._run is None or self._versions != [version(one) for one in self._tensors]:
+        if self._run is None or self._known != self._seen():
             self._run = self._bind(x)
         return self._run(x)
 
@@ -85,7 +88,7 @@ class Neurons(Part):
         self._state = state
         self._run: Callable[[Tensor], Tensor] | None = None
         self._tensors: list[Tensor] = []
-        self._versions: list[int] = []
+        self._known: list[tuple[int, int]] = []
 
     def state(self) -> Any:
         """A copy of the neurons' own state."""
@@ -94,13 +97,18 @@ class Neurons(Part):
         leaves, spec = pytree.tree_flatten(self._state)
         return pytree.tree_unflatten([leaf.clone() for leaf in leaves], spec)
 
+    def _seen(self) -> list[tuple[int, int]]:
+        """Returns what changes if a parameter or buffer changes in place or is replaced."""
+        held = (one for tensors in self._held for one in tensors.values())
+        return [(id(one), version(one)) for one in held if one is not None]
+
     def _bind(self, x: Tensor) -> Callable[[Tensor], Tensor]:
         """What runs a step of currents like these."""
         layer, currents = self._layer, torch.empty_like(x).unsqueeze(0)
         self._state = state = checked(layer, currents, self._state)
         seen = survey(layer)
         self._tensors = list(seen.tensors.values())
-        self._versions = [version(one) for one in self._tensors]
+        self._known = self._seen()
         if layer.engine_for(currents, state) == "eager":
             return self._eager
         plan = plan_of(layer, seen, currents, state) if type(layer).fuse is Neuron.fuse else ""
@@ -132,13 +140,13 @@ class Neurons(Part):
         return out[0]
 
 
-class Feedback(Part):
+class Feedback(StreamLayer):
     """A recurrent layer; its spikes come back by events where they are few."""
 
     def __init__(self, layer: Recurrent, path: str | None) -> None:
         self._layer = layer
         self._product = RowProduct(layer.path if path is None else path)
-        self._neurons = part(layer.neuron, path)
+        self._neurons = stream_layer(layer.neuron, path)
         self._state: RecurrentState | None = None
         self._spikes: Tensor | None = None
 
@@ -170,11 +178,13 @@ class Feedback(Part):
             yield f"neuron.{name}", product
 
 
-class Chain(Part):
+class Chain(StreamLayer):
     """The layers of a Sequential."""
 
     def __init__(self, layers: Sequential, path: str | None) -> None:
-        self._parts = {name: part(layer, path) for name, layer in layers.named_children()}
+        # Not named_children, which names a layer that stands in several places once.
+        modules: Any = layers._modules.items()
+        self._parts = {name: stream_layer(layer, path) for name, layer in modules}
 
     def step(self, x: Tensor) -> Tensor:
         """Through all layers."""
@@ -186,7 +196,8 @@ class Chain(Part):
         """Goes on from the states of all layers."""
         if state is not None and len(state) != len(self._parts):
             raise ValueError(
-                f"the state is of {len(state)} layers, the network has {len(self._parts)}"
+                f"the state is of {len(state)} layers, the network has {len(self._parts)}: "
+                "give one of this network, or start over with reset()"
             )
         for one, own in zip(self._parts.values(), state or [None] * len(self._parts), strict=True):
             one.start(own)
@@ -200,7 +211,7 @@ class Chain(Part):
         return _products(self._parts)
 
 
-class Joined(Part):
+class Joined(StreamLayer):
     """The two ways of a residual layer."""
 
     def __init__(self, layer: Residual, path: str | None) -> None:
@@ -225,13 +236,13 @@ class Joined(Part):
         return _products(self._parts)
 
 
-def _products(parts: dict[str, Chain] | dict[str, Part]) -> Iterator[tuple[str, RowProduct]]:
+def _products(parts: dict[str, Chain] | dict[str, StreamLayer]) -> Iterator[tuple[str, RowProduct]]:
     for name, one in parts.items():
         for inner, product in one.products():
             yield f"{name}.{inner}".rstrip("."), product
 
 
-def part(layer: nn.Module, path: str | None) -> Part:
+def stream_layer(layer: nn.Module, path: str | None) -> StreamLayer:
     """What takes one step after the other through a layer.
 
     Raises:

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from picojoule._names import unknown
+from picojoule._torch import watched
 from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.neurons import Neuron
-from picojoule.streaming.layers import part
+from picojoule.streaming.layers import stream_layer
 
 
 class Stream:
@@ -20,10 +21,11 @@ class Stream:
     weights of the events that arrive and leave out the others, so that latency falls with activity.
     A kept copy of these weights doubles their memory.
 
-    Weights and parameters may change in place (by an optimiser, ``load_state_dict``) between steps;
-    what else is changed in a neuron, and layers that are replaced or added, are seen after
-    ``reset``. Where hooks are on the network, as
-    those of a ``Meter``, each step runs the network itself, so that they see what they always see.
+    Between steps, weights and parameters may change in place (by an optimiser, ``load_state_dict``)
+    or be replaced, and so may layers: the next step goes on with the layers that there are, from
+    the state so far. What else is changed in a neuron is seen after ``reset``. While hooks are on
+    the network, as those of a ``Meter``, or a transform of torch is on, each step runs the network
+    itself, so that they see what they always see.
     """
 
     def __init__(self, net: Sequential | Neuron, *, path: str | None = None) -> None:
@@ -35,25 +37,28 @@ class Stream:
         if path is not None and path not in PATHS:
             raise ValueError(unknown("path", path, PATHS))
         self._net, self._path = net, path
-        self._follow()
         self._step: tuple[Any, ...] | None = None
         self._started = False
+        self._follow()
 
     def __call__(self, x: Tensor) -> Tensor:
         """One step: x [B, ...] to what the network puts out, [B, ...].
 
         Raises:
-            ValueError: No batch axis, a step unlike those before, a state that does not fit, or a
-                network in training mode.
+            ValueError: No batch axis, a step unlike those before, a state that does not fit (as
+                after a change of layers: ``reset`` starts over), or a network in training mode.
         """
         self._check(x)
+        if self._changed():
+            self._follow()
+        hooks = any(one._forward_hooks or one._forward_pre_hooks for one in self._modules)
         with torch.no_grad():
-            if any(one._forward_hooks or one._forward_pre_hooks for one in self._modules):
+            if hooks or watched():
                 out, state = self._net(x.unsqueeze(0), self.state)
-                self._part.start(state)
+                self._layers.start(state)
                 out = out[0]
             else:
-                out = self._part.step(x).clone()
+                out = self._layers.step(x).clone()
         self._started = True
         return out
 
@@ -63,27 +68,40 @@ class Stream:
 
         Set it to go on from a state that the network gave, or that was kept.
         """
-        return self._part.state() if self._started else None
+        return self._layers.state() if self._started else None
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._part.start(state)
+        self._layers.start(state)
         self._step, self._started = None, state is not None
 
     @property
     def paths(self) -> dict[str, str]:
         """Which way the last product of each layer went, by its name: by events, or dense."""
-        return {name: product.last for name, product in self._part.products()}
+        return {name: product.last for name, product in self._layers.products()}
 
     def reset(self) -> None:
-        """Starts over with the layers that the network has now: the next step is the first."""
-        if self._modules != list(self._net.modules()):
+        """Starts over: the next step is the first."""
+        self._started = False
+        if self._changed():
             self._follow()
         self.state = None
 
     def _follow(self) -> None:
-        self._part = part(self._net, self._path)
+        """Takes the layers that the network has now, and goes on from the state so far."""
+        layers = stream_layer(self._net, self._path)
+        if self._started:
+            layers.start(self.state)
+        self._layers = layers
         self._modules = list(self._net.modules())
+        self._children = [tuple(one._modules.values()) for one in self._modules]
+
+    def _changed(self) -> bool:
+        """Returns whether layers were replaced, added or removed."""
+        return any(
+            tuple(one._modules.values()) != known
+            for one, known in zip(self._modules, self._children, strict=True)
+        )
 
     def _check(self, x: Tensor) -> None:
         if self._net.training:
