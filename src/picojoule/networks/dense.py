@@ -24,7 +24,7 @@ def mlp(
     layers: Count = 2,
     dropout: Dropout = 0.0,
 ) -> Sequential:
-    """Fully connected layers of neurons and a leaky readout.
+    """Fully connected: layers of ``width`` neurons and a leaky readout.
 
     ``neuron`` may be one factory for each layer.
     """
@@ -43,11 +43,11 @@ def keyword(
     recurrent: bool = True,
     dropout: Dropout = 0.0,
 ) -> Sequential:
-    """One to three layers of neurons, recurrent or not, and a leaky readout, for sounds.
+    """Small, for sounds: one to three layers of ``width`` neurons, recurrent or not.
 
-    ``neuron`` may be one factory for each layer. Sequences of unequal length are told apart by
-    ``net(x, lengths=lengths)``: what comes after an end is zero, costs nothing, and is no part of
-    a readout's mean.
+    ``neuron`` may be one factory for each layer. Sequences of unequal length are given with their
+    lengths, ``net(x, lengths=lengths)``: what comes after an end is zero, costs nothing, and is no
+    part of a readout's mean.
     """
     if layers > 3:
         raise ValueError(f"network.layers of keyword must be 1, 2 or 3, got {layers}")

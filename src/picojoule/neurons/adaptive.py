@@ -28,36 +28,42 @@ class ALIF(Neuron):
         alpha = exp(-dt / tau),  rho = exp(-dt / tau_adaptation)
         theta[t] = threshold + strength * a[t-1]
         v[t] = alpha * v[t-1] + (1 - alpha) * I[t]
-        s[t] = 1 where v[t] >= theta[t], else 0
+        s[t] = 1 if v[t] >= theta[t] else 0
         v[t] = v[t] - theta[t] * s[t]
         a[t] = rho * a[t-1] + (1 - rho) * s[t]
 
-    The spike in the reset is cut from the graph, the one in the adaptation is not.
+    It remembers its own spikes for longer than its membrane lasts: it answers to changes, and fires
+    less while an input stays. The spike in the reset is detached, the one in the adaptation is not.
+
+    Take it for long sequences, and where changes matter.
 
     Args:
-        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        size: Number of neurons (or channels) that have parameters of their own; None for one set
+            shared by all.
         tau: Membrane time constant in seconds; a number, a tensor [size], a range ``(low, high)``
             or a distribution.
-        tau_adaptation: Time constant of the adaptation in seconds, as ``tau``.
-        strength: By how much a full adaptation raises the threshold, as ``tau``.
+        tau_adaptation: Time constant of the adaptation in seconds, given as ``tau``.
+        strength: How much a full adaptation raises the threshold, given as ``tau``.
         dt: Seconds per step.
-        threshold: At rest, as ``tau``.
+        threshold: Membrane at which it fires when it is not adapted, given as ``tau``.
         surrogate: The spike function, or its name.
 
     Shape:
-        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+        Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: A time constant, step or threshold that is not positive, a strength below zero.
+        ValueError: If a time constant, the step or a threshold is not positive, or the strength is
+            negative.
 
     Example:
         >>> spikes, state = ALIF(threshold=0.1, strength=50.0)(torch.ones(40, 1, 1))
-        >>> spikes.flatten().nonzero().flatten()  # ever more slowly
+        >>> spikes.flatten().nonzero().flatten()  # more and more slowly
         tensor([ 2, 12, 34])
 
     Reference:
         Yin et al., Accurate and efficient time-domain classification with adaptive spiking
-        recurrent neural networks, Nature Machine Intelligence 3, 2021.
+        recurrent neural networks, Nature Machine Intelligence 3, 2021; the constants are those of
+        the code of Higuchi et al. (see ``BRF``).
     """
 
     cost = NeuronCost(adds=3, multiplies=2, states=2, comparisons=1)
@@ -83,11 +89,11 @@ class ALIF(Neuron):
         self.surrogate = spike_function(surrogate)
 
     def init_state(self, current: Tensor) -> ALIFState:
-        """A membrane at rest (zero), not adapted."""
+        """Returns a membrane at rest (zero), not adapted."""
         return ALIFState(torch.zeros_like(current), torch.zeros_like(current))
 
     def step(self, current: Tensor, state: ALIFState) -> tuple[Tensor, ALIFState]:
-        """One step: current [B, ...] to spikes [B, ...]."""
+        """Runs one step: current [B, ...] to spikes [B, ...]."""
         v, a = state
         alpha = along(leak(self.tau, self.dt), current)
         rho = along(leak(self.tau_adaptation, self.dt), current)
@@ -100,13 +106,13 @@ class ALIF(Neuron):
 
 @dataclass(frozen=True)
 class Adaptation:
-    """In which ranges the adaptation current of ``AdLIF`` starts (uniformly) and stays.
+    """Ranges in which the adaptation current of ``AdLIF`` starts (uniformly) and stays.
 
     Attributes:
-        tau: Of its time constant, in seconds.
-        a: Of how strongly it follows the membrane.
-        b: Of how strongly it follows the spikes.
-        scale: What both are multiplied with.
+        tau: Range of its time constant, in seconds.
+        a: Range of the strength with which it follows the membrane.
+        b: Range of the strength with which it follows the spikes.
+        scale: Factor of both.
     """
 
     tau: tuple[float, float] = (60e-3, 300e-3)
@@ -121,7 +127,7 @@ _ADAPTATION = Adaptation()
 class AdLIFState(NamedTuple):
     """State of an adaptive neuron: membrane, adaptation current, last spikes, each [B, ...].
 
-    The spikes are what ``integration="euler"`` needs of the step before.
+    ``integration="euler"`` needs the spikes of the step before.
     """
 
     membrane: Tensor
@@ -132,39 +138,43 @@ class AdLIFState(NamedTuple):
 class AdLIF(Neuron):
     """Adaptive leaky integrate-and-fire: a slow current pulls the membrane back.
 
-    It may oscillate below its threshold, and so resonates.
-
     Equation::
 
         alpha = exp(-dt / tau),  beta = exp(-dt / tau_adaptation)
         u[t] = alpha * u[t-1] + (1 - alpha) * (I[t] - w[t-1])
-        s[t] = 1 where u[t] >= threshold, else 0
+        s[t] = 1 if u[t] >= threshold else 0
         u[t] = u[t] * (1 - s[t])
-        w[t] = beta * w[t-1] + (1 - beta) * scale * (a * u[t] + b * s[t])       "symplectic"
-        w[t] = beta * w[t-1] + (1 - beta) * scale * (a * u[t-1] + b * s[t-1])   "euler"
+        r[t] = a * u[t] + b * s[t]               integration="symplectic"
+        r[t] = a * u[t-1] + b * s[t-1]           integration="euler"
+        w[t] = beta * w[t-1] + (1 - beta) * scale * r[t]
 
-    The spike in the reset is cut from the graph, the one in the adaptation is not. Both forms
-    differ only in the last line; forward Euler oscillates ever more strongly where
-    alpha beta + (1 - alpha) (1 - beta) scale a > 1, the symplectic form does not.
+    It may oscillate below its threshold, and so resonate. Forward Euler oscillates ever more if
+    ``alpha * beta + (1 - alpha) * (1 - beta) * scale * a > 1``; the symplectic form never does at
+    the default ranges. The spike in the reset is detached, the one in the adaptation is not.
 
-    Time constants, a and b start uniformly in their ranges and stay there: they are stored as
-    ``raw_*``, of which the value is low + (high - low) * sigmoid(raw). (The reference code clamps
-    them to their ranges after every update instead.) A range of two equal ends is a constant.
+    Time constants, a and b start uniformly in their ranges and stay there: each is stored as a
+    parameter ``raw_*``, which stands for ``low + (high - low) * sigmoid(raw)``. (The reference code
+    clamps them after every update instead, where a value that has reached an end stays there.) A
+    range of two equal ends is a constant.
+
+    Take it for signals with rhythm, such as speech.
 
     Args:
         size: Number of neurons (or channels); each has parameters of its own.
         tau: Range of the membrane's time constant, in seconds.
         adaptation: Ranges of the adaptation's time constant, of a and of b.
         dt: Seconds per step.
-        threshold: A number, a tensor [size], a range ``(low, high)`` or a distribution.
+        threshold: Membrane at which it fires; a number, a tensor [size], a range ``(low, high)`` or
+            a distribution.
         integration: ``"symplectic"`` or ``"euler"``.
         surrogate: The spike function, or its name.
 
     Shape:
-        currents [T, B, size, ...] to spikes [T, B, size, ...].
+        Currents [T, B, size, ...] to spikes [T, B, size, ...].
 
     Raises:
-        ValueError: A range that is none or leaves its domain, an unknown integration.
+        ValueError: If a range is not two numbers in order or has values that are not allowed, or
+            the integration is unknown.
 
     Example:
         >>> neuron = AdLIF(128, adaptation=Adaptation(a=(0.0, 0.5)))
@@ -213,20 +223,20 @@ class AdLIF(Neuron):
 
     @property
     def a(self) -> Tensor:
-        """How strongly the adaptation follows the membranes, [size]."""
+        """Strengths with which the adaptation follows the membranes, [size]."""
         return within(self.raw_a, self.adaptation.a)
 
     @property
     def b(self) -> Tensor:
-        """How strongly the adaptation follows the spikes, [size]."""
+        """Strengths with which the adaptation follows the spikes, [size]."""
         return within(self.raw_b, self.adaptation.b)
 
     def init_state(self, current: Tensor) -> AdLIFState:
-        """A membrane at rest (zero), not adapted, silent."""
+        """Returns a membrane at rest (zero), not adapted, silent."""
         return AdLIFState(*(torch.zeros_like(current) for _ in range(3)))
 
     def step(self, current: Tensor, state: AdLIFState) -> tuple[Tensor, AdLIFState]:
-        """One step: current [B, size, ...] to spikes [B, size, ...]."""
+        """Runs one step: current [B, size, ...] to spikes [B, size, ...]."""
         u, w, s = state
         alpha = along(leak(self.tau, self.dt), current)
         beta = along(leak(self.tau_adaptation, self.dt), current)

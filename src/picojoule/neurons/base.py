@@ -1,4 +1,4 @@
-"""What every neuron is: a state, a step, and a cost."""
+"""The base of all neurons: a state, a step and a cost."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -22,17 +22,18 @@ _UNSAID = {"training", "output"}
 
 
 class Neuron(nn.Module, ABC):
-    """A population of neurons: currents in, spikes out, over all steps.
+    """A layer of neurons: currents in, spikes out, over all steps.
 
-    State never lives on the module: it is given back and may be passed on.
+    A derived class has ``init_state``, ``step`` and ``cost``. State never lives on the module: it
+    is returned, and may be passed to the next call.
 
     Attributes:
-        output: The kind of what comes out: ``"events"`` (0 or 1), ``"levels"`` (0, 1, 2, ...) or
+        output: Kind of the output: ``"events"`` (0 or 1), ``"levels"`` (0, 1, 2, ...) or
             ``"analog"``.
         cost: Operations and state of one update.
         dt: Seconds per step.
-        engine: By which engine it runs (see ``scan``); None for the fastest that can run it.
-        ran: The engine of its last run and the reason if that was not the fused one; None before.
+        engine: Name of the engine to run by (see ``scan``); None for the fastest that can run it.
+        ran: Engine of the last run, and the reason if that was not the fused one; None before.
     """
 
     output: str = "events"
@@ -50,19 +51,38 @@ class Neuron(nn.Module, ABC):
 
     @property
     def species(self) -> str:
-        """The type of neuron by which chips price spikes and static power."""
+        """Type of neuron by which chips price spikes and static power."""
         return type(self).__name__
 
     @abstractmethod
     def init_state(self, current: Tensor) -> Any:
-        """The state before the first step, for one step's current [B, ...]."""
+        """Returns the state before the first step, for one step's current [B, ...]."""
 
     @abstractmethod
     def step(self, current: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One step: current [B, ...] and state to output [B, ...] and the next state."""
+        """Runs one step.
+
+        Args:
+            current: Current of the step, [B, ...].
+            state: State before it.
+
+        Returns:
+            The output [B, ...] and the next state.
+        """
 
     def forward(self, currents: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """All steps: currents [T, B, ...] to output [T, B, ...] and the last state."""
+        """Runs all steps.
+
+        Args:
+            currents: Currents [T, B, ...].
+            state: State to start from; None for that of ``init_state``.
+
+        Returns:
+            The output [T, B, ...] and the last state.
+
+        Raises:
+            ValueError: If the currents have no axes of time and batch.
+        """
         if currents.dim() < 2:
             raise ValueError(
                 f"{type(self).__name__} expects currents [T, B, ...], got a tensor of shape "
@@ -71,43 +91,44 @@ class Neuron(nn.Module, ABC):
         return scan(self, currents, state)
 
     def extra_repr(self) -> str:
-        """Parameters of its own and constants, for ``repr``."""
+        """Returns its own parameters and constants, for ``repr``."""
         said = [f"{name}={_short(one)}" for name, one in self.named_parameters(recurse=False)]
         constants = (item for item in vars(self).items() if isinstance(item[1], _CONSTANTS))
         said += [f"{name}={one!r}" for name, one in constants if name not in _UNSAID]
         return ", ".join(said)
 
     def engine_for(self, currents: Tensor, state: Any = None) -> str:
-        """The engine by which it runs currents [T, B, ...]: ``"eager"`` or ``"fused"``."""
+        """Returns the engine that would run currents [T, B, ...]: ``"eager"`` or ``"fused"``."""
         return engine_for(self, currents, state)
 
     def fuse(self, currents: Tensor, state: Any) -> AllSteps | str:
-        """What runs all steps at once, or why nothing can: for the fused engine.
+        """Returns a function that runs all steps at once, or the reason why there is none.
 
-        This compiles ``step``, in which every operation is to be pointwise. A layer whose step is
-        not gives its own.
+        The fused engine calls it. It compiles ``step``, in which every operation has to be
+        pointwise; a layer with another kind of step overrides it.
         """
         return fused.fuse(self, currents, state)
 
     def apart(self, state: Any) -> "Sequence[tuple[Neuron, int | None, Any]]":
-        """Neurons that step apart, side by side: each kind, how many they are, and their state.
+        """Returns the kinds of neurons that step independently, side by side.
 
-        One that steps as a whole is itself, with None for all there are.
+        Each with its number of neurons and its state; a layer of one kind returns itself, with None
+        for the number.
         """
         return [(self, None, state)]
 
     def arrivals(self, out: Tensor, state: Any) -> Iterable[Arrivals]:
-        """What this layer's own synapses received while it put out ``out`` from ``state`` on."""
+        """Returns what the layer's own synapses received while it put out ``out``."""
         del out, state
         return ()
 
     def groups(self, out: Tensor, before: Any, after: Any) -> Iterable[Group] | None:
-        """What each kind of neurons put out in a layer of several, None where there is one.
+        """Returns the output of each kind in a layer of several; None for a layer of one kind.
 
         Args:
-            out: What the layer put out.
-            before: The state it was given, None for the initial one.
-            after: The state it gave back.
+            out: Output of the layer.
+            before: State that it was given; None for the initial one.
+            after: State that it returned.
         """
         del out, before, after
         return None
@@ -119,7 +140,7 @@ def _short(parameter: Tensor) -> str:
 
 
 def detach(state: Any) -> Any:
-    """The same state cut from the graph, for streaming or truncated backpropagation."""
+    """Detaches a state from the graph, for streaming or truncated backpropagation."""
     if isinstance(state, Tensor):
         return state.detach()
     if isinstance(state, tuple) and hasattr(state, "_fields"):
@@ -132,7 +153,7 @@ def detach(state: Any) -> Any:
 
 
 def per_neuron(value: float | Tensor, size: int | None) -> nn.Parameter:
-    """A parameter shared by all neurons [] or one for each [size]; fixed until asked to learn."""
+    """Makes a parameter shared by all neurons [] or one for each [size], without a gradient."""
     tensor = torch.as_tensor(value, dtype=torch.get_default_dtype())
     shape = () if size is None else (size,)
     if tensor.dim() and tensor.shape != shape:
@@ -144,10 +165,10 @@ def per_neuron(value: float | Tensor, size: int | None) -> nn.Parameter:
 
 
 def along(parameter: Tensor, current: Tensor) -> Tensor:
-    """``parameter`` ([] or [N]) shaped to meet a current [B, N, ...].
+    """Reshapes a parameter ([] or [N]) to broadcast with a current [B, N, ...].
 
     Raises:
-        ValueError: The current is of another number of neurons.
+        ValueError: If the current has another number of neurons.
     """
     if not parameter.dim():
         return parameter
@@ -160,10 +181,10 @@ def along(parameter: Tensor, current: Tensor) -> Tensor:
 
 
 def positive(name: str, value: float | Tensor) -> float | Tensor:
-    """``value`` when it is finite and above zero.
+    """Returns ``value`` if it is finite and above zero.
 
     Raises:
-        ValueError: It is not.
+        ValueError: If it is not.
     """
     tensor = torch.as_tensor(value)
     if not bool(((tensor > 0) & torch.isfinite(tensor)).all()):

@@ -1,4 +1,4 @@
-"""Neurons that integrate what arrives: IF, LIF, and the leaky readout LI."""
+"""Neurons that integrate their input: IF, LIF, and the leaky readout LI."""
 
 from typing import NamedTuple
 
@@ -19,28 +19,35 @@ class LIFState(NamedTuple):
 
 
 class IF(Neuron):
-    """Integrate-and-fire: a LIF neuron that never forgets.
+    """Integrate-and-fire: sums its input up to a threshold.
 
     Equation::
 
         v[t] = v[t-1] + I[t]
-        s[t] = 1 where v[t] >= threshold, else 0
+        s[t] = 1 if v[t] >= threshold else 0
         v[t] = v[t] * (1 - s[t])             reset="zero"
         v[t] = v[t] - threshold * s[t]       reset="subtract"
 
+    Nothing leaks, so that it cannot tell when an input arrived, and it multiplies nothing. With
+    ``reset="subtract"`` it fires once for every threshold that arrives.
+
+    Take it for few steps, and for networks that are converted from ANNs.
+
     Args:
-        size: Number of neurons (or channels) with parameters of their own; None shares one set.
-        dt: Seconds per step; nothing but static power depends on it.
-        threshold: A number, a tensor [size], a range ``(low, high)`` or a distribution.
+        size: Number of neurons (or channels) that have parameters of their own; None for one set
+            shared by all.
+        dt: Seconds per step; only static power depends on it.
+        threshold: Membrane at which it fires; a number, a tensor [size], a range ``(low, high)`` or
+            a distribution.
         reset: ``"zero"`` or ``"subtract"``.
         surrogate: The spike function, or its name.
-        detach_reset: Whether the spike in the reset is cut from the graph.
+        detach_reset: Whether the spike in the reset is detached from the graph.
 
     Shape:
-        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+        Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: A step or threshold that is not positive, an unknown reset.
+        ValueError: If the step or the threshold is not positive, or the reset is unknown.
 
     Example:
         >>> spikes, state = IF(reset="subtract")(torch.full((5, 1, 1), 0.4))
@@ -68,11 +75,11 @@ class IF(Neuron):
         self.surrogate = spike_function(surrogate)
 
     def init_state(self, current: Tensor) -> LIFState:
-        """A membrane at rest (zero)."""
+        """Returns a membrane at rest (zero)."""
         return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
-        """One step: current [B, ...] to spikes [B, ...]."""
+        """Runs one step: current [B, ...] to spikes [B, ...]."""
         v = state.membrane + current
         threshold = along(self.threshold, current)
         spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
@@ -80,31 +87,38 @@ class IF(Neuron):
 
 
 class LIF(Neuron):
-    """Leaky integrate-and-fire.
+    """Leaky integrate-and-fire: sums its input, and forgets it with a time constant.
 
     Equation::
 
         alpha = exp(-dt / tau)
         v[t]  = alpha * v[t-1] + I[t]
-        s[t]  = 1 where v[t] >= threshold, else 0
+        s[t]  = 1 if v[t] >= threshold else 0
         v[t]  = v[t] * (1 - s[t])             reset="zero"
         v[t]  = v[t] - threshold * s[t]       reset="subtract"
 
+    The input is not scaled, so that ``tau`` may change and the first spike hardly moves. A constant
+    current below ``threshold * (1 - alpha)`` never makes it fire.
+
+    Take it to begin with.
+
     Args:
-        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        size: Number of neurons (or channels) that have parameters of their own; None for one set
+            shared by all.
         tau: Membrane time constant in seconds; a number, a tensor [size], a range ``(low, high)``
             or a distribution.
         dt: Seconds per step.
-        threshold: As ``tau``.
+        threshold: Membrane at which it fires, given as ``tau``.
         reset: ``"zero"`` or ``"subtract"``.
         surrogate: The spike function, or its name.
-        detach_reset: Whether the spike in the reset is cut from the graph.
+        detach_reset: Whether the spike in the reset is detached from the graph.
 
     Shape:
-        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+        Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: A time constant, step or threshold that is not positive, an unknown reset.
+        ValueError: If a time constant, the step or a threshold is not positive, or the reset is
+            unknown.
 
     Example:
         >>> spikes, state = LIF(tau=20e-3, dt=1e-3)(torch.full((3, 1, 1), 0.6))
@@ -134,11 +148,11 @@ class LIF(Neuron):
         self.surrogate = spike_function(surrogate)
 
     def init_state(self, current: Tensor) -> LIFState:
-        """A membrane at rest (zero)."""
+        """Returns a membrane at rest (zero)."""
         return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
-        """One step: current [B, ...] to spikes [B, ...]."""
+        """Runs one step: current [B, ...] to spikes [B, ...]."""
         alpha = along(leak(self.tau, self.dt), current)
         v = torch.addcmul(current, alpha, state.membrane)
         threshold = along(self.threshold, current)
@@ -147,23 +161,30 @@ class LIF(Neuron):
 
 
 class LI(Neuron):
-    """Leaky integrator without spikes, for readouts: its output is its membrane.
+    """Leaky integrator without spikes: its output is its membrane.
 
     Equation::
 
         v[t] = exp(-dt / tau) * v[t-1] + I[t]
 
+    Take it as the last layer, for a readout.
+
     Args:
-        size: Number of neurons with parameters of their own; None shares one set.
+        size: Number of neurons that have parameters of their own; None for one set shared by all.
         tau: Membrane time constant in seconds; a number, a tensor [size], a range ``(low, high)``
             or a distribution.
         dt: Seconds per step.
 
     Shape:
-        currents [T, B, ...] to membranes [T, B, ...].
+        Currents [T, B, ...] to membranes [T, B, ...].
 
     Raises:
-        ValueError: A time constant or step that is not positive.
+        ValueError: If a time constant or the step is not positive.
+
+    Example:
+        >>> membranes, state = LI(tau=1e-3)(torch.tensor([1.0, 0.0]).view(2, 1, 1))
+        >>> membranes.flatten()
+        tensor([1.0000, 0.3679])
     """
 
     output = "analog"
@@ -176,11 +197,11 @@ class LI(Neuron):
         self.dt = dt
 
     def init_state(self, current: Tensor) -> LIFState:
-        """A membrane at rest (zero)."""
+        """Returns a membrane at rest (zero)."""
         return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
-        """One step: current [B, ...] to membrane [B, ...]."""
+        """Runs one step: current [B, ...] to membrane [B, ...]."""
         alpha = along(leak(self.tau, self.dt), current)
         v = torch.addcmul(current, alpha, state.membrane)
         return v, LIFState(v)

@@ -1,4 +1,4 @@
-"""Leaky integrate-and-fire with more: a learnable leak (PLIF), a synaptic current (CubaLIF)."""
+"""Extensions of the LIF neuron: a learnable leak (PLIF), a synaptic current (CubaLIF)."""
 
 from typing import NamedTuple
 
@@ -15,34 +15,40 @@ from picojoule.surrogate import Surrogate, spike_function
 
 
 class PLIF(Neuron):
-    """Parametric leaky integrate-and-fire: the leak is learnt, and it scales the input too.
+    """Parametric leaky integrate-and-fire: learns its leak, which scales the input too.
 
     Equation::
 
         k    = sigmoid(raw)                  = 1 - exp(-dt / tau)
         v[t] = (1 - k) * v[t-1] + k * I[t]
-        s[t] = 1 where v[t] >= threshold, else 0
+        s[t] = 1 if v[t] >= threshold else 0
         v[t] = v[t] * (1 - s[t])             reset="zero"
         v[t] = v[t] - threshold * s[t]       reset="subtract"
 
-    ``raw`` may take any value; it learns from the start. ``tau`` says what it stands for, in
-    seconds.
+    ``raw`` may take any value, so that any step of an optimizer is allowed, and learns from the
+    start; it is the ``w`` of SpikingJelly's ``ParametricLIFNode``. ``tau`` gives the time constant
+    in seconds. Where it replaces a ``LIF``, weights have to be larger by ``1 / k``. Chips price it
+    as the LIF that it is after training.
+
+    Take it if the best time constant is not known.
 
     Args:
-        size: Number of neurons (or channels) with parameters of their own; None shares one set.
-        tau: Where the time constant starts, in seconds; a number, a tensor [size], a range
+        size: Number of neurons (or channels) that have parameters of their own; None for one set
+            shared by all.
+        tau: Time constant to start from, in seconds; a number, a tensor [size], a range
             ``(low, high)`` or a distribution.
         dt: Seconds per step.
-        threshold: As ``tau``.
+        threshold: Membrane at which it fires, given as ``tau``.
         reset: ``"zero"`` or ``"subtract"``.
         surrogate: The spike function, or its name.
-        detach_reset: Whether the spike in the reset is cut from the graph.
+        detach_reset: Whether the spike in the reset is detached from the graph.
 
     Shape:
-        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+        Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: A time constant, step or threshold that is not positive, an unknown reset.
+        ValueError: If a time constant, the step or a threshold is not positive, or the reset is
+            unknown.
 
     Example:
         >>> neuron = PLIF(tau=2e-3)
@@ -83,20 +89,20 @@ class PLIF(Neuron):
 
     @property
     def species(self) -> str:
-        """LIF, which it is once it has learnt: on a chip its scaled input is in the weights."""
+        """LIF, since that is what it is after training: its input's scale is in the weights."""
         return "LIF"
 
     @property
     def tau(self) -> Tensor:
-        """The time constant in seconds, [] or [size]."""
+        """Time constant in seconds, [] or [size]."""
         return self.dt / softplus(self.raw.detach())
 
     def init_state(self, current: Tensor) -> LIFState:
-        """A membrane at rest (zero)."""
+        """Returns a membrane at rest (zero)."""
         return LIFState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
-        """One step: current [B, ...] to spikes [B, ...]."""
+        """Runs one step: current [B, ...] to spikes [B, ...]."""
         raw = along(self.raw, current)
         v = torch.sigmoid(-raw) * state.membrane + torch.sigmoid(raw) * current
         threshold = along(self.threshold, current)
@@ -112,33 +118,39 @@ class CubaLIFState(NamedTuple):
 
 
 class CubaLIF(Neuron):
-    """Current-based leaky integrate-and-fire: what arrives decays before it reaches the membrane.
+    """Current-based leaky integrate-and-fire: the input passes a decaying synaptic current.
 
     Equation::
 
         i[t] = exp(-dt / tau_synapse) * i[t-1] + I[t]
         v[t] = exp(-dt / tau) * v[t-1] + i[t]
-        s[t] = 1 where v[t] >= threshold, else 0
+        s[t] = 1 if v[t] >= threshold else 0
         v[t] = v[t] * (1 - s[t])             reset="zero"
         v[t] = v[t] - threshold * s[t]       reset="subtract"
 
-    The spike in the reset is cut from the graph.
+    A pulse raises the membrane as a difference of two exponentials. The spike in the reset is
+    detached from the graph.
+
+    Take it for chips whose synapses have a current of their own, such as Loihi, and to join spikes
+    that arrive at different times.
 
     Args:
-        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        size: Number of neurons (or channels) that have parameters of their own; None for one set
+            shared by all.
         tau: Membrane time constant in seconds; a number, a tensor [size], a range ``(low, high)``
             or a distribution.
-        tau_synapse: Time constant of the synaptic current in seconds, as ``tau``.
+        tau_synapse: Time constant of the synaptic current in seconds, given as ``tau``.
         dt: Seconds per step.
-        threshold: As ``tau``.
+        threshold: Membrane at which it fires, given as ``tau``.
         reset: ``"zero"`` or ``"subtract"``.
         surrogate: The spike function, or its name.
 
     Shape:
-        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+        Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: A time constant, step or threshold that is not positive, an unknown reset.
+        ValueError: If a time constant, the step or a threshold is not positive, or the reset is
+            unknown.
 
     Example:
         >>> pulse = torch.tensor([0.4, 0, 0, 0, 0]).view(5, 1, 1)
@@ -169,11 +181,11 @@ class CubaLIF(Neuron):
         self.surrogate = spike_function(surrogate)
 
     def init_state(self, current: Tensor) -> CubaLIFState:
-        """No current, and a membrane at rest (zero)."""
+        """Returns no current and a membrane at rest (zero)."""
         return CubaLIFState(torch.zeros_like(current), torch.zeros_like(current))
 
     def step(self, current: Tensor, state: CubaLIFState) -> tuple[Tensor, CubaLIFState]:
-        """One step: current [B, ...] to spikes [B, ...]."""
+        """Runs one step: current [B, ...] to spikes [B, ...]."""
         i = torch.addcmul(current, along(leak(self.tau_synapse, self.dt), current), state.current)
         v = torch.addcmul(i, along(leak(self.tau, self.dt), current), state.membrane)
         threshold = along(self.threshold, current)

@@ -1,4 +1,4 @@
-"""What neurons share: how a membrane leaks, fires, is reset, and stays finite."""
+"""Functions that neurons share: a membrane's leak, its spikes and reset, its bounds."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,10 @@ RESETS = ("zero", "subtract")
 
 
 def leak(tau: Tensor, dt: float) -> Tensor:
-    """What a step leaves of a membrane, exp(-dt / tau).
+    """Computes the share of a membrane that is left after a step, exp(-dt / tau).
 
-    A time constant that training pushes below zero means a membrane that forgets at once; as it
-    stands in the equation it would grow without end.
+    A time constant that training pushes below zero makes a membrane that forgets at once; in the
+    equation as it stands, the membrane would grow without end.
     """
     return torch.exp(-dt / tau.clamp(min=dt / 80))
 
@@ -20,14 +20,14 @@ def leak(tau: Tensor, dt: float) -> Tensor:
 def fire(
     v: Tensor, threshold: Tensor, surrogate: Surrogate, reset: str, detach: bool
 ) -> tuple[Tensor, Tensor]:
-    """Spikes where the membrane ``v`` is at its threshold, and the membrane after the reset.
+    """Computes the spikes of membranes that reach their threshold, and the reset membranes.
 
     Args:
         v: Membranes [B, ...].
-        threshold: Shaped to meet them.
+        threshold: Thresholds that broadcast with them.
         surrogate: The spike function.
         reset: ``"zero"`` or ``"subtract"``.
-        detach: Whether the spike in the reset is cut from the graph.
+        detach: Whether the spike in the reset is detached from the graph.
     """
     spikes = surrogate(v - threshold)
     if reset == "subtract":
@@ -43,9 +43,9 @@ def fire(
 
 
 def saturate(v: Tensor) -> Tensor:
-    """``v``, but never infinite: where states are subtracted, infinities would make NaN.
+    """Bounds ``v``, because infinities that are subtracted from one another would make NaN.
 
-    The bound is far above every membrane that means something (5e36 in float32), and below the
+    The bound (5e36 in float32) is far above every membrane that means something, and below the
     largest number by a factor that leaves room for the products of one step.
     """
     limit = torch.finfo(v.dtype).max / 64

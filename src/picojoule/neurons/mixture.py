@@ -1,4 +1,4 @@
-"""Several kinds of neurons in one layer: by given shares, or as training chooses."""
+"""Layers of several kinds of neurons: by given shares, or as training chooses."""
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ class MixtureState(NamedTuple):
 
     Attributes:
         kinds: The state of each kind's neurons.
-        fired: Where kinds are learned, what each neuron would have fired so far as each kind.
+        fired: If kinds are learned, what each neuron would have fired so far as each kind.
     """
 
     kinds: tuple[Any, ...]
@@ -36,41 +36,43 @@ class MixtureState(NamedTuple):
 
 
 class Mixture(Neuron):
-    """Neurons of several kinds in one layer, each kind with its own state, cost and price.
+    """Neurons of several kinds in one layer, by given shares or as training chooses.
 
     Equation::
 
         s[t] = [kind_1(I_1[t]), kind_2(I_2[t]), ...]      side by side along the neurons' axis
         s[t] = sum_k g_k * kind_k(I[t])                   learned=True
 
-    **Learned**: every neuron runs as each kind, and its gates g choose one of them, or none
-    (``"off"``). The choice is hard in every forward pass, so that spikes stay spikes and counts
-    exact; gradients take the softmax of the gates in its place, and so reach kinds that were not
-    chosen too. No noise is drawn: a run repeats itself. A neuron starts undecided but for a small
-    lead of the kind that its share gives it, and the layer starts as the plain mixture.
+    Each kind has its own state, and a meter counts it below the layer's name, as ``1.lif`` and
+    ``1.brf``, with its own cost and price.
 
-    A meter counts each kind below the layer's name, under its own type. Where kinds are learned,
-    spikes, updates and seconds are those of the neurons that chose a kind, with a gradient to all
-    gates: what a neuron would have cost as each kind. ``compiled`` gives the plain mixture at last.
+    **Learned.** Every neuron runs as each kind, and its gates g choose one of them, or none
+    (``"off"``). It starts almost undecided, with a small lead of the kind that its share gives it,
+    so that the layer starts as the plain mixture. The choice is hard in every forward pass: spikes
+    stay spikes, and counts exact. Gradients pass through the softmax of the gates, and so reach
+    kinds that were not chosen: what each would have done for the task and, under a meter, what it
+    would have cost. No noise is drawn. After training, ``compiled`` gives the plain mixture.
+
+    Take it for several kinds under one budget.
 
     Args:
         kinds: Shares that sum to one, or numbers of neurons, of each kind: a neuron's name, its
             class, or another callable from a number to neurons of parameters [] or [size].
-        size: Number of neurons (or channels); may be left out where ``kinds`` holds numbers.
+        size: Number of neurons (or channels); may be left out if ``kinds`` holds numbers.
         learned: Whether training chooses.
         dt: Seconds per step, given to kinds by name or class; other callables bring their own.
 
     Attributes:
-        kinds: The neurons of each kind, by lower-case type.
-        gates: Where learned, how much each neuron prefers each kind, [size] of each; None else.
+        kinds: The neurons of each kind, by lower-case type; the second of a type has a 2 behind it.
+        gates: If learned, how much each neuron prefers each kind, [size] of each; else None.
 
     Shape:
-        currents [T, B, size, ...] to spikes [T, B, size, ...].
+        Currents [T, B, size, ...] to spikes [T, B, size, ...].
 
     Raises:
-        ValueError: Shares that do not sum to one or leave a kind without a neuron, a kind on
-            another clock, or an analog one.
-        TypeError: A kind that makes no neurons, or makes a layer of layers.
+        ValueError: If shares do not sum to one or leave a kind without a neuron, or a kind has
+            another ``dt`` or an analog output.
+        TypeError: If a kind does not make neurons, or makes a layer of layers.
 
     Example:
         >>> from picojoule.neurons import LIF, MultiLevelIF
@@ -114,14 +116,14 @@ class Mixture(Neuron):
 
     @property
     def cost(self) -> NeuronCost:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """At most that of any kind; a meter counts each kind's own."""
+        """Largest cost of any kind; a meter counts each kind by its own."""
         costs = [kind.cost for kind in self._members.values()] or [NeuronCost()]
         names = [field.name for field in fields(NeuronCost)]
         return NeuronCost(**{name: max(getattr(cost, name) for cost in costs) for name in names})
 
     @property
     def counts(self) -> dict[str, int]:
-        """Neurons of each kind, and of none where that occurs, as chosen now."""
+        """Number of neurons of each kind, and of none if there are any, as chosen now."""
         if self.gates is None:
             off = self.size - sum(self._counts.values())
             return {**self._counts, OFF: off} if off else dict(self._counts)
@@ -129,7 +131,7 @@ class Mixture(Neuron):
         return dict(zip([*self.kinds, OFF], chosen, strict=True))
 
     def init_state(self, current: Tensor) -> MixtureState:
-        """Each kind at rest."""
+        """Returns the state of each kind at rest."""
         if current.shape[1:2] != (self.size,):
             raise ValueError(
                 f"expected currents [T, B, {self.size}, ...], got one step of shape "
@@ -140,18 +142,18 @@ class Mixture(Neuron):
         return MixtureState(tuple(kind.init_state(part) for kind, part in parts), fired)
 
     def step(self, current: Tensor, state: MixtureState) -> tuple[Tensor, MixtureState]:
-        """One step: current [B, size, ...] to spikes [B, size, ...]."""
+        """Runs one step: current [B, size, ...] to spikes [B, size, ...]."""
         return self._run([kind.step for kind in self._members.values()], current, state, 1)
 
     def apart(self, state: MixtureState) -> Sequence[tuple[Neuron, int | None, Any]]:
-        """Its kinds, where each has neurons of its own in a row."""
+        """Returns its kinds, if the neurons of each are side by side."""
         if self.gates is not None or self.order is not None:
             return super().apart(state)
         kinds = zip(self._members.values(), self._counts.values(), state.kinds, strict=True)
         return [(kind, count, own) for kind, count, own in kinds]
 
     def fuse(self, currents: Tensor, state: MixtureState) -> AllSteps | str:
-        """Each kind through all steps at once; see ``Neuron.fuse``."""
+        """Returns a function that runs each kind through all steps; see ``Neuron.fuse``."""
         if self.gates is None and self.order is None:
             return super().fuse(currents, state)
         parts = zip(self._members.items(), self._parts(currents, 2), state.kinds, strict=True)
@@ -166,7 +168,7 @@ class Mixture(Neuron):
     def _run(
         self, runs: Sequence[AllSteps], x: Tensor, state: MixtureState, axis: int
     ) -> tuple[Tensor, MixtureState]:
-        """Each kind through one step or all; ``axis`` is that of the neurons."""
+        """Runs each kind through one step or all; ``axis`` is that of the neurons."""
         parts = zip(runs, self._parts(x, axis), state.kinds, strict=True)
         ran = [run(part, before) for run, part, before in parts]
         outs, states = [out for out, _ in ran], tuple(after for _, after in ran)
@@ -186,7 +188,7 @@ class Mixture(Neuron):
         return out, MixtureState(states, fired)
 
     def _parts(self, x: Tensor, axis: int) -> Sequence[Tensor]:
-        """What each kind has of values along the axis of neurons."""
+        """Splits values along the axis of neurons into those of each kind."""
         if self.gates is not None:
             return [x] * len(self.kinds)
         if self.order is not None:
@@ -194,16 +196,16 @@ class Mixture(Neuron):
         return x.split(list(self._counts.values()), axis)
 
     def _gates(self) -> Tensor:
-        """How much each neuron prefers each kind, and none at last, [kinds + 1, size]."""
+        """Stacks the gates of each kind, and of none as the last, [kinds + 1, size]."""
         assert self.gates is not None
         return torch.stack([self.gates[name] for name in (*self.kinds, OFF)])
 
     def _choice(self) -> Tensor:
-        """The index of each neuron's kind, [size]; the last is none."""
+        """Returns the index of each neuron's kind, [size]; the last index is none."""
         return self._gates().detach().argmax(0)
 
     def _chosen(self) -> Tensor:
-        """One for the kind that a neuron chose, else zero, [kinds + 1, size]; softmax backward."""
+        """Returns 1 for a neuron's kind, else 0, [kinds + 1, size]; backward, the softmax."""
         soft = self._gates().softmax(0)
         hard = torch.zeros_like(soft).scatter_(0, self._choice().unsqueeze(0), 1.0)
         return hard + (soft - soft.detach())
@@ -211,7 +213,7 @@ class Mixture(Neuron):
     def groups(
         self, out: Tensor, before: MixtureState | None, after: MixtureState
     ) -> Iterable[Group]:
-        """What the neurons of each kind put out."""
+        """Returns the output of the neurons of each kind."""
         if self.gates is None:
             for (name, kind), own in zip(self._members.items(), self._parts(out, 2), strict=True):
                 yield Group(name, kind, own)
@@ -230,10 +232,10 @@ class Mixture(Neuron):
             yield Group(name, kind, values, gate)
 
     def compiled(self) -> "Mixture":
-        """A plain mixture with the same output: each neuron is the kind it chose.
+        """Returns a plain mixture with the same output: each neuron is of the kind that it chose.
 
-        Neurons that chose none put out nothing and cost nothing. Parameters and buffers whose first
-        axis is the neurons' are those of the neurons that are left.
+        Neurons that chose none put out nothing and cost nothing. Parameters and buffers along the
+        axis of neurons keep the values of the neurons that are left.
         """
         plain = copy.deepcopy(self)
         if self.gates is None:
@@ -254,5 +256,5 @@ class Mixture(Neuron):
         return plain
 
     def extra_repr(self) -> str:
-        """How many neurons are of each kind, for ``repr``."""
+        """Returns the number of neurons of each kind, for ``repr``."""
         return ", ".join(f"{name}={count}" for name, count in self.counts.items())

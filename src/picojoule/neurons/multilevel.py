@@ -1,4 +1,4 @@
-"""Neurons with several levels: what they put out in one step is a number of spikes."""
+"""Neurons with several levels: their output in one step is a number of spikes."""
 
 from typing import NamedTuple
 
@@ -26,30 +26,36 @@ class MultiLevelIF(Neuron):
         z[t] = clip(floor(N * u[t] / threshold), 0, N)
         u[t] = u[t] - z[t] * threshold / N
 
-    Over T steps of a constant current there are ``N * T + 1`` outputs, so that levels stand in for
-    steps. One level (N = 1) is the binary neuron that resets by subtraction.
+    The output is a whole number of spikes, and is counted as that many. Over T steps of a constant
+    current there are ``N * T + 1`` outputs: one step of four levels says as much as four steps of
+    one. N = 1 is ``IF(reset="subtract")``.
 
-    The publication trains it in two ways and leaves details open; this is what they mean here.
-    Straight-through (``"ste"``): dz/du is ``N / threshold`` where 0 <= u <= threshold, else 0.
-    Surrogate: each of the N thresholds ``k * threshold / N`` is a step with the surrogate's
-    derivative, and dz/du is their sum (a single one at the last threshold, which its figure
-    shows, would leave the lower levels hardly any gradient).
+    The publication trains it in two ways and leaves details open. Here ``backward="ste"`` (straight
+    through) takes ``N / threshold`` for dz/du if 0 <= u <= threshold, and 0 elsewhere;
+    ``backward="surrogate"`` takes the sum of the surrogate's derivatives at all N thresholds
+    ``k * threshold / N``. (One derivative at the last threshold, as a figure of the publication
+    shows, would leave the lower levels hardly any gradient.) The published surrogate is
+    ``picojoule.surrogate.Sigmoid(5.0)``.
+
+    Take it for levels in place of steps.
 
     Args:
-        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        size: Number of neurons (or channels) that have parameters of their own; None for one set
+            shared by all.
         levels: N, the most spikes in one step.
         dt: Seconds per step.
-        threshold: Of the highest level; a number, a tensor [size], a range ``(low, high)`` or a
-            distribution.
+        threshold: Membrane of the highest level; a number, a tensor [size], a range ``(low, high)``
+            or a distribution.
         backward: ``"ste"`` or ``"surrogate"``.
         surrogate: The spike function of ``backward="surrogate"``, or its name.
-        detach_reset: Whether the spikes in the reset are cut from the graph.
+        detach_reset: Whether the spikes in the reset are detached from the graph.
 
     Shape:
-        currents [T, B, ...] to whole numbers of spikes [T, B, ...].
+        Currents [T, B, ...] to whole numbers of spikes [T, B, ...].
 
     Raises:
-        ValueError: Levels below 1, a step or threshold that is not positive, an unknown backward.
+        ValueError: If there are less than one level, the step or a threshold is not positive, or
+            ``backward`` is unknown.
 
     Example:
         >>> spikes, state = MultiLevelIF(levels=4)(torch.tensor([0.3, 0.3, 2.0]).view(3, 1, 1))
@@ -84,11 +90,11 @@ class MultiLevelIF(Neuron):
         self.cost = NeuronCost(adds=1, states=1, comparisons=levels)
 
     def init_state(self, current: Tensor) -> MultiLevelState:
-        """A membrane at rest (zero)."""
+        """Returns a membrane at rest (zero)."""
         return MultiLevelState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: MultiLevelState) -> tuple[Tensor, MultiLevelState]:
-        """One step: current [B, ...] to spikes [B, ...], 0 to N."""
+        """Runs one step: current [B, ...] to spikes [B, ...], 0 to N."""
         threshold = along(self.threshold, current)
         u = state.membrane + current
         z = torch.floor(self.levels * u.detach() / threshold.detach()).clamp(0, self.levels)
@@ -103,10 +109,7 @@ class MultiLevelIF(Neuron):
 
 
 class Barrier(Neuron):
-    """Lets at most N spikes through in one step, and what is above in later ones.
-
-    It stands behind a sum of spike counts, as where a residual block adds its shortcut, and keeps
-    what goes on from growing with every sum.
+    """Barrier: lets at most N spikes through in one step, and the rest in later steps.
 
     Equation::
 
@@ -114,11 +117,15 @@ class Barrier(Neuron):
         z[t] = clip(floor(u[t]), 0, N)
         u[t] = u[t] - z[t]
 
-    From rest, one step gives ``min(I, N)``. Gradients go straight through: dz/du is 1 where
-    0 <= u <= N, else 0, also in the last line, so that each spike counts in the one step it leaves.
+    From rest, one step gives ``min(I, N)``. Gradients pass straight through: dz/du is 1 if
+    0 <= u <= N, else 0, in the last line too, so that each spike counts in the one step that it
+    leaves in.
+
+    Take it behind a sum of spikes, as where a residual block adds its shortcut, so that the number
+    of spikes does not grow with every sum.
 
     Args:
-        size: Number of neurons (or channels), checked where it is given.
+        size: Number of neurons (or channels); checked if it is given.
         levels: N, the most spikes in one step.
         dt: Seconds per step.
 
@@ -126,7 +133,7 @@ class Barrier(Neuron):
         Sums of spike counts [T, B, ...] to whole numbers of spikes [T, B, ...].
 
     Raises:
-        ValueError: Levels below 1, or a step that is not positive.
+        ValueError: If there are less than one level, or the step is not positive.
 
     Example:
         >>> spikes, state = Barrier(levels=4)(torch.tensor([6.0, 1.0, 0.0]).view(3, 1, 1))
@@ -134,7 +141,8 @@ class Barrier(Neuron):
         tensor([4., 3., 0.])
 
     Reference:
-        Castagnetti, Pegatoquet and Miramond, arXiv:2510.24637, 2025; the equation is inferred.
+        Castagnetti, Pegatoquet and Miramond, arXiv:2510.24637, 2025; the equation and the place of
+        barriers are inferred.
     """
 
     output = "levels"
@@ -146,7 +154,7 @@ class Barrier(Neuron):
         self.size, self.levels, self.dt = size, _whole(levels), dt
 
     def init_state(self, current: Tensor) -> MultiLevelState:
-        """Nothing held back."""
+        """Returns a state that holds nothing back."""
         if self.size is not None and current.shape[1:2] != (self.size,):
             raise ValueError(
                 f"expected currents [T, B, {self.size}, ...], got one step of shape "
@@ -155,7 +163,7 @@ class Barrier(Neuron):
         return MultiLevelState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: MultiLevelState) -> tuple[Tensor, MultiLevelState]:
-        """One step: sums of spike counts [B, ...] to spikes [B, ...], 0 to N."""
+        """Runs one step: sums of spike counts [B, ...] to spikes [B, ...], 0 to N."""
         u = state.membrane + current
         z = torch.floor(u.detach()).clamp(0, self.levels)
         z = _straight(z, u, 0.0, float(self.levels), 1.0)

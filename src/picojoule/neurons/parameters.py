@@ -1,4 +1,4 @@
-"""How the parameters of neurons are given: a number, a tensor, a range or a distribution."""
+"""Parameters of neurons, given as a number, a tensor, a range or a distribution."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,17 +15,18 @@ Check = Callable[[str, float | Tensor], float | Tensor]
 
 
 def parameter(name: str, value: Value, size: int | None, check: Check = positive) -> nn.Parameter:
-    """A parameter shared by all neurons [] or one for each [size]; fixed until asked to learn.
+    """Makes a parameter shared by all neurons [] or one for each [size], without a gradient.
 
     Args:
-        name: What it is called in errors.
+        name: Its name in errors.
         value: One number for all, a tensor [size], a range ``(low, high)`` from which each neuron
             draws its own uniformly, or a ``torch.distributions.Distribution`` to draw from.
         size: Number of neurons; None for one shared value.
-        check: Gives the value back, or refuses it.
+        check: Function that returns the value or raises.
 
     Raises:
-        ValueError: A value that ``check`` refuses, a distribution and no size, a size below 1.
+        ValueError: If ``check`` refuses the value, a distribution has no size, or the size is below
+            1.
 
     Example:
         >>> parameter("tau", (5e-3, 25e-3), 128).shape
@@ -41,10 +42,10 @@ def parameter(name: str, value: Value, size: int | None, check: Check = positive
 
 
 def bounds(name: str, value: Sequence[float]) -> tuple[float, float]:
-    """The two ends of a range.
+    """Returns the two ends of a range.
 
     Raises:
-        ValueError: They are not two finite numbers in order.
+        ValueError: If they are not two finite numbers in order.
     """
     if len(value) != 2 or not all(map(math.isfinite, value)) or value[0] > value[1]:
         raise ValueError(f"{name} must be a number or a range (low, high), got {value}")
@@ -52,10 +53,10 @@ def bounds(name: str, value: Sequence[float]) -> tuple[float, float]:
 
 
 def raw(name: str, value: Sequence[float], size: int, check: Check = positive) -> nn.Parameter:
-    """A raw parameter [size] that ``within`` turns into values drawn uniformly from a range.
+    """Makes a raw parameter [size] that ``within`` turns into values drawn from a range.
 
     Raises:
-        ValueError: Not a range, an end that ``check`` refuses, a size below 1.
+        ValueError: If it is no range, ``check`` refuses an end, or the size is below 1.
     """
     _check_size(size)
     for end in bounds(name, value):
@@ -64,16 +65,16 @@ def raw(name: str, value: Sequence[float], size: int, check: Check = positive) -
 
 
 def within(raw: Tensor, value: tuple[float, float]) -> Tensor:
-    """The value in a range that a raw parameter stands for: low + (high - low) sigmoid(raw)."""
+    """Computes the value that a raw parameter stands for: low + (high - low) sigmoid(raw)."""
     low, high = value
     return low + (high - low) * torch.sigmoid(raw)
 
 
 def not_negative(name: str, value: float | Tensor) -> float | Tensor:
-    """``value`` when it is finite and not below zero.
+    """Returns ``value`` if it is finite and not below zero.
 
     Raises:
-        ValueError: It is not.
+        ValueError: If it is not.
     """
     tensor = torch.as_tensor(value)
     if not bool(((tensor >= 0) & torch.isfinite(tensor)).all()):
@@ -82,10 +83,10 @@ def not_negative(name: str, value: float | Tensor) -> float | Tensor:
 
 
 def one_of(name: str, value: str, known: Sequence[str]) -> str:
-    """``value`` when it is known.
+    """Returns ``value`` if it is known.
 
     Raises:
-        ValueError: It is not.
+        ValueError: If it is not.
     """
     if value not in known:
         choices = " or ".join(f"'{choice}'" for choice in known)

@@ -1,4 +1,4 @@
-"""Neurons whose dynamics are learned: a polynomial in place of the leak."""
+"""Neurons with learned dynamics: a polynomial in place of the leak."""
 
 import math
 from typing import NamedTuple
@@ -20,44 +20,50 @@ class LNMState(NamedTuple):
 
 
 class LNM(Neuron):
-    """Learnable neuron model: its membrane follows a polynomial that training shapes.
+    """Learnable neuron model: its membrane follows a polynomial that is learned.
 
     Equation::
 
         v    = clip(v[t-1], -clamp, clamp)
         f    = theta[0] + theta[1] * v + ... + theta[d] * v^d      by Horner's rule
         u[t] = f + I[t]
-        s[t] = 1 where u[t] >= threshold, else 0
+        s[t] = 1 if u[t] >= threshold else 0
         v[t] = u[t] * (1 - s[t])                                   the spike detached
 
-    One ``theta`` serves all neurons of the layer. It starts as the leaky integrator of ``tau``,
-    (0, exp(-dt / tau), 0, ...), and, unlike other neurons' parameters, learns from the start: it is
-    what the model is for. A slower learning rate and no weight decay become it.
+    One polynomial serves all neurons of the layer. It starts as the ``LIF`` of ``tau``,
+    ``theta = (0, exp(-dt / tau), 0, ...)``, and learns from the start. Give it no weight decay, and
+    a smaller learning rate than the weights. A quadratic one can stay at an unstable point and then
+    fire by itself; a cubic one can have two stable points.
 
-    ``slope`` keeps small errors from growing from step to step: theta[1] to theta[d] act scaled by
-    ``min(1, slope / sum_k k |theta[k]| clamp^(k-1))``, and so ``|df/dv| <= slope`` for every
-    membrane that reaches the polynomial.
+    The clamp bounds the membrane whatever the polynomial. ``slope`` keeps gradients from growing
+    from step to step: theta[1] to theta[d] are scaled by
+    ``min(1, slope / sum_k k |theta[k]| clamp^(k-1))``, so that ``|df/dv| <= slope`` in the range of
+    the clamp.
+
+    Take it if training shall find the dynamics.
 
     Args:
-        size: Number of neurons (or channels) with a threshold of their own; None shares one.
-        degree: d, of the polynomial.
-        tau: Membrane time constant in seconds to start from.
+        size: Number of neurons (or channels) that have a threshold of their own; None for one
+            shared by all.
+        degree: d, the degree of the polynomial.
+        tau: Membrane time constant to start from, in seconds.
         dt: Seconds per step.
-        threshold: A number, a tensor [size], a range ``(low, high)`` or a distribution.
-        clamp: The range of membranes that reach the polynomial, so that none runs away; None for
-            all but those whose powers are no numbers any more.
-        slope: The steepest that the polynomial may be in that range; None for no bound.
+        threshold: Membrane at which it fires; a number, a tensor [size], a range ``(low, high)`` or
+            a distribution.
+        clamp: Largest magnitude of a membrane that the polynomial is given; None for the largest
+            whose powers are finite.
+        slope: Steepest slope of the polynomial in that range; None for no bound.
         surrogate: The spike function, or its name.
 
     Attributes:
         theta: d + 1 parameters [] of the polynomial, the constant first.
 
     Shape:
-        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+        Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: A degree below 1, a time constant, step, threshold, range or slope that is not
-            positive, or a slope without a range.
+        ValueError: If the degree is below 1, if a time constant, step, threshold, clamp or slope is
+            not positive, or if there is a slope and no clamp.
 
     Example:
         >>> neuron = LNM(degree=2)
@@ -101,11 +107,11 @@ class LNM(Neuron):
         self.cost = NeuronCost(adds=degree + 1, multiplies=degree, states=1, comparisons=1)
 
     def init_state(self, current: Tensor) -> LNMState:
-        """A membrane at rest (zero)."""
+        """Returns a membrane at rest (zero)."""
         return LNMState(torch.zeros_like(current))
 
     def step(self, current: Tensor, state: LNMState) -> tuple[Tensor, LNMState]:
-        """One step: current [B, ...] to spikes [B, ...]."""
+        """Runs one step: current [B, ...] to spikes [B, ...]."""
         threshold = along(self.threshold, current)
         theta = self._bounded()
         limit = self.clamp
@@ -119,7 +125,7 @@ class LNM(Neuron):
         return spikes, LNMState(v)
 
     def _bounded(self) -> list[Tensor]:
-        """The coefficients as they act."""
+        """Returns the coefficients, scaled to keep the slope."""
         theta = list(self.theta)
         if self.slope is None or self.clamp is None:
             return theta
@@ -130,5 +136,5 @@ class LNM(Neuron):
         return [theta[0], *(coefficient * scale for coefficient in theta[1:])]
 
     def extra_repr(self) -> str:
-        """The constants, for ``repr``."""
+        """Returns the constants, for ``repr``."""
         return f"degree={len(self.theta) - 1}, {super().extra_repr()}"

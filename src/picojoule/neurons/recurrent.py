@@ -1,4 +1,4 @@
-"""Recurrent layers: the last spikes come back through one weight."""
+"""Recurrent layers: neurons that receive their own last spikes."""
 
 import math
 from collections.abc import Iterable
@@ -22,24 +22,32 @@ class RecurrentState(NamedTuple):
 
 
 class Recurrent(Neuron):
-    """Neurons that also receive their own last spikes.
+    """Recurrent layer: neurons that also receive their own last spikes, through one weight.
 
     Equation::
 
         s[t] = neuron(I[t] + W s[t-1])
 
+    Take it for sequences, if single neurons remember too little.
+
     Args:
         neuron: The neurons.
-        size: How many, N. The weight [N, N] starts uniform in +-1/sqrt(N).
+        size: Number of neurons, N. The weight [N, N] starts uniform in +-1/sqrt(N).
         path: How the fused engine multiplies by the weight: ``"events"`` (work proportional to the
-            spikes), ``"dense"``, or None for what the density of each step's spikes says.
+            spikes), ``"dense"``, or None to choose by the density of each step's spikes.
 
     Shape:
-        currents [T, B, N] to spikes [T, B, N].
+        Currents [T, B, N] to spikes [T, B, N].
 
     Raises:
-        ValueError: Currents whose last axis is not ``size``, or an unknown path.
-        TypeError: No neurons where they are expected.
+        ValueError: If the last axis of currents is not ``size``, or the path is unknown.
+        TypeError: If ``neuron`` is not a neuron.
+
+    Example:
+        >>> from picojoule.neurons import LIF
+        >>> spikes, state = Recurrent(LIF(), 64)(torch.rand(10, 2, 64))
+        >>> spikes.shape
+        torch.Size([10, 2, 64])
     """
 
     def __init__(self, neuron: Neuron, size: int, *, path: str | None = None) -> None:
@@ -63,16 +71,16 @@ class Recurrent(Neuron):
 
     @property
     def cost(self) -> NeuronCost:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the neurons inside."""
+        """Cost of the neurons inside."""
         return self.neuron.cost
 
     @property
     def species(self) -> str:
-        """That of the neurons inside."""
+        """Type of the neurons inside."""
         return self.neuron.species
 
     def init_state(self, current: Tensor) -> RecurrentState:
-        """No spikes yet, and the neurons at rest."""
+        """Returns no spikes, and the state of the neurons at rest."""
         if current.dim() != 2 or current.shape[-1] != self.size:
             raise ValueError(
                 f"Recurrent(size={self.size}) expects currents [T, B, {self.size}], got one step "
@@ -81,7 +89,7 @@ class Recurrent(Neuron):
         return RecurrentState(torch.zeros_like(current), self.neuron.init_state(current))
 
     def step(self, current: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """One step: current [B, N] to spikes [B, N]."""
+        """Runs one step: current [B, N] to spikes [B, N]."""
         current = torch.addmm(current, state.spikes, self.weight.t())
         spikes, inner = self.neuron.step(current, state.inner)
         return spikes, RecurrentState(spikes, inner)
@@ -91,7 +99,7 @@ class Recurrent(Neuron):
         return feedback.fuse(self.neuron, self.weight, self.path, currents, state)
 
     def arrivals(self, out: Tensor, state: RecurrentState | None) -> Iterable[Arrivals]:
-        """The spikes of each step's predecessor; the first step has none but those of ``state``."""
+        """Returns the spikes of the step before each; for the first step, those of ``state``."""
         last = out[:-1]
         if state is None:
             yield Arrivals("recurrent", last, self.weight, steps=slice(0, -1))
@@ -102,5 +110,5 @@ class Recurrent(Neuron):
     def groups(
         self, out: Tensor, before: RecurrentState | None, after: RecurrentState
     ) -> Iterable[Group] | None:
-        """Those of the neurons inside."""
+        """Returns the groups of the neurons inside."""
         return self.neuron.groups(out, None if before is None else before.inner, after.inner)

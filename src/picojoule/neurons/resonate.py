@@ -24,36 +24,39 @@ class RFState(NamedTuple):
 
 
 class RF(Neuron):
-    """Resonate-and-fire.
+    """Resonate-and-fire: answers to input at its own frequency.
 
     Equation::
 
         z[t] = z[t-1] * exp(dt * (b + i * omega)) + I[t]          integration="exact"
         z[t] = z[t-1] * (1 + dt * (b + i * omega)) + I[t]         integration="euler"
-        s[t] = 1 where Im z[t] >= threshold, else 0
+        s[t] = 1 if Im z[t] >= threshold else 0
         z[t] = z[t] * (1 - s[t]) + i * threshold * s[t]
 
-    Currents are pulses, and enter the real part. The spike in the reset is cut from the graph.
-    ``b`` is stored as it is and read as ``-abs(b)``, and ``omega`` as ``abs(omega)``, so that no
-    value that training may reach makes the exact form grow.
+    Currents are pulses, and enter the real part. The spike in the reset is detached from the graph.
+    The parameters are used as ``-abs(b)`` and ``abs(omega)``, so that no value that training may
+    reach makes the exact form grow. Forward Euler, which much code uses, grows by itself if
+    ``|1 + dt * (b + i * omega)| > 1``; such parameters are refused.
+
+    Take it to tell frequencies apart.
 
     Args:
-        size: Number of neurons (or channels) with parameters of their own; None shares one set.
+        size: Number of neurons (or channels) that have parameters of their own; None for one set
+            shared by all.
         omega: Angular frequency in radians per second; a number, a tensor [size], a range
             ``(low, high)`` or a distribution.
-        b: Damping per second, below zero, as ``omega``; -1 / b is a time constant.
+        b: Damping per second, below zero, given as ``omega``; -1 / b is a time constant.
         dt: Seconds per step.
-        threshold: As ``omega``.
-        integration: ``"exact"``, or ``"euler"``, which grows by itself where
-            ``|1 + dt * (b + i * omega)| > 1``.
+        threshold: Imaginary part at which it fires, given as ``omega``.
+        integration: ``"exact"`` or ``"euler"``.
         surrogate: The spike function, or its name.
 
     Shape:
-        currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
+        Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: A damping, step or threshold out of range, a frequency of which a step is half
-            a turn or more, or forward Euler where it grows.
+        ValueError: If the damping, the step or a threshold is not allowed, if a step is half a turn
+            or more, or if forward Euler would grow.
 
     Example:
         >>> pulse = torch.tensor([1.2, 0, 0, 0, 0]).view(5, 1, 1)
@@ -95,11 +98,11 @@ class RF(Neuron):
             )
 
     def init_state(self, current: Tensor) -> RFState:
-        """At rest: zero."""
+        """Returns a state at rest: zero."""
         return RFState(torch.zeros_like(current), torch.zeros_like(current))
 
     def step(self, current: Tensor, state: RFState) -> tuple[Tensor, RFState]:
-        """One step: current [B, ...] to spikes [B, ...]."""
+        """Runs one step: current [B, ...] to spikes [B, ...]."""
         x, y = state
         growth, turn = -self.dt * self.b.abs(), self.dt * self.omega.abs()
         if self.integration == "exact":

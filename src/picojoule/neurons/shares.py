@@ -1,4 +1,4 @@
-"""What a layer of several kinds is made of: how many neurons of which kind, and some of them."""
+"""Parts of a layer of several kinds: their numbers of neurons, their names, their gates."""
 
 import math
 from collections import OrderedDict
@@ -16,10 +16,10 @@ LEAD = 0.1  # of the gate of the kind that a neuron's share gives it
 
 
 def numbers(kinds: Mapping[Any, float], size: int | None) -> list[int]:
-    """Neurons of each kind: as said, or shares of ``size`` by largest remainder.
+    """Computes the number of neurons of each kind, of shares by the largest remainder.
 
     Raises:
-        ValueError: They do not sum to ``size`` or to one, or leave a kind without a neuron.
+        ValueError: If they do not sum to ``size`` or to one, or leave a kind without a neuron.
 
     Example:
         >>> numbers({"lif": 0.75, "brf": 0.25}, 6)
@@ -47,11 +47,11 @@ def numbers(kinds: Mapping[Any, float], size: int | None) -> list[int]:
 
 
 def make(kind: str | Factory, size: int, dt: float) -> Neuron:
-    """``size`` neurons of a kind on the clock ``dt``.
+    """Makes ``size`` neurons of a kind with steps of ``dt`` seconds.
 
     Raises:
-        TypeError: A kind that makes no neurons, or makes a layer of layers.
-        ValueError: An unknown name, or another clock.
+        TypeError: If the kind does not make neurons, or makes a layer of layers.
+        ValueError: If the name is unknown, or the neurons have another ``dt``.
     """
     if isinstance(kind, nn.Module) or not (isinstance(kind, str) or callable(kind)):
         raise TypeError(f"expected a neuron's name, its class, or what makes one, got {kind!r}")
@@ -68,14 +68,14 @@ def make(kind: str | Factory, size: int, dt: float) -> Neuron:
 
 
 def names(made: Sequence[nn.Module]) -> list[str]:
-    """Their lower-case types; the second of a type has a 2 behind it."""
+    """Names layers by their lower-case types; the second of a type has a 2 behind it."""
     types = [type(kind).__name__.lower() for kind in made]
     seen = [types[: k + 1].count(name) for k, name in enumerate(types)]
     return [f"{name}{n}" if n > 1 else name for name, n in zip(types, seen, strict=True)]
 
 
 def keep(layer: nn.Module, index: Tensor, size: int) -> None:
-    """Leaves only some of the ``size`` neurons of a layer: those of ``index``."""
+    """Keeps only some of the ``size`` neurons of a layer: those of ``index``."""
     for part in layer.modules():
         if getattr(part, "size", None) == size:
             setattr(part, "size", len(index))  # noqa: B010
@@ -85,7 +85,7 @@ def keep(layer: nn.Module, index: Tensor, size: int) -> None:
 
 
 def undecided(counts: Mapping[str, int]) -> nn.ParameterDict:
-    """Equal gates of all kinds and of none, but for the lead of the kind of a neuron's share."""
+    """Makes equal gates of all kinds and of none, with a small lead of the kind of the share."""
     lead = torch.eye(len(counts) + 1)[:-1].repeat_interleave(
         torch.tensor(list(counts.values())), dim=0
     )
@@ -96,5 +96,5 @@ def undecided(counts: Mapping[str, int]) -> nn.ParameterDict:
 
 
 def along_first(gate: Tensor, axes: int) -> Tensor:
-    """[size] shaped to meet values of ``axes`` axes, that of the neurons first."""
+    """Reshapes [size] to broadcast with values of ``axes`` axes, that of the neurons first."""
     return gate.view(-1, *[1] * (axes - 1))
