@@ -3,12 +3,12 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs clean
 
 demo: .venv/installed
 	$(BIN)/pj train
 
-test: .venv/installed-test .venv/installed-peers
+test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-plots
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 lint: .venv/installed-lint
@@ -18,6 +18,9 @@ lint: .venv/installed-lint
 
 bench: .venv/installed
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: .venv/installed-docs .venv/installed-plots
+	$(BIN)/python docs/make.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis src/*.egg-info

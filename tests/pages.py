@@ -1,12 +1,15 @@
 """The pages of the documentation, and the code in them."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+MADE = ("chips", "neurons")  # folders in docs/ that `make docs` makes and that are kept
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
     for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if path.parent.name != "reference"  # made, and not kept
 }
 
 
@@ -14,3 +17,26 @@ def blocks(page: str, *languages: str) -> list[str]:
     """The code blocks of a page in these languages."""
     found = re.findall(r"^```(\w+)\n(.*?)^```$", PAGES[page], flags=re.M | re.S)
     return [code for language, code in found if language in languages]
+
+
+def dead_links(page: Path) -> Iterator[str]:
+    """Links to files that are not there, and to headings that their files have not."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if not file.exists() or (anchor and anchor not in slugs(file.read_text("utf-8"))):
+            yield f"{page} links to {target}"
+
+
+def slugs(text: str) -> set[str]:
+    """What the headings of a page are called in links; the second of one name has a -1."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.M)
+    found: list[str] = []
+    for title in titles:
+        slug = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        again = sum(re.fullmatch(rf"{re.escape(slug)}(-\d+)?", one) is not None for one in found)
+        found.append(f"{slug}-{again}" if again else slug)
+    return set(found)

@@ -1,20 +1,14 @@
-"""Writes a page for each chip that comes with picojoule, made from its file.
+"""A page for each chip that comes with picojoule, made from its file."""
 
-Run it after a change of a chip file, in the root of the repository: ``python docs/make_chips.py``.
-"""
-
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-
+from making.markdown import table
 from picojoule.energy import Chip, Price, chip_names, load_chip
 
-HERE = Path(__file__).parent / "chips"
 INDEX = """\
 # Chips
 
 A chip is a list of prices; [your own](../your-own-chip.md) is a file like these. The pages are
-made from the files by `python docs/make_chips.py`, and every number in them has its source. `pj
-chips show NAME` prints the same.
+made from the files by `make docs`, and every number in them has its source. `pj chips show NAME`
+prints the same.
 
 *Per-operation* files price single events, and sum them up. *All-in* files hold one published
 figure, a whole chip's energy over its synaptic operations, to which nothing may be added. Evidence
@@ -102,17 +96,3 @@ def accumulate(chip: Chip) -> str:
 def listed(counts: tuple[str, ...]) -> str:
     """Counts in a sentence."""
     return ", ".join(f"`{count}`" for count in counts) or "nothing"
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-if __name__ == "__main__":
-    HERE.mkdir(exist_ok=True)
-    for old in HERE.glob("*.md"):
-        old.unlink()
-    for name, text in pages().items():
-        (HERE / name).write_text(text, encoding="utf-8")

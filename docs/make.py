@@ -1,0 +1,30 @@
+"""Makes what the documentation shows of the code anew; ``make docs`` runs it."""
+
+from pathlib import Path
+
+from making import chips, neurons, reference, tables
+
+HERE = Path(__file__).parent
+
+
+def pages(docs: Path) -> None:
+    """Writes every page, and every table of the pages in ``docs`` that are written by hand."""
+    write(docs / "chips", "*.md", chips.pages())
+    write(docs / "neurons", "*.md", neurons.pages())
+    write(docs / "reference", "*.md", reference.pages())
+    for page in sorted(docs.glob("*.md")):
+        tables.fill(page)
+
+
+def write(folder: Path, kind: str, files: dict[str, str]) -> None:
+    """Makes these the only files of a kind in a folder."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob(kind):
+        old.unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    pages(HERE)
+    write(HERE / "neurons", "*.svg", neurons.drawn())

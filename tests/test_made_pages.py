@@ -1,0 +1,82 @@
+"""What the documentation shows of the code is made from it, all of it, and leads somewhere."""
+
+import re
+import shutil
+
+import make
+import pytest
+from making import neurons, pictures, reference, tables
+
+import picojoule as pj
+from pages import MADE, ROOT, dead_links
+from picojoule.data import DATASETS
+from picojoule.networks import NETWORKS
+
+KINDS = neurons.kinds()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The documentation, made anew beside what its links lead to."""
+    root = tmp_path_factory.mktemp("root")
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "examples", "docs"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, root / name)
+    make.pages(root / "docs")
+    return root / "docs"
+
+
+@pytest.mark.parametrize("folder", MADE)
+def test_a_page_is_kept_for_all_there_is_and_for_nothing_else(made, folder):
+    kept, found = (
+        {path.name for path in (docs / folder).glob("*.md")} for docs in (ROOT / "docs", made)
+    )
+    assert kept == found, "make docs"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_neuron_has_its_equation_its_arguments_and_its_use(made, name):
+    page = (made / "neurons" / f"{name.lower()}.md").read_text("utf-8")
+    equation = re.search(r"Equation:\n\n```text\n(.*?)```", page, flags=re.S)
+    assert equation, f"the docstring of {name} has no 'Equation::'"
+    assert re.search(r"\w\[t\] ", equation[1])
+    assert "**Arguments**" in page
+    assert "Take it " in page
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if neurons.alone(kind)])
+def test_a_picture_shows_output_and_state(name):
+    neuron = neurons.alone(KINDS[name])
+    for shape in pictures.SHAPES.values():
+        outs, states = pictures.answers(neuron, pictures.loud_enough(neuron, shape))
+        assert sum(out >= 1 for out in outs) >= pictures.OUTPUTS
+        assert all(len(set(values)) > 1 for values in states.values())
+
+
+def test_tables_have_all_there_is(made):
+    for page, names in {"neurons": KINDS, "networks": NETWORKS, "data": DATASETS}.items():
+        table = (made / f"{page}.md").read_text("utf-8").split("made by make docs -->")[1]
+        assert set(re.findall(r"^\| \[?`(\w[\w-]*)`", table, flags=re.M)) == set(names)
+        assert page in tables.TABLES
+
+
+def test_the_reference_has_every_public_name(made):
+    index = (made / "reference" / "README.md").read_text("utf-8")
+    for name in set(pj.__all__) - {"__version__"}:
+        assert re.search(rf"^\| \[`{name}`\]\(\S+\) \| \S", index, flags=re.M), name
+    for room in reference.rooms():
+        page = (made / "reference" / f"{room}.md").read_text("utf-8")
+        for name in reference.public(room):
+            assert re.search(rf"^## {name}\n\n\S", page, flags=re.M), f"{room}.{name}"
+
+
+def test_links_of_made_pages_lead_somewhere(made):
+    pages = [page for page in made.rglob("*.md") if page.parent.name in (*MADE, "reference")]
+    assert len(pages) > 40
+    assert not [dead for page in pages for dead in dead_links(page)]
+
+
+def test_a_picture_drawn_again_is_the_same():
+    first, second = (pictures.drawn("LIF", pj.LIF(1)) for _ in range(2))
+    assert first == second
+    assert len(first) < 100_000
