@@ -26,6 +26,7 @@ class Kind:
         folds: Whether the values come straight out of synapses, so that a norm folds into these.
         within: Which steps [T, B] lie within their sequences, where events may lie outside.
         mask: Whether these are constants of zeros and ones, which no part of the network made.
+        gate: Whether analog values are zeros and ones, as what comparisons of such values give.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Kind:
     folds: bool = False
     within: Tensor | None = None
     mask: bool = False
+    gate: bool = False
 
     @property
     def sparse(self) -> bool:
@@ -60,13 +62,16 @@ class Kind:
         if isinstance(factor, (int, float)) and not (math.isfinite(factor) and factor):
             return self.analog()
         # The factor itself, so that others that were scaled by it are known to be worth the same.
-        one = not isinstance(self.scale, Tensor) and self.scale == 1
-        return replace(self, scale=factor if one else self.scale * factor)
+        return replace(self, scale=factor if self.is_worth(1) else self.scale * factor)
 
     @property
     def uneven(self) -> bool:
         """Whether events are worth more in some places than in others."""
         return isinstance(self.scale, Tensor) and self.scale.numel() > 1
+
+    def is_worth(self, number: float) -> bool:
+        """Tells whether one event is known to be worth a number."""
+        return not isinstance(self.scale, Tensor) and self.scale == number
 
     def graded(self) -> "Kind":
         """Returns the graded kind over the same steps."""
@@ -75,6 +80,10 @@ class Kind:
     def fired(self) -> "Kind":
         """Returns the kind of ones at the events, and zeros elsewhere."""
         return replace(self, name="events", scale=1.0, signed=False, number=None, folds=False)
+
+    def masked(self) -> "Kind":
+        """Returns the kind of constants like these."""
+        return replace(self, mask=True)
 
     def limited(self, low: float | None, high: float | None) -> "Kind":
         """Returns the kind after a clamp; numbers of events stay whole if the limits are whole."""
@@ -128,6 +137,13 @@ class Beside(NamedTuple):
 NOTHING = Kind("events")
 
 
+def everywhere(number: float) -> Kind:
+    """Returns the kind of values that are all the same number."""
+    if not number:
+        return NOTHING
+    return Kind("events", scale=number) if math.isfinite(number) else Kind("analog")
+
+
 def joined(kinds: Sequence[Kind]) -> Kind:
     """Returns the kind of tensors side by side: theirs if all are equal, else what covers all."""
     kinds = [kind for kind in kinds if kind is not NOTHING] or [NOTHING]
@@ -162,12 +178,14 @@ def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
 def product(first: Kind, second: Kind) -> Kind:
     """Returns the kind of an element-wise product of two tensors."""
     if not (first.sparse or second.sparse):
-        return first.analog()
+        return replace(first.analog(), gate=first.gate and second.gate)
     hidden = first.hidden or second.hidden
-    if first.counted and second.counted:
+    if (first.counted or first.gate) and (second.counted or second.gate):
         name = "levels" if "levels" in (first.name, second.name) else "events"
         signed = first.signed or second.signed
-        return Kind(name, first.scale * second.scale, signed, hidden, first.steps)
+        within = first.within if second.within is not None else None
+        scale = first.scale * second.scale
+        return Kind(name, scale, signed, hidden, first.steps, within=within)
     return Kind("graded", hidden=hidden, steps=first.steps)
 
 

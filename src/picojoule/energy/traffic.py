@@ -8,7 +8,7 @@ from torch import Tensor
 from picojoule.energy.counts import Sizes
 from picojoule.energy.events import events_of, inside
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules.base import Synapses
+from picojoule.energy.rules.outcome import Synapses
 
 
 @dataclass(frozen=True, eq=False)

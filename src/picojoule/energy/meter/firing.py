@@ -11,7 +11,8 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import NeuronGroup, NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
-from picojoule.energy.rules.base import Synapses, tensors
+from picojoule.energy.rules.call import tensors
+from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic
 
 

@@ -1,6 +1,7 @@
 """Lineage: which kind each tensor is of, which parameters it was made of, and its events."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -157,11 +158,26 @@ class Lineage:
             beside = held if outputs[0].shape[held.axis :] == first.shape[held.axis :] else None
         for value, kind in zip(outputs, kinds, strict=False):
             self.declare(value, kind)
-            whole = value._base
-            if value is first and whole is not None and (known := self.kind_of(whole)) is not None:
-                # A part was changed in place, and with it the whole.
-                self.declare(whole, joined([known, kind]))
         if beside is not None:
             self._known[outputs[0]].beside = beside
         if events is not None and len(outputs) == 1 and outputs[0].device == first.device:
             self.keep_sum(outputs[0], events)
+
+    def wrote(self, part: Tensor) -> None:
+        """Learns of the tensor of which a part was changed in place, that it holds that too."""
+        whole = part._base
+        known = None if whole is None else self._known.get(whole)
+        if whole is None or known is None or known.kind is None:
+            return
+        own = self._kind(part)
+        kinds = [known.kind, Kind("analog") if own is None else own]
+        masks = all(kind.mask or kind is NOTHING for kind in kinds)
+        kind = joined([kind if kind is NOTHING else replace(kind, mask=False) for kind in kinds])
+        if masks and kind is not NOTHING:
+            kind = kind.masked() if kind.sparse else None
+        elif known.kind.mask and own is None:
+            kind = None
+        if kind is not None and not kind.mask:
+            self.declare(whole, kind)
+        else:
+            self._known[whole] = _Known(kind, known.origins)

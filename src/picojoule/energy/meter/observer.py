@@ -19,7 +19,7 @@ from picojoule.energy.meter.names import Unseen, arguments, in_backward
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls
-from picojoule.energy.rules.base import tensors
+from picojoule.energy.rules.call import tensors
 from picojoule.energy.spikes import spikes
 
 

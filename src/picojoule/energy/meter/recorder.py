@@ -14,7 +14,8 @@ from picojoule.energy.kinds import NOTHING, Kind
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.lineage import Lineage
 from picojoule.energy.meter.names import Unseen
-from picojoule.energy.rules.base import Before, Call, Outcome, Synapses, tensors
+from picojoule.energy.rules.call import Call, tensors
+from picojoule.energy.rules.outcome import Before, Outcome, Synapses
 from picojoule.energy.rules.table import RULES, name_of
 from picojoule.energy.traffic import Traffic
 
@@ -144,18 +145,20 @@ class Recorder:
         self, what: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Tensor]
     ) -> None:
         """Lists a function without a rule; what it gives back is analog, or made of weights."""
-        outputs = [value for value in results if value.is_floating_point()]
-        if not outputs:
-            return
         inputs = tensors((*args, *(value for name, value in kwargs.items() if name != "out")))
         kinds = self.lineage.kinds(inputs)
         if not kinds:
-            self.lineage.derive(inputs, outputs)
+            self.lineage.derive(inputs, results)
+            return
+        outputs = [value for value in results if value.is_floating_point()]
+        if not outputs:
             return
         if not self.updating:
             self.miss(what, outputs[0].numel())
         first = args[0] if args else None
         self.lineage.pass_on([kinds[0].analog()] * len(outputs), outputs, first, in_order=False)
+        if first is not None and outputs[0] is first:
+            self.lineage.wrote(first)
 
     def _take(self, layer: str, call: Call, outcome: Outcome, results: list[Tensor]) -> None:
         """Takes down what a call did and says what its results carry."""
@@ -169,18 +172,19 @@ class Recorder:
                 self.miss(f"{layer}: {what}", elements)
         self.reach(outcome.reached)
         kind = outcome.kind
-        if kind is None or (isinstance(kind, Kind) and kind.mask):
-            if not outcome.outside:
-                inputs = [] if outcome.fresh else tensors((*call.args, *call.kwargs.values()))
-                self.lineage.derive(inputs, results, kind)
-            return
-        # Indices beside values are whole numbers, and no events.
-        alike = results[0].dtype
-        outputs = [v for v in results if v.dtype == alike] if len(results) > 1 else results
-        kinds = [kind] * len(outputs) if isinstance(kind, Kind) else kind
         first = call.args[0] if call.args else None
-        beside = outcome.beside
-        self.lineage.pass_on(kinds, outputs, first, in_order=outcome.in_order, beside=beside)
+        if kind is not None and not (isinstance(kind, Kind) and kind.mask):
+            # Indices beside values are whole numbers, and no events.
+            alike = results[0].dtype
+            outputs = [v for v in results if v.dtype == alike] if len(results) > 1 else results
+            kinds = [kind] * len(outputs) if isinstance(kind, Kind) else kind
+            in_order, beside = outcome.in_order, outcome.beside
+            self.lineage.pass_on(kinds, outputs, first, in_order=in_order, beside=beside)
+        elif not outcome.outside:
+            inputs = [] if outcome.fresh else tensors((*call.args, *call.kwargs.values()))
+            self.lineage.derive(inputs, results, kind)
+        if first is not None and results[0] is first:
+            self.lineage.wrote(first)
 
     def reach(self, weights: Iterable[Tensor]) -> None:
         """Takes down which parameters met a rule, themselves or in what was made of them."""

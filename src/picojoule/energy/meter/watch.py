@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import CheckpointFunction
 
-from picojoule.energy.rules.base import tensors
+from picojoule.energy.rules.call import tensors
 
 
 class Calls:

@@ -1,4 +1,4 @@
-from .base import Call as Call
-from .base import Outcome as Outcome
-from .base import Rule as Rule
+from .call import Call as Call
+from .outcome import Outcome as Outcome
+from .outcome import Rule as Rule
 from .table import RULES as RULES

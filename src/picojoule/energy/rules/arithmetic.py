@@ -9,7 +9,9 @@ from torch import Tensor
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import events_of
 from picojoule.energy.kinds import NOTHING, Kind, product, summed
-from picojoule.energy.rules.base import DERIVED, Before, Call, Outcome, analog
+from picojoule.energy.rules.call import Call, analog
+from picojoule.energy.rules.origins import compared
+from picojoule.energy.rules.outcome import DERIVED, Before, Outcome
 
 
 def constant(value: Any) -> bool:
@@ -32,8 +34,8 @@ def _additions(call: Call, input: Any, other: Any) -> list[OpCounts]:
             for value, kind in terms
             if kind is not None
         ]
-    if any(not isinstance(value, Tensor) and value == 0 for value, _ in terms):
-        return []  # sum([...]) in Python starts from 0
+    if _is(0, input) or _is(0, other):
+        return []
     return [call.dense(add=_elements(input, other))]
 
 
@@ -42,15 +44,21 @@ def _multiplications(call: Call, input: Any, other: Any) -> list[OpCounts]:
     factors = [(value, call.kind(value)) for value in (input, other)]
     sparses = [(value, kind) for value, kind in factors if kind is not None and kind.sparse]
     rest = [value for value, kind in factors if kind is None or not kind.sparse]
-    gates = not rest or (isinstance(rest[0], Tensor) and rest[0].dtype == torch.bool)
+    gates = not rest or _gates(call, rest[0])
     if sparses and (gates or (call.kind(rest[0]) is None and constant(rest[0]))):
         return []
     if sparses:
         value, kind = sparses[0]
         copies = _elements(input, other) // max(1, value.numel())
         return [call.sparse("multiply", value, kind, copies=copies, once=kind.counted)]
-    masks = [v for v in rest if isinstance(v, Tensor) and v.dtype == torch.bool]
+    masks = any(_gates(call, value) for value in rest)
     return [] if masks else [call.dense(multiply=_elements(input, other))]
+
+
+def _gates(call: Call, value: Any) -> bool:
+    """Tells whether a factor is zero or one."""
+    kind = call.kind(value)
+    return isinstance(value, Tensor) and (value.dtype == torch.bool or bool(kind and kind.gate))
 
 
 @Before
@@ -60,13 +68,15 @@ def add(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome:
     if first is None and second is None:
         return DERIVED
     kind = analog(first, second)
-    if alpha == 1 and first is not None and second is not None:
-        kind = summed(first, second)
-    elif alpha == 1:
-        rest = other if first is not None else input
-        if isinstance(rest, (int, float)) and rest == 0:  # sum([...]) in Python starts from 0
-            kind = first or second or kind
+    if first is not None and second is not None:
+        kind = summed(first, second if alpha == 1 else second.scaled(alpha))
+    elif _is(0, other if first is not None else input):  # sum([...]) in Python starts from 0
+        kind = first or second or kind
     return Outcome(kind, _additions(call, input, other))
+
+
+def _is(number: float, value: Any) -> bool:
+    return isinstance(value, (int, float)) and value == number
 
 
 @Before
@@ -76,10 +86,12 @@ def subtract(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome
     if first is None and second is None:
         return DERIVED
     kind = analog(first, second)
-    if alpha == 1 and first is not None and second is not None:
-        kind = summed(first, second, minus=True)
+    if first is not None and second is not None:
+        kind = summed(first, second if alpha == 1 else second.scaled(alpha), minus=True)
     elif first is None:
         kind = _complement(call, other, input, alpha) or kind
+    elif _is(0, other):
+        kind = first
     return Outcome(kind, _additions(call, input, other))
 
 
@@ -97,11 +109,16 @@ def subtract_from(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Ou
 
 
 def _complement(call: Call, input: Any, other: Any, alpha: float) -> Kind | None:
-    kind = call.kind(input)
-    is_complement = isinstance(other, (int, float)) and other == 1 and alpha == 1
-    if kind is None or not is_complement or kind.name != "events" or kind.signed:
+    """Returns the kind of one minus events, None for another difference; of a mask if it is one."""
+    kind, mask = call.kind(input), call.mask(other)
+    one = mask.is_worth(1) if mask is not None else _is(1, other)
+    if kind is None or not one or alpha != 1 or kind.signed:
         return None
-    return kind if not isinstance(kind.scale, Tensor) and kind.scale == 1 else None
+    if kind.gate:
+        return kind if mask is None else None
+    if kind.name != "events" or not kind.is_worth(1):
+        return None
+    return kind if mask is None else replace(kind, signed=True, within=call.within)
 
 
 @Before
@@ -110,7 +127,7 @@ def multiply(call: Call, input: Any, other: Any, **_: Any) -> Outcome:
     first, second = call.kind(input), call.kind(other)
     gates = call.mask(input), call.mask(other)
     if first is None and second is None:
-        return _masks(gates[0], gates[1], input, other)
+        return _masks(call, gates[0], gates[1], input, other)
     known, gate = (first, gates[1]) if first is not None else (second, gates[0])
     if known is not None and gate is not None:
         return Outcome(known if known is NOTHING or not known.sparse else product(known, gate))
@@ -124,14 +141,16 @@ def multiply(call: Call, input: Any, other: Any, **_: Any) -> Outcome:
     return Outcome(kind, _multiplications(call, input, other))
 
 
-def _masks(first: Kind | None, second: Kind | None, input: Any, other: Any) -> Outcome:
+def _masks(call: Call, first: Kind | None, second: Kind | None, input: Any, other: Any) -> Outcome:
     """Multiplies constants: masks stay masks, whatever number they are multiplied by."""
     if first is not None and second is not None:
-        return Outcome(replace(product(first, second), mask=True))
-    mask, factor = (first, other) if first is not None else (second, input)
-    if mask is None or not isinstance(factor, (int, float)) or not factor:
+        return Outcome(product(first, second).masked())
+    mask, value, factor = (first, input, other) if first is not None else (second, other, input)
+    if not isinstance(factor, (int, float)):
+        value, factor = factor, value
+    if not isinstance(factor, (int, float)) or not factor:
         return DERIVED
-    return Outcome(mask.scaled(factor))
+    return compared(call, value, factor) if mask is None else Outcome(mask.scaled(factor))
 
 
 def _times(kind: Kind, factor: Any) -> Kind:
@@ -147,7 +166,7 @@ def _gated(call: Call, values: Any, factor: Any) -> Kind | None:
     kind, other = call.kind(values), call.kind(factor)
     if kind is None or not kind.counted or kind.uneven or (other is not None and other.counted):
         return None
-    if not isinstance(factor, Tensor) or factor.numel() == 1 or factor.dtype == torch.bool:
+    if not isinstance(factor, Tensor) or factor.numel() == 1 or _gates(call, factor):
         return None
     shape = torch.broadcast_shapes(values.shape, factor.shape)
     number = events_of(values, kind, multiplied=True).expand(shape)
@@ -164,12 +183,11 @@ def divide(call: Call, input: Any, other: Any, *, rounding_mode: str | None = No
             return DERIVED
         return Outcome(mask.scaled(1 / other))
     kind = analog(first, second)
-    if first is not None and not rounding_mode:
-        if second is None and constant(other):
-            zero = isinstance(other, (int, float)) and not other
-            kind = kind if zero else first.scaled(1 / other)
-        elif isinstance(other, Tensor) and first.sparse:
-            kind = _gated(call, input, other) or first.graded()
+    if first is not None and second is None and constant(other) and not _is(0, other):
+        kind = first.scaled(1 / other)
+        kind = kind.whole() if rounding_mode else kind
+    elif first is not None and not rounding_mode and isinstance(other, Tensor) and first.sparse:
+        kind = _gated(call, input, other) or first.graded()
     return Outcome(kind, _multiplications(call, input, other))
 
 
@@ -204,6 +222,97 @@ def mean(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
     return Outcome(after, _reduction(call, input, kind))
 
 
+def running(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
+    """Sums along an axis up to each place: events become levels, and each is added once."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED
+    added = call.sparse("add", input, kind) if kind.counted else call.dense(add=input.numel())
+    return Outcome(kind.levels(), [added])
+
+
+def number_of(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
+    """Counts what is not zero: levels, of an addition for each event."""
+    kind = call.kind(input)
+    if kind is None or not kind.sparse:
+        return DERIVED if kind is None else call.unknown(kind)
+    return Outcome(kind.fired().levels(), [call.sparse("add", input, kind, once=True)])
+
+
+def all_of(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
+    """Multiplies along axes: of zeros and ones it is a one where all are."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED
+    ones = kind.name == "events" and kind.is_worth(1)
+    return Outcome(kind) if ones or kind is NOTHING else call.unknown(kind)
+
+
+@Before
+def lerp(call: Call, input: Tensor, end: Tensor, weight: Any) -> Outcome:
+    """Goes from one value to another by a share of the way."""
+    first, second = call.kind(input), call.kind(end)
+    if first is None and second is None:
+        return DERIVED
+    kind = analog(first, second)
+    if first is not None and second is not None and isinstance(weight, (int, float)):
+        kind = summed(first.scaled(1 - weight), second.scaled(weight))
+    counts = _additions(call, input, end)
+    if not kind.sparse:
+        counts = [
+            call.dense(add=2 * _elements(input, end)),
+            call.dense(multiply=_elements(input, end)),
+        ]
+    return Outcome(kind, counts)
+
+
+def _added(
+    call: Call, input: Tensor, term: Outcome, first: Tensor, second: Tensor, value: Any
+) -> Outcome:
+    kind, rest = call.kind(input), term.kind
+    if kind is None and not isinstance(rest, Kind):
+        return DERIVED
+    after = analog(kind)
+    if kind is not None and isinstance(rest, Kind) and not rest.mask:
+        after = summed(kind, rest.scaled(value))
+    return Outcome(after, [*term.counts, call.dense(add=_elements(input, first, second))])
+
+
+@Before
+def addcmul(
+    call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1
+) -> Outcome:
+    """Adds a product."""
+    return _added(call, input, multiply(call, tensor1, tensor2), tensor1, tensor2, value)
+
+
+@Before
+def addcdiv(
+    call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1
+) -> Outcome:
+    """Adds a quotient."""
+    return _added(call, input, divide(call, tensor1, tensor2), tensor1, tensor2, value)
+
+
+def floor_divide(call: Call, input: Any, other: Any) -> Outcome:
+    """Divides and rounds down: numbers of events stay whole."""
+    return divide(call, input, other, rounding_mode="floor")
+
+
+def remainder(call: Call, input: Any, other: Any) -> Outcome:
+    """Divides by a whole number and keeps the rest: a number of events."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED if call.kind(other) is None else call.unknown(call.kind(other))
+    whole = isinstance(other, (int, float)) and other == round(other) > 0
+    if kind is NOTHING or not (kind.counted and whole):
+        return Outcome(kind) if kind is NOTHING else call.unknown(kind)
+    if not kind.is_worth(1):
+        return call.unknown(kind)
+    signed = kind.signed and call.name == "fmod"
+    return Outcome(replace(kind, name="events" if other <= 2 else "levels", signed=signed))
+
+
 def dropout(
     call: Call,
     input: Tensor,
@@ -212,22 +321,18 @@ def dropout(
     inplace: bool = False,
     train: bool = True,
 ) -> Outcome:
-    """Drops values and scales the rest; of a constant it makes a mask, as random numbers do."""
-    kind = call.kind(input)
-    if kind is None and call.learned(input):
-        return DERIVED
-    kind = kind or Kind("events")
-    return Outcome(kind.scaled(1 / (1 - p) if p < 1 else 1.0) if training and train else kind)
+    """Drops values and scales the rest; dropped ones are a mask."""
+    kind = call.kind(input) or call.mask(input)
+    if kind is None or not (training and train):
+        return DERIVED if kind is None else Outcome(kind)
+    return Outcome(kind.scaled(1 / (1 - p) if p < 1 else 1.0))
 
 
-def draw(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
-    """Draws events from rates."""
+def alpha_dropout(
+    call: Call, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Outcome:
+    """Replaces values by a number that is no zero."""
     kind = call.kind(input)
     if kind is None:
-        return Outcome(Kind("events", mask=True))
-    return Outcome(Kind("events", steps=kind.steps))
-
-
-def zero(call: Call, input: Tensor) -> Outcome:
-    """Overwrites values with zeros."""
-    return Outcome(NOTHING)
+        return DERIVED
+    return call.unknown(kind) if training else Outcome(kind)

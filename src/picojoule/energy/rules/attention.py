@@ -3,16 +3,8 @@
 import torch
 from torch import Tensor
 
-from picojoule.energy.rules.base import (
-    DERIVED,
-    Arrival,
-    Call,
-    Outcome,
-    Synapses,
-    absent,
-    analog,
-    moved,
-)
+from picojoule.energy.rules.call import Call, analog, moved
+from picojoule.energy.rules.outcome import DERIVED, Arrival, Outcome, Synapses, absent
 from picojoule.energy.rules.products import meet
 from picojoule.energy.rules.synapses import projection
 

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules.base import Arrival, Call, Outcome, Rule, absent, analog
+from picojoule.energy.rules.call import Call, analog
+from picojoule.energy.rules.outcome import Arrival, Outcome, Rule, absent
 from picojoule.energy.rules.synapses import projection
 
 

@@ -3,6 +3,7 @@
 Of analog values they are named and not counted.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,12 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.kinds import NOTHING, Kind, product
-from picojoule.energy.rules.base import DERIVED, Call, Outcome, Rule
+from picojoule.energy.rules.call import Call
+from picojoule.energy.rules.outcome import DERIVED, Outcome, Rule
+
+
+def _kinds(call: Call, *values: Any) -> list[Kind]:
+    return [kind for value in values if (kind := call.kind(value)) is not None]
 
 
 def _limited(call: Call, input: Tensor, low: Any, high: Any) -> Outcome:
@@ -48,6 +54,44 @@ def clamp(call: Call, input: Tensor, min: Any = None, max: Any = None) -> Outcom
     return _limited(call, input, min, max)
 
 
+def clamp_min(call: Call, input: Tensor, min: Any) -> Outcome:
+    """Limits values from below."""
+    return _limited(call, input, min, None)
+
+
+def clamp_max(call: Call, input: Tensor, max: Any) -> Outcome:
+    """Limits values from above."""
+    return _limited(call, input, None, max)
+
+
+def rectified(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
+    """Keeps what is above zero, and makes something else of the rest."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED
+    above = kind.counted and not kind.signed and not isinstance(kind.scale, Tensor)
+    return Outcome(kind) if above and kind.scale > 0 else call.unknown(kind)
+
+
+def threshold(
+    call: Call, input: Tensor, threshold: float, value: float, inplace: bool = False
+) -> Outcome:
+    """Keeps what is above a threshold, and puts a number in place of the rest."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED
+    return Outcome(kind) if kind.sparse and not value else call.unknown(kind)
+
+
+def heaviside(call: Call, input: Tensor, values: Tensor) -> Outcome:
+    """Takes a one where a value is above zero; what it makes of zero is a number of its own."""
+    kind = call.kind(input)
+    if kind is None or not kind.sparse or call.kind(values) is not NOTHING:
+        known = kind or call.kind(values)
+        return DERIVED if known is None else call.unknown(known)
+    return Outcome(kind if kind is NOTHING else kind.fired())
+
+
 def rounded(call: Call, input: Tensor, *_: Any, decimals: int = 0, **__: Any) -> Outcome:
     """Rounds; whole numbers stay what they are."""
     kind = call.kind(input)
@@ -77,27 +121,39 @@ def power(call: Call, input: Any, exponent: Any) -> Outcome:
     if exponent == 1 or kind is NOTHING:
         return Outcome(kind)
     if kind.name == "events" and not kind.signed:
-        scale = kind.scale
-        return Outcome(replace(kind, scale=scale if _is_one(scale) else scale**exponent))
+        scale = kind.scale if kind.is_worth(1) else kind.scale**exponent
+        return Outcome(replace(kind, scale=scale))
     return call.unknown(kind)
 
 
-def _is_one(scale: float | Tensor) -> bool:
-    return not isinstance(scale, Tensor) and scale == 1
+def square(call: Call, input: Tensor) -> Outcome:
+    """Multiplies values by themselves."""
+    return power(call, input, 2)
 
 
 def _compared(silent: Any) -> Rule:
-    """Returns the rule of a comparison, of which ``silent`` says what it makes of zero."""
+    """Returns the rule of a comparison, of which ``silent`` says what it makes of two zeros.
+
+    Events are compared with events or with constants: what is true is an event.
+    """
 
     def rule(call: Call, input: Any, other: Any) -> Outcome:
-        kind = call.kind(input)
-        if kind is None or not kind.sparse or not isinstance(other, (int, float)):
+        kinds = _kinds(call, input, other)
+        if not kinds or not all(kind.sparse for kind in kinds):
             return DERIVED
-        fired = kind.fired()
+        constant = 0 if len(kinds) == 2 else input if call.kind(input) is None else other
+        if isinstance(constant, Tensor) and not call.constant(constant):
+            return DERIVED
+        fired = _fired(kinds)
         # What is true of silence is the opposite line, which is none after a sequence's end.
-        return Outcome(replace(fired, within=call.within) if silent(0, other) else fired)
+        quiet = isinstance(constant, (int, float)) and not silent(0, constant)
+        return Outcome(fired if quiet else replace(fired, within=call.within))
 
     return rule
+
+
+def _fired(kinds: Sequence[Kind]) -> Kind:
+    return replace(kinds[0].fired(), hidden=any(kind.hidden for kind in kinds))
 
 
 greater = _compared(lambda zero, other: zero > other)
@@ -108,29 +164,46 @@ equal = _compared(lambda zero, other: zero == other)
 unequal = _compared(lambda zero, other: zero != other)
 
 
+def _is_true(call: Call, kind: Kind) -> bool:
+    """Tells whether logic makes events of a kind: of truth values, or of zeros and ones."""
+    if call.out.dtype == torch.bool:
+        return kind.sparse
+    return kind.name == "events" and kind.is_worth(1) and not kind.signed
+
+
 def invert(call: Call, input: Tensor) -> Outcome:
     """Turns true and false: the opposite line."""
     kind = call.kind(input)
-    if kind is None or kind.name != "events" or call.out.dtype != torch.bool:
+    if kind is None or not kind.sparse or call.out.dtype != torch.bool:
         return DERIVED if kind is None else Outcome(kind.analog())
-    return Outcome(replace(kind, within=call.within))
+    return Outcome(replace(kind.fired(), within=call.within))
 
 
 def both(call: Call, input: Any, other: Any) -> Outcome:
     """Keeps what is true twice."""
-    kinds = [kind for value in (input, other) if (kind := call.kind(value)) is not None]
+    kinds = _kinds(call, input, other)
     if not kinds:
         return DERIVED
-    if call.out.dtype != torch.bool:
-        return Outcome(kinds[0].analog())
-    return Outcome(product(*kinds) if len(kinds) == 2 else kinds[0])
+    if not all(_is_true(call, kind) for kind in kinds):
+        return call.unknown(*kinds)
+    return Outcome(product(*kinds).fired() if len(kinds) == 2 else kinds[0].fired())
 
 
 def either(call: Call, input: Any, other: Any) -> Outcome:
-    """Keeps what is true at least once."""
-    first, second = call.kind(input), call.kind(other)
-    if first is None and second is None:
+    """Keeps what is true at least once, or just once."""
+    kinds = _kinds(call, input, other)
+    if not kinds:
         return DERIVED
-    if first is None or second is None or call.out.dtype != torch.bool:
-        return Outcome(Kind("analog"))
-    return Outcome(replace(first, hidden=first.hidden or second.hidden))
+    constant = input if call.kind(input) is None else other
+    fixed = len(kinds) == 2 or (call.constant(constant) and call.out.dtype == torch.bool)
+    if not fixed or not all(_is_true(call, kind) for kind in kinds):
+        return call.unknown(*kinds)
+    return Outcome(replace(_fired(kinds), within=None))
+
+
+def any_of(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
+    """Asks along axes whether one is true, or all: an event if so."""
+    kind = call.kind(input)
+    if kind is None or not kind.sparse:
+        return DERIVED
+    return Outcome(kind if kind is NOTHING else kind.fired())

@@ -9,17 +9,9 @@ from torch import Tensor
 
 from picojoule.energy.counts import Sizes
 from picojoule.energy.kinds import Kind, product
-from picojoule.energy.rules.base import (
-    DERIVED,
-    Arrival,
-    Call,
-    Outcome,
-    Synapses,
-    absent,
-    analog,
-    moved,
-)
+from picojoule.energy.rules.call import Call, analog, moved
 from picojoule.energy.rules.fanout import Axes, each, present
+from picojoule.energy.rules.outcome import DERIVED, Arrival, Outcome, Synapses, absent
 from picojoule.energy.rules.windows import average_pool
 
 

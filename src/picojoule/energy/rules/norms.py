@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.rules.base import DERIVED, Call, Outcome, analog
+from picojoule.energy.rules.call import Call, analog
+from picojoule.energy.rules.outcome import DERIVED, Outcome
 
 
 def _normed(

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from picojoule.energy.events import events_of
 from picojoule.energy.kinds import Kind
-from picojoule.energy.rules.base import DERIVED, Arrival, Call, Outcome, Synapses, analog
+from picojoule.energy.rules.call import Call, analog
 from picojoule.energy.rules.fanout import present
+from picojoule.energy.rules.outcome import DERIVED, Arrival, Outcome, Synapses
 
 Labels = Sequence[int]
 

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from picojoule.energy.rules.base import DERIVED, Arrival, Call, Outcome, Synapses, analog, moved
+from picojoule.energy.rules.call import Call, analog, moved
 from picojoule.energy.rules.fanout import outer
+from picojoule.energy.rules.outcome import DERIVED, Arrival, Outcome, Synapses
 
 _COPIES = ("nearest", "nearest-exact")
 # A coefficient below this is a zero that was rounded.

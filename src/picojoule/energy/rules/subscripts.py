@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.rules.base import DERIVED, Call, Outcome, analog, moved
+from picojoule.energy.rules.call import Call, analog, moved
+from picojoule.energy.rules.outcome import DERIVED, Outcome
 from picojoule.energy.rules.products import Labels, product
 
 

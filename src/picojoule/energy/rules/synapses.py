@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.kinds import Beside, Kind
-from picojoule.energy.rules.base import DERIVED, Arrival, Call, Outcome, Synapses, absent
+from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.fanout import (
     Axes,
     axes_key,
@@ -17,6 +17,7 @@ from picojoule.energy.rules.fanout import (
     present,
     transposed_map,
 )
+from picojoule.energy.rules.outcome import DERIVED, Arrival, Outcome, Synapses, absent
 
 
 def arrived(call: Call, synapses: Synapses) -> Outcome:

@@ -10,36 +10,62 @@ from typing import Any
 
 from picojoule.energy.rules.arithmetic import (
     add,
+    addcdiv,
+    addcmul,
+    all_of,
+    alpha_dropout,
     divide,
-    draw,
     dropout,
+    floor_divide,
+    lerp,
     mean,
     multiply,
     negate,
+    number_of,
+    remainder,
+    running,
     subtract,
     subtract_from,
     total,
-    zero,
 )
 from picojoule.energy.rules.attention import attention, multi_head
-from picojoule.energy.rules.base import Rule, respelled
 from picojoule.energy.rules.cells import CELLS
+from picojoule.energy.rules.joins import (
+    adding,
+    copy,
+    extreme,
+    join,
+    masked_fill,
+    pad,
+    pad_packed,
+    setitem,
+    stack,
+    where,
+    writing,
+)
 from picojoule.energy.rules.limits import (
+    any_of,
     both,
     clamp,
+    clamp_max,
+    clamp_min,
     either,
     equal,
     greater,
     greater_equal,
     hardtanh,
+    heaviside,
     invert,
     less,
     less_equal,
     power,
+    rectified,
     relu,
     relu6,
     rounded,
     sign,
+    square,
+    threshold,
     unequal,
 )
 from picojoule.energy.rules.lookups import (
@@ -50,25 +76,7 @@ from picojoule.energy.rules.lookups import (
     lp_pool,
     unpool,
 )
-from picojoule.energy.rules.moves import (
-    cast,
-    copies,
-    copy,
-    extreme,
-    filled,
-    fresh,
-    in_order,
-    join,
-    masked_fill,
-    ones,
-    outside,
-    pad,
-    reordered,
-    setitem,
-    stack,
-    where,
-    zeros,
-)
+from picojoule.energy.rules.moves import copies, in_order, reordered
 from picojoule.energy.rules.norms import (
     batch_norm,
     group_norm,
@@ -77,6 +85,20 @@ from picojoule.energy.rules.norms import (
     local_response_norm,
     rms_norm,
 )
+from picojoule.energy.rules.origins import (
+    cast,
+    chosen,
+    draw,
+    filled,
+    fresh,
+    numbers,
+    one_hot,
+    ones,
+    outside,
+    zero,
+    zeros,
+)
+from picojoule.energy.rules.outcome import Rule, respelled
 from picojoule.energy.rules.products import addmm, matmul, rmatmul
 from picojoule.energy.rules.resampling import interpolate
 from picojoule.energy.rules.subscripts import addr, dot, einsum, inner, outer, tensordot, vecdot
@@ -85,37 +107,58 @@ from picojoule.energy.rules.windows import adaptive_pool, average_pool, max_pool
 
 _GROUPS: dict[Rule, str] = {
     # moves
-    reordered: """transpose permute cpu cuda detach getitem index_select select narrow split
-        split_with_sizes chunk unbind tensor_split roll flip movedim moveaxis swapaxes swapdims
-        gather take_along_dim unfold T mT H mH data diagonal masked_select channel_shuffle
-        pixel_shuffle pixel_unshuffle t abs tril triu""",
+    reordered: """transpose permute cpu cuda detach getitem index_select select narrow narrow_copy
+        split split_with_sizes unsafe_split chunk unsafe_chunk unbind tensor_split hsplit vsplit
+        dsplit roll flip fliplr flipud rot90 movedim moveaxis swapaxes swapdims gather take
+        take_along_dim unfold T mT H mH adjoint t data diagonal diag diag_embed diagflat
+        masked_select channel_shuffle pixel_shuffle pixel_unshuffle abs absolute tril triu
+        pack_padded_sequence""",
     in_order: """view reshape flatten unflatten squeeze unsqueeze contiguous clone alias view_as
-        reshape_as ravel requires_grad identity""",
+        reshape_as ravel requires_grad identity positive pos real nan_to_num atleast_1d atleast_2d
+        atleast_3d to_sparse to_sparse_csr to_dense coalesce""",
     cast: "to float double half bfloat16 type type_as bool int long short char byte",
+    copies: "expand expand_as broadcast_to repeat tile repeat_interleave",
+    # origins
     outside: "tensor as_tensor asarray from_numpy frombuffer from_dlpack",
-    copies: "expand expand_as repeat tile repeat_interleave",
-    ones: "ones ones_like new_ones",
-    fresh: """empty_like full_like rand_like randn_like new_empty new_full
-        new_tensor grad""",
-    zeros: "zeros zeros_like new_zeros",
+    ones: "ones ones_like new_ones eye",
+    numbers: "full full_like new_full",
+    fresh: "rand_like randn_like new_tensor grad",
+    chosen: "randint",
+    one_hot: "one_hot",
+    zeros: "zeros zeros_like new_zeros empty empty_like new_empty",
+    zero: "zero",
+    filled: "fill normal uniform exponential log_normal cauchy geometric random",
+    draw: "bernoulli",
+    # joins
     join: "cat concat concatenate",
-    stack: "stack hstack vstack dstack",
-    extreme: "amax amin max maximum min minimum",
+    respelled(stack, sequences="tensors"): """stack hstack vstack dstack column_stack row_stack
+        pad_sequence""",
+    extreme: """amax amin aminmax max maximum fmax min minimum fmin cummax cummin sort msort topk
+        kthvalue median mode""",
     pad: "pad",
+    pad_packed: "pad_packed_sequence",
     masked_fill: "masked_fill",
     setitem: "setitem",
+    writing(0, "src"): "select_scatter slice_scatter diagonal_scatter",
+    writing(1, "source", "values"): "index_put masked_scatter put",
+    writing(2, "src", "source", "value"): "scatter index_copy index_fill",
+    adding(2, "src", "source"): "scatter_add index_add",
     where: "where",
     copy: "copy",
-    zero: "zero",
-    filled: "fill normal uniform",
     # limits
     relu: "relu",
     relu6: "relu6",
+    rectified: "leaky_relu elu celu rrelu prelu",
     hardtanh: "hardtanh",
     clamp: "clamp clip",
-    rounded: "round floor ceil trunc fix",
+    clamp_min: "clamp_min",
+    clamp_max: "clamp_max",
+    threshold: "threshold",
+    heaviside: "heaviside",
+    rounded: "round special_round floor ceil trunc fix",
     sign: "sign sgn",
-    power: "pow ipow",
+    power: "pow ipow float_power",
+    square: "square",
     greater: "gt greater",
     greater_equal: "ge greater_equal",
     less: "lt less",
@@ -124,18 +167,27 @@ _GROUPS: dict[Rule, str] = {
     unequal: "ne not_equal",
     invert: "invert bitwise_not logical_not",
     both: "and iand bitwise_and logical_and",
-    either: "or ior ror bitwise_or logical_or",
+    either: "or ior ror bitwise_or logical_or xor ixor rxor bitwise_xor logical_xor",
+    any_of: "any all",
     # arithmetic
     add: "add radd iadd",
     subtract: "sub isub subtract",
     subtract_from: "rsub",
     multiply: "mul rmul imul multiply",
     divide: "div truediv itruediv divide true_divide",
+    floor_divide: "floor_divide floordiv ifloordiv",
+    remainder: "remainder fmod mod imod",
     negate: "neg negative",
-    total: "sum",
-    mean: "mean",
-    dropout: "dropout dropout1d dropout2d dropout3d feature_dropout",
-    draw: "bernoulli",
+    total: "sum nansum fold",
+    running: "cumsum",
+    number_of: "count_nonzero",
+    all_of: "prod cumprod",
+    mean: "mean nanmean",
+    lerp: "lerp",
+    addcmul: "addcmul",
+    addcdiv: "addcdiv",
+    dropout: "dropout dropout1d dropout2d dropout3d feature_dropout native_dropout",
+    alpha_dropout: "alpha_dropout feature_alpha_dropout",
     # synapses and products
     linear: "linear",
     convolution: "conv1d conv2d conv3d",

@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor
 
 from picojoule.energy.counts import OpCounts
-from picojoule.energy.rules.base import DERIVED, Call, Outcome
+from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.fanout import (
     Axes,
     axes_key,
@@ -16,6 +16,7 @@ from picojoule.energy.rules.fanout import (
     share_map,
     window_lengths,
 )
+from picojoule.energy.rules.outcome import DERIVED, Outcome
 
 
 def _pooled(call: Call, input: Tensor, fanout: Tensor, share: float | Tensor | None) -> Outcome:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from picojoule.contract import NeuronCost
 from picojoule.energy.convention import Convention
-from picojoule.energy.rules.base import Call, Synapses
+from picojoule.energy.rules.call import Call
+from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.rules.synapses import convolution
 
 

@@ -23,7 +23,7 @@ from picojoule.energy.meter.foreign.describe import (
     convolved,
     first,
 )
-from picojoule.energy.rules.base import Synapses
+from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.rules.synapses import projection
 
 _LEAKY = NeuronCost(adds=1, multiplies=1, states=1)

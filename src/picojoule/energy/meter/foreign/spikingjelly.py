@@ -20,7 +20,7 @@ from picojoule.energy.meter.foreign.describe import (
     convolved,
     first,
 )
-from picojoule.energy.rules.base import Synapses
+from picojoule.energy.rules.outcome import Synapses
 
 _IF = NeuronCost(adds=1, states=1)
 _LIF = NeuronCost(adds=1, multiplies=1, states=1)

@@ -1,12 +1,8 @@
-"""The one signature of a counting rule, ``rule(call, *args, **kwargs) -> Outcome``.
+"""What a counting rule is asked about: one call, and what is known of the values in it."""
 
-A rule takes the function's own arguments under their own names, and a ``Call``, which knows the
-rest. It looks at shapes only, unless the convention asks it to skip weights of zero.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, is_dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import is_dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,50 +10,10 @@ from torch import Tensor
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts, Sizes
 from picojoule.energy.events import event_map
-from picojoule.energy.kinds import Beside, Kind
+from picojoule.energy.kinds import Beside, Kind, everywhere
+from picojoule.energy.rules.outcome import Outcome
 
 Share = float | Tensor
-
-
-class Synapses(NamedTuple):
-    """Values that arrived at the synapses of one call.
-
-    Attributes:
-        values: The values that arrived.
-        fanout: Synapses of each element: one number, or a map over the last axes of ``values``.
-        weight: The weights, None if the synapses have none.
-        bias: The biases, None if there are none.
-        output: Elements of the result, one potential each.
-        located: Whether an event's position must be computed (convolutions).
-        channels: Output channels of a convolution.
-        dense: Pairs of a dense ANN, None if they are each of ``values`` with its fan-out. If two
-            tensors of events meet, the fan-out counts events.
-        beside: Input elements of other kinds, of one sample and step, at the same synapses.
-    """
-
-    values: Tensor
-    fanout: int | Tensor
-    weight: Tensor | None
-    bias: Tensor | None
-    output: int
-    located: bool = False
-    channels: int = 0
-    dense: int | None = None
-    beside: int = 0
-
-
-class Arrival(NamedTuple):
-    """Values of one kind at their synapses.
-
-    Attributes:
-        part: Name of the product within its function, empty for the function itself.
-        synapses: The values and their synapses.
-        kind: The kind of the values.
-    """
-
-    part: str
-    synapses: Synapses
-    kind: Kind
 
 
 class Lineage(Protocol):
@@ -96,57 +52,6 @@ class Lineage(Protocol):
 
     def declare(self, value: Tensor, kind: Kind) -> None:
         """Sets the kind of a tensor."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """The outcome of one call.
-
-    Attributes:
-        kind: The kind of its results, or one for each; None if they are weights or constants.
-        counts: Counts outside synapses.
-        arrivals: What arrived at which synapses.
-        missed: What is met and not counted, with its elements.
-        reached: Weights that were counted without being the weight or bias of an arrival.
-        in_order: Whether the result holds the values of the first argument in their order.
-        fresh: Whether a result without kind is made of nothing but shapes and numbers.
-        outside: Whether a result comes from where nothing can be seen.
-        beside: The kinds along an axis of the result, if it holds several.
-    """
-
-    kind: Kind | Sequence[Kind] | None = None
-    counts: Sequence[OpCounts] = ()
-    arrivals: Sequence[Arrival] = ()
-    missed: dict[str, int] | None = None
-    reached: Sequence[Tensor] = ()
-    in_order: bool = False
-    fresh: bool = False
-    outside: bool = False
-    beside: Beside | None = None
-
-
-# Nothing of the network took part: the result is made of weights and constants, or of shapes.
-DERIVED = Outcome()
-FRESH = Outcome(fresh=True)
-OUTSIDE = Outcome(outside=True)
-
-Rule = Callable[..., Outcome]
-
-
-class Before:
-    """A rule that is asked before its call, which may change the arguments in place.
-
-    Its call has no ``out``.
-    """
-
-    __slots__ = ("rule",)
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-
-    def __call__(self, call: "Call", *args: Any, **kwargs: Any) -> Outcome:
-        """Asks the rule."""
-        return self.rule(call, *args, **kwargs)
 
 
 class Call:
@@ -211,14 +116,25 @@ class Call:
         """Tells whether a tensor is made of numbers and parameters alone."""
         return self._lineage is not None and self._lineage.is_constant(value)
 
-    def joining(self, value: Any) -> Kind | None:
-        """Returns the kind of a tensor that is put beside others or compared with them.
+    def settled(self, places: Any) -> bool:
+        """Tells whether values of the network chose some places only if they are events."""
+        if isinstance(places, Tensor):
+            kind = self.kind(places)
+            return kind.sparse if kind is not None else self.constant(places)
+        if isinstance(places, (list, tuple)):
+            return all(map(self.settled, places))
+        return places is None or places is ... or isinstance(places, (int, slice))
 
-        Numbers have none. Constants are analog, and so is what nothing was seen of, which is
-        listed.
+    def joining(self, value: Any) -> Kind:
+        """Returns the kind of values that are put beside others, written or compared.
+
+        Constants but those of zeros and ones are analog, and so is what nothing was seen of, which
+        is listed.
         """
+        if isinstance(value, (int, float)):
+            return everywhere(value)
         if not isinstance(value, Tensor):
-            return None
+            return Kind("analog")
         if self._lineage is not None:
             self._lineage.forget_written(value)
         if (kind := self.kind(value)) is not None:
@@ -230,7 +146,7 @@ class Call:
             self.unseen += value.numel()
         return Kind("analog")
 
-    def unknown(self, *kinds: Kind | None) -> "Outcome":
+    def unknown(self, *kinds: Kind | None) -> Outcome:
         """Returns the outcome of a function whose cost is not counted but named."""
         return Outcome(analog(*kinds), missed={self.name: self.out.numel()})
 
@@ -304,6 +220,17 @@ class Call:
         return [replace(kind, scale=scale) for scale in tensors([result])]
 
 
+def first_of(call: Call) -> Tensor | None:
+    """Returns the first tensor among the arguments of a call, however it was passed."""
+    return next(iter(tensors((*call.args, *call.kwargs.values()))), None)
+
+
+def kind_of(call: Call) -> Kind | None:
+    """Returns the kind of the first tensor, also of one that is a mask."""
+    first = first_of(call)
+    return call.kind(first) or call.mask(first)
+
+
 def tensors(values: Iterable[Any]) -> list[Tensor]:
     """Returns the tensors among values, also those inside lists, dicts and dataclasses."""
     found: list[Tensor] = []
@@ -319,23 +246,9 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
     return found
 
 
-def absent(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Returns a shape and a type in place of values that exist only inside a function."""
-    return torch.empty(tuple(shape), dtype=like.dtype, device="meta")
-
-
 def analog(*kinds: Kind | None) -> Kind:
     """Returns the analog kind over the steps of those that are known."""
     return Kind("analog", steps=next((kind.steps for kind in kinds if kind and kind.steps), None))
-
-
-def respelled(rule: Rule, **names: str) -> Rule:
-    """Returns a rule of several functions, under the names that one gives to its arguments."""
-
-    def spelled(call: Call, *args: Any, **kwargs: Any) -> Outcome:
-        return rule(call, *args, **{names.get(name, name): v for name, v in kwargs.items()})
-
-    return spelled
 
 
 def moved(kind: Kind | None) -> Kind | None:

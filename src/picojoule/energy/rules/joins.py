@@ -1,0 +1,202 @@
+"""Rules of functions that put values side by side, choose among them, or write them into others.
+
+The result holds values of all, and is of their kind if that is one; zeros are of any.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from picojoule.energy.kinds import NOTHING, Beside, Kind, joined, product
+from picojoule.energy.rules.call import Call, moved, tensors
+from picojoule.energy.rules.origins import compared
+from picojoule.energy.rules.outcome import DERIVED, Before, Outcome, Rule
+
+
+def _known(call: Call, values: Iterable[Any]) -> list[Kind]:
+    """Returns the kinds of tensors and numbers, none if nothing of the network is among them."""
+    given = list(values)
+    if not any(call.kind(value) is not None for value in given):
+        return []
+    return [call.joining(value) for value in given]
+
+
+def _together(call: Call, values: Iterable[Any]) -> Outcome:
+    """Returns the outcome for a result that holds some of each of these values."""
+    kinds = _known(call, values)
+    if not kinds:
+        return DERIVED
+    kind = joined(kinds)
+    return Outcome(kind.graded() if kind.uneven else kind)
+
+
+def stack(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
+    """Puts values side by side along a new axis, or one that depends on their shape."""
+    kinds = _known(call, tensors)
+    if not kinds:
+        return DERIVED
+    kind = joined(kinds)
+    return Outcome(call.moved(kind) if kind.uneven else kind)
+
+
+def join(
+    call: Call, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None
+) -> Outcome:
+    """Puts values side by side along an axis; of several kinds each stays what it is there."""
+    kinds = _known(call, tensors)
+    if not kinds:
+        return DERIVED
+    kind = joined(kinds)
+    if kind.sparse or not any(part.sparse for part in kinds):
+        return Outcome(call.moved(kind) if kind.uneven else kind)
+    axis = dim if axis is None else axis
+    axis = axis if axis < 0 else axis - call.out.dim()
+    sizes = [value.shape[axis] if value.dim() == call.out.dim() else 0 for value in tensors]
+    parts = [moved(part) or part for part in kinds]
+    return Outcome(kind.analog(), beside=Beside(axis, tuple(zip(sizes, parts, strict=True))))
+
+
+def extreme(call: Call, *values: Any, **named: Any) -> Outcome:
+    """Takes the largest or smallest of values, or puts them in that order."""
+    return _together(call, tensors((*values, *named.values())))
+
+
+def pad(call: Call, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Outcome:
+    """Pads with a number, zero if none is given, or with copies."""
+    kind = call.kind(input)
+    if kind is None:
+        return DERIVED
+    if mode == "constant" and value:
+        kind = joined([kind, call.joining(value)])
+    return Outcome(call.moved(kind) if kind.uneven else kind)
+
+
+def pad_packed(
+    call: Call,
+    input: Tensor,
+    batch_sizes: Tensor,
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    total_length: int | None = None,
+) -> Outcome:
+    """Takes a packed sequence apart, with a number after the end of each."""
+    return _together(call, (input, padding_value))
+
+
+def masked_fill(call: Call, input: Tensor, mask: Any, value: Any) -> Outcome:
+    """Overwrites some values."""
+    return _written(call, input, value, mask)
+
+
+def where(call: Call, condition: Any, input: Any = None, other: Any = None) -> Outcome:
+    """Chooses between two, place by place; of values or zero, events choose a value each."""
+    if input is None:  # it asks for places
+        return DERIVED
+    chooses = call.kind(condition)
+    if chooses is not None and chooses.sparse and _is_nothing(call, other):
+        return Outcome(product(chooses.fired(), call.joining(input)))
+    if (kinds := _known(call, (input, other))) and _says(call, (input, other), condition):
+        return Outcome(joined(kinds))
+    if kinds:
+        return Outcome(kinds[0].analog())
+    numbers = not isinstance(input, Tensor) and not isinstance(other, Tensor)
+    return compared(call, condition) if numbers and {input, other} <= {0, 1} else DERIVED
+
+
+def _is_nothing(call: Call, value: Any) -> bool:
+    return call.kind(value) is NOTHING if isinstance(value, Tensor) else value == 0
+
+
+def _says(call: Call, values: Iterable[Any], places: Any) -> bool:
+    """Tells whether constants that are no zeros are chosen by constants or events, if at all."""
+    fixed = (call.kind(value) is None and not _is_nothing(call, value) for value in values)
+    return call.settled(places) or not any(fixed)
+
+
+@Before
+def copy(call: Call, input: Tensor, src: Tensor, non_blocking: bool = False) -> Outcome:
+    """Overwrites values with others."""
+    if not _known(call, (input, src)):
+        return DERIVED
+    return Outcome(call.joining(src))
+
+
+@Before
+def setitem(call: Call, input: Tensor, index: Any, value: Any) -> Outcome:
+    """Writes values into others, which then hold both."""
+    return _written(call, input, value, index)
+
+
+def writing(place: int, *names: str) -> Rule:
+    """Returns the rule of a function that writes values into others at some places.
+
+    Args:
+        place: Of the values, among the arguments after the first; places are before them.
+        names: What they are called.
+    """
+
+    def rule(call: Call, input: Tensor, *args: Any, **named: Any) -> Outcome:
+        value, after = _value(place, names, args, named)
+        if "reduce" in named:
+            value = None
+        where = [*args[:place], named.get("index"), named.get("indices"), named.get("mask")]
+        written = _written(call, input, value, where)
+        return _summed(call, value, written) if after or named.get("accumulate") else written
+
+    return Before(rule)
+
+
+def adding(place: int, *names: str) -> Rule:
+    """Returns the rule of a function that adds values to others at some places."""
+
+    def rule(call: Call, input: Tensor, *args: Any, **named: Any) -> Outcome:
+        value, _ = _value(place, names, args, named)
+        scaled = named.get("alpha", 1) != 1
+        return _summed(call, value, _written(call, input, None if scaled else value, None))
+
+    return Before(rule)
+
+
+def _value(place: int, names: Sequence[str], args: Any, named: dict[str, Any]) -> tuple[Any, bool]:
+    """Returns the values to write, and whether they are said to be added to what is there."""
+    found = next((named[name] for name in names if name in named), None)
+    given = args[place] if len(args) > place else found
+    return given, args[place + 1 : place + 2] == (True,)
+
+
+def _written(call: Call, input: Tensor, value: Any, places: Any) -> Outcome:
+    if (fixed := _fixed(call, (input, value))) is not None:
+        chosen = [kind for place in tensors([places]) if (kind := call.kind(place)) is not None]
+        if not call.settled(places):
+            missed = {"values of a comparison": input.numel()}
+            return Outcome(Kind("analog", gate=fixed.is_worth(1)), missed=missed)
+        hidden = any(kind.hidden for kind in chosen)
+        return Outcome(replace(fixed, mask=False, hidden=hidden) if chosen else fixed)
+    kinds = _known(call, (input, value))
+    if kinds and (call.learned(*tensors([places])) or not _says(call, (value,), places)):
+        return Outcome(kinds[0].analog())
+    return Outcome(joined(kinds)) if kinds else DERIVED
+
+
+def _summed(call: Call, value: Any, written: Outcome) -> Outcome:
+    kind = call.kind(value)
+    if not isinstance(written.kind, Kind) or written.kind.mask or kind is None:
+        return written
+    added = call.sparse("add", value, kind) if kind.counted else call.dense(add=value.numel())
+    return Outcome(written.kind.levels(), [added])
+
+
+def _fixed(call: Call, values: Sequence[Any]) -> Kind | None:
+    """Returns the kind of constants of zeros and ones that are put together, None for others."""
+    kinds = []
+    for value in values:
+        kind = call.kind(value) or call.mask(value)
+        if isinstance(value, (int, float)):
+            kind = call.joining(value)
+        if kind is None or (isinstance(value, Tensor) and not (kind is NOTHING or kind.mask)):
+            return None
+        kinds.append(kind if kind is NOTHING else replace(kind, mask=False))
+    kind = joined(kinds)
+    return kind.masked() if kind is not NOTHING and kind.sparse else None

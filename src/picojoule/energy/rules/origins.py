@@ -1,0 +1,123 @@
+"""Rules of functions that make new tensors, or overwrite all of one with numbers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from picojoule.energy.kinds import NOTHING, Kind, everywhere
+from picojoule.energy.rules.call import Call, first_of, kind_of
+from picojoule.energy.rules.moves import in_order
+from picojoule.energy.rules.outcome import DERIVED, FRESH, OUTSIDE, Outcome
+
+
+def fresh(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Takes a shape or a type from its argument, but no value."""
+    return FRESH
+
+
+def mask() -> Outcome:
+    """Returns the outcome of a function that makes zeros and ones."""
+    return Outcome(Kind("events", mask=True), fresh=True)
+
+
+def ones(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Makes a mask of ones, or of ones along a diagonal."""
+    return mask()
+
+
+def zeros(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Makes zeros or unwritten memory, which is no event until something is put into it."""
+    return Outcome(NOTHING)
+
+
+def numbers(call: Call, size: Any, fill_value: Any, *_: Any, **__: Any) -> Outcome:
+    """Makes one number everywhere."""
+    return constant(fill_value)
+
+
+def constant(value: Any) -> Outcome:
+    """Returns the outcome of a function that makes one number everywhere."""
+    kind = everywhere(value) if isinstance(value, (int, float)) else None
+    if kind is None or not kind.sparse:
+        return FRESH
+    return Outcome(kind if kind is NOTHING else kind.masked(), fresh=True)
+
+
+def chosen(call: Call, *bounds: Any, low: int = 0, high: int | None = None, **_: Any) -> Outcome:
+    """Draws whole numbers below a bound: below two they are a mask (``randint``)."""
+    given = [bound for bound in bounds if isinstance(bound, int)]
+    least, most = given[:2] if len(given) > 1 else (low, given[0] if given else high)
+    return mask() if most is not None and least >= 0 and most <= 2 else FRESH
+
+
+def one_hot(call: Call, tensor: Tensor, num_classes: int = -1) -> Outcome:
+    """Makes a one at each index: a mask, or zeros and ones that values of the network chose."""
+    if call.constant(tensor):
+        return mask()
+    return Outcome(Kind("analog", gate=True), missed={call.name: call.out.numel()})
+
+
+def outside(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Brings values from outside of torch, of which nothing is known but a single number."""
+    if isinstance(first_of(call), Tensor):
+        return in_order(call, *args, **kwargs)
+    if call.out.numel() == 1:
+        return constant(next(iter((*args, *kwargs.values())), None))
+    return OUTSIDE
+
+
+def zero(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Overwrites values with zeros."""
+    return Outcome(NOTHING)
+
+
+def filled(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Overwrites values with numbers, of a part of a tensor or of all."""
+    value = first_of(call)
+    number = [*args, *kwargs.values()][1] if call.name == "fill" else None
+    if value is not None and call.out is value and value._base is None:
+        return constant(number)
+    if value is None or call.kind(value) is None:
+        return DERIVED
+    return Outcome(call.joining(number))
+
+
+def draw(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Draws events from rates."""
+    kind = kind_of(call)
+    if kind is None or kind is NOTHING or kind.mask:
+        return mask()
+    return Outcome(Kind("events", steps=kind.steps))
+
+
+def cast(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Changes the type of values; what a comparison gave is spikes, or a mask, or neither."""
+    value, kind = first_of(call), kind_of(call)
+    if value is None:
+        return DERIVED
+    if kind is None:
+        return compared(call, value) if call.out.dtype != torch.bool else DERIVED
+    if call.out.dtype == torch.bool:
+        return Outcome(kind.fired() if kind.sparse and kind is not NOTHING else kind)
+    whole = kind if call.out.is_floating_point() else kind.whole()
+    return in_order(call, *args, **kwargs) if whole is kind else Outcome(whole)
+
+
+def compared(call: Call, value: Any, number: float = 1) -> Outcome:
+    """Returns the outcome for truth values that become numbers, of which no kind is known.
+
+    If constants were compared they are a mask. If values of the network were, they are analog and
+    listed, but ones let pass what they are multiplied with.
+
+    Args:
+        call: The call.
+        value: The truth values, or anything else, which is not known.
+        number: What stands for true.
+    """
+    if not isinstance(value, Tensor) or value.dtype != torch.bool:
+        return DERIVED
+    if call.constant(value):
+        return Outcome(Kind("events", number, mask=True))
+    missed = {"values of a comparison": value.numel()}
+    return Outcome(Kind("analog", gate=number == 1), missed=missed)
