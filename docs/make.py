@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from making import chips, neurons, reference, tables
+from making import chips, neurons, penalties, reference, tables
 
 HERE = Path(__file__).parent
 
@@ -11,6 +11,7 @@ def pages(docs: Path) -> None:
     """Writes every page, and every table of the pages in ``docs`` that are written by hand."""
     write(docs / "chips", "*.md", chips.pages())
     write(docs / "neurons", "*.md", neurons.pages())
+    write(docs / "penalties", "*.md", penalties.pages())
     write(docs / "reference", "*.md", reference.pages())
     for page in sorted(docs.glob("*.md")):
         tables.fill(page)

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MADE = ("chips", "neurons")  # folders in docs/ that `make docs` makes and that are kept
+MADE = (
+    "chips",
+    "neurons",
+    "penalties",
+)  # folders that `make docs` makes and that are kept
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
     for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

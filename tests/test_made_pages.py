@@ -5,14 +5,14 @@ import shutil
 
 import make
 import pytest
-from making import neurons, pictures, reference, tables
+from making import neurons, penalties, pictures, reference, tables
 
 import picojoule as pj
 from pages import MADE, ROOT, dead_links
 from picojoule.data import DATASETS
 from picojoule.networks import NETWORKS
 
-KINDS = neurons.kinds()
+KINDS, PENALTIES = neurons.kinds(), penalties.kinds()
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def made(tmp_path_factory):
 
 
 @pytest.mark.parametrize("folder", MADE)
-def test_a_page_is_kept_for_all_there_is_and_for_nothing_else(made, folder):
+def test_a_page_is_kept_for_every_and_for_nothing_else(made, folder):
     kept, found = (
         {path.name for path in (docs / folder).glob("*.md")} for docs in (ROOT / "docs", made)
     )
@@ -44,6 +44,13 @@ def test_a_neuron_has_its_equation_its_arguments_and_its_use(made, name):
     assert "Take it " in page
 
 
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penalty_has_its_arguments_and_its_use(made, name):
+    page = (made / "penalties" / f"{name.lower()}.md").read_text("utf-8")
+    assert "**Arguments**" in page
+    assert "Take it if " in page or "Take it for " in page
+
+
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if neurons.alone(kind)])
 def test_a_picture_shows_output_and_state(name):
     neuron = neurons.alone(KINDS[name])
@@ -53,11 +60,13 @@ def test_a_picture_shows_output_and_state(name):
         assert all(len(set(values)) > 1 for values in states.values())
 
 
-def test_tables_have_all_there_is(made):
-    for page, names in {"neurons": KINDS, "networks": NETWORKS, "data": DATASETS}.items():
+def test_tables_have_every(made):
+    every = {"neurons": KINDS, "penalties": PENALTIES, "networks": NETWORKS, "data": DATASETS}
+    assert every.keys() == tables.TABLES.keys()
+    for page, names in every.items():
         table = (made / f"{page}.md").read_text("utf-8").split("made by make docs -->")[1]
-        assert set(re.findall(r"^\| \[?`(\w[\w-]*)`", table, flags=re.M)) == set(names)
-        assert page in tables.TABLES
+        table = table.split("<!-- end -->")[0]
+        assert set(re.findall(r"^\| \[?`(\w[\w-]*)", table, flags=re.M)) == set(names)
 
 
 def test_the_reference_has_every_public_name(made):

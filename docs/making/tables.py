@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from making import markdown, neurons
+from making import markdown, neurons, penalties
 from picojoule import networks
 from picojoule.data import DATASETS
 from picojoule.networks.options import GIVEN
@@ -38,6 +38,7 @@ def data_sets() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "neurons": neurons.table,
+    "penalties": penalties.table,
     "networks": architectures,
     "data": data_sets,
 }

@@ -1,15 +1,12 @@
 """The penalties from the literature as penalties: what they need, keep and refuse."""
 
-import inspect
 import math
-import re
 
 import pytest
 import torch
 from torch import nn
 
 import picojoule as pj
-from pages import PAGES
 from training.spiking import ALL, NETWORKS, metered
 
 
@@ -88,20 +85,3 @@ def test_rate_out_of_range(rate):
 def test_unknown_side():
     with pytest.raises(ValueError, match="unknown side 'abov': did you mean 'above'"):
         pj.RateTarget(0.1, side="abov")
-
-
-@pytest.mark.parametrize(
-    "kind", [pj.EnergyBudget, pj.FixedPrice, *KINDS, pj.SynOpsTarget, pj.RateTarget]
-)
-def test_the_comparison_has_every_penalty(kind):
-    table = [line for line in PAGES["docs/penalties.md"].splitlines() if line.startswith("|")]
-    (line,) = [line for line in table if f"`{kind.__name__}(" in line]
-    arguments = re.findall(r"(\w+)(?:=([^,)]+))?[,)]", line.split("`")[1].split("(")[1])
-    known = inspect.signature(kind).parameters
-    for name, default in arguments:
-        if default.strip('"').isalpha():
-            assert known[name].default == default.strip('"')
-        elif default:
-            assert known[name].default == float(default)
-        else:
-            assert known[name].default is inspect.Parameter.empty

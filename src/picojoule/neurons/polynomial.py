@@ -40,7 +40,7 @@ class LNM(Neuron):
     ``min(1, slope / sum_k k |theta[k]| clamp^(k-1))``, so that ``|df/dv| <= slope`` in the range of
     the clamp.
 
-    Take it if training shall find the dynamics.
+    Take it if training should find the dynamics.
 
     Args:
         size: Number of neurons (or channels) that have a threshold of their own; None for one

@@ -1,4 +1,4 @@
-"""A penalty on spikes that weighs every layer the same."""
+"""Penalty on spikes that weighs every layer the same."""
 
 from math import prod
 
@@ -7,20 +7,23 @@ from picojoule.training.penalties.traffic_penalty import Omega
 
 
 class BalancedPenalty(Omega):
-    r"""A charge for every spike in which each layer has the same say, whatever its size.
+    r"""Charge for every spike that weighs all layers the same, whatever their size.
 
     .. math:: \Omega = \frac{1}{p\,d} \sum_t \sum_i s_{t,i}^{\,p}
 
     for every layer of ``d`` neurons, per sample: with ``p=1`` the spikes per neuron. The penalty
-    is ``weight`` times the sum over layers. A level of n is ``n ** p``.
+    is ``weight`` times the sum over layers. A level of n is ``n ** p``. The smaller a layer is, the
+    more a spike of it is charged.
+
+    Take it if small layers should not stay busy, and as a baseline.
 
     Args:
         weight: What one spike of every neuron of a layer adds to the loss, at least 0.
         p: The power, at least 1.
 
     Raises:
-        ValueError: A weight below 0, or a power below 1. When called: no traffic, or none of
-            spiking neurons.
+        ValueError: If the weight is below 0 or the power below 1; when called, if there is no
+            traffic, or none of spiking neurons.
 
     Example:
         >>> penalty = BalancedPenalty(weight=0.1)
@@ -32,5 +35,5 @@ class BalancedPenalty(Omega):
     fired = True
 
     def worth(self, record: Traffic) -> float:
-        """One over the neurons of its layer."""
+        """Returns one over the number of neurons of the layer."""
         return 1 / max(1, prod(record.values.shape[record.leading :]))

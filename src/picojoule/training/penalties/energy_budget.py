@@ -1,4 +1,4 @@
-"""A joule budget, kept by an augmented Lagrangian."""
+"""Joule budget, kept by an augmented Lagrangian."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _SMALL = 1e-6
 
 
 class EnergyBudget(Penalty):
-    r"""Keeps the energy per sample within a limit, at the least cost in accuracy.
+    r"""Limit on the energy per sample, kept at the least cost in accuracy.
 
     Training can change the part of the energy :math:`E` above the floor :math:`F` (what no hidden
     spike can change). With :math:`g` the log of that part over what the limit :math:`L` leaves for
@@ -30,6 +30,8 @@ class EnergyBudget(Penalty):
     standard errors of the last validation's energy, since networks that meet the limit by those
     are chosen first (see ``choose``).
 
+    Take it if the energy is given and has to be kept: there is no weight to find.
+
     Args:
         limit_pj: Energy per sample to stay within, in pJ.
         margin: Share by which to aim below what a validation must meet, so that unseen samples
@@ -38,8 +40,9 @@ class EnergyBudget(Penalty):
         step: How fast the multiplier follows.
 
     Raises:
-        TypeError: A limit that is no number.
-        ValueError: A limit, curvature or step that is not above 0, or a margin below 0.
+        TypeError: If the limit is not a number.
+        ValueError: If the limit, the curvature or the step is not above 0, or the margin is
+            below 0.
 
     Example:
         >>> budget = EnergyBudget(limit_pj=12_000)
@@ -96,7 +99,7 @@ class EnergyBudget(Penalty):
         self.spread = torch.full_like(self.spread, spread)
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
-        """The charge for ``energy``; see ``Penalty``."""
+        """Computes the charge for ``energy``; see ``Penalty``."""
         del traffic
         charge = torch.relu(self.multiplier + self.rho * self._excess(energy))
         term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
@@ -112,7 +115,7 @@ class EnergyBudget(Penalty):
         self.multiplier = torch.where(energy.total.isfinite(), moved, self.multiplier)
 
     def _excess(self, energy: Energy) -> Tensor:
-        """``g``: above 0 where the batch spent more than the limit leaves for it."""
+        """Computes ``g``, above 0 if the batch spent more than the limit leaves for it."""
         small = _SMALL * self.limit_pj
         reducible = torch.relu(energy.total - energy.floor.detach())
         floor = torch.where(self.floor_pj.isnan(), energy.floor.detach(), self.floor_pj)

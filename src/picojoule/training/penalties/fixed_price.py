@@ -1,4 +1,4 @@
-"""A constant price of energy."""
+"""Constant price of energy."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,19 @@ from picojoule.training.penalties.base import Penalty, checked_weight
 
 
 class FixedPrice(Penalty):
-    """A constant charge: ``weight * E / reference``.
+    """Constant price of energy: ``weight * E / reference``.
+
+    Prices of memory, of neurons by type and of static power count, as the chip has them.
+
+    Take it for a trade-off curve, with one run for each weight.
 
     Args:
         weight: What the reference energy adds to the loss, at least 0.
-        reference_pj: Energy per sample to measure by, in pJ; that of the first batch where left
-            out.
+        reference_pj: Energy per sample to measure by, in pJ; None for that of the first
+            batch.
 
     Raises:
-        ValueError: A weight below 0, or a reference that is not above 0.
+        ValueError: If the weight is below 0, or the reference not above 0.
 
     Example:
         >>> penalty = FixedPrice(weight=0.1)
@@ -40,13 +44,13 @@ class FixedPrice(Penalty):
         self.register_buffer("reference_pj", torch.tensor(reference, dtype=torch.float64))
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
-        """The charge for ``energy``; see ``Penalty``."""
+        """Computes the charge for ``energy``; see ``Penalty``."""
         del traffic
         return self._checked((self.weight * energy.total / self._reference(energy)).float())
 
     @torch.no_grad()
     def update(self, energy: Energy) -> None:
-        """Keeps the first batch's energy as the reference where none was given."""
+        """Keeps the first batch's energy as the reference if none was given."""
         self.reference_pj = self._reference(energy)
 
     def _reference(self, energy: Energy) -> Tensor:

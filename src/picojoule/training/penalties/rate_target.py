@@ -1,4 +1,4 @@
-"""A penalty that draws firing rates to a number."""
+"""Penalty on firing rates that miss a target."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _SIDES = ("above", "below", "both")
 
 
 class RateTarget(TrafficPenalty):
-    r"""Draws the firing rate of every single neuron to a target, or to one side of it.
+    r"""Target for the firing rate of every single neuron, or for one side of it.
 
     With :math:`p_n` the spikes per step of neuron :math:`n` over the batch and :math:`r` the
     target, the penalty is ``weight`` times the mean over all neurons of the network of
@@ -24,21 +24,25 @@ class RateTarget(TrafficPenalty):
 
     Steps after a sequence's end are left out.
 
+    Take it if single neurons should not fire too often or, with ``side="below"``, not be silent.
+
     Args:
         rate: :math:`r`, spikes per neuron and step, above 0 and at most 1.
         weight: Scale of the charge, at least 0.
         side: Which neurons are charged.
 
     Raises:
-        ValueError: A rate, weight or side out of range. When called: no traffic, or none of
-            spiking neurons.
+        ValueError: If the rate, the weight or the side is not allowed; when called, if there is no
+            traffic, or none of spiking neurons.
 
     Example:
         >>> penalty = RateTarget(rate=0.05, weight=10.0)
 
     Reference:
         Baronig et al., Nature Communications 16, 2025, doi 10.1038/s41467-025-60878-z; the three
-        sides are those of their published code.
+        sides are those of their published code. There :math:`p_n` is the mean over samples of each
+        sample's own rate; here every step counts the same, which differs for sequences of unequal
+        length.
     """
 
     fired = True
@@ -55,7 +59,7 @@ class RateTarget(TrafficPenalty):
         self.side = side
 
     def charge(self, records: Sequence[Traffic]) -> Tensor:
-        """The mean squared excess over neurons; see ``TrafficPenalty``."""
+        """Computes the mean squared excess over neurons; see ``TrafficPenalty``."""
         excess = rates(records) - self.rate
         if self.side != "both":
             excess = torch.relu(excess if self.side == "above" else -excess)

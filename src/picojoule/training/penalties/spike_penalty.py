@@ -1,24 +1,27 @@
-"""A penalty on every spike."""
+"""Penalty on every spike."""
 
 from picojoule.energy import Traffic
 from picojoule.training.penalties.traffic_penalty import Omega
 
 
 class SpikePenalty(Omega):
-    r"""A charge for every spike that neurons put out, wherever it goes.
+    r"""Charge for every spike that neurons put out, wherever it goes.
 
     .. math:: \Omega = \frac{1}{p} \sum_t \sum_i s_{t,i}^{\,p}
 
     for every layer of neurons, per sample; the penalty is ``weight`` times the sum over layers.
     A level of n is ``n ** p``; ``p=2`` gives half the sum of squares of Yan et al.
 
+    Take it if a spike costs the same wherever it goes (a bus, a radio, an analog neuron), and as a
+    baseline.
+
     Args:
         weight: What one spike per sample adds to the loss, at least 0.
         p: The power, at least 1.
 
     Raises:
-        ValueError: A weight below 0, or a power below 1. When called: no traffic, or none of
-            spiking neurons.
+        ValueError: If the weight is below 0 or the power below 1; when called, if there is no
+            traffic, or none of spiking neurons.
 
     Example:
         >>> penalty = SpikePenalty(weight=1e-4)
@@ -31,6 +34,6 @@ class SpikePenalty(Omega):
     fired = True
 
     def worth(self, record: Traffic) -> float:
-        """One, whatever its synapses."""
+        """Returns one, whatever its synapses."""
         del record
         return 1.0

@@ -1,11 +1,11 @@
-"""The spiking synaptic penalty."""
+"""Penalty on the synapses that spikes are sent through."""
 
 from picojoule.energy import Traffic
 from picojoule.training.penalties.traffic_penalty import Omega
 
 
 class SynapticPenalty(Omega):
-    r"""The spiking synaptic penalty: every spike is charged for the synapses it is sent through.
+    r"""Spiking synaptic penalty: a charge for every synapse that a spike is sent through.
 
     With :math:`\psi_i` the synapses that leave element :math:`i`, for every layer that consumes
     spikes
@@ -22,25 +22,28 @@ class SynapticPenalty(Omega):
     1, and so ``p`` only scales its charge. Graded values are charged nothing: they cost
     multiplications and are no number of spikes. Input events are charged too, which is constant.
 
+    Take it if accumulates are what matters, on any chip.
+
     Args:
         weight: What one accumulate per sample adds to the loss, at least 0. Networks do thousands
             to millions: begin near 0.1 over the accumulates of the untrained network.
         p: The power, at least 1.
 
     Raises:
-        ValueError: A weight below 0, or a power below 1. When called: no traffic, or none with
-            spikes of neurons that arrive at synapses.
+        ValueError: If the weight is below 0 or the power below 1; when called, if there is no
+            traffic, or none with spikes of neurons that arrive at synapses.
 
     Example:
         >>> penalty = SynapticPenalty(weight=1e-5)
 
     Reference:
-        Suetake, Ushimaru, Saiin and Sawada, Spiking Synaptic Penalty, 2023, arXiv:2302.01500.
+        Suetake, Ushimaru, Saiin and Sawada, Spiking Synaptic Penalty, 2023, arXiv:2302.01500. There
+        is no code of theirs to compare with.
     """
 
     fired = False
 
     def worth(self, record: Traffic) -> float:
-        """Nothing beyond its synapses."""
+        """Returns one: nothing is charged beyond its synapses."""
         del record
         return 1.0

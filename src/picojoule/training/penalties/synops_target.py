@@ -1,4 +1,4 @@
-"""A penalty that draws synaptic operations to a number."""
+"""Penalty on numbers of synaptic operations that miss a target."""
 
 import math
 from collections.abc import Sequence
@@ -11,27 +11,29 @@ from picojoule.training.penalties.traffic_penalty import TrafficPenalty, total
 
 
 class SynOpsTarget(TrafficPenalty):
-    r"""Draws the number of synaptic operations to a target, from either side.
+    r"""Target for the number of synaptic operations, from either side.
 
     With :math:`S` the synaptic operations per sample (those of input events included), the penalty
     is
 
     .. math:: \text{weight} \cdot \left(\frac{S - S_0}{S_0}\right)^2
 
+    Take it if a number of synaptic operations is given.
+
     Args:
         target: :math:`S_0`, synaptic operations per sample.
-        weight: What missing it by all of it adds to the loss, at least 0.
+        weight: What twice the target, or none of it, adds to the loss, at least 0.
 
     Raises:
-        ValueError: A target that is not above 0, or a weight below 0. When called: no traffic, or
-            none with spikes of neurons that arrive at synapses.
+        ValueError: If the target is not above 0 or the weight is below 0; when called, if there is
+            no traffic, or none with spikes of neurons that arrive at synapses.
 
     Example:
         >>> penalty = SynOpsTarget(target=20_000)
 
     Reference:
         Sorbaro, Liu, Bortone and Sheik, Frontiers in Neuroscience 14:662, 2020,
-        doi 10.3389/fnins.2020.00662.
+        doi 10.3389/fnins.2020.00662. Their code takes one fan-out for each layer; here it is exact.
     """
 
     fired = False
@@ -45,6 +47,6 @@ class SynOpsTarget(TrafficPenalty):
         self.target = target
 
     def charge(self, records: Sequence[Traffic]) -> Tensor:
-        """The squared share by which the target is missed; see ``TrafficPenalty``."""
+        """Computes the squared share by which the target is missed; see ``TrafficPenalty``."""
         parts = [total(record, 1.0) / record.samples for record in records]
         return (torch.stack(parts).sum() / self.target - 1).square()
