@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import torch
 
-from picojoule.data.split import Parts, hold_out
+from picojoule.data.split import RawSplits, hold_out
 from picojoule.data.store.entry import Selection
 
 # Of items that are not divided at all.
 _TEST_SHARE = 0.2
 
 
-def divided(parts: Parts, share: float, where: str) -> dict[str, Selection]:
+def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
     """Three splits: what a publisher did not divide is divided by class, always in the same way.
 
     Args:

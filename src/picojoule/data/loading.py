@@ -10,7 +10,7 @@ import torch
 
 from picojoule.data.divide import check_classes, divided
 from picojoule.data.readers.bad import Bad
-from picojoule.data.readers.sources import BY_ITEM, Source, source
+from picojoule.data.readers.formats import FORMATS, Source, source
 from picojoule.data.sets.named import DATASETS
 from picojoule.data.sets.named import dataset as named
 from picojoule.data.sets.schema import Dataset
@@ -66,11 +66,12 @@ def load(
     if hold_out is not None and hold_out not in dataset.speakers:
         who = f"it has {', '.join(dataset.speakers)}" if dataset.speakers else "it names none"
         raise ValueError(f"{dataset.name} has no speaker '{hold_out}' to hold out: {who}")
-    if skip_bad and dataset.format not in BY_ITEM:
+    is_bundled = dataset.format == "bundled"
+    if skip_bad and (is_bundled or not FORMATS[dataset.format].by_item):
         raise ValueError(
             f"{dataset.name} has many items in each file, and none to leave out: drop --skip-bad"
         )
-    if dataset.format == "bundled":
+    if is_bundled:
         return _digits(dataset)
     folder = _folder(dataset, data_dir)
     found = source(folder, dataset, hold_out)
@@ -94,6 +95,8 @@ def load(
 def remedy(dataset: Dataset, data_dir: Path | None, *, again: bool = False) -> str:
     """What to do to have a data set, or to have it anew."""
     folder = Path("DIR" if data_dir is None else data_dir)
+    if not any(file.url for file in dataset.files) and dataset.page is None:
+        return f"put it at {folder / dataset.folder}"
     if not dataset.files:
         return f"get it from {dataset.page}, so that there is {folder / dataset.folder}"
     typed = command(dataset, data_dir) + (" --again" if again else "")

@@ -13,10 +13,10 @@ from picojoule.data.loading import note_skipped
 from picojoule.data.readers import arrays, images, wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
-from picojoule.data.readers.sources import everything
+from picojoule.data.readers.formats import everything
 from picojoule.data.recordings import EventLists
 from picojoule.data.sets.schema import Dataset, Sizes
-from picojoule.data.split import Parts, Split, Splits
+from picojoule.data.split import RawSplits, Split, Splits
 from picojoule.data.store import cache
 from picojoule.data.store.entry import stamp
 from picojoule.data.zeros import Zeros
@@ -94,7 +94,7 @@ class Reading(NamedTuple):
     zeros: Zeros
 
 
-Found = tuple[Parts, dict[str, Any]]
+Found = tuple[RawSplits, dict[str, Any]]
 
 
 def _pictures(place: Path, like: Dataset, how: Reading) -> Found:
@@ -147,7 +147,7 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
     return _parts(read, files), facts
 
 
-def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> Parts:
+def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> RawSplits:
     """Splits of items of one shape; an error names the file that stands for each."""
     shapes = {name: _shape(read[name]) for name in files or ()}
     first, *others = shapes or [""]
@@ -159,8 +159,8 @@ def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> P
                 "folders: set data.size to have it done)"
             )
     if "all" in read:
-        return Parts(read["all"], None, None)
-    return Parts(read["train"], read.get("validation"), read["test"])
+        return RawSplits(read["all"], None, None)
+    return RawSplits(read["train"], read.get("validation"), read["test"])
 
 
 def _shape(split: Split) -> tuple[int, ...]:

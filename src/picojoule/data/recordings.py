@@ -1,20 +1,17 @@
 """Recordings as lists of events: when, and at which pixel or unit."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from picojoule.data.readers.bad import Bad
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
-
-Source = TypeVar("Source")
 
 _PIECE = 1 << 20
 
@@ -104,24 +101,6 @@ def content(path: Path) -> bytes:
     if not raw:
         raise ValueError(f"{path} is empty")
     return raw
-
-
-def each(
-    sources: Iterable[Source], read: Callable[[Source], Iterable[Recording]], bad: Bad
-) -> Iterator[Recording]:
-    """The recordings of all sources, such as paths, but for those that ``bad`` lets out.
-
-    Raises:
-        ValueError: What ``read`` raises, where nothing is left out.
-        FileNotFoundError: What ``read`` raises.
-    """
-    for source in sources:
-        try:
-            found = list(read(source))
-        except ValueError as error:
-            bad.met(error)
-            continue
-        yield from found
 
 
 def collect(

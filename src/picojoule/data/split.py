@@ -72,14 +72,14 @@ class Splits:
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
-    """What a reader found on disk.
+class RawSplits:
+    """Splits as a reader found them on disk.
 
     Args:
-        train: To train on; everything, where ``test`` is None.
-        validation: None where its publisher has none: it is then held out of ``train``.
-        test: None where the items are not divided at all.
-        classes: How many there are, where these are fewer than its publisher has.
+        train: The items to train on, or all items if ``test`` is None.
+        validation: None if the publisher has none: it is then held out of ``train``.
+        test: None if the items are not divided at all.
+        classes: Number of classes, if these are fewer than the publisher's.
     """
 
     train: Split

@@ -124,7 +124,7 @@ def test_no_bytes_crash_it(version, head, tail, change):
 class TestCifar10Dvs:
     def test_the_last_tenth_of_each_class_by_number_is_the_test_set(self, tmp_path):
         write_cifar10_dvs(tmp_path)
-        parts = cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
+        parts = cifar10_dvs.read(tmp_path, dataset("cifar10-dvs"), bad=Bad(False))
         assert parts.validation is None
         assert parts.train.y.tolist() == [k for k in range(10) for _ in range(9)]
         assert parts.test.y.tolist() == [k for k in range(10) for _ in range(2)]
@@ -138,7 +138,7 @@ class TestCifar10Dvs:
         assert [
             t
             for t, _ in pairs(
-                cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False)).train.x, 0
+                cifar10_dvs.read(tmp_path, dataset("cifar10-dvs"), bad=Bad(False)).train.x, 0
             )
         ] == [
             0,
@@ -152,27 +152,27 @@ class TestCifar10Dvs:
         paths[0].write_bytes(AEDAT_2_TEXT)
         paths[1].write_bytes(b"")
         with pytest.raises(ValueError, match=r"cifar10_cat_1.aedat holds no event"):
-            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs"), bad=Bad(False))
         bad = Bad(True)
-        parts = cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=bad)
+        parts = cifar10_dvs.read(tmp_path, dataset("cifar10-dvs"), bad=bad)
         assert bad.items == [f"{paths[0]} holds no event", f"{paths[1]} is empty"]
         assert (len(parts.train), len(parts.test)) == (88, 20)
 
     def test_folders_and_names(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"there is no folder .*airplane"):
-            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs"), bad=Bad(False))
         write_cifar10_dvs(tmp_path, count=1)
         with pytest.raises(ValueError, match="airplane holds 1 recordings"):
-            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs"), bad=Bad(False))
         (tmp_path / "airplane" / "new.aedat").touch()
         with pytest.raises(ValueError, match=r"new\.aedat: expected a name as cifar10_airplane_42"):
-            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs").labels, bad=Bad(False))
+            cifar10_dvs.read(tmp_path, dataset("cifar10-dvs"), bad=Bad(False))
 
 
 class TestGesture:
     def test_each_row_is_a_recording(self, tmp_path):
         trials = write_gesture(tmp_path / "DvsGesture")
-        parts = dvs_gesture.read(tmp_path / "DvsGesture", bad=Bad(False))
+        parts = dvs_gesture.read(tmp_path / "DvsGesture", dataset("dvs-gesture"), bad=Bad(False))
         assert parts.train.y.tolist() == [0, 10, 2, 0, 10, 2]
         assert parts.test.y.tolist() == [0, 10, 2]
         assert parts.validation is None
@@ -207,10 +207,10 @@ class TestGesture:
         path = tmp_path / "DvsGesture" / "user02_lab_labels.csv"
         path.write_text(text)
         with pytest.raises(ValueError, match=message) as caught:
-            dvs_gesture.read(path.parent, bad=Bad(False))
+            dvs_gesture.read(path.parent, dataset("dvs-gesture"), bad=Bad(False))
         assert "user02_lab" in str(caught.value)
         bad = Bad(True)
-        parts = dvs_gesture.read(path.parent, bad=bad)
+        parts = dvs_gesture.read(path.parent, dataset("dvs-gesture"), bad=bad)
         assert bad.items == [str(caught.value)]
         assert len(parts.train) == 3
 
@@ -233,7 +233,7 @@ class TestGesture:
         write_gesture(tmp_path / "DvsGesture")
         (tmp_path / "DvsGesture" / "trials_to_test.txt").write_bytes(text)
         with pytest.raises(ValueError, match=message):
-            dvs_gesture.read(tmp_path / "DvsGesture", bad=Bad(False))
+            dvs_gesture.read(tmp_path / "DvsGesture", dataset("dvs-gesture"), bad=Bad(False))
 
     @pytest.mark.parametrize(
         "name", ["trials_to_train.txt", "user01_led.aedat", "user01_led_labels.csv"]
@@ -242,7 +242,7 @@ class TestGesture:
         write_gesture(tmp_path / "DvsGesture")
         (tmp_path / "DvsGesture" / name).unlink()
         with pytest.raises(FileNotFoundError, match=name):
-            dvs_gesture.read(tmp_path / "DvsGesture", bad=Bad(True))
+            dvs_gesture.read(tmp_path / "DvsGesture", dataset("dvs-gesture"), bad=Bad(True))
 
     @given(labels=st.binary(max_size=60), trials=st.binary(max_size=40))
     def test_no_text_crashes_it(self, tmp_path_factory, labels, trials):
@@ -257,6 +257,6 @@ class TestGesture:
             before = (folder / name).read_bytes()
             (folder / name).write_bytes(text)
             with pytest.raises((ValueError, FileNotFoundError)) as caught:
-                dvs_gesture.read(folder, bad=Bad(False))
+                dvs_gesture.read(folder, dataset("dvs-gesture"), bad=Bad(False))
             assert str(folder) in str(caught.value)
             (folder / name).write_bytes(before)

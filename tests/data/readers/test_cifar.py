@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzzing import read_or_refused
-from picojoule.data import load
+from picojoule.data import dataset, load
 from picojoule.data.readers import cifar
+from picojoule.data.readers.bad import Bad
 
 
 def write(path, labels, first=0, coarse=False):
@@ -50,7 +51,7 @@ def test_cifar10(ten, caplog):
 def test_cifar100_has_the_fine_labels(tmp_path):
     write(tmp_path / "train.bin", [99, 0, 50, 1] * 5, coarse=True)
     write(tmp_path / "test.bin", [99], coarse=True)
-    parts = cifar.read(tmp_path, classes=100)
+    parts = cifar.read(tmp_path, dataset("cifar100"), bad=Bad(False))
     assert parts.train.y.tolist() == [99, 0, 50, 1] * 5
     assert parts.train.x[2, 0, 0, 0] == 2
     assert load("cifar100", tmp_path).test.y.tolist() == [99]
@@ -84,5 +85,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, repeat):
     folder.mkdir(exist_ok=True)
     for name in ("train.bin", "test.bin"):
         (folder / name).write_bytes(content * repeat)
-    parts = read_or_refused(lambda: cifar.read(folder, classes=100), "train.bin")
+    parts = read_or_refused(
+        lambda: cifar.read(folder, dataset("cifar100"), bad=Bad(False)), "train.bin"
+    )
     assert parts is None or 0 <= int(parts.train.y.min()) <= int(parts.train.y.max()) < 100

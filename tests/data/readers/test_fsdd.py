@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -8,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzing import read_or_refused
-from picojoule.data import dataset, load
+from picojoule.data import Sizes, dataset, load
 from picojoule.data.readers import fsdd
 from picojoule.data.readers.bad import Bad
+
+FSDD = dataset("fsdd")
+FEW = dataclasses.replace(FSDD, speakers=FSDD.speakers[:2], sizes=Sizes(40, 100, 100))
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def own_copy(spoken_dir: Path, tmp_path: Path) -> Path:
     """A folder of recordings that may be damaged: links, so that it is made at once."""
     folder = tmp_path / "recordings"
     shutil.copytree(
-        spoken_dir / fsdd.FOLDER, folder, copy_function=lambda a, b: Path(b).hardlink_to(a)
+        spoken_dir / FSDD.folder, folder, copy_function=lambda a, b: Path(b).hardlink_to(a)
     )
     return folder
 
@@ -134,11 +138,14 @@ def test_truncated_recording(own_copy, kept):
     refused(own_copy, f"{path} is truncated: it has {kept} of {len(whole)} bytes")
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
-def test_no_sound(own_copy, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty"), (b"<html>not found</html>", "is no wav file that can be read")],
+)
+def test_no_sound(own_copy, content, message):
     path = own_copy / "3_lucas_20.wav"
     replace(path, content)
-    refused(own_copy, str(path), "no wav file that can be read")
+    refused(own_copy, f"{path} {message}")
 
 
 def test_wrong_rate(own_copy, write_wav):
@@ -164,14 +171,14 @@ def test_stereo(own_copy, write_wav):
     skip=st.booleans(),
 )
 def test_any_recording_is_read_left_out_or_refused(few, which, at, change, cut, skip):
-    folder = few / fsdd.FOLDER
+    folder = few / FSDD.folder
     path = sorted(folder.iterdir())[which]
     whole = path.read_bytes()
     at %= len(whole)
     path.write_bytes(whole[:at] + change + (b"" if cut else whole[at + len(change) :]))
     bad = Bad(skip)
     try:
-        parts = read_or_refused(lambda: fsdd.read(folder, dataset("fsdd"), bad), path.name)
+        parts = read_or_refused(lambda: fsdd.read(folder, FEW, bad=bad), path.name)
     finally:
         path.write_bytes(whole)
     assert parts is not None or not skip
@@ -186,11 +193,7 @@ def test_any_recording_is_read_left_out_or_refused(few, which, at, change, cut, 
 def few(spoken_dir, tmp_path_factory):
     """The first twelve takes of two speakers are all there is."""
     data_dir = tmp_path_factory.mktemp("few")
-    (data_dir / fsdd.FOLDER).mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fsdd, "SPEAKERS", fsdd.SPEAKERS[:2])
-        patch.setattr(fsdd, "TAKES", 12)
-        for recording in fsdd.recordings():
-            source = spoken_dir / fsdd.FOLDER / recording.file
-            shutil.copy(source, data_dir / fsdd.FOLDER)
-        yield data_dir
+    (data_dir / FSDD.folder).mkdir(parents=True)
+    for utterance in fsdd.utterances(FEW):
+        shutil.copy(spoken_dir / FSDD.folder / utterance.file, data_dir / FSDD.folder)
+    return data_dir

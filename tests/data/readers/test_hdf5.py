@@ -30,7 +30,7 @@ def pairs(lists, i: int) -> list[tuple[int, int]]:
 
 
 def test_what_was_written_is_read_in_order_of_time(folder):
-    parts = hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+    parts = hdf5.read(folder, dataset("shd"), bad=Bad(False))
     assert parts.validation is None
     assert parts.train.y.tolist() == [3, 19, 0]
     assert parts.test.y.tolist() == [19, 0]
@@ -45,7 +45,7 @@ def test_what_was_written_is_read_in_order_of_time(folder):
 def test_ssc_has_a_validation_set(tmp_path):
     for name in ("train", "valid", "test"):
         write_hdf5(tmp_path / f"ssc_{name}.h5", [(34, [0.5], [len(name)])])
-    parts = hdf5.read_ssc(tmp_path, dataset("ssc").labels, bad=Bad(False))
+    parts = hdf5.read(tmp_path, dataset("ssc"), bad=Bad(False))
     splits = (parts.train, parts.validation, parts.test)
     assert [pairs(split.x, 0) for split in splits] == [[(500_000, n)] for n in (5, 5, 4)]
     assert [split.y.tolist() for split in splits] == [[34]] * 3
@@ -64,7 +64,7 @@ def test_many_lists_however_they_are_stored(tmp_path, storage):
     ]
     for name in ("train", "test"):
         write_hdf5(tmp_path / f"shd_{name}.h5", recordings, **storage)
-    train = hdf5.read_shd(tmp_path, dataset("shd").labels, bad=Bad(False)).train
+    train = hdf5.read(tmp_path, dataset("shd"), bad=Bad(False)).train
     assert train.y.tolist() == [label for label, _, _ in recordings]
     assert train.x.offsets.diff().tolist() == sizes.tolist()
     units = np.concatenate([units for _, _, units in recordings])
@@ -85,7 +85,7 @@ def test_damaged_lists(folder, place, change):
     raw[place : place + len(change)] = change
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=r"shd_test.h5 is damaged: .*(heap|list)"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(True))
+        hdf5.read(folder, dataset("shd"), bad=Bad(True))
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_bad_recordings_are_named_or_left_out(folder, recording, message):
     path = folder / "shd_train.h5"
     write_hdf5(path, [RECORDINGS[0], recording, RECORDINGS[2]])
     with pytest.raises(ValueError, match=message) as caught:
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
     assert str(path) in str(caught.value)
     bad = Bad(True)
-    parts = hdf5.read_shd(folder, dataset("shd").labels, bad=bad)
+    parts = hdf5.read(folder, dataset("shd"), bad=bad)
     assert parts.train.y.tolist() == [3, 0]
     assert bad.items == [str(caught.value)]
 
@@ -117,11 +117,11 @@ def test_missing_datasets(folder, name):
     with h5py.File(folder / "shd_test.h5", "a") as file:
         del file[name]
     with pytest.raises(ValueError, match=f"shd_test.h5 has no {name}"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(True))
+        hdf5.read(folder, dataset("shd"), bad=Bad(True))
     with h5py.File(folder / "shd_test.h5", "a") as file:
         file.create_group(name)
     with pytest.raises(ValueError, match=f"shd_test.h5 has no {name}"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_other_types(folder, name, data):
         del file[name]
         file[name] = data
     with pytest.raises(ValueError, match=f"shd_test.h5: {name} has the wrong type or shape"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
 
 
 def test_unequal_numbers(folder):
@@ -148,26 +148,26 @@ def test_unequal_numbers(folder):
         del file["labels"]
         file["labels"] = np.zeros(3, int)
     with pytest.raises(ValueError, match="2 recordings have times, 2 units and 3 labels"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
 
 
 def test_missing_empty_and_foreign_files(folder):
     path = folder / "shd_test.h5"
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"shd_test\.h5 is damaged"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
     path.write_bytes(b"\x89PNG and so on")
     with pytest.raises(ValueError, match=r"shd_test\.h5 is damaged"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"there is no file .*shd_test.h5"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
 
 
 def test_no_recording(folder):
     write_hdf5(folder / "shd_test.h5", [])
     with pytest.raises(ValueError, match=r"shd_test.h5 holds no recording"):
-        hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        hdf5.read(folder, dataset("shd"), bad=Bad(False))
 
 
 @settings(max_examples=150)
@@ -182,7 +182,7 @@ def test_no_bytes_crash_it(tmp_path_factory, place, change, cut):
     after = b"" if cut else raw[place + len(change) :]
     (folder / "shd_test.h5").write_bytes(raw[:place] + change + after)
     with named(folder / "shd_test.h5"):
-        parts = hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+        parts = hdf5.read(folder, dataset("shd"), bad=Bad(False))
         assert len(parts.test) <= 3
 
 
@@ -206,7 +206,7 @@ def test_no_bytes_of_packed_files_crash_it(tmp_path_factory, kind, place, change
     after = b"" if cut else raw[place + len(change) :]
     (folder / "shd_test.h5").write_bytes(raw[:place] + change + after)
     with named(folder / "shd_test.h5"):
-        assert len(hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False)).test) <= 3
+        assert len(hdf5.read(folder, dataset("shd"), bad=Bad(False)).test) <= 3
 
 
 def add_userblock(path) -> None:
@@ -223,13 +223,13 @@ def test_labels_go_by_their_words(folder):
     ascii = [word.replace("ü", "ue") for word in words]
     write_hdf5(folder / "shd_train.h5", RECORDINGS, keys=ascii)
     write_hdf5(folder / "shd_test.h5", RECORDINGS, keys=ascii[::-1])
-    parts = hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+    parts = hdf5.read(folder, dataset("shd"), bad=Bad(False))
     assert parts.train.y.tolist() == [3, 19, 0]
     assert parts.test.y.tolist() == [16, 0, 19]
     for keys in (["zero", "one"], ["eleven", *ascii[1:]]):
         write_hdf5(folder / "shd_test.h5", RECORDINGS, keys=keys)
         with pytest.raises(ValueError, match=r"shd_test.h5: expected extra/keys with the 20 words"):
-            hdf5.read_shd(folder, dataset("shd").labels, bad=Bad(False))
+            hdf5.read(folder, dataset("shd"), bad=Bad(False))
 
 
 def test_one_recording_leaves_none_to_choose_on(tmp_path):

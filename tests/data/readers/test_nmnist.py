@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.event_files import named, nmnist_bytes, write_nmnist
+from picojoule.data import dataset
 from picojoule.data.encoders.frames import Frames
 from picojoule.data.readers import nmnist
 from picojoule.data.readers.bad import Bad
@@ -25,7 +26,7 @@ def test_what_was_written_is_read_in_the_order_of_the_numbers(tmp_path):
     written = write_nmnist(tmp_path)
     (tmp_path / "Train" / ".DS_Store").touch()
     (tmp_path / "Train" / "7" / "._00001.bin").write_bytes(b"\0")
-    parts = nmnist.read(tmp_path, bad=Bad(False))
+    parts = nmnist.read(tmp_path, dataset("nmnist"), bad=Bad(False))
     assert parts.validation is None
     for split, expected in ((parts.train, written["Train"]), (parts.test, written["Test"])):
         assert split.y.tolist() == [label for label, _ in expected]
@@ -59,28 +60,28 @@ def test_malformed_files_are_named_or_left_out(tmp_path, raw, message):
     path = tmp_path / "Train" / "0" / "00010.bin"
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=message) as caught:
-        nmnist.read(tmp_path, bad=Bad(False))
+        nmnist.read(tmp_path, dataset("nmnist"), bad=Bad(False))
     assert str(path) in str(caught.value)
     bad = Bad(True)
-    parts = nmnist.read(tmp_path, bad=bad)
+    parts = nmnist.read(tmp_path, dataset("nmnist"), bad=bad)
     assert len(parts.train) == 4
     assert bad.items == [str(caught.value)]
 
 
 def test_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*Train"):
-        nmnist.read(tmp_path, bad=Bad(False))
+        nmnist.read(tmp_path, dataset("nmnist"), bad=Bad(False))
     write_nmnist(tmp_path)
     (tmp_path / "Test" / "10").mkdir()
     with pytest.raises(ValueError, match="Test: expected one folder for each digit, found 10"):
-        nmnist.read(tmp_path, bad=Bad(False))
+        nmnist.read(tmp_path, dataset("nmnist"), bad=Bad(False))
 
 
 def test_no_recording(tmp_path):
     for name in ("Train", "Test"):
         (tmp_path / name / "3").mkdir(parents=True)
     with pytest.raises(ValueError, match="Train holds no recording"):
-        nmnist.read(tmp_path, bad=Bad(False))
+        nmnist.read(tmp_path, dataset("nmnist"), bad=Bad(False))
 
 
 @given(raw=st.binary(max_size=40) | st.lists(st.binary(min_size=5, max_size=5)).map(b"".join))
@@ -96,7 +97,7 @@ def test_no_bytes_crash_it(raw):
     reason="PICOJOULE_DATA names no folder with N-MNIST",
 )
 def test_real_recordings():
-    parts = nmnist.read(Path(REAL) / "N-MNIST", bad=Bad(False))
+    parts = nmnist.read(Path(REAL) / "N-MNIST", dataset("nmnist"), bad=Bad(False))
     for split in (parts.train, parts.test):
         lists, ends = split.x, split.x.offsets
         last_s = lists.times_us[ends[1:] - 1] / 1e6

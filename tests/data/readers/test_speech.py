@@ -1,5 +1,6 @@
 """Speech Commands: a small copy of the published folders and lists."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -106,7 +107,9 @@ def test_any_list_is_read_or_refused(tmp_path_factory, content):
         (root / name).write_bytes(content)
     for words in (["a"], ["unknown"]):
         with pytest.raises(ValueError, match=r"speech-fuzz|no sound that can be read among 0"):
-            speech.read(root, words, bad=Bad(False))
+            speech.read(
+                root, dataclasses.replace(dataset("speech-commands"), labels=words), bad=Bad(False)
+            )
 
 
 def test_bad_noise_is_left_out(folder):

@@ -40,7 +40,7 @@ def bad_files(tmp_path):
     raw = write(tmp_path / "whole.wav").read_bytes()
     yield "truncated", raw[:-10]
     yield "no wav file", b"RIFX" + raw[4:100]
-    yield "no wav file", b""
+    yield "is empty", b""
     yield "no sample", raw[:40] + struct.pack("<I", 0)
     for name, samples, rate in (
         ("at 8000 Hz", TONE, 8_000),

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from picojoule.data import Dataset, dataset, fetch, get, load
-from picojoule.data.readers import fsdd
 
 ARCHIVE = r"free-spoken-digit-dataset-26eb9aaf\.zip"
 
@@ -332,7 +331,7 @@ def archive(spoken_dir) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as target:
         target.writestr("free-spoken-digit-dataset-26eb9aaf/README.md", "recordings")
-        for path in (spoken_dir / fsdd.FOLDER).iterdir():
+        for path in (spoken_dir / dataset("fsdd").folder).iterdir():
             target.write(path, f"free-spoken-digit-dataset-26eb9aaf/recordings/{path.name}")
     return packed.getvalue()
 
@@ -342,7 +341,7 @@ def sounds(server, archive, spoken_dir) -> Dataset:
     """A data set like FSDD, on the server."""
     server.bodies["archive.zip"] = archive
     samples = b"".join(
-        (spoken_dir / fsdd.FOLDER / f"{digit}_{speaker}_{take}.wav").read_bytes()[44:]
+        (spoken_dir / dataset("fsdd").folder / f"{digit}_{speaker}_{take}.wav").read_bytes()[44:]
         for take in range(50)
         for digit in range(10)
         for speaker in ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
@@ -369,7 +368,7 @@ def test_recordings_are_unpacked_once(sounds, server, spoken_dir, tmp_path):
 
 def test_a_damaged_recording_is_fetched_again(sounds, spoken_dir, tmp_path):
     fetch(sounds, tmp_path, progress=False)
-    damaged = tmp_path / fsdd.FOLDER / "3_theo_7.wav"
+    damaged = tmp_path / dataset("fsdd").folder / "3_theo_7.wav"
     damaged.write_bytes(damaged.read_bytes()[:50])
     own = damaged.with_name("notes.txt")
     own.write_text("mine")

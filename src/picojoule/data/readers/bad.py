@@ -1,6 +1,11 @@
 """What becomes of an item that cannot be read."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+Source = TypeVar("Source")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -29,3 +34,19 @@ class Bad:
         if not self.skip:
             raise error
         self.items.append(str(error))
+
+    def each(
+        self, sources: Iterable[Source], read: Callable[[Source], Found]
+    ) -> Iterator[tuple[Source, Found]]:
+        """Yields each source, such as a path, with what ``read`` gives, but for bad ones.
+
+        Raises:
+            ValueError: What ``read`` raises, if nothing is left out.
+        """
+        for source in sources:
+            try:
+                found = read(source)
+            except ValueError as error:
+                self.met(error)
+                continue
+            yield source, found

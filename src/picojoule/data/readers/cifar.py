@@ -6,25 +6,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from picojoule.data.split import Parts, Split
+from picojoule.data.readers.bad import Bad
+from picojoule.data.sets.schema import Dataset
+from picojoule.data.split import RawSplits, Split
+from picojoule.data.zeros import Zeros
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 
 
-def names(classes: int) -> tuple[tuple[str, ...], str]:
-    """The training files and the test file."""
-    if classes == 100:
-        return ("train.bin",), "test.bin"
-    return tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"
-
-
-def read(folder: Path, *, classes: int) -> Parts:
-    """The images, in the order of the files.
+def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
+    """Reads the images, in the order of the files.
 
     Args:
-        folder: Holds the ``.bin`` files.
-        classes: 10, or 100 (the fine labels; the coarse ones are not looked at).
+        folder: Holds the ``.bin`` files that ``dataset.splits`` names.
+        dataset: Its description; of 100 classes, the labels are the fine ones, and the coarse ones
+            before them are not looked at.
+        bad: Not asked: a file has no mark where an image ends.
+        zeros: Not asked: the images are kept as they are read.
 
     Shape:
         ``x`` ``[N, 3, 32, 32]`` uint8.
@@ -33,12 +32,17 @@ def read(folder: Path, *, classes: int) -> Parts:
         ValueError: For a file that is missing, truncated, or has a label out of range; the message
             names it.
     """
-    train, test = names(classes)
-    return Parts(_split(folder, train, classes), None, _split(folder, (test,), classes))
+    del bad, zeros
+    return dataset.read_splits(lambda names: _split(folder, names, dataset.classes))
 
 
-def _split(folder: Path, files: Sequence[str], classes: int) -> Split:
-    arrays = [_records(folder / file, classes) for file in files]
+def files(folder: Path, dataset: Dataset) -> list[Path]:
+    """Returns the files that the content depends on."""
+    return [folder / name for names in dataset.splits or () for name in names]
+
+
+def _split(folder: Path, names: Sequence[str], classes: int) -> Split:
+    arrays = [_records(folder / name, classes) for name in names]
     labels = np.concatenate([one[:, -_PIXELS - 1] for one in arrays]).astype(np.int64)
     pixels = np.concatenate([one[:, -_PIXELS:] for one in arrays])
     return Split(torch.from_numpy(pixels).view(-1, *_SHAPE), torch.from_numpy(labels))

@@ -1,21 +1,22 @@
 """CIFAR10-DVS: moving CIFAR-10 images seen by an event camera, one AEDAT 2.0 file each."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from picojoule.data.readers import aedat
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import Recording, collect, content, each
-from picojoule.data.split import Parts
+from picojoule.data.recordings import Recording, collect, content
+from picojoule.data.sets.schema import Dataset
+from picojoule.data.split import RawSplits
 from picojoule.data.zeros import Zeros
 
 SHAPE = (2, aedat.SIDE, aedat.SIDE)
 
 
-def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
     """All recordings, in two parts.
 
     The publisher does not divide them. As is usual, nine of ten of each class are for training: of
@@ -26,7 +27,7 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zer
 
     Args:
         folder: Holds a folder for each class, as in ``cat/cifar10_cat_42.aedat``.
-        labels: The names of the classes, in the order of their numbers.
+        dataset: Its description, with the names of the classes.
         bad: What becomes of a file that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -39,21 +40,22 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zer
         classification, Frontiers in Neuroscience 11:309, 2017;
         https://figshare.com/articles/CIFAR10-DVS_New/4724671
     """
-
-    def read_one(path: Path) -> list[Recording]:
-        return [_recording(path, labels.index(path.parent.name))]
-
     train, test = [], []
-    for name in labels:
+    for name in dataset.labels:
         paths = _paths(folder / name)
         held = len(paths) - -(-len(paths) // 10)
         train += paths[:held]
         test += paths[held:]
-    return Parts(
-        collect(each(train, read_one, bad), SHAPE, folder, zeros),
+    return RawSplits(
+        collect(_all(train, dataset.labels, bad), SHAPE, folder, zeros),
         None,
-        collect(each(test, read_one, bad), SHAPE, folder, zeros),
+        collect(_all(test, dataset.labels, bad), SHAPE, folder, zeros),
     )
+
+
+def _all(paths: Sequence[Path], labels: Sequence[str], bad: Bad) -> Iterator[Recording]:
+    for path, events in bad.each(paths, _events):
+        yield Recording(events.times_us, events.address, labels.index(path.parent.name))
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -70,10 +72,13 @@ def _paths(folder: Path) -> list[Path]:
     return [path for _, path in sorted((int(n[1]), path) for n, path in numbered if n)]
 
 
-def _recording(path: Path, label: int) -> Recording:
+def _events(path: Path) -> aedat.Events:
+    """Returns the events of a file, turned, from the time of the first on."""
     events = aedat.parse_2(content(path), path)
     if not len(events.times_us):
         raise ValueError(f"{path} holds no event")
-    turned = events._replace(x=aedat.SIDE - 1 - events.y, y=aedat.SIDE - 1 - events.x)
-    times = events.times_us - events.times_us.min()
-    return Recording(times, turned.address, label)
+    return events._replace(
+        times_us=events.times_us - events.times_us.min(),
+        x=aedat.SIDE - 1 - events.y,
+        y=aedat.SIDE - 1 - events.x,
+    )

@@ -1,13 +1,15 @@
 """DVS128 Gesture: hand gestures seen by an event camera, several in each AEDAT 3.1 file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from picojoule.data.readers import aedat
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import Recording, collect, content, each
-from picojoule.data.split import Parts
+from picojoule.data.recordings import Recording, collect, content
+from picojoule.data.sets.schema import Dataset
+from picojoule.data.split import RawSplits
 from picojoule.data.zeros import Zeros
 
 SHAPE = (2, aedat.SIDE, aedat.SIDE)
@@ -16,7 +18,7 @@ CLASSES = 11
 _COLUMNS = "class,startTime_usec,endTime_usec"
 
 
-def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
     """Both splits: a recording for each row of the labels of each trial, in the order of the lists.
 
     Times count from the start of the row. Rows may overlap (one of ``user22_led`` does, by a slip
@@ -26,6 +28,7 @@ def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
         folder: Holds ``trials_to_train.txt`` and ``trials_to_test.txt``, lists of files, these
             files, and for ``user01_led.aedat`` the labels ``user01_led_labels.csv``: a row
             ``class,startTime_usec,endTime_usec`` for each gesture, with classes 1 to 11.
+        dataset: Its description.
         bad: What becomes of a trial that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -41,11 +44,16 @@ def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
     both = set(train) & set(test)
     if both:
         raise ValueError(f"{folder}: {min(both).name} is in the list to train and in that to test")
-    return Parts(
-        collect(each(train, _recordings, bad), SHAPE, folder, zeros),
+    return RawSplits(
+        collect(_all(train, bad), SHAPE, folder, zeros),
         None,
-        collect(each(test, _recordings, bad), SHAPE, folder, zeros),
+        collect(_all(test, bad), SHAPE, folder, zeros),
     )
+
+
+def _all(trials: list[Path], bad: Bad) -> Iterator[Recording]:
+    for _, recordings in bad.each(trials, _recordings):
+        yield from recordings
 
 
 def _lines(path: Path) -> list[str]:

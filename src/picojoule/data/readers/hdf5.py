@@ -1,7 +1,7 @@
-"""The Heidelberg spiking data sets, SHD and SSC: spoken words through a model of the cochlea.
+"""The format of the Heidelberg data sets, SHD and SSC: spoken words through a model of the cochlea.
 
-A file holds, for each recording, ``spikes/times`` (seconds, 16-bit floats), ``spikes/units`` (0 to
-699) and ``labels``; and ``extra``: on the speakers, which is not looked at, and ``extra/keys``, the
+A file holds, for each recording, ``spikes/times`` (seconds, 16-bit floats), ``spikes/units`` (from
+0) and ``labels``; and ``extra``: on the speakers, which is not looked at, and ``extra/keys``, the
 word of each label.
 """
 
@@ -15,23 +15,22 @@ import numpy as np
 
 from picojoule.data.readers import heaps
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import Recording, collect, each
-from picojoule.data.split import Parts, Split
+from picojoule.data.recordings import Recording, collect
+from picojoule.data.sets.schema import Dataset
+from picojoule.data.split import RawSplits
 from picojoule.data.zeros import Zeros
 
-SHAPE = (700,)
-
-_PARTS = ("spikes/times", "spikes/units", "labels")
+_COLUMNS = ("spikes/times", "spikes/units", "labels")
 # What h5py raises, depending on where a file is damaged.
 _DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, OverflowError)
 
 
-def read_shd(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
-    """The Spiking Heidelberg Digits: ten digits in English, then in German, 20 classes.
+def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
+    """Reads the recordings of each split.
 
     Args:
-        folder: Holds ``shd_train.h5`` and ``shd_test.h5``.
-        labels: The words, in the order of their numbers.
+        folder: Holds the files that ``dataset.splits`` names.
+        dataset: Its description, with the words in the order of their numbers.
         bad: What becomes of a recording that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -44,32 +43,14 @@ def read_shd(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np
         systematic evaluation of spiking neural networks, IEEE Transactions on Neural Networks and
         Learning Systems 33, 2022; https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/
     """
-    names = ("train", "test")
-    train, test = (_split(folder / f"shd_{name}.h5", labels, bad, zeros) for name in names)
-    return Parts(train, None, test)
-
-
-def read_ssc(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
-    """The Spiking Speech Commands: the 35 words of Speech Commands v0.02.
-
-    Args:
-        folder: Holds ``ssc_train.h5``, ``ssc_valid.h5`` and ``ssc_test.h5``.
-        labels: The words, in the order of their numbers.
-        bad: What becomes of a recording that cannot be read.
-        zeros: Makes the arrays, as ``np.zeros`` does.
-
-    Raises:
-        ValueError: For a malformed file or recording; the message names it.
-        FileNotFoundError: For a missing file.
-
-    Reference:
-        As for ``read_shd``.
-    """
-    names = ("train", "valid", "test")
-    train, validation, test = (
-        _split(folder / f"ssc_{name}.h5", labels, bad, zeros) for name in names
+    return dataset.read_splits(
+        lambda names: collect(
+            (recording for name in names for recording in _recordings(folder / name, dataset, bad)),
+            dataset.inputs,
+            folder / names[0],
+            zeros,
+        )
     )
-    return Parts(train, validation, test)
 
 
 class _Stored(NamedTuple):
@@ -94,7 +75,7 @@ def _undamaged(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _split(path: Path, labels: Sequence[str], bad: Bad, zeros: Zeros) -> Split:
+def _recordings(path: Path, dataset: Dataset, bad: Bad) -> Iterator[Recording]:
     import h5py  # a tenth of a second: not at import
 
     if not path.is_file():
@@ -102,10 +83,11 @@ def _split(path: Path, labels: Sequence[str], bad: Bad, zeros: Zeros) -> Split:
     with _undamaged(path):
         file = h5py.File(path, "r")
     with file:
-        numbers = _numbers(file, path, labels, h5py)
+        numbers = _numbers(file, path, dataset.labels, h5py)
         stored = _stored(path, *_datasets(file, path, h5py))
-        recordings = each(stored, lambda one: [_recording(path, one, numbers)], bad)
-        return collect(recordings, SHAPE, path, zeros)
+        units = dataset.inputs[0]
+        for _, recording in bad.each(stored, lambda one: _recording(path, one, numbers, units)):
+            yield recording
 
 
 def _numbers(file: Any, path: Path, labels: Sequence[str], h5py: Any) -> list[int]:
@@ -135,9 +117,9 @@ def _datasets(file: Any, path: Path, h5py: Any) -> tuple[list[tuple[Any, np.dtyp
     """Times, units and labels, and the types of their numbers; and whether they lie as they are."""
     with _undamaged(path):
         plain = file.userblock_size == 0 and file.id.get_create_plist().get_sizes() == (8, 8)
-        found = [file.get(name) for name in _PARTS]
+        found = [file.get(name) for name in _COLUMNS]
     datasets, sizes = [], []
-    for name, dataset in zip(_PARTS, found, strict=True):
+    for name, dataset in zip(_COLUMNS, found, strict=True):
         if not isinstance(dataset, h5py.Dataset):
             raise ValueError(f"{path} has no {name}")
         with _undamaged(path):
@@ -168,7 +150,7 @@ def _stored(path: Path, datasets: list[tuple[Any, np.dtype]], plain: bool) -> It
             yield _Stored(number, *recording)
 
 
-def _recording(path: Path, one: _Stored, numbers: Sequence[int]) -> Recording:
+def _recording(path: Path, one: _Stored, numbers: Sequence[int], count: int) -> Recording:
     _, stored, units, label = one
     seconds = stored.astype(np.float64)
     fault = ""
@@ -178,8 +160,8 @@ def _recording(path: Path, one: _Stored, numbers: Sequence[int]) -> Recording:
         fault = "no event"
     elif not (np.isfinite(seconds) & (seconds >= 0) & (seconds < 1e9)).all():
         fault = f"times {seconds.min()} s to {seconds.max()} s"
-    elif units.min() < 0 or units.max() >= SHAPE[0]:
-        fault = f"units {units.min()} to {units.max()}, where there are {SHAPE[0]}"
+    elif units.min() < 0 or units.max() >= count:
+        fault = f"units {units.min()} to {units.max()}, where there are {count}"
     elif not 0 <= label < len(numbers):
         fault = f"label {label}, where there are {len(numbers)} classes"
     if fault:

@@ -5,24 +5,32 @@ import hashlib
 import math
 import struct
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from picojoule.data.readers.bad import Bad
 from picojoule.data.sets.schema import Dataset, File
-from picojoule.data.split import Parts, Split
+from picojoule.data.split import RawSplits, Split
+from picojoule.data.zeros import Zeros
 
 
 def find(data_dir: Path, file: File) -> Path | None:
-    """Where the file is: at its place or directly in the folder, packed or not; else None."""
+    """Finds a file at its place or directly in the folder, packed or not; None if it is missing."""
     place = data_dir / file.path
     for packed in (place, data_dir / place.name):
         for candidate in (packed, packed.with_suffix("")):
             if candidate.is_file():
                 return candidate
     return None
+
+
+def files(data_dir: Path, dataset: Dataset) -> list[Path]:
+    """Returns those of the files that are there, in their order."""
+    found = (find(data_dir, file) for file in dataset.files)
+    return [path for path in found if path is not None]
 
 
 def content(path: Path) -> bytes:
@@ -62,19 +70,28 @@ def parse(raw: bytes, path: Path) -> Tensor:
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].view(shape)
 
 
-def read(paths: Sequence[Path], dataset: Dataset) -> Parts:
-    """Training and test items.
+def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
+    """Reads training and test items.
 
     Args:
-        paths: Of the files of the data set, in their order.
-        dataset: Which one it is.
+        folder: Holds the files.
+        dataset: Its description; its files are images and labels to train on, then to test on.
+        bad: Not asked: a file has no mark where an image ends.
+        zeros: Not asked: the images are kept as they are read.
 
     Raises:
         ValueError: For a damaged, truncated or foreign file; the message names it.
     """
+    del bad, zeros
+    paths = files(folder, dataset)
+    if not len(paths) == len(dataset.files) == 4:
+        raise ValueError(
+            f"expected four files (images and labels to train on, then to test on) in {folder}, "
+            f"found {len(paths)} of {len(dataset.files)}"
+        )
     arrays = [_array(path, file) for path, file in zip(paths, dataset.files, strict=True)]
     train = _pair(arrays[0], arrays[1], paths[0], paths[1], dataset)
-    return Parts(train, None, _pair(arrays[2], arrays[3], paths[2], paths[3], dataset))
+    return RawSplits(train, None, _pair(arrays[2], arrays[3], paths[2], paths[3], dataset))
 
 
 def _array(path: Path, file: File) -> Tensor:

@@ -56,19 +56,17 @@ def read(
             the file.
     """
     x, count, good, first = None, 0, [], None
-    for file, label in zip(files, labels, strict=True):
-        try:
-            picture = decode(file, channels, size)
-            if x is None:
-                x, first = zeros((len(files), *picture.shape), np.uint8), file
-            if picture.shape != x.shape[1:]:
-                raise ValueError(
-                    f"{file} has {_size(picture.shape)} pixels, where {first} has "
-                    f"{_size(x.shape[1:])}: scale them all to one size, or set data.size (32, say) "
-                    "to have it done"
-                )
-        except ValueError as error:
-            bad.met(error)
+    items = zip(files, labels, strict=True)
+    for (file, label), picture in bad.each(items, lambda item: decode(item[0], channels, size)):
+        if x is None:
+            x, first = zeros((len(files), *picture.shape), np.uint8), file
+        if picture.shape != x.shape[1:]:
+            problem = (
+                f"{file} has {_size(picture.shape)} pixels, where {first} has "
+                f"{_size(x.shape[1:])}: scale them all to one size, or set data.size (32, say) "
+                "to have it done"
+            )
+            bad.met(ValueError(problem))
             continue
         x[count] = picture
         good.append(label)

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import Recording, collect, content, each
-from picojoule.data.split import Parts, Split
+from picojoule.data.recordings import Recording, collect, content
+from picojoule.data.sets.schema import Dataset
+from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
 SHAPE = (2, 34, 34)
@@ -14,12 +15,13 @@ SHAPE = (2, 34, 34)
 _EVENT_BYTES = 5
 
 
-def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
     """Both splits, each in the order of the numbers of its files, which are those of MNIST.
 
     Args:
         folder: Holds ``Train`` and ``Test``, and these a folder per digit, as in
             ``Train/7/00042.bin``.
+        dataset: Its description.
         bad: What becomes of a file that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -34,7 +36,7 @@ def read(folder: Path, *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
         https://www.garrickorchard.com/datasets/n-mnist
     """
     train, test = (_split(folder / name, bad, zeros) for name in ("Train", "Test"))
-    return Parts(train, None, test)
+    return RawSplits(train, None, test)
 
 
 def parse(raw: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -75,8 +77,10 @@ def _split(folder: Path, bad: Bad, zeros: Zeros) -> Split:
         raise ValueError(f"{folder}: expected one folder for each digit, found {foreign[0]}")
     paths = [path for path in folder.glob("[0-9]/*.bin") if not path.name.startswith(".")]
     paths.sort(key=lambda path: (len(path.name), path.name, path.parent.name))
-    return collect(each(paths, _recording, bad), SHAPE, folder, zeros)
+    recordings = (recording for _, recording in bad.each(paths, _recording))
+    return collect(recordings, SHAPE, folder, zeros)
 
 
-def _recording(path: Path) -> list[Recording]:
-    return [Recording(*parse(content(path), path), int(path.parent.name))]
+def _recording(path: Path) -> Recording:
+    times, address = parse(content(path), path)
+    return Recording(times, address, int(path.parent.name))

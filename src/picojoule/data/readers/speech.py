@@ -10,10 +10,10 @@ import torch
 
 from picojoule.data.readers import wavs
 from picojoule.data.readers.bad import Bad
-from picojoule.data.split import Parts, Split
+from picojoule.data.sets.schema import Dataset
+from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
-RATE_HZ = 16_000
 NOISE = "_background_noise_"
 _LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 # Of the words of a split, as many unknown ones and as many silences: those of the published task.
@@ -22,10 +22,10 @@ _SHARE = 0.1
 _SPAN = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 
 
-def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zeros) -> Parts:
+def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
     """The recordings, divided by the publisher's lists.
 
-    Where ``labels`` has ``unknown`` and ``silence``, each split has as many of either as a tenth of
+    If the labels have ``unknown`` and ``silence``, each split has as many of either as a tenth of
     its words, rounded up. The unknown ones are those recordings of all other words whose names have
     the lowest sha256 sums, so that speakers and words are mixed. Silences are one second each, cut
     at even distances out of the recordings of background noise, one after another: out of the first
@@ -33,7 +33,7 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zer
 
     Args:
         folder: Holds a folder for each word, and the two lists.
-        labels: Words, and perhaps ``unknown`` and ``silence``.
+        dataset: Its description; its labels are words, and perhaps ``unknown`` and ``silence``.
         bad: What becomes of a recording that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
@@ -44,9 +44,10 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zer
         ValueError: For a list or a word that is missing, and what ``bad`` does not leave out; the
             message names it.
     """
+    labels, rate_hz = dataset.labels, wavs.rate_of(dataset)
     words = [label for label in labels if label not in ("unknown", "silence")]
     divided = _divided(folder, words)
-    noise = _noise(folder, bad) if "silence" in labels else []
+    noise = _noise(folder, rate_hz, bad) if "silence" in labels else []
     splits = {}
     for name, names in divided.items():
         chosen = [(word, file) for word, file in names if word in words]
@@ -57,16 +58,16 @@ def read(folder: Path, labels: Sequence[str], *, bad: Bad, zeros: Zeros = np.zer
         split = wavs.read(
             [folder / word / file for word, file in chosen],
             [labels.index(word if word in words else "unknown") for word, _ in chosen],
-            rate_hz=RATE_HZ,
+            rate_hz=rate_hz,
             bad=bad,
             zeros=zeros,
         )
         if noise:
             count = math.ceil(_SHARE * sum(word in words for word, _ in chosen))
-            silences = _silences(noise, _SPAN[name], count)
+            silences = _silences(noise, _SPAN[name], count, rate_hz)
             split = _with(split, silences, labels.index("silence"), zeros)
         splits[name] = split
-    return Parts(splits["train"], splits["validation"], splits["test"])
+    return RawSplits(splits["train"], splits["validation"], splits["test"])
 
 
 def _divided(folder: Path, words: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
@@ -103,37 +104,37 @@ def _list(path: Path) -> set[tuple[str, str]]:
     return pairs  # pyright: ignore[reportReturnType]
 
 
-def _noise(folder: Path, bad: Bad) -> list[np.ndarray]:
-    found = []
-    for file in sorted((folder / NOISE).glob("*.wav")):
-        try:
-            found.append(wavs.read_wav(file, RATE_HZ).numpy())
-        except ValueError as error:
-            bad.met(error)
+def _noise(folder: Path, rate_hz: int, bad: Bad) -> list[np.ndarray]:
+    files = sorted((folder / NOISE).glob("*.wav"))
+    read = bad.each(files, lambda file: wavs.read_wav(file, rate_hz).numpy())
+    found = [wave for _, wave in read]
     if not found:
         raise ValueError(f"{folder / NOISE} has no recording of noise to take silence from")
     return found
 
 
-def _silences(noise: Sequence[np.ndarray], span: tuple[float, float], count: int) -> np.ndarray:
-    """One second each, ``[count, RATE_HZ]`` int16."""
-    out = np.zeros((count, RATE_HZ), np.int16)
+def _silences(
+    noise: Sequence[np.ndarray], span: tuple[float, float], count: int, rate_hz: int
+) -> np.ndarray:
+    """Cuts silences of one second each, ``[count, rate_hz]`` int16."""
+    out = np.zeros((count, rate_hz), np.int16)
     for number, wave in enumerate(noise):
         rows = out[number :: len(noise)]
         first, last = (round(share * len(wave)) for share in span)
-        starts = np.linspace(first, max(first, last - RATE_HZ), len(rows)).astype(int)
+        starts = np.linspace(first, max(first, last - rate_hz), len(rows)).astype(int)
         for row, start in zip(rows, starts, strict=True):
-            piece = wave[start : min(start + RATE_HZ, last)]
+            piece = wave[start : min(start + rate_hz, last)]
             row[: len(piece)] = piece
     return out
 
 
 def _with(split: Split, silences: np.ndarray, label: int, zeros: Zeros) -> Split:
-    width = max(RATE_HZ, split.x.shape[1])
+    second = silences.shape[1]
+    width = max(second, split.x.shape[1])
     x = torch.from_numpy(zeros((len(split) + len(silences), width), np.int16))
     x[: len(split), : split.x.shape[1]] = split.x
-    x[len(split) :, :RATE_HZ] = torch.from_numpy(silences)
+    x[len(split) :, :second] = torch.from_numpy(silences)
     y = torch.cat([split.y, torch.full((len(silences),), label)])
     assert split.lengths is not None
-    lengths = torch.cat([split.lengths, torch.full((len(silences),), RATE_HZ)])
+    lengths = torch.cat([split.lengths, torch.full((len(silences),), second)])
     return Split(x, y, lengths)

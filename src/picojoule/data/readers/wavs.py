@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from picojoule.data.readers.bad import Bad
+from picojoule.data.recordings import content
+from picojoule.data.sets.schema import Dataset
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
 
@@ -33,6 +35,17 @@ def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
     """
     samples, _ = _decoded(path, rate_hz)
     return samples
+
+
+def rate_of(dataset: Dataset) -> int:
+    """Returns the samples per second that a description gives.
+
+    Raises:
+        ValueError: If it gives none.
+    """
+    if dataset.rate_hz is None:
+        raise ValueError(f"the description of {dataset.name} has no rate_hz: add it")
+    return dataset.rate_hz
 
 
 def first_rate(files: Sequence[Path]) -> int:
@@ -73,32 +86,23 @@ def read(
         ValueError: For no sound at all, and what ``bad`` does not leave out; the message names the
             file.
     """
-    good, lengths = [], []
-    for file, label in zip(files, labels, strict=True):
-        try:
-            lengths.append(len(read_wav(file, rate_hz)))
-        except ValueError as error:
-            bad.met(error)
-            continue
-        good.append((file, label))
+    # Read twice: all at once need not fit into memory.
+    items = zip(files, labels, strict=True)
+    good = list(bad.each(items, lambda item: len(read_wav(item[0], rate_hz))))
     if not good:
         raise ValueError(f"there is no sound that can be read among {len(files)}")
-    # Read twice: all at once need not fit into memory.
-    x = zeros((len(good), max(lengths)), np.int16)
-    for row, (file, _), length in zip(x, good, lengths, strict=True):
+    x = zeros((len(good), max(length for _, length in good)), np.int16)
+    for row, ((file, _), length) in zip(x, good, strict=True):
         row[:length] = read_wav(file, rate_hz).numpy()
-    y = torch.tensor([label for _, label in good], dtype=torch.int64)
-    return Split(torch.from_numpy(x), y, torch.tensor(lengths))
+    y = torch.tensor([label for (_, label), _ in good], dtype=torch.int64)
+    return Split(torch.from_numpy(x), y, torch.tensor([length for _, length in good]))
 
 
 def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
     try:
-        raw = path.read_bytes()
+        raw = _sized(content(path))
     except FileNotFoundError as error:
         raise ValueError(f"there is no recording {path}") from error
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    raw = _sized(raw)
     announced = int.from_bytes(raw[4:8], "little") + 8
     if raw[:4] == b"RIFF" and len(raw) < announced:
         raise ValueError(f"{path} is truncated: it has {len(raw)} of {announced} bytes")

@@ -11,13 +11,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from picojoule import _toml
 from picojoule._names import unknown
-from picojoule.data.sets.schema import FORMATS, Dataset, File, Sizes
+from picojoule.data.readers.formats import FORMATS
+from picojoule.data.sets.schema import Dataset, File, Sizes, SplitFiles
 
 _SETS = resources.files("picojoule.data") / "sets"
 _KEYS = {
     "": tuple(field.name for field in fields(Dataset)),
     "files": tuple(field.name for field in fields(File)),
     "sizes": Sizes._fields,
+    "splits": SplitFiles._fields,
 }
 
 
@@ -73,10 +75,23 @@ def parse_dataset(text: str, file: str) -> Dataset:
     except ValidationError as error:
         faults = [_explained(problem) for problem in error.errors()]
         raise ValueError(_toml.located(text, file, faults)) from error
-    if found.format not in FORMATS:
-        why = unknown("format", found.format, FORMATS)
-        raise ValueError(_toml.located(text, file, [(("format",), why)]))
+    faults = list(_misfits(found))
+    if faults:
+        raise ValueError(_toml.located(text, file, faults))
     return found
+
+
+def _misfits(found: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yields each key that does not fit the format of the data set, and what is wrong with it."""
+    if found.format not in ("bundled", *FORMATS):
+        yield ("format",), unknown("format", found.format, ["bundled", *FORMATS])
+        return
+    needs = None if found.format == "bundled" else FORMATS[found.format].needs
+    for key in ("splits", "speakers"):
+        if bool(getattr(found, key)) == (key == needs):
+            continue
+        why = "is missing: a data set of" if key == needs else "is not for a data set of"
+        yield (key,), f"{key} {why} the format '{found.format}'"
 
 
 @cache

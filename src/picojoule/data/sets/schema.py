@@ -1,15 +1,13 @@
 """What is known of a named data set and of its files."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import ConfigDict
 
-FORMATS = (
-    *("bundled", "cifar", "cifar10-dvs", "dvs-gesture", "idx", "imagenet", "nmnist", "shd"),
-    *("speech-commands", "ssc", "wav"),
-)
+from picojoule.data.split import RawSplits, Split
 
 Statistic = float | tuple[float, ...] | None
 
@@ -73,6 +71,14 @@ class Sizes(NamedTuple):
     test: int
 
 
+class SplitFiles(NamedTuple):
+    """Names of the files of each split, below the folder of the data set."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One named data set.
@@ -96,6 +102,7 @@ class Dataset:
         std: Of the training images in 0..1, likewise.
         rate_hz: Samples per second; None but for audio.
         speakers: Who can be held out as a test set.
+        splits: The files of each split, where its format has some for each.
         division: Whose splits they are, where not all are its publisher's.
     """
 
@@ -117,9 +124,21 @@ class Dataset:
     std: Statistic = None
     rate_hz: int | None = None
     speakers: tuple[str, ...] = ()
+    splits: SplitFiles | None = None
     division: str = ""
 
     @property
     def classes(self) -> int:
         """Number of classes."""
         return len(self.labels)
+
+    def read_splits(self, read: Callable[[tuple[str, ...]], Split]) -> RawSplits:
+        """Reads each split by the names of its files.
+
+        Raises:
+            ValueError: If the description does not name them.
+        """
+        if self.splits is None or not (self.splits.train and self.splits.test):
+            raise ValueError(f"the description of {self.name} names no files to train and test on")
+        train, test, validation = self.splits
+        return RawSplits(read(train), read(validation) if validation else None, read(test))

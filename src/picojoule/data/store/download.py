@@ -59,17 +59,14 @@ def fetch(dataset: Dataset, data_dir: Path, progress: bool = True, *, again: boo
         place = data_dir / dataset.folder
         if (place / dataset.marker).exists():
             return data_dir
-        raise ValueError(
-            f"{dataset.name} cannot be fetched for you: get it from {dataset.page}, so that there "
-            f"is {place / dataset.marker}"
-        )
+        raise ValueError(_by_hand(dataset, place / dataset.marker))
     data_dir.mkdir(parents=True, exist_ok=True)
     for file in dataset.files:
         if again or not _is_whole(file, dataset, data_dir):
             fetched = _fetched(file, dataset, data_dir, progress)
             if file.gives:
                 try:
-                    _take(fetched, file, data_dir / dataset.folder)
+                    _take(fetched, file, dataset, data_dir / dataset.folder)
                 finally:
                     # A user's own stays where it was put.
                     if file.url:
@@ -112,16 +109,17 @@ def _fetched(file: File, dataset: Dataset, data_dir: Path, progress: bool) -> Pa
         return _download(file, data_dir, progress)
     place = data_dir / file.path
     if not place.is_file():
-        raise ValueError(
-            f"{dataset.name} cannot be fetched for you: get it from {dataset.page}, so that there "
-            f"is {place}"
-        )
+        raise ValueError(_by_hand(dataset, place))
     fault = _fault(place, file)
     if fault:
-        raise ValueError(
-            f"{place} is not the published file: {fault}; get it from {dataset.page} again"
-        )
+        again = f"; get it from {dataset.page} again" if dataset.page else ""
+        raise ValueError(f"{place} is not the published file: {fault}{again}")
     return place
+
+
+def _by_hand(dataset: Dataset, place: Path) -> str:
+    page = f"get it from {dataset.page}, so" if dataset.page else "put it there, so"
+    return f"{dataset.name} cannot be fetched for you: {page} that there is {place}"
 
 
 def _download(file: File, data_dir: Path, progress: bool) -> Path:
@@ -187,7 +185,7 @@ def _fault(fetched: Path, file: File) -> str:
     return f"expected {algorithm} {expected}, found {found} ({size} bytes)"
 
 
-def _take(archive: Path, file: File, place: Path) -> None:
+def _take(archive: Path, file: File, dataset: Dataset, place: Path) -> None:
     """Puts all that lies beside ``file.gives`` in its place, that last, and notes what it is."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".unpacking-") as folder:
@@ -199,7 +197,7 @@ def _take(archive: Path, file: File, place: Path) -> None:
                 f"{archive.name} from {file.url} has no {file.gives} in it; nothing of it was kept"
             )
         if file.content_sha256 is not None:
-            _compare_recordings(found.parent, archive, file)
+            _compare_recordings(found.parent, archive, file, dataset)
         inside = found.parent
         sizes = {
             path.relative_to(inside).as_posix(): path.stat().st_size
@@ -215,8 +213,8 @@ def _take(archive: Path, file: File, place: Path) -> None:
     _note(place, file).write_text(json.dumps(sizes), encoding="utf-8")
 
 
-def _compare_recordings(folder: Path, archive: Path, file: File) -> None:
-    waves = [wave for _, wave in fsdd.read_all(folder, Bad(skip=False))]
+def _compare_recordings(folder: Path, archive: Path, file: File, dataset: Dataset) -> None:
+    waves = [wave for _, wave in fsdd.read_all(folder, dataset, Bad(skip=False))]
     found = fsdd.digest(waves)
     if found != file.content_sha256:
         raise ValueError(

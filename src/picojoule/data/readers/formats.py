@@ -1,0 +1,105 @@
+"""Formats of data sets by name, and where a data set lies in a data folder."""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from picojoule.data.readers import (
+    cifar,
+    cifar10_dvs,
+    dvs_gesture,
+    fsdd,
+    hdf5,
+    idx,
+    imagenet,
+    nmnist,
+    speech,
+)
+from picojoule.data.readers.bad import Bad
+from picojoule.data.sets.schema import Dataset
+from picojoule.data.split import RawSplits
+from picojoule.data.zeros import Zeros
+
+
+def everything(root: Path, dataset: Dataset | None = None) -> list[Path]:
+    """Returns all files below a folder, in order."""
+    return sorted(
+        Path(folder) / name
+        for folder, _, names in os.walk(root, followlinks=True)
+        for name in names
+    )
+
+
+def by_marker(data_dir: Path, dataset: Dataset) -> Path | None:
+    """Finds the folder that holds the marker of a data set; None if there is none."""
+    own = Path(dataset.folder)
+    places = (data_dir / own, data_dir / own.name, data_dir)
+    return next((place for place in places if (place / dataset.marker).exists()), None)
+
+
+def _by_files(data_dir: Path, dataset: Dataset) -> Path | None:
+    return data_dir if len(idx.files(data_dir, dataset)) == len(dataset.files) else None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of data sets: the one place where it is made known.
+
+    Args:
+        read: Reads the folder of a data set: ``read(folder, dataset, bad=, zeros=)``.
+        needs: The key of a description without which it cannot be read, and which no other format
+            has: ``splits``, the files of each, or ``speakers``.
+        files: Lists the files in the folder that the content depends on.
+        find: Finds the folder in a data folder; gives None if the data set is not there.
+        by_item: Whether a bad item can be left out: each has a file, or is told from the next.
+    """
+
+    read: Callable[..., RawSplits]
+    needs: Literal["splits", "speakers"] | None = None
+    files: Callable[[Path, Dataset], list[Path]] = everything
+    find: Callable[[Path, Dataset], Path | None] = by_marker
+    by_item: bool = True
+
+
+FORMATS: Mapping[str, Format] = {
+    "cifar": Format(cifar.read, "splits", cifar.files, by_item=False),
+    "cifar10-dvs": Format(cifar10_dvs.read),
+    "dvs-gesture": Format(dvs_gesture.read),
+    "idx": Format(idx.read, files=idx.files, find=_by_files, by_item=False),
+    "imagenet": Format(imagenet.read),
+    "nmnist": Format(nmnist.read),
+    "shd": Format(hdf5.read, "splits"),
+    "speech-commands": Format(speech.read),
+    "wav": Format(fsdd.read, "speakers", fsdd.files),
+}
+
+
+class Source(NamedTuple):
+    """Where a data set was found.
+
+    Attributes:
+        folder: Its own.
+        paths: The files that the content depends on.
+        read: Reads it.
+    """
+
+    folder: Path
+    paths: list[Path]
+    read: Callable[[Bad, Zeros], RawSplits]
+
+
+def source(data_dir: Path, dataset: Dataset, hold_out: str | None = None) -> Source | None:
+    """Finds a data set in a data folder; gives None if it is not there."""
+    form = FORMATS[dataset.format]
+    folder = form.find(data_dir, dataset)
+    if folder is None:
+        return None
+    read = form.read if hold_out is None else functools.partial(form.read, hold_out=hold_out)
+    return Source(
+        folder,
+        form.files(folder, dataset),
+        lambda bad, zeros: read(folder, dataset, bad=bad, zeros=zeros),
+    )
