@@ -338,6 +338,17 @@ class TestGradients:
             out.sum().backward()
 
 
+@pytest.mark.parametrize("size", [None, 5])
+def test_parameters_that_change_unseen_are_followed(size):
+    neuron, x = LIF(size), currents(9, 3, 5)
+    neuron.double()
+    for scale in (1.0, 0.1, 10.0):
+        neuron.tau.data.mul_(scale)  # which no version counts
+        eager, fused = (ran(neuron, x, engine) for engine in ("eager", "fused"))
+        for a, b in zip(flat(eager), flat(fused), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
 def flat(results):
     """Outputs and gradients in one list."""
     return [tensor for part in results for tensor in part]

@@ -16,6 +16,8 @@ from picojoule.engine.order import Order
 from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, tier, trace
 
 _MOST = 64  # values of a neuron's parameters whose outcomes are kept
+_KEPT = torch.float32, torch.float64
+_SMALL = 4096  # elements of a parameter up to which a look at all of them is the quickest
 
 
 class Bound(NamedTuple):
@@ -50,14 +52,14 @@ class Plan:
     ) -> Bound:
         """A neuron's parameters and buffers as a loop takes them.
 
-        Where these are single numbers, what they gave is kept for when they are the same again.
+        What small ones gave is kept for when they are, bit for bit, the same again.
         """
         program = self.loops.backward_program if back else self.loops.forward_program
         assert program is not None
         seen = [*tensors, *program.constants.values()]
-        if any(one.numel() != 1 or not one.is_cpu for one in seen):
+        if not all(one.numel() <= _SMALL and one.is_cpu and one.dtype in _KEPT for one in seen):
             return self._bound(program, tensors, order)
-        key = repr([one.item() for one in seen]), back, order and order.axes
+        key = *map(_bits, seen), back, order and order.axes
         if key not in self._kept:
             if len(self._kept) >= _MOST:
                 self._kept.clear()
@@ -80,6 +82,10 @@ class Plan:
             one = one.expand(self.features)
             taken.append((one if order is None else order.of(one)).reshape(-1))
         return Bound(known, taken)
+
+
+def _bits(tensor: Tensor) -> bytes:
+    return tensor.detach().numpy().tobytes()
 
 
 def plan_of(
