@@ -459,7 +459,7 @@ def test_a_time_is_in_seconds():
 
 def test_the_schema_of_a_recipe_is_closed():
     known = {"name", "description", "machine", "measured", "seed"}
-    assert set(Recipe.model_fields) == known | {"data", "network", "train", "budget"}
+    assert set(Recipe.model_fields) == known | {"data", "network", "train", "budget", "penalty"}
 
 
 def test_what_was_measured_is_of_the_recipe_as_it_stood(tmp_path):

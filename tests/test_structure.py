@@ -28,7 +28,16 @@ ROOMS = {
     "energy": {"units", "contract"},
     "data": set(),
     "training": {"surrogate", "readout", "engine", "neurons", "networks", "energy"},
-    "recipe": {"units", "surrogate", "readout", "neurons", "networks", "energy", "data"},
+    "recipe": {
+        "units",
+        "surrogate",
+        "readout",
+        "neurons",
+        "networks",
+        "energy",
+        "data",
+        "training",
+    },
     "report": {"units", "readout", "energy", "training", "recipe"},
 }
 ROOMS["run"] = {*ROOMS}

@@ -194,13 +194,14 @@ def predict(
 
 @app.command()
 def recipes() -> None:
-    """List the recipes that come with picojoule."""
+    """List the recipes that come with picojoule, and the penalties that a recipe may name."""
     from picojoule.cli import show
     from picojoule.recipe import load_recipe, recipe_names
 
     found = [load_recipe(name) for name in recipe_names()]
     rows = [(one.name, one.data.name, one.machine, one.measured, one.description) for one in found]
     OUT.print(show.listing("recipes", ("name", "data", "for", "reached", "description"), rows))
+    OUT.print(show.penalties())
 
 
 @app.command()

@@ -61,4 +61,6 @@ def _values(log: Log) -> str:
         parts.append(f"validation {log.validation.accuracy:.3f} at {spent}")
     if log.multiplier is not None:
         parts.append(f"multiplier {float(log.multiplier):.3f}")
+    elif log.penalty is not None:
+        parts.append(f"penalty {float(log.penalty):.3g}")
     return " · ".join(parts)

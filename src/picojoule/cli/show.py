@@ -19,6 +19,7 @@ from picojoule.report import Report
 from picojoule.report.energy_tables import cheaper_levels, comparison, times
 from picojoule.run.trained import Prediction
 from picojoule.training import Cost
+from picojoule.training.penalties import kinds as penalty_kinds
 from picojoule.units import format_energy
 
 
@@ -145,6 +146,21 @@ def _item(one: Dataset) -> str:
     return " x ".join(map(str, one.inputs))
 
 
+def penalties() -> Table:
+    """What penalties there are, and what each can be told."""
+    rows = []
+    for name, kind in sorted(penalty_kinds().items()):
+        options = ", ".join(map(_option, inspect.signature(kind).parameters.values()))
+        rows.append((name, options, (inspect.getdoc(kind) or "").split("\n")[0]))
+    return listing("penalties, [penalty] of a recipe", ("name", "options", "description"), rows)
+
+
+def _option(parameter: inspect.Parameter) -> str:
+    """An option as it is called, with its default."""
+    needed = parameter.default is parameter.empty
+    return parameter.name if needed else f"{parameter.name}={parameter.default}"
+
+
 def networks() -> Table:
     """What networks there are, and what each can be told."""
     rows = []
@@ -221,8 +237,8 @@ def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
         for name, one in report.chips.items()
     ]
     accuracy = f"test accuracy {report.accuracy.test:.3f}"
-    parts = [accuracy, *(spent if energies else []), _budget(report), str(folder)]
-    return " · ".join(parts)
+    aims = [_budget(report), *_penalty(report)]
+    return " · ".join([accuracy, *(spent if energies else []), *aims, str(folder)])
 
 
 def _beside(one: Cost) -> str:
@@ -230,6 +246,13 @@ def _beside(one: Cost) -> str:
     anns = (("dense ANN", one.ann_pj), (f"{one.quantised_ann_bits}-bit ANN", one.quantised_ann_pj))
     parts = [f"{name} {times(pj / one.total_pj)}" for name, pj in anns if pj and one.total_pj]
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _penalty(report: Report) -> Iterator[str]:
+    if report.penalty is not None:
+        options = {name: value for name, value in report.penalty.items() if name != "name"}
+        given = ", ".join(f"{name}={value}" for name, value in options.items())
+        yield f"penalty {report.penalty['name']}({given})"
 
 
 def _budget(report: Report) -> str:

@@ -6,17 +6,17 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from picojoule.units import seconds
+from picojoule.units import picojoule, seconds
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 # What a parameter of that type may be in TOML.
-_PLAIN: dict[Any, tuple[Any, str]] = {
-    bool: (bool, "true or false"),
-    int: (int, "a whole number"),
+_PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
-    str: (str, "a text"),
+    str: ((str,), "a text"),
 }
 
 
@@ -55,17 +55,31 @@ def check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -
             if not all(isinstance(item, (int, float)) for item in value):
                 raise ValueError(f"{key}.{name} must be a number or several, got {value!r}")
             continue
-        plain = parameter.annotation in _PLAIN
-        kind = parameter.annotation if plain else type(parameter.default)
-        types, word = _PLAIN.get(kind, (object, ""))
-        if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
-            raise ValueError(f"{key}.{name} must be {word}, got {value!r}")
+        kinds = _plain_kinds(parameter)
+        allowed = tuple(kind for one in kinds for kind in _PLAIN[one][0])
+        mistaken = isinstance(value, bool) and bool not in kinds  # which is an int to Python
+        if kinds and (mistaken or not isinstance(value, allowed)):
+            words = " or ".join(_PLAIN[one][1] for one in kinds)
+            raise ValueError(f"{key}.{name} must be {words}, got {value!r}")
+
+
+def _plain_kinds(parameter: inspect.Parameter) -> list[type]:
+    """Returns the plain types that a parameter may have, by its annotation or its default."""
+    annotation = parameter.annotation
+    said = [one for one in (annotation, *get_args(annotation)) if one in _PLAIN]
+    return said or [one for one in [type(parameter.default)] if one in _PLAIN]
 
 
 def in_seconds(table: Named) -> Named:
     """The table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
     times = {name: value for name, value in table.params.items() if _is_time(name)}
     return table.model_copy(update={name: _seconds(value) for name, value in times.items()})
+
+
+def in_picojoule(table: Named) -> Named:
+    """Returns the table with its energies in pJ, so that '12 nJ' and 12000 are the same recipe."""
+    energies = {name: value for name, value in table.params.items() if name.endswith("_pj")}
+    return table.model_copy(update={name: picojoule(value) for name, value in energies.items()})
 
 
 def _seconds(value: Any) -> float | list[float]:

@@ -4,16 +4,17 @@ import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from picojoule._names import unknown
-from picojoule.recipe import toml
-from picojoule.recipe.base import Table
+from picojoule.recipe import penalty_table, toml
+from picojoule.recipe.base import Named, Table
 from picojoule.recipe.data_table import DataTable
 from picojoule.recipe.merge import assignments, read
 from picojoule.recipe.tables import BudgetTable, NetworkTable, TrainTable
+from picojoule.training.penalties import penalty
 
 CHIP_FILE = "chip.toml"
 
@@ -26,6 +27,8 @@ class Recipe(Table):
         machine: What it is meant for: minutes to an hour on two cores, or a GPU.
         measured: What it reached, on how many seeds and when; nothing where nobody has seen it.
         seed: Of weights, order and encoding.
+        penalty: A term of the loss by its class's name, with its options; ``"none"`` drops that of
+            a recipe which this one extends.
 
     Example:
         >>> load_recipe("digits", ["train.epochs=3"]).train.epochs
@@ -41,6 +44,27 @@ class Recipe(Table):
     network: NetworkTable
     train: TrainTable
     budget: BudgetTable = BudgetTable()
+    penalty: Named | None = None
+
+    @field_validator("penalty", mode="before")
+    @classmethod
+    def _none(cls, table: Any) -> Any:
+        return None if table == "none" else table
+
+    @field_validator("penalty")
+    @classmethod
+    def _penalty(cls, table: Named | None) -> Named | None:
+        return None if table is None else penalty_table.checked(table)
+
+    @model_validator(mode="after")
+    def _one_charge(self) -> Self:
+        named = self.penalty
+        if named is None or self.budget.limit == "none" or penalty(named.name).beside_budget:
+            return self
+        raise ValueError(
+            f"{named.name} cannot stand beside a budget, which charges for energy itself, and "
+            f"budget.limit is {self.budget.limit!r}: set budget.limit = 'none' or penalty = 'none'"
+        )
 
     def to_toml(self) -> str:
         """The recipe with every default written out; the same recipe gives the same text.
@@ -87,7 +111,7 @@ def _explain(detail: Any) -> str:
         return f"'{where}' is missing"
     if detail["type"] == "value_error":
         message = str(detail["ctx"]["error"])
-        return message if message.startswith(f"{where}.") else f"{where}: {message}"
+        return message if not where or message.startswith(f"{where}.") else f"{where}: {message}"
     if detail["type"] == "literal_error":
         return unknown(
             where, str(detail["input"]), re.findall("'(.*?)'", detail["ctx"]["expected"])

@@ -78,6 +78,7 @@ class Report(_Record):
         unreached: Layers with weights that did not run at all.
         samples: Of the test set.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
+        penalty: Its name and options as in the recipe; None where it names none.
         budget: None where there was none.
         seconds: What training took, or the measurement where nothing was trained.
         convention: How was counted if there are two honest answers, see ``Convention``, by layer if
@@ -99,6 +100,7 @@ class Report(_Record):
     unreached: tuple[str, ...]
     samples: int
     spikes_per_neuron: float
+    penalty: dict[str, Any] | None = None
     budget: BudgetReport | None = None
     seconds: float
     convention: dict[str, str | bool | dict[str, str | bool]] | None = None

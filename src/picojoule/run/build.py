@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader
 from picojoule.data import Augment, Split, Splits, loader
 from picojoule.networks import Repeat, Sequential, network
 from picojoule.neurons import Neuron
-from picojoule.recipe import Recipe
+from picojoule.recipe import Recipe, penalty_table
 from picojoule.recipe.base import Named
 from picojoule.recipe.neuron_table import make
-from picojoule.training import EnergyBudget
+from picojoule.training import EnergyBudget, Penalty
+from picojoule.training.together import Together
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -105,12 +106,19 @@ def ann_steps(recipe: Recipe) -> int | None:
     return 1 if recipe.data.dataset.modality == "image" else None
 
 
-def build_budget(recipe: Recipe, limit_pj: float | None) -> EnergyBudget | None:
-    """The budget of a recipe at a limit in pJ per sample; None without one."""
+def build_penalty(recipe: Recipe, limit_pj: float | None) -> Penalty | None:
+    """Returns what a recipe adds to the loss, None if it is nothing.
+
+    Args:
+        recipe: Names a penalty, and says how hard a limit is enforced.
+        limit_pj: Energy allowed per sample, None without a budget.
+    """
+    named = None if recipe.penalty is None else penalty_table.make(recipe.penalty)
     if limit_pj is None:
-        return None
+        return named
     table = recipe.budget
-    return EnergyBudget(limit_pj, margin=table.margin, rho=table.rho, step=table.step)
+    budget = EnergyBudget(limit_pj, margin=table.margin, rho=table.rho, step=table.step)
+    return budget if named is None else Together(budget, named)
 
 
 def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoader:

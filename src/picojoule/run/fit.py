@@ -18,16 +18,16 @@ from picojoule.readout import readout
 from picojoule.report import Accuracy, BudgetReport, RecipeId, Report
 from picojoule.run.build import (
     ann_steps,
-    build_budget,
     build_network,
     build_optimizer,
+    build_penalty,
     build_schedule,
     evaluation_loader,
     steps_per_epoch,
     training_loader,
 )
 from picojoule.run.folder import Folder
-from picojoule.training import EnergyBudget, EpochRecord, Log, choose, evaluate, train
+from picojoule.training import EnergyBudget, EpochRecord, Log, Penalty, choose, evaluate, train
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def fit(
     own_randomness(recipe.seed, fabric.global_rank)
     optimizer = build_optimizer(recipe, net)
     steps = recipe.train.epochs * steps_per_epoch(recipe, splits, fabric.world_size)
-    penalty = build_budget(recipe, limit_pj)
+    penalty = build_penalty(recipe, limit_pj)
     clock = _Clock(folder)
     last = None
     for last in train(
@@ -103,9 +103,10 @@ def fit(
         yield Step(folder.path, recipe.train.epochs, steps, last)
     assert last is not None
     report = _tested(folder, fabric, splits.test, net, last)
-    budget = penalty and _outcome(report, penalty, last, free_pj)
+    budget = _budget_of(penalty)
+    kept = None if budget is None else _outcome(report, budget, last, free_pj)
     if fabric.is_global_zero:
-        _write(folder, net, report.model_copy(update={"budget": budget}))
+        _write(folder, net, report.model_copy(update={"budget": kept}))
 
 
 def own_randomness(seed: int, rank: int) -> None:
@@ -149,6 +150,7 @@ def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: L
     outcome = {
         "recipe": RecipeId(name=recipe.name, sha256=recipe.sha256),
         "seed": recipe.seed,
+        "penalty": None if recipe.penalty is None else recipe.penalty.model_dump(),
         "accuracy": Accuracy(validation=last.chosen.accuracy, test=found.accuracy),
         "engines": last.history[-1].engines,
         "seconds": round(sum(record["seconds"] for record in folder.log()), 3),
@@ -156,20 +158,26 @@ def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: L
     return Report.of(found).model_copy(update=outcome)
 
 
+def _budget_of(penalty: Penalty | None) -> EnergyBudget | None:
+    """Returns the budget that a penalty is or holds."""
+    parts = () if penalty is None else penalty.modules()
+    return next((one for one in parts if isinstance(one, EnergyBudget)), None)
+
+
 def _outcome(
-    report: Report, penalty: EnergyBudget, last: Log, free_pj: float | None
+    report: Report, budget: EnergyBudget, last: Log, free_pj: float | None
 ) -> BudgetReport:
     """How the budget went."""
     assert last.chosen is not None
     ((chip, tested),) = report.chips.items()
     return BudgetReport(
         chip=chip,
-        limit_pj=penalty.limit_pj,
-        floor_pj=float(penalty.floor_pj),
-        met=tested.total_pj <= penalty.limit_pj,
+        limit_pj=budget.limit_pj,
+        floor_pj=float(budget.floor_pj),
+        met=tested.total_pj <= budget.limit_pj,
         validation_pj=last.chosen.energy_pj,
         test_pj=tested.total_pj,
-        ratio=tested.total_pj / penalty.limit_pj,
+        ratio=tested.total_pj / budget.limit_pj,
         multiplier=tuple(record.multiplier or 0.0 for record in last.history),
         unconstrained_pj=free_pj,
     )

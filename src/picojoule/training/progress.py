@@ -94,6 +94,7 @@ class Progress:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "penalty": None if self.penalty is None else self.penalty.state_dict(),
+            "penalty_kinds": _kinds(self.penalty),
             "precision": self.fabric.strategy.precision.state_dict(),
             "random": {name: gathered(self.fabric, state) for name, state in states.items()},
         }
@@ -134,7 +135,10 @@ class Progress:
             yield "its optimizer has other parameters"
         if (state["scheduler"] is None) != (self.scheduler is None):
             yield "one has a scheduler, the other none"
-        if _shapes(state["penalty"]) != _shapes(self.penalty and self.penalty.state_dict()):
+        if state.get("penalty_kinds", kinds := _kinds(self.penalty)) != kinds:  # old ones lack it
+            saved = " with ".join(state["penalty_kinds"])
+            yield f"its penalty is {saved or 'none'}, expected {' with '.join(kinds) or 'none'}"
+        elif _shapes(state["penalty"]) != _shapes(self.penalty and self.penalty.state_dict()):
             yield "its penalty is of another kind"
         if set(state["random"]) != set(random_states(self.fabric.device, self.own)):
             yield "it ran on another kind of device or loader"
@@ -146,6 +150,11 @@ def _shapes(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if state is None:
         return None
     return {name: v.shape if isinstance(v, Tensor) else None for name, v in state.items()}
+
+
+def _kinds(penalty: Penalty | None) -> list[str]:
+    """Returns the class of a penalty and of what it is made of."""
+    return [] if penalty is None else [type(one).__name__ for one in penalty.modules()]
 
 
 def _groups(state: Mapping[str, Any]) -> list[list[int]]:

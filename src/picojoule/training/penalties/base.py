@@ -21,12 +21,15 @@ class Penalty(nn.Module, ABC):
     Attributes:
         multiplier: What it charges for energy now (0-d), None where the charge never changes.
         limit_pj: The limit it keeps, in pJ per sample, None where it has none.
+        beside_budget: Whether a recipe may have it beside a budget, since it charges for something
+            else than energy.
         looks_at_traffic: Whether it is given ``meter.traffic``, for which a training keeps what
             arrived at each layer.
     """
 
     multiplier: Tensor | None
     limit_pj: float | None = None
+    beside_budget = False
     looks_at_traffic = True
 
     def __init__(self) -> None:

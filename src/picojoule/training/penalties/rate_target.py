@@ -46,6 +46,7 @@ class RateTarget(TrafficPenalty):
     """
 
     fired = True
+    beside_budget = True
 
     def __init__(self, rate: float, weight: float = 1.0, side: str = "above") -> None:
         super().__init__(weight)
