@@ -37,8 +37,14 @@ def cnn7() -> nn.Module:
     return pj.Sequential(*layers)
 
 
+def small() -> nn.Module:
+    """A network so small that nearly all of a step is spent in Python."""
+    return pj.network("mlp", inputs=(64,), classes=10, width=32, layers=1)
+
+
 # name: network, shape of one step, classes, steps, batch
 WORKLOADS = {
+    "small 64-32-10, T=8, B=32": (small, (64,), 10, 8, 32),
     "recurrent 700-512-20, T=100, B=128": (recurrent, (700,), 20, 100, 128),
     "cnn7 1x28x28, T=4, B=64": (cnn7, (1, 28, 28), 10, 4, 64),
 }

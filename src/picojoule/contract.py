@@ -1,12 +1,18 @@
 """The contract between neurons and those who run or price them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] and state
+
+# Who wants to know how much neurons put out sets this while they run. An engine that passes by all
+# of it anyway calls it with the output [T, B, ...] and with the sum over the batch, in float64 and
+# with its graph: [...] of all steps, or [T, ...] of each. Others leave it alone.
+SUMS: ContextVar[Callable[[Tensor, Tensor], None] | None] = ContextVar("sums", default=None)
 
 
 @dataclass(frozen=True)

@@ -88,12 +88,30 @@ def test_gradient_reaches_weights_through_the_surrogate():
 
 def test_recurrent_spikes_are_charged_for_coming_back():
     layer = Recurrent(LIF(), 3)
+    layer.engine = "eager"  # a compiled loop takes the charge of its spikes in
     with Meter(layer) as meter:
         out, _ = layer(torch.rand(4, 1, 3))
     out.retain_grad()
     load_chip("45nm").price(meter.counts).total.backward()
     assert torch.allclose(out.grad[:3], torch.full((3, 1, 3), 3 * AC))
     assert not out.grad[3].any()  # the last spikes come back to no step
+
+
+@pytest.mark.parametrize("neuron", [lambda: LIF(), lambda: Recurrent(LIF(), 6)])
+def test_both_engines_charge_for_the_same(neuron):
+    torch.manual_seed(0)
+    layer, x = Sequential(neuron(), nn.Linear(6, 2)), (3 * torch.rand(5, 4, 6)).requires_grad_()
+    found = []
+    for engine in ("eager", "fused"):
+        layer[0].engine = engine
+        with Meter(layer) as meter:
+            layer(x)
+        energy = load_chip("45nm").price(meter.counts).total
+        found.append((energy.detach(), torch.autograd.grad(energy, x)[0]))
+    (energy, gradient), (compiled, its_gradient) = found
+    assert energy == compiled
+    assert gradient.any()
+    torch.testing.assert_close(its_gradient, gradient, rtol=1e-5, atol=1e-6)
 
 
 def test_counts_may_be_detached_and_energy_used_after_the_block():

@@ -1,11 +1,15 @@
 """The meter: errors, and no trace of it."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from energy.metering import Two, events, run, totals
+from picojoule.contract import NeuronCost
 from picojoule.energy import Meter
 from picojoule.networks import Sequential
 from picojoule.neurons import LI, LIF
@@ -136,3 +140,32 @@ class TestTrace:
             net(x)
         assert totals(outer) == totals(inner) == totals(alone)
         assert outer.uncounted == inner.uncounted == {}
+
+
+def squashed(x):
+    """A spike function that is named to the meter."""
+    return (x > 0).float()
+
+
+@pytest.mark.parametrize("neurons", [None, {squashed: NeuronCost(adds=1)}])
+def test_what_was_measured_is_free_once_the_meter_is_gone(neurons):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = Sequential(nn.Linear(5, 4), LIF()), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.second(squashed(self.first(x)[0] - 0.5))
+
+    net = Net()
+    gc.disable()
+    try:
+        with Meter(net, neurons=neurons) as meter:
+            out = net(events(6, 2, 5))
+        held = [weakref.ref(call.values) for call in meter.traffic]
+        assert meter.counts
+        del meter, out
+        assert len(held) > 2
+        assert not [one() for one in held if one() is not None]
+    finally:
+        gc.enable()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from picojoule.contract import AllSteps, Stepping
+from picojoule.contract import SUMS, AllSteps, Stepping
 from picojoule.engine.first_order import first_order
 from picojoule.engine.parts import CompiledPart, compiled_parts
 from picojoule.kernels import Band, Call, Each, Recurrence, borrow, shares, weight_gradient
@@ -18,11 +18,19 @@ _SMALL = 64  # neurons up to which a dense product is the quickest, however few 
 
 
 class _How(NamedTuple):
-    """How a layer runs: its parts, how many states they have in all, and the products' path."""
+    """How a layer runs.
+
+    Attributes:
+        parts: Its parts.
+        states: How many states they have in all.
+        path: The products' path.
+        summed: Whether it gives the totals of what it puts out at each step.
+    """
 
     parts: Sequence[CompiledPart]
     states: int
     path: str | None
+    summed: bool
 
 
 def fuse(
@@ -46,17 +54,25 @@ def fuse(
         return found
     parts, tensors = found
     path = "dense" if path is None and len(weight) <= _SMALL else path
-    how = _How(parts, len(pytree.tree_leaves(state.inner)), path)
-    return partial(_run, weight, how, tensors)
+    return partial(_run, weight, parts, path, tensors)
 
 
 def _run(
-    weight: Tensor, how: _How, tensors: list[Tensor], currents: Tensor, state: Any
+    weight: Tensor,
+    parts: list[CompiledPart],
+    path: str | None,
+    tensors: list[Tensor],
+    currents: Tensor,
+    state: Any,
 ) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state.inner)
-    out, spikes, *last = _Feedback.apply(  # pyright: ignore[reportGeneralTypeIssues]
+    told = SUMS.get() if all(part.plan.loops.adds_up for part in parts) else None
+    how = _How(parts, len(leaves), path, told is not None)
+    out, spikes, totals, *last = _Feedback.apply(  # pyright: ignore[reportGeneralTypeIssues]
         how, currents, weight, state.spikes, *leaves, *tensors
     )
+    if told is not None:
+        told(out, totals)
     return out, type(state)(spikes, pytree.tree_unflatten(last, spec))
 
 
@@ -71,7 +87,7 @@ class _Feedback(torch.autograd.Function):
         held = [one.clone(memory_format=torch.contiguous_format) for one in leaves]
         kept = [borrow((-(-steps // _KEPT), *one.shape), one) for one in held]
         rows, apart = shares(currents, how.parts[0].plan.loops.tier)
-        parts = [_Bound(part, learned, apart=apart) for part in how.parts]
+        parts = [_Bound(part, learned, apart=apart, summed=how.summed) for part in how.parts]
         bands = []
         for some in rows:
             own = _Rows(received[:, some], [one[some] for one in held])
@@ -82,12 +98,17 @@ class _Feedback(torch.autograd.Function):
         ctx.how = how
         ctx.save_for_backward(received, fired, spikes, weight, *kept, *learned)
         ctx.set_materialize_grads(False)
-        return fired, fired[-1].clone(), *held
+        totals = torch.cat([part.totals() for part in parts], -1) if how.summed else None
+        return fired, fired[-1].clone(), totals, *held
 
     @staticmethod
     @first_order
     def backward(
-        ctx: Any, gradient: Tensor | None, of_spikes: Tensor | None, *last: Tensor | None
+        ctx: Any,
+        gradient: Tensor | None,
+        of_spikes: Tensor | None,
+        of_totals: Tensor | None,
+        *last: Tensor | None,
     ) -> Any:
         how, (received, fired, spikes, weight, *tensors) = ctx.how, ctx.saved_tensors
         kept, learned = tensors[: how.states], tensors[how.states :]
@@ -97,8 +118,12 @@ class _Feedback(torch.autograd.Function):
         for goal, one in zip([arriving, *held], [of_spikes, *last], strict=True):
             if one is not None:
                 goal.copy_(one)
+        # That of each step's totals is the same for all rows.
+        more = None if of_totals is None else of_totals.to(received.dtype).contiguous()
         if gradient is not None:
-            arriving.add_(gradient[-1])
+            arriving.add_(gradient[-1] if more is None else gradient[-1] + more[-1])
+        elif more is not None:
+            arriving.add_(more[-1])
         room = [borrow((_KEPT + 1, *one.shape[1:]), one) for one in kept]
         rows, apart = shares(received, how.parts[0].plan.loops.tier)
         parts = [_Bound(part, learned, apart=apart, backward=True) for part in how.parts]
@@ -110,7 +135,8 @@ class _Feedback(torch.autograd.Function):
             backward = [part.backward(own, *ends) for part in parts]
             bands.append(Band(some, replay=replay, backward=backward))
         states = [(one[0], old) for one, old in zip(room, kept, strict=True)]
-        layer = Recurrence(weight.contiguous(), gradient, states, _KEPT, bands, apart=apart)
+        given = (weight.contiguous(), gradient, states, _KEPT, bands)
+        layer = Recurrence(*given, apart=apart, more=more)
         layer.backward(wanted, arriving)
         of_tensors = [one for part in parts for one in part.of_tensors(asked)]
         of_weight = None
@@ -141,22 +167,39 @@ class _Bound:
         learned: Parameters and buffers of all parts.
         apart: Whether one thread takes these rows.
         backward: Whether it is to go backwards.
+        summed: Whether the totals of its outputs are wanted.
     """
 
     def __init__(
-        self, part: CompiledPart, learned: Sequence[Tensor], *, apart: bool, backward: bool = False
+        self,
+        part: CompiledPart,
+        learned: Sequence[Tensor],
+        *,
+        apart: bool,
+        backward: bool = False,
+        summed: bool = False,
     ) -> None:
         self._part, self._loops = part, part.plan.loops
         self._threads = 1 if apart else None
         tensors = learned[part.tensors]
         self._taken = part.plan.bind(tensors).taken
         self._sums, self._backward = [], part.plan.bind(tensors, back=True) if backward else None
+        self._summed, self._totals = summed, []
 
     def forward(self, own: _Rows, fired: Tensor) -> Call:
         """A step forward, which changes the state in place."""
         states = own.states[self._part.states]
-        ends = self._each(own.received), self._each(fired)
-        return self._loops.forward(*ends, self._taken, states, states, threads=self._threads)
+        ends, room = (self._each(own.received), self._each(fired)), None
+        if self._summed:
+            room = self._loops.totals(*ends, steps=len(fired), threads=self._threads)
+            self._totals.append(room)
+            room = Each(room)
+        given = (self._taken, states, states)
+        return self._loops.forward(*ends, *given, totals=room, threads=self._threads)
+
+    def totals(self) -> Tensor:
+        """Sums of what it put out [T, N], after all steps of all rows."""
+        return torch.cat([one.flatten(1, 2) for one in self._totals], 1).sum(1)
 
     def replay(self, own: _Rows) -> Call:
         """A step forward, from each state to the next."""

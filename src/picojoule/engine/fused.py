@@ -6,13 +6,13 @@ of keeping what forward computed: what is kept is the currents and the first sta
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from picojoule.contract import AllSteps, Stepping
+from picojoule.contract import SUMS, AllSteps, Stepping
 from picojoule.engine.first_order import first_order
 from picojoule.engine.order import Order
 from picojoule.engine.parts import CompiledPart, compiled_parts
@@ -30,18 +30,36 @@ def _run(
 ) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state)
     order = Order(currents, as_they_lie=len(parts) == 1)
-    how = (parts, len(leaves), order)
-    out, *last = _Sequence.apply(how, currents, *leaves, *tensors)  # pyright: ignore
+    told = SUMS.get() if all(part.plan.loops.adds_up for part in parts) else None
+    how = _How(parts, len(leaves), order, told is not None)
+    out, totals, *last = _Sequence.apply(how, currents, *leaves, *tensors)  # pyright: ignore
     # Turned back here: a view that came from within could not be changed in place any more.
-    return order.back(out), pytree.tree_unflatten([order.back(one) for one in last], spec)
+    out = order.back(out)
+    if told is not None:
+        told(out, order.back(totals))
+    return out, pytree.tree_unflatten([order.back(one) for one in last], spec)
+
+
+class _How(NamedTuple):
+    """How a layer runs.
+
+    Attributes:
+        parts: Its parts.
+        states: How many states they have in all.
+        order: Of the axes in memory.
+        summed: Whether it gives the totals of what it puts out.
+    """
+
+    parts: list[CompiledPart]
+    states: int
+    order: Order
+    summed: bool
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, how: tuple[list[CompiledPart], int, Order], currents: Tensor, *tensors: Tensor
-    ) -> Any:
-        ctx.how = parts, count, order = how
+    def forward(ctx: Any, how: _How, currents: Tensor, *tensors: Tensor) -> Any:
+        ctx.how = parts, count, order, summed = how
         ctx.save_for_backward(currents, *tensors)
         ctx.set_materialize_grads(False)
         turned = order.of(currents)
@@ -49,18 +67,23 @@ class _Sequence(torch.autograd.Function):
         out, last = _new(turned), [torch.empty_like(one) for one in states]
         came, goes, per = flat(turned), flat(out), _per_neuron(turned)
         ctx.bound = []  # what is saved says whether it still holds
+        totals = []
         for part in parts:
             loops = part.plan.loops
             bound = part.plan.bind(tensors[count:][part.tensors], order).taken
             ctx.bound.append(bound)
             ends = part.of(came, per), part.of(goes, per)
-            loops.forward(*ends, bound, states[part.states], last[part.states])(0)
-        return out, *last
+            room = loops.totals(*ends) if summed else None
+            loops.forward(*ends, bound, states[part.states], last[part.states], totals=room)(0)
+            totals += [] if room is None else [room.sum((0, 1))]
+        return out, torch.cat(totals).view(out.shape[2:]) if summed else None, *last
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, gradient: Tensor | None, *last: Tensor | None) -> Any:
-        parts, count, order = ctx.how
+    def backward(
+        ctx: Any, gradient: Tensor | None, of_totals: Tensor | None, *last: Tensor | None
+    ) -> Any:
+        parts, count, order, _ = ctx.how
         currents, *tensors = ctx.saved_tensors
         needs = ctx.needs_input_grad[1:]
         turned = order.of(currents)
@@ -72,9 +95,14 @@ class _Sequence(torch.autograd.Function):
         ]
         ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
         given = [None if one is None else one.contiguous() for one in last]
+        if of_totals is not None:
+            of_totals = of_totals.to(turned.dtype).reshape(-1)
         of_tensors, learned = [], needs[1 + count :]
         for part, taken in zip(parts, ctx.bound, strict=True):
-            own = [None if one is None else part.of(one, _per_neuron(turned)) for one in ends]
+            own = [
+                None if one is None else part.of(one, _per_neuron(turned))
+                for one in (*ends, of_totals)
+            ]
             held = (states[part.states], given[part.states], first[part.states])
             known = (tensors[count:][part.tensors], learned[part.tensors], taken)
             of_tensors += _back(part, order, own, held, known)
@@ -94,7 +122,8 @@ def _back(
     Args:
         part: The part.
         order: Of the axes in memory.
-        ends: Its currents [T, B, F], the gradient of its output, where that of its currents goes.
+        ends: Its currents [T, B, F], the gradient of its output, where that of its currents goes,
+            and the gradient of the output's totals [F].
         held: Its first states, the gradients of its last ones, where those of the first go.
         known: Its parameters and buffers, which of them learn, and what the forward loop took.
     """
@@ -104,8 +133,9 @@ def _back(
     assert backward is not None
     assert currents is not None
     before, bound = plan.bind(tensors, order, back=True)
-    sums = loops.sums(*ends)
-    loops.backward((currents, ends[1], ends[2]), (taken, bound), *held, sums)(0)
+    through, of_totals = (currents, ends[1], ends[2]), ends[3]
+    sums = loops.sums(*through)
+    loops.backward(through, (taken, bound), *held, sums, of_totals=of_totals)(0)
     if not any(learned):
         return [None] * len(learned)
     shape = order.of(torch.empty(currents.shape[1], *plan.features, device="meta")).shape

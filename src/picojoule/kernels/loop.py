@@ -115,6 +115,7 @@ class Loops:
         states: Sequence[Given],
         last: Sequence[Given],
         *,
+        totals: Given = None,
         threads: int | None = None,
     ) -> Call:
         """What writes the output [T, B, F] and the last states [B, F].
@@ -125,12 +126,15 @@ class Loops:
             parameters: What the forward program takes.
             states: Before the first step, [B, F], dense.
             last: Where the states after the last step go.
+            totals: From ``totals``: what the output is added to, which holds whole numbers; None
+                where nobody asks.
             threads: That run it at most; None for as many as torch has.
         """
         layout = self.layout(currents, out)
         taken = _periodic(parameters, self.forward_program, layout)
         ends = (currents, out)
-        return self._ready("forward", layout, ends, [*ends, *taken, *states, *last], threads)
+        given = [*ends, *taken, *states, *last, *self._asked(totals)]
+        return self._ready("forward", layout, ends, given, threads)
 
     def backward(
         self,
@@ -141,6 +145,7 @@ class Loops:
         first: Sequence[Given],
         sums: Sequence[Tensor],
         *,
+        of_totals: Tensor | None = None,
         threads: int | None = None,
     ) -> Call:
         """What writes the gradients of currents and states, and adds to the sums.
@@ -153,6 +158,7 @@ class Loops:
             last: Gradients of the states after the last step; None for zeros.
             first: Where those of ``states`` go.
             sums: From ``sums``.
+            of_totals: The gradient of the output's totals, [F]; None for zeros.
             threads: That run it at most; None for as many as torch has.
         """
         assert self.backward_program is not None
@@ -165,7 +171,25 @@ class Loops:
         taken = _periodic(parameters[0], self.forward_program, layout)
         taken += _periodic(parameters[1], self.backward_program, layout)
         given = [*ends, room, *taken, *states, *last, *first, *sums]
+        given += self._asked(None if of_totals is None else _spread(of_totals, layout))
         return self._ready("backward", layout, (ends[0], None, *ends[1:]), given, threads)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether it can give totals of what it puts out."""
+        return self.tier == "c"
+
+    def totals(self, *ends: Given, steps: int | None = None, threads: int | None = None) -> Tensor:
+        """Zeros for the totals of ``forward`` with these ends, or those of each of ``steps``."""
+        layout, example = self.layout(*ends), one_of(ends[0])
+        assert example is not None
+        shape = (threads or torch.get_num_threads(), layout.together, layout.width)
+        shape = shape if steps is None else (steps, *shape)
+        return example.new_zeros(shape, dtype=torch.float64)
+
+    def _asked(self, totals: Given) -> list[Given]:
+        """The last thing that a loop takes if it can give totals."""
+        return [totals] if self.adds_up else []
 
     def sums(self, *ends: Given) -> list[Tensor]:
         """Zeros for the sums of ``backward`` with these ends."""
@@ -221,9 +245,14 @@ def _nothing(step: int) -> None:
 def _periodic(parameters: Sequence[Tensor], program: Program, layout: Layout) -> list[Tensor]:
     """Parameters as the loop reads them: one number, or one for each element of a period."""
     return [
-        one.expand(layout.together, layout.width).contiguous() if vector else one
+        _spread(one, layout) if vector else one
         for one, vector in zip(parameters, program.vectors, strict=True)
     ]
+
+
+def _spread(one: Tensor, layout: Layout) -> Tensor:
+    """A vector [F] as the loop reads it: one number for each element of a period."""
+    return one.expand(layout.together, layout.width).contiguous()
 
 
 def _row(tensor: Tensor) -> int:

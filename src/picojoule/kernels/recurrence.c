@@ -11,14 +11,18 @@ enum { VECTORS = 2 };
 #endif
 enum { TALL = 6, BROAD = VECTORS * LANES, DEEP = 512 };
 
-/* COUNT rows and BROAD columns of out = base + x panel; panel is [deep, BROAD]. */
+/* COUNT rows and BROAD columns of out = base + row + x panel; panel is [deep, BROAD]. */
 #define TILE(COUNT)                                                                               \
     static void tile_##COUNT(const REAL *x, int64_t x_row, int64_t deep, const REAL *panel,       \
-                             const REAL *base, int64_t base_row, REAL *out, int64_t out_row) {    \
+                             const REAL *base, int64_t base_row, const REAL *row, REAL *out,      \
+                             int64_t out_row) {                                                   \
         vec sum[COUNT][VECTORS];                                                                  \
         _Pragma("GCC unroll 8") for (int r = 0; r < COUNT; r++)                                   \
             _Pragma("GCC unroll 8") for (int v = 0; v < VECTORS; v++)                             \
                 sum[r][v] = base ? *(const vec *)(base + r * base_row + v * LANES) : (vec){0};    \
+        _Pragma("GCC unroll 8") for (int r = 0; row && r < COUNT; r++)                            \
+            _Pragma("GCC unroll 8") for (int v = 0; v < VECTORS; v++)                             \
+                sum[r][v] += *(const vec *)(row + v * LANES);                                     \
         for (int64_t k = 0; k < deep; k++, panel += BROAD) {                                      \
             vec w[VECTORS];                                                                       \
             _Pragma("GCC unroll 8") for (int v = 0; v < VECTORS; v++)                             \
@@ -39,8 +43,8 @@ TILE(3)
 TILE(4)
 TILE(5)
 TILE(6)
-typedef void (*Tile)(const REAL *, int64_t, int64_t, const REAL *, const REAL *, int64_t, REAL *,
-                     int64_t);
+typedef void (*Tile)(const REAL *, int64_t, int64_t, const REAL *, const REAL *, int64_t,
+                     const REAL *, REAL *, int64_t);
 static const Tile tiles[] = {0, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
 
 /* Weights [inputs, outputs] in the order in which the tiles read them: for each DEEP inputs, panels
@@ -62,26 +66,28 @@ static REAL *packed(const REAL *weight, int64_t inputs, int64_t outputs, int thr
     return made;
 }
 
-/* out [rows, outputs] = base + x [rows, inputs] weight, dense. */
+/* out [rows, outputs] = base + more [outputs] + x [rows, inputs] weight, dense. */
 static void dense(const REAL *x, int64_t rows, int64_t inputs, const REAL *packed, int64_t outputs,
-                  const REAL *base, int64_t base_row, REAL *out) {
+                  const REAL *base, int64_t base_row, const REAL *more, REAL *out) {
     int64_t panels = (outputs + BROAD - 1) / BROAD;
-    for (int64_t k = 0; k < inputs; k += DEEP, base = out, base_row = outputs)
+    for (int64_t k = 0; k < inputs; k += DEEP, base = out, base_row = outputs, more = 0)
         for (int64_t p = 0; p < panels; p++) {
             int64_t deep = inputs - k < DEEP ? inputs - k : DEEP, c = p * BROAD;
             const REAL *panel = packed + k * panels * BROAD + p * deep * BROAD;
             for (int64_t r = 0; r < rows; r += TALL) {
                 int64_t tall = rows - r < TALL ? rows - r : TALL, some = outputs - c;
                 const REAL *values = x + r * inputs + k, *from = base ? base + r * base_row + c : 0;
+                const REAL *row = more ? more + c : 0;
                 REAL *goal = out + r * outputs + c;
                 if (some >= BROAD) {
-                    tiles[tall](values, inputs, deep, panel, from, base_row, goal, outputs);
+                    tiles[tall](values, inputs, deep, panel, from, base_row, row, goal, outputs);
                     continue;
                 }
-                REAL edge[TALL * BROAD] = {0};
+                REAL edge[TALL * BROAD] = {0}, end[BROAD] = {0};
+                if (row) row = memcpy(end, row, some * sizeof(REAL));
                 for (int64_t i = 0; from && i < tall; i++)
                     memcpy(edge + i * BROAD, from + i * base_row, some * sizeof(REAL));
-                tiles[tall](values, inputs, deep, panel, edge, BROAD, edge, BROAD);
+                tiles[tall](values, inputs, deep, panel, edge, BROAD, row, edge, BROAD);
                 for (int64_t i = 0; i < tall; i++)
                     memcpy(goal + i * outputs, edge + i * BROAD, some * sizeof(REAL));
             }
@@ -131,6 +137,7 @@ typedef struct {
     const REAL *weight;              /* [inputs, outputs], both of that size */
     const REAL *given;               /* [steps, rows, size], added to the products, or null */
     int64_t given_step, given_row;   /* its strides */
+    const REAL *more;                /* [steps, size], added to each of its rows, or null */
     double limit;                    /* density up to which products go by events */
 } Layer;
 
@@ -170,7 +177,7 @@ int64_t recurrence_forward(const Layer *l, const REAL *first, const REAL *fired,
                 if (l->limit > 0 && events.all <= l->limit * some * n)
                     added(&events, x, some, n, l->weight, n, base, l->given_row, goal + r * n);
                 else
-                    dense(x, some, n, weight, n, base, l->given_row, goal + r * n);
+                    dense(x, some, n, weight, n, base, l->given_row, 0, goal + r * n);
             }
             run(band->forward, band->count, t);
         }
@@ -181,7 +188,7 @@ int64_t recurrence_forward(const Layer *l, const REAL *first, const REAL *fired,
 }
 
 /* The neurons backwards, which write to wanted [steps, rows, size], and after each step
-   arriving [rows, size] = given of the step before + wanted times weight. */
+   arriving [rows, size] = given and more of the step before + wanted times weight. */
 int64_t recurrence_backward(const Layer *l, const REAL *wanted, REAL *arriving) {
     int64_t n = l->size, last = (l->steps - 1) / l->every * l->every;
     int threads = l->bands;
@@ -201,7 +208,8 @@ int64_t recurrence_backward(const Layer *l, const REAL *wanted, REAL *arriving) 
             for (int64_t t = stop - 1; t >= start; t--) {
                 run(band->backward, band->count, t);
                 const REAL *x = wanted + (t * l->rows + row) * n, *base = t ? given(l, t - 1, row) : 0;
-                dense(x, rows, n, weight, n, base, l->given_row, arriving + row * n);
+                const REAL *more = t && l->more ? l->more + (t - 1) * n : 0;
+                dense(x, rows, n, weight, n, base, l->given_row, more, arriving + row * n);
             }
         }
     }

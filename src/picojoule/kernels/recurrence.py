@@ -75,6 +75,8 @@ class Recurrence:
         every: Steps of which one state is kept.
         bands: All rows.
         apart: As ``shares`` says.
+        more: What is added to each row of ``given``, [T, N], contiguous; None for nothing. Where
+            rows go ``apart`` alone.
     """
 
     def __init__(
@@ -86,9 +88,11 @@ class Recurrence:
         bands: Sequence[Band],
         *,
         apart: bool,
+        more: Tensor | None = None,
     ) -> None:
         self._weight, self._given, self._states = weight, given, states
         self._every, self._bands, self._apart = every, bands, apart
+        self._more = more
 
     def forward(self, first: Tensor, fired: Tensor, received: Tensor, path: str | None) -> None:
         """Keeps states, writes what the neurons receive, and runs their steps.
@@ -164,6 +168,7 @@ class Recurrence:
             self._weight.data_ptr(),
             None if given is None else given.data_ptr(),
             *((0, 0) if given is None else given.stride()[:2]),
+            None if self._more is None else self._more.data_ptr(),
             limit,
         )
 
@@ -187,6 +192,7 @@ class _Layer(ctypes.Structure):
         ("band", ctypes.POINTER(_Band)),
         *((name, ctypes.c_void_p) for name in ("weight", "given")),
         *((name, ctypes.c_int64) for name in ("given_step", "given_row")),
+        ("more", ctypes.c_void_p),
         ("limit", ctypes.c_double),
     )
 

@@ -35,9 +35,11 @@ def c_source(forward: Program, backward: Program | None, states: int, dtype: tor
     """C with the functions ``forward`` and, where asked for, ``backward``.
 
     Both take sizes and pointers. Pointers of ``forward``: currents, output, parameters, states,
-    last states. Of ``backward``: currents, the output's gradient, the currents' gradient, room for
-    the states of all steps, parameters of both, states, the last states' gradients, the states'
-    gradients, sums. A null pointer among gradients is zeros, or nothing to be written.
+    last states, the output's totals in float64 (a period for each thread). Of ``backward``:
+    currents, the output's gradient, the currents' gradient, room for the states of all steps,
+    parameters of both, states, the last states' gradients, the states' gradients, sums, the totals'
+    gradient (a period). A null pointer among gradients and totals is zeros, or nothing to be
+    written.
     """
     number, truth, define = _TYPES[dtype]
     parts = [f"#define REAL {number}\n#define TRUTH {truth}\n"]
@@ -56,8 +58,13 @@ def _framed(name: str, lines: list[str]) -> str:
 
 def _forward(program: Program, states: int) -> list[str]:
     first = 2 + len(program.parameters)
+    totals = first + 2 * states
     body = [_LOCAL.format("far_"), *[_LOCAL.format(f"s{k}_") for k in range(states)]]
     body += [
+        # Whole numbers, and so exact up to 2^24 for each element.
+        _LOCAL.format("total_"),
+        f"    double *totals = a[{totals}] ? (double *)a[{totals}] + worker * period + from : 0;",
+        _EACH + " total_[i] = 0;",
         *_parameters(program, 2),
         "    for (int64_t t = 0; t < steps; t++) {",
         _row("const real *x_", 0, "x"),
@@ -79,8 +86,12 @@ def _forward(program: Program, states: int) -> list[str]:
         f"      o_[i] = {program.outputs[0]};",
         *[f"      e{k}_[i] = {text};" for k, text in enumerate(program.outputs[1:])],
         "    }",
+        "    if (totals)",
+        _EACH + " total_[i] += o_[i];",
         "    if (n->past) past_caches(goal_, far_, size);",
         "    }",
+        "    if (totals)",
+        _EACH + " totals[i] += total_[i];",
     ]
 
 
@@ -88,8 +99,11 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
     pointer = 4 + len(forward.parameters)
     state = pointer + len(backward.parameters)
     gradient, wanted, sums = state + states, state + 2 * states, state + 3 * states
+    totals = sums + len(backward.sums)
     body = [
         _LOCAL.format("far_"),
+        _LOCAL.format("both_"),
+        f"    const real *of_totals = a[{totals}] ? (real *)a[{totals}] + from : 0;",
         "    real *h = (real *)a[3] + worker * steps * block * STATES;",
         *[_LOCAL.format(f"d{k}_") for k in range(states)],
         *[_LOCAL.format(f"w{k}_") for k in range(len(backward.sums))],
@@ -102,6 +116,10 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         *_optional("real *goal_", 2, "q", "far_"),
         _ahead("x_", "x"),
         "    if (a[1])" + _ahead("g_", "g"),
+        "    if (of_totals) {",
+        _EACH + " both_[i] = g_[i] + of_totals[i];",
+        "    g_ = both_;",
+        "    }",
         "    real *q_ = n->past ? far_ : goal_;",
         *_before(states, state),
     ]

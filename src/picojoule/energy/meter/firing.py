@@ -25,6 +25,11 @@ class Firing:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder, self.clock = recorder, recorder.clock
+        self._told: list[tuple[Tensor, Tensor]] = []
+
+    def hear(self, out: Tensor, totals: Tensor) -> None:
+        """Takes the totals of what is put out from an engine that gives them; see ``SUMS``."""
+        self._told.append((out, totals))
 
     def mark(self, name: str, layer: NeuronLayer, result: Any) -> None:
         """Says of what neurons put out of which kind it is, and counts nothing."""
@@ -56,6 +61,7 @@ class Firing:
             self._count_kind(f"{name}.{group.name}", group, own, fired)
         self.recorder.lineage.declare(out, kind)
         self._doubt(name, layer, out, kind)
+        self._told.clear()
         if events is not None and (self.clock.within is None or not layer.timed):
             self.recorder.lineage.keep_sum(out, events)
         return kind, steps
@@ -102,8 +108,14 @@ class Firing:
         if not kind.sparse:
             return kind, None, None
         if layer.leading == 2 and out.dim() > 2:
-            steps = step_map(out, kind, self.clock.within if layer.timed else None)
-            return kind, steps, steps.sum(0)
+            within = self.clock.within if layer.timed else None
+            totals = next((totals for one, totals in self._told if one is out), None)
+            if totals is None or within is not None:
+                steps = step_map(out, kind, within)
+                return kind, steps, steps.sum(0)
+            whole = totals.dim() == out.dim() - 2
+            totals = totals.sum(0 if whole else 1) if out.dim() > 3 else totals
+            return kind, None if whole else totals, totals if whole else totals.sum(0)
         return kind, None, event_map(out, kind, 1)
 
     def _count_kind(self, name: str, group: NeuronGroup, kind: Kind, events: Tensor | None) -> None:

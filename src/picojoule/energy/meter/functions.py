@@ -27,29 +27,29 @@ class Functions:
 
     Args:
         functions: The functions.
-        enter: Is called with the function when it is called.
-        leave: Is called with the function and its result, None after an error.
 
     Attributes:
         ran: The functions that ran.
     """
 
-    def __init__(
-        self,
-        functions: Mapping[Any, Any],
-        enter: Callable[[Any], None],
-        leave: Callable[[Any, Any], None],
-    ) -> None:
+    def __init__(self, functions: Mapping[Any, Any]) -> None:
         self.ran: set[Any] = set()
-        self._enter, self._leave = enter, leave
+        self._tell: tuple[Callable[[Any], None], Callable[[Any, Any], None]] | None = None
         self._classes = tuple(one for one in functions if isinstance(one, type))
         self._codes = {
             inspect.unwrap(one).__code__: one for one in functions if not isinstance(one, type)
         }
         self._outer: Any = None
 
-    def attach(self, undo: ExitStack) -> None:
+    def attach(
+        self, enter: Callable[[Any], None], leave: Callable[[Any, Any], None], undo: ExitStack
+    ) -> None:
         """Follows the functions until ``undo`` is closed.
+
+        Args:
+            enter: Is called with the function when it is called.
+            leave: Is called with the function and its result, None after an error.
+            undo: What ends it.
 
         Raises:
             RuntimeError: A profiler runs in this thread.
@@ -62,19 +62,26 @@ class Functions:
                 "functions named in neurons= cannot be followed while a profiler runs in this "
                 "thread: stop it, or mark what they return by pj.spikes"
             )
-        undo.callback(sys.setprofile, self._outer)
+        self._tell = enter, leave
+        undo.callback(self._stop)
         sys.setprofile(self._see)
+
+    def _stop(self) -> None:
+        sys.setprofile(self._outer)
+        self._tell = None  # they hold what was measured
 
     def _see(self, frame: FrameType, event: str, value: Any) -> None:
         if self._outer is not None:
             self._outer(frame, event, value)
         if event not in ("call", "return") or (called := self._named(frame)) is None:
             return
+        assert self._tell is not None
+        enter, leave = self._tell
         if event == "call":
             self.ran.add(called)
-            self._enter(called)
+            enter(called)
         else:
-            self._leave(called, value)
+            leave(called, value)
 
     def _named(self, frame: FrameType) -> Any:
         if frame.f_code is _APPLY:

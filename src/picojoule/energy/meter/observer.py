@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from picojoule._names import unknown
+from picojoule.contract import SUMS
 from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.firing import Firing
@@ -52,7 +53,7 @@ class Observer:
         self._names, self._neurons, self._inputs = names, neurons, inputs
         self.recorder, self.clock, self.calls = recorder, recorder.clock, calls
         self.firing = Firing(recorder)
-        self.functions = Functions(functions, self._enter_function, self._leave_function)
+        self.functions = Functions(functions)
         self._functions = functions
         self._inside: str | None = None  # where a spike function runs
         self.timed = any(layer.timed for layer in neurons.values())
@@ -63,6 +64,7 @@ class Observer:
         self._depth = 0  # neurons, one inside another, that nothing looks into
         self._seen = 0  # and those whose functions are seen
         self._quiet: Any = None
+        self._heard: Any = None
         self.hooks = Hooks()
         self._buffers: set[int] = set()
         self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
@@ -88,7 +90,7 @@ class Observer:
             self.hooks.after(module, self._leave)
         undo.enter_context(_Watch(self))
         self._buffers = {id(buffer) for buffer in net.buffers()}
-        self.functions.attach(undo)
+        self.functions.attach(self._enter_function, self._leave_function, undo)
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
@@ -160,6 +162,7 @@ class Observer:
             self._depth += 1
             if self._depth == 1:
                 self._expect(module, args)
+                self._heard = SUMS.set(self.firing.hear)
             if self._depth == 1 and layer.arrivals is not None:
                 skip = self.recorder.convention_of(self._names[module]).skip_zero_weights
                 self._arriving[module] = layer.arrivals(module, args, kwargs, skip)
@@ -273,7 +276,10 @@ class Observer:
                 self.recorder.miss(f"{self._names[module]}: input of unknown origin", value.numel())
 
     def _listen(self) -> None:
-        """Sees functions again after a layer of neurons."""
+        """Sees functions again after a layer of neurons, and hears no more of what it puts out."""
+        if self._heard is not None:
+            SUMS.reset(self._heard)
+            self._heard = None
         if self._quiet is not None:
             self._quiet.__exit__(None, None, None)
             self._quiet = None
