@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """Changes the items of a batch at random, each one by itself, from torch's global random state.
+    """Random changes of the items of a batch, each by itself, from torch's global random state.
 
     Three are for images ``[B, C, H, W]``, and for event frames ``[B, T, P, H, W]``, whose steps all
     change alike; three are for what happens in time, ``[B, T, ...]``: sounds as events, and event
@@ -24,7 +24,7 @@ class Augment:
             what comes in is empty.
         mix: Another item of the batch, with each of its cells kept with this probability, is laid
             over each item, as a second voice or a restless background; the class stays that of the
-            first. Where both have events, the larger number stays.
+            first. If both have events, the larger number stays.
         drop: Each cell (a channel or pixel at a step) loses its events with this probability.
 
     Raises:
@@ -56,24 +56,24 @@ class Augment:
 
     @property
     def is_spatial(self) -> bool:
-        """Whether anything is done to images."""
+        """Whether images are changed."""
         return bool(self.shift or self.flip or self.cutout)
 
     @property
     def is_temporal(self) -> bool:
-        """Whether anything is done in time."""
+        """Whether anything is changed in time."""
         return bool(self.time_shift or self.mix or self.drop)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """A changed copy.
+        """Returns a changed copy.
 
         Args:
             x: ``[B, ...]`` of any type.
-            lengths: Steps of each item ``[B]``; None where all count.
+            lengths: Steps of each item ``[B]``; None if all count.
 
         Raises:
-            ValueError: For something else than images, where images are changed, or without steps,
-                where steps are.
+            ValueError: For anything but images if images are changed, or without steps if steps
+                are.
         """
         if self.is_spatial and x.ndim < 4:
             raise ValueError(
@@ -101,7 +101,7 @@ class Augment:
 
 
 def _of_each(values: Tensor, x: Tensor) -> Tensor:
-    """A value per item, ``[B]``, in a shape that goes with ``x``."""
+    """Returns a value per item, ``[B]``, in a shape that broadcasts with ``x``."""
     return values.view(-1, *[1] * (x.ndim - 1))
 
 
@@ -115,7 +115,7 @@ def _shifted(x: Tensor, limit: int) -> Tensor:
 
 
 def _cut_out(x: Tensor, side: int) -> Tensor:
-    """Zeros from ``side // 2`` before a random pixel on, ``side`` of them each way."""
+    """Sets a square of ``side`` pixels about a random pixel to zero."""
     inside = []
     for size in x.shape[-2:]:
         first = torch.randint(0, size, (len(x), 1)) - side // 2

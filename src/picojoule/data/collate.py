@@ -24,7 +24,7 @@ def loader(
     augment: Augment | None = None,
     generator: Generator | None = None,
 ) -> DataLoader[Any]:
-    """Encoded batches of a split, the last one as short as it comes.
+    """Returns the encoded batches of a split; the last may be shorter than the others.
 
     Each is ``(x [T, B, ...] float32, y [B] int64, lengths [B] int64 or None)``.
 
@@ -33,7 +33,7 @@ def loader(
         encoder: What turns a batch into steps.
         batch_size: Number of items in a batch.
         shuffle: In a new order each time, drawn from torch's global random state (so that a run
-            goes on where it was once that state is restored) unless there is a ``generator``.
+            goes on as before once that state is restored) unless there is a ``generator``.
         augment: Changes the raw items before they are encoded; for training only.
         generator: What the order is drawn from.
 
@@ -61,7 +61,7 @@ def loader(
 
 
 class _Items(Dataset[Split]):
-    """A split as torch's loader wants it: a whole batch is one indexing operation."""
+    """A split as torch's loader takes it, with a batch as one indexing operation."""
 
     def __init__(self, split: Split) -> None:
         self.split = split
@@ -83,7 +83,7 @@ class _Collate:
 
     @property
     def kind(self) -> str:
-        """What the batches are to the meter."""
+        """The kind of the network's input, for the meter."""
         return self.encoder.kind
 
     def __call__(self, batch: Any) -> Batch:

@@ -12,12 +12,12 @@ _TEST_SHARE = 0.2
 
 
 def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
-    """Three splits: what a publisher did not divide is divided by class, always in the same way.
+    """Returns three splits: undivided items are divided by class, always in the same way.
 
     Args:
         parts: As they were found.
-        share: Of the training items, held out where there is no validation split.
-        where: What an error names.
+        share: The share of the training items to hold out, if there is no validation split.
+        where: The data that an error names.
 
     Raises:
         ValueError: For a split without an item.
@@ -40,7 +40,7 @@ def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
 
 
 def check_classes(train: Selection, labels: Sequence[str], where: str) -> None:
-    """Refuses a class that nothing is left of to train on.
+    """Refuses a class without an item to train on.
 
     Raises:
         ValueError: For the first of them.

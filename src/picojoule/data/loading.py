@@ -32,10 +32,10 @@ def load(
     hold_out: str | None = None,
     skip_bad: bool = False,
 ) -> Splits:
-    """Reads a named data set, once: it is kept in the cache, and mapped into memory from there.
+    """Reads a named data set once; it is kept in the cache and mapped into memory from there.
 
     The test split is the publisher's own (of ``digits``, which has none, a fixed fifth; of
-    ``imagenet``, whose labels are not public, its validation set). Where the publisher has no
+    ``imagenet``, whose labels are not public, its validation set). If the publisher has no
     validation split, it is held out of the training items, the same whatever the seed of a run, and
     holds the classes in the proportion of the whole.
 
@@ -54,7 +54,7 @@ def load(
 
     Raises:
         ValueError: For an unknown name, for data that are missing, damaged or truncated (the
-            message names the file and the command that fetches it), and for ``skip_bad`` where many
+            message names the file and the command that fetches it), and for ``skip_bad`` if many
             items are one file.
 
     Example:
@@ -85,15 +85,17 @@ def load(
     same = sizes == dataset.sizes if hold_out is None else sum(sizes) == sum(dataset.sizes)
     if not same:
         logger.warning(
-            "%s has %d + %d + %d items (training, validation, test), where %d + %d + %d were "
-            "published: results do not compare",
-            *(dataset.name, *sizes, *dataset.sizes),
+            "%s has %s items (training, validation, test), where %s were published: results do not "
+            "compare",
+            dataset.name,
+            " + ".join(map(str, sizes)),
+            " + ".join(map(str, dataset.sizes)),
         )
     return splits.map(_as_float) if dataset.format == "wav" else splits
 
 
 def remedy(dataset: Dataset, data_dir: Path | None, *, again: bool = False) -> str:
-    """What to do to have a data set, or to have it anew."""
+    """Returns advice on how to get a data set, or to get it again."""
     folder = Path("DIR" if data_dir is None else data_dir)
     if not any(file.url for file in dataset.files) and dataset.page is None:
         return f"put it at {folder / dataset.folder}"
@@ -107,14 +109,14 @@ def remedy(dataset: Dataset, data_dir: Path | None, *, again: bool = False) -> s
 
 
 def command(dataset: Dataset, data_dir: Path | None) -> str:
-    """Returns what to type to fetch a data set; FILE is that of a user's own."""
+    """Returns the command that fetches a data set; FILE stands for a user's own description."""
     name = dataset.name if DATASETS.get(dataset.name) == dataset else "FILE"
     folder = "DIR" if data_dir is None else shlex.quote(str(data_dir))
     return f"pj data get {name} --data-dir {folder}"
 
 
 def note_skipped(name: str, skipped: list[str]) -> None:
-    """Says what was left out, one by one, and how many these are."""
+    """Logs each item that was left out, and their number."""
     for line in skipped:
         logger.warning("left out: %s", line)
     if skipped:

@@ -21,7 +21,7 @@ from picojoule.data.store import cache
 from picojoule.data.store.entry import stamp
 from picojoule.data.zeros import Zeros
 
-# Of the training items, where there is no validation split.
+# The share of the training items, if there is no validation split.
 _VALIDATION_SHARE = 0.125
 _CHUNK = 1 << 10
 
@@ -50,7 +50,7 @@ def load_own(
             divided is so by class: a fifth to test on, an eighth of the rest to choose on.
         like: A data set of the same modality; sounds in arrays without a rate have its.
         size: Pictures are scaled so that their shorter side has this many pixels, and cut to a
-            square; None where all have one size.
+            square; None if all have one size.
         skip_bad: Leave out what cannot be read; each is logged.
 
     Raises:
@@ -87,7 +87,7 @@ def load_own(
 
 
 class Reading(NamedTuple):
-    """How a user's own data are read."""
+    """Settings for reading a user's own data."""
 
     size: int | None
     bad: Bad
@@ -148,7 +148,7 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
 
 
 def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> RawSplits:
-    """Splits of items of one shape; an error names the file that stands for each."""
+    """Checks that all splits have items of one shape; an error names a file of each."""
     shapes = {name: _shape(read[name]) for name in files or ()}
     first, *others = shapes or [""]
     for name in others:
@@ -164,7 +164,7 @@ def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> R
 
 
 def _shape(split: Split) -> tuple[int, ...]:
-    """Of an item, or of one step of it: how long it is plays no role."""
+    """Returns the shape of an item or, if its length varies, of one step of it."""
     if isinstance(split.x, EventLists):
         return split.x.shape
     is_picture = split.x.ndim == 4
@@ -172,7 +172,7 @@ def _shape(split: Split) -> tuple[int, ...]:
 
 
 def _statistics(train: cache.Selection, like: Dataset) -> dict[str, Any]:
-    """The mean and standard deviation of each channel of the training images in 0..1."""
+    """Computes mean and standard deviation of each channel of the training images in 0..1."""
     split, index = train
     if like.modality != "image":
         return {}

@@ -18,19 +18,19 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class EventLists:
-    """The events of N recordings, end to end: 12 bytes each, however sparse or long they are.
+    """The events of N recordings, end to end, in 12 bytes each.
 
     Args:
         times_us: When each event happened, ``[E]`` int64: microseconds from the start of its
             recording, never going back within one.
-        address: Where, ``[E]`` int32: the flat index ``(p * H + y) * W + x`` of an event of
+        address: The place of each event, ``[E]`` int32: the flat index ``(p * H + y) * W + x`` of
             polarity p (1: ON) at a pixel, or the number of a unit.
-        offsets: Where each recording starts, and where the last one ends, ``[N + 1]`` int64.
+        offsets: The start of each recording and the end of the last, ``[N + 1]`` int64.
         shape: What an address is an index into: ``(P, H, W)`` or ``(units,)``.
-        check: Whether every event is looked at; not, where they are known to be right.
+        check: Whether to check every event; off if they are known to be right.
 
     Raises:
-        ValueError: Where the four do not fit together.
+        ValueError: If the four do not fit together.
 
     Example:
         >>> lists = EventLists(
@@ -67,7 +67,7 @@ class EventLists:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: Tensor) -> "EventLists":
-        """The recordings at ``index``, ``[M]`` int64, in that order."""
+        """Returns the recordings at ``index``, ``[M]`` int64, in that order."""
         starts, ends = self.offsets[:-1][index], self.offsets[1:][index]
         sizes = ends - starts
         offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
@@ -86,10 +86,10 @@ class Recording(NamedTuple):
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a file that must not be empty.
+    """Reads the bytes of a file that must not be empty.
 
     Raises:
-        FileNotFoundError: Where there is none.
+        FileNotFoundError: If there is none.
         ValueError: For an empty one, and one that cannot be read.
     """
     try:
@@ -106,12 +106,12 @@ def content(path: Path) -> bytes:
 def collect(
     recordings: Iterable[Recording], shape: tuple[int, ...], where: Path, zeros: Zeros = np.zeros
 ) -> Split:
-    """All recordings as one split; those whose events are not in order of time are put in order.
+    """Joins recordings into one split, and sorts the events of each by time.
 
     Args:
         recordings: Events within ``shape``, at times from 0.
         shape: ``(P, H, W)`` or ``(units,)``.
-        where: What an error names.
+        where: The path that an error names.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:

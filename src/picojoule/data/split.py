@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Items, their labels and, where they differ, their lengths.
+    """Items with their labels and, if they differ, their lengths.
 
     Args:
         x: The items ``[N, ...]``; images are uint8 0..255 or float 0..1, waveforms float in -1..1
@@ -20,11 +20,11 @@ class Split:
             recorded events are ``EventLists``.
         y: The class of each, ``[N]`` int64.
         lengths: How much of each item counts, ``[N]`` int64: in samples of a waveform, in steps
-            once an encoder has prepared it. None where all of every item counts.
-        fingerprint: Of the content, where it comes from the cache; else empty.
+            once an encoder has prepared it. None if all of every item counts.
+        fingerprint: The sha256 of the content if it comes from the cache, else empty.
 
     Raises:
-        ValueError: Where the three do not hold the same number of items.
+        ValueError: If the three do not hold the same number of items.
     """
 
     x: Any
@@ -43,7 +43,7 @@ class Split:
         return len(self.x)
 
     def at(self, index: Tensor) -> "Split":
-        """The items at ``index``, ``[M]`` int64, in that order."""
+        """Returns the items at ``index``, ``[M]`` int64, in that order."""
         return Split(
             self.x[index], self.y[index], None if self.lengths is None else self.lengths[index]
         )
@@ -51,7 +51,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """What is trained on, what is chosen on, and what the result is read off.
+    """The training, validation and test splits.
 
     No item is in two of them.
     """
@@ -62,12 +62,12 @@ class Splits:
 
     @property
     def fingerprint(self) -> str:
-        """Of the content of all three, where they come from the cache; else empty."""
+        """The sha256 of the content of all three if they come from the cache, else empty."""
         parts = [part.fingerprint for part in (self.train, self.validation, self.test)]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest() if all(parts) else ""
 
     def map(self, function: Callable[[Split], Split]) -> "Splits":
-        """The function's result for each split, as in ``load("fsdd").map(encoder.prepare)``."""
+        """Applies a function to each split, as in ``load("fsdd").map(encoder.prepare)``."""
         return Splits(function(self.train), function(self.validation), function(self.test))
 
 
@@ -89,7 +89,7 @@ class RawSplits:
 
 
 def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Divides items in two, so that both parts have the classes in the proportion of the whole.
+    """Divides items in two, both with the classes in the proportion of the whole.
 
     The division depends on nothing but the arguments: not on the seed of a run, nor on the release
     of torch (numpy keeps the stream of its ``RandomState`` unchanged for good).
@@ -104,7 +104,7 @@ def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tens
         ascending.
 
     Raises:
-        ValueError: Where ``count`` is not in 0..N.
+        ValueError: If ``count`` is not in 0..N.
     """
     if not 0 <= count <= len(labels):
         raise ValueError(f"expected to hold out 0 to {len(labels)} items, got {count}")
@@ -120,7 +120,7 @@ def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tens
 
 
 def _shares(classes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The classes, and how many of each: in proportion, the largest remainders rounded up."""
+    """Returns the classes and their shares: in proportion, the largest remainders rounded up."""
     labels, sizes = np.unique(classes, return_counts=True)
     exact = sizes * (count / max(len(classes), 1))
     shares = np.floor(exact).astype(np.int64)

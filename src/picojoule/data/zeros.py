@@ -21,7 +21,7 @@ def in_files(folder: Path) -> Zeros:
     any more, whatever becomes of the process. What was never written takes no space.
 
     Raises:
-        OSError: Where there is too little space. (Without this, writing to the array would end the
+        OSError: If there is too little space. (Without this, writing to the array would end the
             process.)
     """
 

@@ -14,19 +14,19 @@ from picojoule.data.zeros import Zeros
 
 
 class Encoder(ABC):
-    """Turns raw items into what arrives step by step.
+    """Base class of encoders, which turn raw items into the input of each step.
 
     Attributes:
-        kind: What a network's input is to the meter: ``events`` (0 or 1), ``levels`` (whole numbers
-            of events) or ``analog``.
-        steps: How many steps every item has, or None where they differ.
+        kind: The kind of the network's input, for the meter: ``events`` (0 or 1), ``levels`` (whole
+            numbers of events) or ``analog``.
+        steps: Number of steps of every item, or None if they differ.
     """
 
     kind: ClassVar[Literal["events", "levels", "analog"]]
     steps: int | None
 
     def prepare(self, split: Split, zeros: Zeros = np.zeros) -> Split:
-        """What is done once for a split: nothing, unless an encoder says otherwise.
+        """Does the work that is needed once for a split; returns it unchanged by default.
 
         Args:
             split: The items.
@@ -35,7 +35,7 @@ class Encoder(ABC):
         return split
 
     def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of one step without batch: the item's, unless an encoder says otherwise."""
+        """Returns the shape of one step without batch, by default that of the item."""
         return shape
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Encoder(ABC):
 
         Shape:
             ``x`` ``[B, ...]``, ``lengths`` ``[B]`` or None; gives ``[T, B, ...]`` float32 and the
-            number of steps of each item, ``[B]`` int64, or None where all T count.
+            number of steps of each item, ``[B]`` int64, or None if all T count.
         """
 
 
@@ -166,7 +166,7 @@ class Latency(Encoder):
 
 
 def unit(x: Tensor) -> Tensor:
-    """Images as float32 in 0..1, whether they are bytes or are so already.
+    """Converts images to float32 in 0..1, from bytes or from floats.
 
     Raises:
         TypeError: For integers other than uint8.
@@ -179,7 +179,7 @@ def unit(x: Tensor) -> Tensor:
 
 
 def check_count(name: str, value: object) -> None:
-    """Refuses what is no whole number of at least one.
+    """Refuses anything but a whole number of at least one.
 
     Raises:
         TypeError: For another type than int.
@@ -192,7 +192,7 @@ def check_count(name: str, value: object) -> None:
 
 
 def _own_statistics(encoder: "Direct | Repeat") -> None:
-    """Keeps mean and std as numbers or tuples of them, so that equal ones are equal.
+    """Converts mean and std to numbers or tuples, so that equal encoders compare equal.
 
     Raises:
         ValueError: For a ``std`` that is not above 0.
@@ -211,7 +211,7 @@ def _normalised(x: Tensor, mean: float | Sequence[float], std: float | Sequence[
 
 
 def _by_channel(value: float | Sequence[float], x: Tensor) -> float | Tensor:
-    """A number for all, or a tensor ``[C, 1, 1]`` for images ``[B, C, H, W]``.
+    """Returns a number for all channels, or a tensor ``[C, 1, 1]`` for images ``[B, C, H, W]``.
 
     Raises:
         ValueError: For another number of channels.

@@ -23,17 +23,17 @@ _FLOOR = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Filterbank(Encoder):
-    """Events where the energy of a mel band is above a height, and where it has risen or fallen.
+    """Events at steps at which the energy of a mel band is above a height, or has risen or fallen.
 
     The energies ``e`` of ``bands`` triangular mel bands from 0 to half the rate, in windows of 25
     ms, are taken to a logarithm and to the recording's own mean 0 and standard deviation 1 (over
     all its bands and windows, so that loudness does not matter): ``z = (log(e + f) - mean) / std``,
     ``f`` 50 dB below the loudest. Then, for each band:
 
-    - for each height, an event at a step with ``z >= height``: at every such step where ``hold``,
+    - for each height, an event at a step with ``z >= height``: at every such step if ``hold``,
       otherwise only at the first of a run of them (the upward crossing);
     - with a ``delta``, a rise where ``z`` is at least ``delta`` above what it was at the band's
-      last rise or fall (at the first step, where there was none), and a fall where it is that much
+      last rise or fall (at the first step, if there was none), and a fall where it is that much
       below.
 
     Every sort of event is a channel of its own: all bands at the first height, at the second, ...,
@@ -99,15 +99,15 @@ class Filterbank(Encoder):
 
     @property
     def channels(self) -> int:
-        """How many sorts of event there are, over all bands."""
+        """Number of sorts of event, over all bands."""
         return self.bands * (len(self.heights) + (2 if self.delta else 0))
 
     def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """One step is ``(channels,)``, whatever the recording."""
+        """Returns ``(channels,)``, whatever the recording."""
         return (self.channels,)
 
     def prepare(self, split: Split, zeros: Zeros = np.zeros) -> Split:
-        """The events of every recording.
+        """Computes the events of every recording.
 
         Args:
             split: Recordings.
@@ -146,7 +146,7 @@ class Filterbank(Encoder):
         return Split(x, split.y, steps)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The events of a batch, as long as its longest recording.
+        """Returns the events of a batch, as long as its longest recording.
 
         Shape:
             ``x`` ``[B, T, channels]`` uint8, ``lengths`` ``[B]``; gives ``[max(lengths), B,
@@ -171,7 +171,7 @@ class Filterbank(Encoder):
         return round(self.step_s * self.rate_hz)
 
     def _events(self, wave: Tensor, mel: Tensor, window: Tensor) -> Tensor:
-        """One recording ``[S]`` as ``[T, channels]`` bool."""
+        """Computes the events of one recording ``[S]``, as ``[T, channels]`` bool."""
         wave = torch.nn.functional.pad(wave.double(), (0, max(0, self._window - len(wave))))
         frames = wave.unfold(0, self._window, self._stride)[: self.max_steps]
         energy = torch.fft.rfft(frames * window, n=2 * (mel.shape[0] - 1)).abs().square() @ mel
@@ -193,7 +193,7 @@ class Filterbank(Encoder):
 
 
 def _changes(z: Tensor, delta: float) -> list[Tensor]:
-    """Rises and falls, ``[T, bands]`` bool each, of at least ``delta`` since the last one."""
+    """Returns rises and falls of at least ``delta`` since the last, ``[T, bands]`` bool each."""
     rises = torch.zeros_like(z, dtype=torch.bool)
     falls = torch.zeros_like(rises)
     reference = z[0]
@@ -205,7 +205,7 @@ def _changes(z: Tensor, delta: float) -> list[Tensor]:
 
 
 def _mel_bands(bands: int, window: int, rate_hz: int) -> Tensor:
-    """Weights ``[bins, bands]`` float64 of triangles evenly spaced in mel, 2595 log10(1 + f / 700).
+    """Returns triangles evenly spaced in mel, 2595 log10(1 + f / 700), ``[bins, bands]`` float64.
 
     Raises:
         ValueError: For so many bands that one would have no frequency in it.

@@ -24,7 +24,7 @@ _MOST = 255
 
 @dataclass(frozen=True, kw_only=True)
 class Frames(Encoder):
-    """How many events fall into each time bin, at each pixel and polarity or at each unit.
+    """Number of events in each time bin, at each pixel and polarity or at each unit.
 
     Bin t holds the events at times from ``t * step_s`` to before ``(t + 1) * step_s``. A recording
     is as long as the bin of its last event. What comes after ``steps`` bins is cut, and a warning
@@ -34,7 +34,7 @@ class Frames(Encoder):
         steps: The most bins of a recording.
         step_s: Length of a bin in seconds, to the microsecond; the ``dt`` of the network behind.
         pool: Sums over squares of ``pool x pool`` pixels, or ``pool`` neighbouring units; the last
-            one is smaller where this does not divide the size.
+            one is smaller if this does not divide the size.
         binary: Whether any number of events in a bin is one (the network's input is ``events``),
             or their number, at most 255, goes in (``levels``: n events cost n accumulates).
 
@@ -70,16 +70,16 @@ class Frames(Encoder):
 
     @property
     def kind(self) -> Literal["events", "levels"]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What a network's input is to the meter: ``events`` if ``binary``, else ``levels``."""
+        """The kind of the network's input: ``events`` if ``binary``, else ``levels``."""
         return "events" if self.binary else "levels"
 
     def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of one frame, pooled: ``(P, H, W)`` or ``(units,)``."""
+        """Returns the shape of one pooled frame: ``(P, H, W)`` or ``(units,)``."""
         pooled = tuple(-(-size // self.pool) for size in shape[-2:])
         return (*shape[:-2], *pooled)
 
     def prepare(self, split: Split, zeros: Zeros = np.zeros) -> Split:
-        """The frames of every recording.
+        """Computes the frames of every recording.
 
         Args:
             split: Recordings.
@@ -117,7 +117,7 @@ class Frames(Encoder):
         return Split(torch.from_numpy(x), split.y, torch.from_numpy(lengths))
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The frames of a batch, as long as its longest recording.
+        """Returns the frames of a batch, as long as its longest recording.
 
         Shape:
             ``x`` ``[B, steps, ...]`` uint8, ``lengths`` ``[B]``; gives ``[max(lengths), B, ...]``
@@ -141,7 +141,7 @@ class Frames(Encoder):
     def _pieces(
         self, lists: EventLists, lengths: np.ndarray, cut: np.ndarray
     ) -> Iterator[tuple[slice, np.ndarray, int]]:
-        """Pieces of the recordings, with the flat index of each event within, and their cells."""
+        """Yields pieces of the recordings, with the flat index of each event and their cells."""
         step_us = round(self.step_s * 1e6)
         place = self._places(lists.shape)
         cells = self.steps * int(np.prod(self.inputs(lists.shape)))
@@ -163,7 +163,7 @@ class Frames(Encoder):
             yield some, (where + item * cells)[kept], cells * (len(ends) - 1)
 
     def _pooled(self, split: Split, zeros: Zeros) -> Split:
-        """Frames that are counts already, cut, pooled and, if wanted, made binary."""
+        """Cuts and pools frames of counts and, if wanted, makes them binary."""
         whole = split.lengths
         if whole is None:
             whole = torch.full((len(split),), split.x.shape[1])
@@ -185,7 +185,7 @@ class Frames(Encoder):
         return Split(torch.from_numpy(x), split.y, lengths)
 
     def _places(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The place in a frame of each address, ``[addresses]`` int64."""
+        """Returns the place of each address in a frame, ``[addresses]`` int64."""
         frame = self.inputs(shape)
         grid = np.indices(shape)
         grid[-2:] //= self.pool

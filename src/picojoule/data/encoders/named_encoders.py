@@ -22,7 +22,7 @@ ENCODERS: Mapping[str, type[Encoder]] = MappingProxyType(
 
 
 def encoder(name: str, **params: object) -> Encoder:
-    """The encoder of that name, in whatever case.
+    """Returns the encoder of that name, in upper or lower case.
 
     Args:
         name: One of ``ENCODERS``.

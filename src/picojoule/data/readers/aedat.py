@@ -27,7 +27,7 @@ _EXTERNAL = 0x8000
 
 
 class Events(NamedTuple):
-    """What a file holds, ``[E]`` int64 each, in its order: microseconds, pixels, 1 for ON."""
+    """The events of a file in its order, ``[E]`` int64 each: microseconds, pixels, 1 for ON."""
 
     times_us: np.ndarray
     x: np.ndarray
@@ -41,7 +41,7 @@ class Events(NamedTuple):
 
 
 def parse_2(raw: bytes, path: Path) -> Events:
-    """The events of an AEDAT 2.0 file of a DVS128 camera, pixels as the camera numbers them.
+    """Reads the events of an AEDAT 2.0 file of a DVS128 camera, pixels as the camera numbers them.
 
     An event is an address and a time in microseconds, 32 bits each, the most significant byte
     first. Of the address, bits 14 to 8 are y, 7 to 1 are x, and bit 0 is clear for ON, as jAER,
@@ -71,7 +71,7 @@ def parse_2(raw: bytes, path: Path) -> Events:
 
 
 def parse_3(raw: bytes, path: Path) -> Events:
-    """The polarity events of an AEDAT 3.1 file of a DVS128 camera.
+    """Reads the polarity events of an AEDAT 3.1 file of a DVS128 camera.
 
     After the text come packets of a header of 28 bytes (type, source, event size, offset of the
     time, overflows of the time, capacity, number of events, number of valid ones) and as many
@@ -130,7 +130,7 @@ def _next_line(raw: bytes, start: int, path: Path) -> int:
 
 
 def _header(raw: bytes, position: int, path: Path) -> np.void:
-    """The header of a packet that is there as a whole."""
+    """Reads the header of a packet, after checking that the packet is complete."""
     if len(raw) - position < _PACKET.itemsize:
         raise ValueError(f"{path} is truncated: it ends within the header of a packet")
     header = np.frombuffer(raw, _PACKET, 1, position)[0]

@@ -28,19 +28,19 @@ _FAULTS = (
 
 
 def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
-    """The items of one file.
+    """Reads the items of one file.
 
     Args:
         path: An ``.npz`` file. Images: ``x`` ``[N, H, W]`` or ``[N, C, H, W]``, uint8, or float in
-            0..1. Sounds: ``x`` ``[N, S]``, int16, or float in -1..1; ``lengths`` ``[N]`` where they
+            0..1. Sounds: ``x`` ``[N, S]``, int16, or float in -1..1; ``lengths`` ``[N]`` if they
             differ; ``rate_hz`` if it is known. Events: what ``EventLists`` takes, by its names, or
             frames of counts ``x`` ``[N, T, P, H, W]`` or ``[N, T, units]``, uint8; ``lengths``
-            ``[N]`` where they differ. With each ``y`` ``[N]``, whole numbers from 0.
+            ``[N]`` if they differ. With each ``y`` ``[N]``, whole numbers from 0.
         modality: What it holds.
-        bad: What becomes of an item with values that are not finite or out of their range.
+        bad: The rule for an item with values that are not finite or out of their range.
 
     Returns:
-        The items, and ``rate_hz`` where the file says it.
+        The items, and ``rate_hz`` if the file says it.
 
     Raises:
         ValueError: For a file that is damaged, lacks an array, or has arrays that do not fit; the
@@ -104,7 +104,7 @@ def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:
 def _whole(
     arrays: dict[str, np.ndarray], name: str, low: int = 0, high: int = _HIGHEST
 ) -> torch.Tensor:
-    """One row of whole numbers as int64.
+    """Returns a row of whole numbers as int64.
 
     Raises:
         ValueError: For something else, or a number out of the range.

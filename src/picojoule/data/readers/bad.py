@@ -10,7 +10,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Bad:
-    """Refuses the first bad item, or leaves all of them out and keeps a list.
+    """A rule for bad items: the first is refused, or all are left out and listed.
 
     Args:
         skip: Whether bad items are left out.
@@ -29,7 +29,7 @@ class Bad:
         """Notes what is wrong with an item.
 
         Raises:
-            ValueError: This very error, where nothing is left out.
+            ValueError: This very error, if nothing is left out.
         """
         if not self.skip:
             raise error
@@ -38,7 +38,7 @@ class Bad:
     def each(
         self, sources: Iterable[Source], read: Callable[[Source], Found]
     ) -> Iterator[tuple[Source, Found]]:
-        """Yields each source, such as a path, with what ``read`` gives, but for bad ones.
+        """Yields each source, such as a path, with its content; bad ones are left out.
 
         Raises:
             ValueError: What ``read`` raises, if nothing is left out.

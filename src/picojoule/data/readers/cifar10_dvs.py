@@ -17,7 +17,7 @@ SHAPE = (2, aedat.SIDE, aedat.SIDE)
 
 
 def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
-    """All recordings, in two parts.
+    """Reads all recordings, in two splits.
 
     The publisher does not divide them. As is usual, nine of ten of each class are for training: of
     the 1,000 of a class, numbers 900 to 999 are the test set, whatever is skipped.
@@ -28,7 +28,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     Args:
         folder: Holds a folder for each class, as in ``cat/cifar10_cat_42.aedat``.
         dataset: Its description, with the names of the classes.
-        bad: What becomes of a file that cannot be read.
+        bad: The rule for a file that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
@@ -59,7 +59,7 @@ def _all(paths: Sequence[Path], labels: Sequence[str], bad: Bad) -> Iterator[Rec
 
 
 def _paths(folder: Path) -> list[Path]:
-    """The recordings of a class, by number."""
+    """Returns the recordings of a class, by number."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     paths = [path for path in folder.glob("*.aedat") if not path.name.startswith(".")]
@@ -73,7 +73,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _events(path: Path) -> aedat.Events:
-    """Returns the events of a file, turned, from the time of the first on."""
+    """Reads the events of a file, turned, with times from the first event on."""
     events = aedat.parse_2(content(path), path)
     if not len(events.times_us):
         raise ValueError(f"{path} holds no event")

@@ -20,7 +20,7 @@ class Layout(NamedTuple):
 
     Attributes:
         labels: Names of the classes.
-        splits: ``train``, ``test`` and perhaps ``validation``; or only ``all``, where the folders
+        splits: ``train``, ``test`` and perhaps ``validation``; or only ``all``, if the folders
             of the classes lie directly in the folder.
     """
 
@@ -31,7 +31,7 @@ class Layout(NamedTuple):
 def layout(
     root: Path, suffixes: Sequence[str], names: Mapping[str, Sequence[str]] = NAMES
 ) -> Layout:
-    """What lies in a folder of one folder for each class, or of such folders for each split.
+    """Finds the files in a folder for each class, or in such folders for each split.
 
     Names that begin with a dot are not looked at.
 

@@ -19,7 +19,7 @@ _COLUMNS = "class,startTime_usec,endTime_usec"
 
 
 def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
-    """Both splits: a recording for each row of the labels of each trial, in the order of the lists.
+    """Reads both splits: one recording for each row of labels of each trial, in the lists' order.
 
     Times count from the start of the row. Rows may overlap (one of ``user22_led`` does, by a slip
     of its publisher's), and all are kept: 1,176 for training and 288 for testing.
@@ -29,7 +29,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
             files, and for ``user01_led.aedat`` the labels ``user01_led_labels.csv``: a row
             ``class,startTime_usec,endTime_usec`` for each gesture, with classes 1 to 11.
         dataset: Its description.
-        bad: What becomes of a trial that cannot be read.
+        bad: The rule for a trial that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
@@ -75,7 +75,7 @@ def _trials(path: Path) -> list[Path]:
 
 
 def _gestures(path: Path) -> list[tuple[int, int, int]]:
-    """Class from 1, start and end of each row."""
+    """Reads the class (from 1), start and end of each row."""
     columns, *rows = _lines(path) or [""]
     if columns.replace(" ", "") != _COLUMNS:
         raise ValueError(f"{path}: expected the columns {_COLUMNS}, found {columns!r}")

@@ -46,7 +46,7 @@ def _by_files(data_dir: Path, dataset: Dataset) -> Path | None:
 
 @dataclass(frozen=True)
 class Format:
-    """A format of data sets: the one place where it is made known.
+    """A format of data sets, described in one place.
 
     Args:
         read: Reads the folder of a data set: ``read(folder, dataset, bad=, zeros=)``.
@@ -78,7 +78,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 class Source(NamedTuple):
-    """Where a data set was found.
+    """The place of a data set, and how to read it.
 
     Attributes:
         folder: Its own.

@@ -20,7 +20,7 @@ from picojoule.data.zeros import Zeros
 
 
 class Utterance(NamedTuple):
-    """A file name, which class is said by whom, and ``take``, which decides the split."""
+    """One recording: its file, class and speaker, and ``take``, which decides the split."""
 
     file: str
     label: int
@@ -29,7 +29,7 @@ class Utterance(NamedTuple):
 
 
 def takes(dataset: Dataset) -> tuple[int, int, int]:
-    """Returns the first take after those to test on, after those to choose on, and after all.
+    """Returns where the takes of the test split end, those of the validation split, and all.
 
     The sizes of the splits tell: each has every class of every speaker equally often.
 
@@ -47,7 +47,7 @@ def takes(dataset: Dataset) -> tuple[int, int, int]:
 
 
 def utterances(dataset: Dataset) -> Iterator[Utterance]:
-    """Yields all, by take, then class, then speaker, so that any prefix is balanced."""
+    """Yields all recordings by take, then class, then speaker, so that any prefix is balanced."""
     for take in range(takes(dataset)[-1]):
         for label in range(dataset.classes):
             for speaker in dataset.speakers:
@@ -96,7 +96,7 @@ def read(
     Args:
         folder: Holds the recordings.
         dataset: Its description; ``sizes`` tells how many takes there are of each split.
-        bad: What becomes of a recording that cannot be read.
+        bad: The rule for a recording that cannot be read.
         zeros: Not asked: the recordings are in memory to be checked.
         hold_out: One of the speakers, whose recordings are the test set. The validation set is then
             that of the other speakers; what else there is of them is trained on.

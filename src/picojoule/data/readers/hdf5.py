@@ -31,7 +31,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     Args:
         folder: Holds the files that ``dataset.splits`` names.
         dataset: Its description, with the words in the order of their numbers.
-        bad: What becomes of a recording that cannot be read.
+        bad: The rule for a recording that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
@@ -64,10 +64,10 @@ class _Stored(NamedTuple):
 
 @contextmanager
 def _undamaged(path: Path) -> Iterator[None]:
-    """Names the file where h5py cannot read it.
+    """Names the file if h5py cannot read it.
 
     Raises:
-        ValueError: Where it cannot.
+        ValueError: If it cannot.
     """
     try:
         yield
@@ -91,7 +91,7 @@ def _recordings(path: Path, dataset: Dataset, bad: Bad) -> Iterator[Recording]:
 
 
 def _numbers(file: Any, path: Path, labels: Sequence[str], h5py: Any) -> list[int]:
-    """Our number of each of the file's classes, by their words where it has them."""
+    """Returns our number for each of the file's classes, by their words if it has them."""
     with _undamaged(path):
         keys = file.get("extra/keys")
         # Texts of varying length are not looked at: see ``heaps``.
@@ -109,12 +109,12 @@ def _numbers(file: Any, path: Path, labels: Sequence[str], h5py: Any) -> list[in
 
 
 def _plain(word: str) -> str:
-    """A word without its dots, however these are written: fünf, fuenf and funf are one."""
+    """Returns a word without umlauts, so that fünf, fuenf and funf are equal."""
     return unicodedata.normalize("NFC", word).strip().replace("ü", "u").replace("ue", "u")
 
 
 def _datasets(file: Any, path: Path, h5py: Any) -> tuple[list[tuple[Any, np.dtype]], bool]:
-    """Times, units and labels, and the types of their numbers; and whether they lie as they are."""
+    """Returns times, units and labels with the types of their numbers, and whether they are raw."""
     with _undamaged(path):
         plain = file.userblock_size == 0 and file.id.get_create_plist().get_sizes() == (8, 8)
         found = [file.get(name) for name in _COLUMNS]

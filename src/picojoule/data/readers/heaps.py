@@ -24,7 +24,7 @@ _OBJECT = struct.Struct("<HxxxxxxQ")
 
 
 def lists(path: Path, dataset: Any, dtype: np.dtype) -> Iterator[np.ndarray]:
-    """The lists of a data set of h5py's, ``[E]`` each, in their order.
+    """Yields the lists of an h5py data set in their order, ``[E]`` each.
 
     Args:
         path: The file it is in.
@@ -48,7 +48,7 @@ def lists(path: Path, dataset: Any, dtype: np.dtype) -> Iterator[np.ndarray]:
 
 
 def _descriptors(raw: mmap.mmap, dataset: Any) -> np.ndarray:
-    """Where each list is; what was never written is empty."""
+    """Returns the place of each list; lists that were never written are empty."""
     found = np.zeros(len(dataset) if len(dataset) <= len(raw) else 0, _DESCRIPTOR)
     if len(found) < len(dataset):
         raise ValueError(f"{len(dataset)} lists are announced, more than the file can hold")
@@ -68,7 +68,7 @@ def _descriptors(raw: mmap.mmap, dataset: Any) -> np.ndarray:
 
 
 def _objects(raw: mmap.mmap, heap: int) -> dict[int, tuple[int, int]]:
-    """Start and length in bytes of each object of a heap, by number."""
+    """Returns start and length in bytes of each object of a heap, by number."""
     if heap + _HEAP.size > len(raw):
         raise ValueError("a heap is past the end of the file")
     mark, version, size = _HEAP.unpack_from(raw, heap)

@@ -28,13 +28,13 @@ def find(data_dir: Path, file: File) -> Path | None:
 
 
 def files(data_dir: Path, dataset: Dataset) -> list[Path]:
-    """Returns those of the files that are there, in their order."""
+    """Returns the files that were found, in their order."""
     found = (find(data_dir, file) for file in dataset.files)
     return [path for path in found if path is not None]
 
 
 def content(path: Path) -> bytes:
-    """The unpacked bytes of a file.
+    """Returns the unpacked bytes of a file.
 
     Raises:
         ValueError: For a packed file that is damaged or ends too early.
@@ -49,7 +49,7 @@ def content(path: Path) -> bytes:
 
 
 def parse(raw: bytes, path: Path) -> Tensor:
-    """The array that IDX bytes hold, as uint8 in the shape of the header.
+    """Reads the array in IDX bytes, as uint8 in the shape of the header.
 
     Raises:
         ValueError: For a wrong magic number, or another number of bytes than the header announces.

@@ -20,7 +20,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     Args:
         folder: Holds ``train`` and ``val``, and these a folder for each class.
         dataset: Its description.
-        bad: What becomes of a picture that cannot be read.
+        bad: The rule for a picture that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:

@@ -37,15 +37,15 @@ def read(
     bad: Bad,
     zeros: Zeros = np.zeros,
 ) -> Split:
-    """Pictures of one size.
+    """Reads pictures of one size.
 
     Args:
         files: One each.
         labels: The class of each.
         channels: 1 or 3; grey pictures among colours become colours.
         size: Each is scaled so that its shorter side has this many pixels, and the square in its
-            middle is taken; None where all have one size already.
-        bad: What becomes of one that cannot be read, or has another size than the first.
+            middle is taken; None if all have one size already.
+        bad: The rule for one that cannot be read, or has another size than the first.
         zeros: Makes the array, as ``np.zeros`` does.
 
     Shape:
@@ -77,7 +77,7 @@ def read(
 
 
 def channels(files: Sequence[Path]) -> int:
-    """3 where one of the pictures is in colour, else 1; what is no picture is not counted."""
+    """Returns 3 if one of the pictures is in colour, else 1; other files are skipped."""
     for file in files:
         try:
             with _opened(file) as picture:
@@ -89,7 +89,7 @@ def channels(files: Sequence[Path]) -> int:
 
 
 def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
-    """One picture.
+    """Reads one picture.
 
     Shape:
         ``[channels, H, W]`` uint8.
@@ -109,7 +109,7 @@ def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
 
 
 def _square(picture: Image.Image, size: int) -> Image.Image:
-    """The middle of a picture, its shorter side scaled to ``size`` pixels."""
+    """Scales the shorter side to ``size`` pixels and returns the square in the middle."""
     scale = size / min(picture.size)
     width, height = (max(size, math.floor(side * scale + 0.5)) for side in picture.size)
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
@@ -119,7 +119,7 @@ def _square(picture: Image.Image, size: int) -> Image.Image:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
-    """A picture whose every fault is a ValueError that names it."""
+    """Opens a picture; every fault of it is a ValueError that names it."""
     if file.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{file} is no picture: expected one of {', '.join(SUFFIXES)}")
     try:

@@ -16,13 +16,13 @@ _EVENT_BYTES = 5
 
 
 def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
-    """Both splits, each in the order of the numbers of its files, which are those of MNIST.
+    """Reads both splits, each in the order of its file numbers, which are those of MNIST.
 
     Args:
         folder: Holds ``Train`` and ``Test``, and these a folder per digit, as in
             ``Train/7/00042.bin``.
         dataset: Its description.
-        bad: What becomes of a file that cannot be read.
+        bad: The rule for a file that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Raises:
@@ -40,7 +40,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
 
 
 def parse(raw: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Times and addresses, ``[E]`` int64 each, of the events in a file.
+    """Returns times and addresses of the events in a file, ``[E]`` int64 each.
 
     An event is 40 bits: x, y (8 bits each), polarity (1 bit, 1 is ON) and time in microseconds (23
     bits), the most significant byte first.

@@ -23,7 +23,7 @@ _SPAN = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 
 
 def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
-    """The recordings, divided by the publisher's lists.
+    """Reads the recordings, divided by the publisher's lists.
 
     If the labels have ``unknown`` and ``silence``, each split has as many of either as a tenth of
     its words, rounded up. The unknown ones are those recordings of all other words whose names have
@@ -34,7 +34,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     Args:
         folder: Holds a folder for each word, and the two lists.
         dataset: Its description; its labels are words, and perhaps ``unknown`` and ``silence``.
-        bad: What becomes of a recording that cannot be read.
+        bad: The rule for a recording that cannot be read.
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Shape:
@@ -71,7 +71,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
 
 
 def _divided(folder: Path, words: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    """The word and the file name of each recording of each split, in order."""
+    """Returns word and file name of each recording of each split, in order."""
     listed = {name: _list(folder / file) for name, file in _LISTS.items()}
     both = listed["validation"] & listed["test"]
     if both:

@@ -20,11 +20,11 @@ _UNKNOWN = (b"\x00" * 4, b"\xff" * 4)
 
 
 def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
-    """The samples of a mono wav file.
+    """Reads the samples of a mono wav file.
 
     Args:
         path: The file; samples of another kind than 16 bits are rounded to that.
-        rate_hz: Samples per second that it must have; any, where None.
+        rate_hz: Samples per second that it must have; any rate, if None.
 
     Shape:
         ``[S]`` int16.
@@ -49,10 +49,10 @@ def rate_of(dataset: Dataset) -> int:
 
 
 def first_rate(files: Sequence[Path]) -> int:
-    """Samples per second of the first file that can be read.
+    """Returns the samples per second of the first file that can be read.
 
     Raises:
-        ValueError: Where none can be.
+        ValueError: If none can be.
     """
     for file in files:
         try:
@@ -70,13 +70,13 @@ def read(
     bad: Bad,
     zeros: Zeros = np.zeros,
 ) -> Split:
-    """Sounds of one rate.
+    """Reads sounds of one rate.
 
     Args:
         files: One each.
         labels: The class of each.
         rate_hz: Samples per second that each must have.
-        bad: What becomes of one that cannot be read.
+        bad: The rule for one that cannot be read.
         zeros: Makes the array, as ``np.zeros`` does.
 
     Shape:
@@ -125,7 +125,7 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
 
 
 def _sized(raw: bytes) -> bytes:
-    """The same file with its own size in it, where a program that wrote to a pipe knew none.
+    """Fills in the sizes in a file, if the program that wrote it to a pipe did not know them.
 
     The sizes of such a file, and of the sound that comes last in it, are 0 or 2^32 - 1.
     """

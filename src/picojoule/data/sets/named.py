@@ -24,7 +24,7 @@ _KEYS = {
 
 
 class _Named(Mapping[str, Dataset]):
-    """The data sets that come with picojoule, each read when it is asked for."""
+    """The data sets that come with picojoule, each read at its first use."""
 
     def __getitem__(self, name: str) -> Dataset:
         if name not in _names():
@@ -105,7 +105,7 @@ def _read(name: str) -> Dataset:
 
 
 def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
-    """Gives the key that one of pydantic's errors is about, and what is wrong with it."""
+    """Returns the key of one of pydantic's errors, and what is wrong with it."""
     keys: tuple[str, ...] = tuple(map(str, problem["loc"]))
     where = ".".join(keys)
     if problem["type"] in ("missing", "missing_argument"):

@@ -14,19 +14,19 @@ Statistic = float | tuple[float, ...] | None
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """One file to fetch, and what its content must be.
+    """One file to fetch, with the checksums of its content.
 
     ``sha256`` or ``md5``, whichever is published, is that of the bytes that travel; both are None
-    where the publisher does not keep them stable. ``content_sha256`` is that of what is read from
+    if the publisher does not keep them stable. ``content_sha256`` is that of what is read from
     them (unpacked), so that a file unpacked or packed again by the user is still known for what it
     is.
 
     Args:
-        path: Where it is stored, below the data folder.
-        url: Where it is fetched from; nothing where a user has to fetch it by hand.
+        path: Its place below the data folder.
+        url: Its address; empty if a user has to fetch it by hand.
         sha256: Of the file as it is fetched, or None.
         md5: Of the file as it is fetched, or None.
-        content_sha256: Of the unpacked bytes (of recordings: of their 16-bit samples); None where
+        content_sha256: Of the unpacked bytes (of recordings: of their 16-bit samples); None if
             it is not known.
         content_bytes: Number of unpacked bytes.
         gives: Of an archive: a file or folder that it puts into the folder of the data set.
@@ -43,13 +43,13 @@ class File:
 
     @property
     def checksum(self) -> tuple[str, str] | None:
-        """The algorithm and what it must give, None where nothing is published."""
+        """The algorithm and its result, or None if none is published."""
         if self.sha256 is not None:
             return "sha256", self.sha256
         return None if self.md5 is None else ("md5", self.md5)
 
     def check(self, digest: str, size: int, where: Path) -> None:
-        """Compares what was read with what was published.
+        """Compares content that was read with the published one.
 
         Data of another size are taken for the user's own in the same format.
 
@@ -81,17 +81,17 @@ class SplitFiles(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One named data set.
+    """The description of a data set.
 
     Args:
-        name: What it is called everywhere.
+        name: Its name.
         description: One line.
         modality: ``image``, ``audio`` or ``events``.
         format: How it is stored: ``bundled`` with scikit-learn, or the name of its reader.
-        files: What to fetch; none where it is bundled, or where it has to be fetched by hand.
-        folder: Where its files lie, below the data folder.
+        files: The files to fetch; none if it is bundled or has to be fetched by hand.
+        folder: The folder of its files, below the data folder.
         marker: A file or folder in there by which it is known.
-        page: Where to fetch it by hand, where it cannot be fetched otherwise.
+        page: Where to fetch it by hand, if it cannot be fetched otherwise.
         licence: As its publisher states it.
         citation: What to cite.
         labels: The name of each class, in the order of the class numbers.
@@ -102,8 +102,8 @@ class Dataset:
         std: Of the training images in 0..1, likewise.
         rate_hz: Samples per second; None but for audio.
         speakers: Who can be held out as a test set.
-        splits: The files of each split, where its format has some for each.
-        division: Whose splits they are, where not all are its publisher's.
+        splits: The files of each split, if its format has files for each.
+        division: How it was divided, if not by its publisher alone.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

@@ -21,7 +21,7 @@ _ENTRY_BYTES = 512
 
 
 class _EntryError(ValueError):
-    """An entry that no data set has."""
+    """An entry that no data set should have."""
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 
 class Bar:
-    """What pooch asks of a progress bar, shown by rich."""
+    """A progress bar for pooch, shown by rich."""
 
     def __init__(self, show: Callable[[int, int], None]) -> None:
         self.total = 0
@@ -16,20 +16,20 @@ class Bar:
         self._show = show
 
     def update(self, count: int) -> None:
-        """So many bytes more are done."""
+        """Adds ``count`` finished bytes."""
         self._done = min(self._done + count, self.total) if self.total else self._done + count
         self._show(self._done, self.total)
 
     def reset(self) -> None:
-        """Nothing: pooch starts over only to jump to the end."""
+        """Does nothing: pooch starts over only to jump to the end."""
 
     def close(self) -> None:
-        """Nothing: the context manager closes the bar."""
+        """Does nothing: the context manager closes the bar."""
 
 
 @contextmanager
 def shown(label: str, progress: bool) -> Iterator[Bar | None]:
-    """A bar with a label, or None where nobody wants one."""
+    """Shows a bar with a label; gives None if ``progress`` is off."""
     if not progress:
         yield None
         return

@@ -37,7 +37,7 @@ def cache_folder() -> Path:
 
 
 def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> Kept:
-    """What ``make`` gives, made once for each key and mapped into memory.
+    """Returns the content that ``make`` gives, made once for each key and mapped into memory.
 
     Two processes that start together each make it; one entry stays, and both use it.
 
@@ -48,7 +48,7 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
         make: Gives the content; its argument makes arrays that need not fit into memory.
 
     Raises:
-        OSError: Where the folder of the cache cannot be written.
+        OSError: If the folder of the cache cannot be written.
     """
     family = f"{name}-{store.digest(place)[:16]}-"
     where = cache_folder() / (family + store.digest(f"{store.version()} {key}")[:16])
@@ -76,7 +76,7 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
 
 
 def prepared(split: Split, encoder: Encoder) -> Split:
-    """What ``encoder.prepare`` gives, kept where the split is from the cache itself.
+    """Returns ``encoder.prepare(split)``, kept in the cache if the split came from there.
 
     What the encoder warned of (that it cut long recordings, say) is said again each time.
     """
@@ -100,14 +100,14 @@ def prepared(split: Split, encoder: Encoder) -> Split:
 
 
 class _Heard(logging.Handler):
-    """Notes every warning."""
+    """A handler that notes every warning."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Notes this one."""
+        """Notes a warning."""
         self.lines.append(record.getMessage())
 
 
@@ -135,7 +135,7 @@ def _remove(where: Path) -> None:
 
 
 def _prune(new: Path, family: str) -> None:
-    """Removes what nobody will miss."""
+    """Removes entries that have not been used for long, and leftovers."""
     now, siblings = time.time(), []
     for path in new.parent.iterdir():
         # Another process may be first, or the entry another user's.

@@ -30,12 +30,12 @@ def get(name: str, data_dir: str | Path, progress: bool = True, *, again: bool =
     What is there already and whole is not fetched again. A file takes its place only when it is
     whole: whatever happens on the way, nothing half-written is left there. Of an archive, the names
     and sizes of its files are noted beside them; one that is missing or has another size has the
-    archive fetched again. Where a user unpacked it, there is no such note, and what is there counts
+    archive fetched again. If a user unpacked it, there is no such note, and what is there counts
     as whole.
 
     Args:
         name: One of ``DATASETS``.
-        data_dir: The folder, made where it does not exist.
+        data_dir: The folder, made if it does not exist.
         progress: Show a progress bar on standard error.
         again: Fetch what counts as whole, too.
 
@@ -45,14 +45,14 @@ def get(name: str, data_dir: str | Path, progress: bool = True, *, again: bool =
     Raises:
         ValueError: For an unknown name, or bytes that are not those published; the message names
             the file and both checksums.
-        ConnectionError: Where the server cannot be reached or breaks off.
-        OSError: Where the folder cannot be written.
+        ConnectionError: If the server cannot be reached or breaks off.
+        OSError: If the folder cannot be written.
     """
     return fetch(named(name), Path(data_dir).expanduser(), progress, again=again)
 
 
 def fetch(dataset: Dataset, data_dir: Path, progress: bool = True, *, again: bool = False) -> Path:
-    """As ``get``, for a data set that is described by the caller."""
+    """Fetches a data set that is described by the caller, as ``get`` does."""
     if dataset.format == "bundled":
         return data_dir
     if not dataset.files:
@@ -75,7 +75,7 @@ def fetch(dataset: Dataset, data_dir: Path, progress: bool = True, *, again: boo
 
 
 def _is_whole(file: File, dataset: Dataset, data_dir: Path) -> bool:
-    """Whether the file's content is there, as it was published."""
+    """Tells whether the published content of a file is there."""
     try:
         if not file.gives:
             path = idx.find(data_dir, file)
@@ -95,7 +95,7 @@ def _is_whole(file: File, dataset: Dataset, data_dir: Path) -> bool:
 
 
 def _note(place: Path, file: File) -> Path:
-    """Where the names and sizes of what an archive gave are noted."""
+    """Returns the note of the names and sizes of an archive's files."""
     return place / f".{Path(file.path).name}.json"
 
 
@@ -104,7 +104,7 @@ def _size(path: Path) -> int | None:
 
 
 def _fetched(file: File, dataset: Dataset, data_dir: Path, progress: bool) -> Path:
-    """The file itself, downloaded or put there by the user."""
+    """Returns the file itself, downloaded or put there by the user."""
     if file.url:
         return _download(file, data_dir, progress)
     place = data_dir / file.path
@@ -167,14 +167,14 @@ def _transfer(url: str, output: str, place: Path, bar: Bar | None) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Why, in the words of the error that was there first."""
+    """Returns the message of the first error in a chain."""
     while (before := error.__cause__ or error.__context__) is not None:
         error = before
     return getattr(error, "strerror", None) or str(error)
 
 
 def _fault(fetched: Path, file: File) -> str:
-    """How a file differs from the published one; empty where it does not."""
+    """Returns how a file differs from the published one; empty if it does not."""
     if file.checksum is None:
         return ""
     algorithm, expected = file.checksum
@@ -186,7 +186,7 @@ def _fault(fetched: Path, file: File) -> str:
 
 
 def _take(archive: Path, file: File, dataset: Dataset, place: Path) -> None:
-    """Puts all that lies beside ``file.gives`` in its place, that last, and notes what it is."""
+    """Moves all files beside ``file.gives`` into place, that one last, and notes their sizes."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".unpacking-") as folder:
         unpack(archive, Path(folder))

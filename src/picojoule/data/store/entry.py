@@ -46,7 +46,7 @@ class Selection(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is kept together: splits by name, what was left out of them, and plain facts."""
+    """Content to keep: splits by name, messages on items that were left out, and plain facts."""
 
     splits: Mapping[str, Selection]
     skipped: Sequence[str] = ()
@@ -54,7 +54,7 @@ class Content(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What came out of the cache."""
+    """Content from the cache."""
 
     splits: dict[str, Split]
     skipped: list[str]
@@ -187,7 +187,7 @@ def read(where: Path, key: str) -> Kept | None:
 
 
 def _check(where: Path, entry: Mapping[str, Any]) -> None:
-    """Compares the sha256 of every file, unless all are as they were when it was right.
+    """Compares the sha256 of every file, unless none has changed since the last time.
 
     Raises:
         ValueError: If a file is not what was written.
