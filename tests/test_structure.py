@@ -2,8 +2,10 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +23,7 @@ ROOMS = {
     "readout": set(),
     "contract": set(),
     "kernels": {"surrogate"},
-    "engine": {"surrogate", "kernels"},
+    "engine": {"surrogate", "contract", "kernels"},
     "neurons": {"surrogate", "contract", "kernels", "engine"},
     "networks": {"surrogate", "contract", "kernels", "engine", "neurons"},
     "streaming": {"surrogate", "contract", "kernels", "engine", "neurons", "networks"},
@@ -51,6 +53,7 @@ def room(file: Path) -> str:
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@cache
 def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"), str(file))
 
@@ -61,8 +64,8 @@ def name_of(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(file: Path) -> set[tuple[str, str]]:
-    """Modules of the package that a file imports, if only for types, and which name of each.
+def imports(file: Path, package: str = "picojoule") -> set[tuple[str, str]]:
+    """Modules of a package that a file imports, if only for types, and which name of each.
 
     What the stub beside an ``__init__.py`` names is imported, too, though later.
     """
@@ -75,9 +78,9 @@ def imports(file: Path) -> set[tuple[str, str]]:
             here = [name_of(file)] if node.level else []
             module = ".".join([*here, *([node.module] if node.module else [])])
             found |= {(module, alias.name) for alias in node.names}
-    found = {pair for pair in found if pair[0].split(".")[0] == "picojoule"}
+    found = {pair for pair in found if pair[0].split(".")[0] == package}
     stub = file.with_suffix(".pyi")
-    return found | imports(stub) if stub != file and stub.exists() else found
+    return found | imports(stub, package) if stub != file and stub.exists() else found
 
 
 def rooms_of(file: Path) -> set[str]:
@@ -193,6 +196,53 @@ def test_a_face_says_one_sentence_and_attaches_what_its_stub_names(face):
             assert alias.asname == alias.name, f"{alias.name} is hidden from type checkers"
             hides = alias.name in here and node.module not in (None, alias.name)
             assert not hides, f"{alias.name} would become the file of that name once loaded"
+
+
+def private(name: str) -> bool:
+    return re.fullmatch(r"_[A-Za-z]\w*", name) is not None
+
+
+@cache
+def defined(file: Path) -> set[str]:
+    """Names that a file gives to something, in whatever scope."""
+    nodes = list(ast.walk(parsed(file)))
+    made = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    stored = [node for node in nodes if isinstance(getattr(node, "ctx", None), ast.Store)]
+    fields = {node.attr for node in stored if isinstance(node, ast.Attribute)}
+    return made | fields | {node.id for node in stored if isinstance(node, ast.Name)}
+
+
+def borrowed(file: Path) -> set[str]:
+    """Private attributes that a file looks up, and no file of the package gives to its objects."""
+    own, ours = defined(file), set().union(*map(defined, FILES))
+    public = {"_asdict", "_fields", "_make", "_replace"}  # of named tuples
+    return {
+        node.attr
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Attribute) and private(node.attr) and node.attr not in own | public
+        if not (ast.unparse(node.value) == "self" and node.attr in ours)
+        if ast.unparse(node) != "sys._getframe"
+    }
+
+
+def test_one_file_touches_private_names_of_torch_and_fabric():
+    known = {
+        node.value if isinstance(node, ast.Constant) else node.attr
+        for node in ast.walk(parsed(ROOT / "_torch.py"))
+        if isinstance(node, ast.Attribute)
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+    }
+    known = {name for name in known if private(name)}
+    assert {"_version", "_modules", "_num_iter_calls"} <= known
+    for file in set(FILES) - {ROOT / "_torch.py"}:
+        words = {node.value for node in ast.walk(parsed(file)) if isinstance(node, ast.Constant)}
+        names = {
+            name
+            for module, name in imports(file, "torch") | imports(file, "lightning_fabric")
+            for name in [*module.split("."), name]
+        }
+        wrong = borrowed(file) | words & known | {name for name in names if private(name)}
+        assert not wrong, f"{file.relative_to(ROOT)} touches {sorted(wrong)}: see _torch.py"
 
 
 def test_a_basename_means_one_thing():

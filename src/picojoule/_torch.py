@@ -1,8 +1,49 @@
-"""Private names of torch that we touch, and why."""
+"""Every private name of torch and of Lightning Fabric that we touch, and why.
+
+No other file does, so that what a new version of them may break stands here.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.autograd import forward_ad
-from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch.nn.modules import batchnorm
+from torch.utils import _python_dispatch, _pytree
+from torch.utils.data import DataLoader
+from torch.utils.hooks import RemovableHandle
+
+# Flattens the states of neurons, which may be nested in any way.
+pytree = _pytree
+# What all norms with running statistics derive from.
+NormBase = batchnorm._NormBase
+# Those of them that take their statistics over a batch.
+BatchNorm = batchnorm._BatchNorm
+# Keeps what runs inside from every mode and subclass.
+DisableTorchFunction = torch._C.DisableTorchFunction
+# The attributes in which torch.compile and Fabric keep the module that they wrap.
+WRAPPED = ("_forward_module", "_orig_mod")
+
+_FORWARD_HOOKS = (
+    *("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
+    *("_forward_pre_hooks", "_forward_pre_hooks_with_kwargs"),
+)
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class DispatchMode(_python_dispatch.TorchDispatchMode):
+    """A mode that sees the operators that run, those of autograd too."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would import its compiler to guard this class from it
+
+
+def looks_at_values(operator: Any) -> bool:
+    """Returns whether an operator makes a number of a tensor, as ``item()`` and ``if`` do."""
+    return operator is torch.ops.aten._local_scalar_dense.default
 
 
 def transformed() -> bool:
@@ -25,5 +66,95 @@ def watched() -> bool:
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
         or transformed()
-        or _get_current_dispatch_mode() is not None
+        or _python_dispatch._get_current_dispatch_mode() is not None
     )
+
+
+def function_modes() -> int:
+    """Counts the modes that see functions of torch now."""
+    return torch._C._len_torch_function_stack()
+
+
+def in_backward() -> bool:
+    """Returns whether autograd runs now, as when it runs checkpointed layers a second time."""
+    return torch._C._current_graph_task_id() != -1
+
+
+def version_of(tensor: Tensor) -> int | None:
+    """Counts the changes of a tensor in place; None if torch does not, as for inference."""
+    return None if tensor.is_inference() else tensor._version
+
+
+def viewed_by(tensor: Tensor) -> Tensor | None:
+    """Returns the tensor that this one is a view of, None if it is none."""
+    return tensor._base
+
+
+def parameters(module: nn.Module) -> dict[str, Any]:
+    """Returns the module's own dictionary of its own parameters, which stays up to date."""
+    return module._parameters
+
+
+def buffers(module: nn.Module) -> dict[str, Any]:
+    """Returns the module's own dictionary of its own buffers."""
+    return module._buffers
+
+
+def unsaved_buffers(module: nn.Module) -> set[str]:
+    """Returns the module's own set of buffers that are not in its ``state_dict``."""
+    return module._non_persistent_buffers_set
+
+
+def submodules(module: nn.Module) -> dict[str, nn.Module | None]:
+    """Returns the module's own dictionary of submodules; one in two places is there twice."""
+    return module._modules
+
+
+def hooks(module: nn.Module) -> Iterator[Any]:
+    """Yields the hooks of a module, of its forward and its backward pass."""
+    return (hook for kind in _HOOKS for hook in getattr(module, kind).values())
+
+
+def has_forward_hooks(module: nn.Module) -> bool:
+    """Returns whether a call of a module calls hooks."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def drop_hook(module: nn.Module, handle: RemovableHandle) -> None:
+    """Removes a hook that a copied module has from its original, which its handle does not know."""
+    for table in _FORWARD_HOOKS:
+        getattr(module, table).pop(handle.id, None)
+
+
+def inner_module(module: nn.Module) -> nn.Module | None:
+    """Returns the module that Fabric or a ``DataParallel`` wraps, None if this is no wrapper."""
+    return getattr(module, "_forward_module", None) or getattr(module, "module", None)
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Returns whether calls of a module run what ``torch.compile`` made of it."""
+    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+
+
+def compiler_loaded() -> bool:
+    """Returns whether torch's compiler was imported, without which nothing is compiled."""
+    return "torch._dynamo" in sys.modules
+
+
+def packed_weight(weight: Tensor, rows: int) -> Tensor:
+    """Packs a weight [N, K] as oneDNN wants it for inputs of so many rows."""
+    return torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+
+
+def packed_linear(x: Tensor, weight: Tensor) -> Tensor:
+    """Multiplies x [rows, K] by a weight [N, K], packed or not, by oneDNN and not by MKL."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+
+
+def set_passes(loader: DataLoader, passes: int) -> None:
+    """Sets how often Fabric's wrapper of a loader was passed through.
+
+    It shuffles the samples of several processes anew in each pass, by this number, and a resumed
+    training must not count from zero.
+    """
+    vars(loader)["_num_iter_calls"] = passes

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.skipif(not module._there(), reason="this torch has no o
 @pytest.fixture
 def calls(monkeypatch):
     """The shapes that went by oneDNN."""
-    seen, real = [], module._linear
+    seen, real = [], module.packed_linear
     monkeypatch.setattr(
-        module, "_linear", lambda x, weight: seen.append(tuple(x.shape)) or real(x, weight)
+        module, "packed_linear", lambda x, weight: seen.append(tuple(x.shape)) or real(x, weight)
     )
     return seen
 

@@ -6,11 +6,6 @@ from torch import Tensor
 from picojoule.energy.kinds import Kind
 
 
-def version_of(values: Tensor) -> int | None:
-    """Returns how often a tensor was changed in place, None if torch does not keep count."""
-    return None if values.is_inference() else values._version
-
-
 def event_map(
     values: Tensor,
     kind: Kind,

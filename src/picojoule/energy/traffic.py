@@ -5,6 +5,7 @@ from math import prod
 
 from torch import Tensor
 
+from picojoule._torch import version_of
 from picojoule.energy.counts import Sizes
 from picojoule.energy.events import events_of, inside
 from picojoule.energy.kinds import Kind
@@ -68,7 +69,7 @@ class Traffic:
         Raises:
             RuntimeError: The network changed these values in place after they were counted.
         """
-        if self.version is not None and self.values._version != self.version:
+        if self.version is not None and version_of(self.values) != self.version:
             raise RuntimeError(
                 f"what arrived at or left '{self.layer}' was changed in place later: write "
                 "x = x + y in the network, not x += y, or take a penalty that needs sums alone "

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from picojoule._torch import buffers, parameters, submodules, unsaved_buffers
+
 
 class NotCopyableError(TypeError):
     """An attribute of a neuron that cannot be copied."""
@@ -39,12 +41,11 @@ def _fill(module: nn.Module, twin: nn.Module, memo: dict[int, Any]) -> None:
         return
     own, fresh = vars(twin), frozenset(vars(twin))
     own["training"] = module.training
-    own["_non_persistent_buffers_set"] = set(module._non_persistent_buffers_set)
-    for kind in ("_parameters", "_buffers"):
-        held = {name: _tensor(one, memo) for name, one in vars(module)[kind].items()}
-        own[kind].update(held)
-    own["_modules"].update(
-        {name: one if one is None else memo[id(one)] for name, one in module._modules.items()}
+    unsaved_buffers(twin).update(unsaved_buffers(module))
+    for held in (parameters, buffers):
+        held(twin).update({name: _tensor(one, memo) for name, one in held(module).items()})
+    submodules(twin).update(
+        {name: one if one is None else memo[id(one)] for name, one in submodules(module).items()}
     )
     for name, value in vars(module).items():
         if name in fresh:

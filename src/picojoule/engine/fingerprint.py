@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
-from picojoule.kernels import version
+from picojoule._torch import buffers, hooks, parameters, version_of
 
 _DEPTH = 6  # of lists, dictionaries and objects in one another
 # What every module of torch has, and what is written down of the last run.
 _UNSEEN = frozenset({*vars(nn.Module()), "ran"})
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class Survey(NamedTuple):
@@ -49,9 +48,9 @@ def tensors_of(neuron: nn.Module) -> dict[str, Tensor]:
 def _tensors(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     seen: set[int] = set()
-    for kind in ("_parameters", "_buffers"):
+    for held in (parameters, buffers):
         for prefix, module in modules:
-            for name, one in getattr(module, kind).items():
+            for name, one in held(module).items():
                 if one is not None and id(one) not in seen:
                     seen.add(id(one))
                     found[f"{prefix}.{name}" if prefix else name] = one
@@ -67,8 +66,7 @@ def _hooked(modules: Iterable[tuple[str, nn.Module]]) -> str:
     for name, module in modules:
         if hasattr(module, "init_state"):
             continue
-        hooks = (hook for kind in _HOOKS for hook in getattr(module, kind).values())
-        if any(not getattr(hook, "only_looks", False) for hook in hooks):
+        if any(not getattr(hook, "only_looks", False) for hook in hooks(module)):
             return f"its '{name}' has hooks, and a compiled step calls none"
     return ""
 
@@ -101,7 +99,7 @@ class _Same:
 
     def __init__(self, thing: Any) -> None:
         self._thing = thing
-        self._version: int = version(thing) if isinstance(thing, Tensor) else 0
+        self._version = version_of(thing) if isinstance(thing, Tensor) else 0
 
     def __hash__(self) -> int:
         return id(self._thing)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
+from picojoule._torch import pytree
 from picojoule.contract import SUMS, AllSteps, Stepping
 from picojoule.engine.first_order import first_order
 from picojoule.engine.order import Order

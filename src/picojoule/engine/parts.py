@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
+from picojoule._torch import pytree
 from picojoule.contract import Stepping
 from picojoule.engine.fingerprint import survey
 from picojoule.engine.plan import Plan, plan_of

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from picojoule._torch import pytree
 from picojoule.engine.description import NotCopyableError, description
 from picojoule.engine.fingerprint import Survey, survey, tensors_of
 from picojoule.engine.order import Order

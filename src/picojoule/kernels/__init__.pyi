@@ -15,7 +15,6 @@ from .paths import PATHS as PATHS
 from .paths import limit_for as limit_for
 from .paths import path_for as path_for
 from .paths import suits as suits
-from .paths import version as version
 from .pointwise import NotPointwiseError as NotPointwiseError
 from .pool import borrow as borrow
 from .program import Program as Program

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
+from picojoule._torch import version_of
 from picojoule.kernels.paths import (
     PATHS,
     SAMPLE,
@@ -21,7 +22,6 @@ from picojoule.kernels.paths import (
     path_for,
     suits,
     taken_by_torch,
-    version,
 )
 
 
@@ -135,14 +135,14 @@ class RowProduct:
         self._path, self.last = path, "dense"
         self._kernels = kernels()
         self._weight: Tensor | None = None
-        self._key: tuple[int, int] = (0, 0)
+        self._key: tuple[int, int | None] = (0, None)
         self._turned: Tensor | None = None
         self._shape, self._limit = (0, 0), 0
         self._base: Tensor | None = None
 
     def __call__(self, x: Tensor, weight: Tensor, base: Tensor | None) -> Tensor:
         """Spikes x [R, K], weight [N, K] and base [N] or [R, N] to [R, N]."""
-        key = (weight.data_ptr(), version(weight))
+        key = (weight.data_ptr(), version_of(weight))
         if weight is not self._weight or key != self._key:
             self._turn(weight)
             self._weight, self._key = weight, key

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from picojoule._torch import packed_linear, packed_weight
+
 _WORTH = 1 << 17  # weights from which on a call of oneDNN, and packing them for it, pays
 _STEPS = 8  # products that pay for packing
 _LONG = 1 << 12  # rows from which on a call pays whatever the weights
@@ -27,18 +29,14 @@ def repeated_dense(weight: Tensor, rows: int, products: int) -> Callable[[Tensor
     if not worth or not _suits(weight):
         return lambda x: torch.mm(x, weight)
     turned = weight.detach().t().contiguous()
-    packed = torch.ops.mkldnn._reorder_linear_weight(turned, rows)
-    return lambda x: _linear(x, packed)
+    packed = packed_weight(turned, rows)
+    return lambda x: packed_linear(x, packed)
 
 
 def dense(x: Tensor, weight: Tensor) -> Tensor:
     """``x @ weight.t()`` for x [R, K] and a weight [N, K], without a graph."""
     long = len(x) >= _LONG and weight.numel() and _suits(x, weight)
-    return _linear(x.contiguous(), weight.contiguous()) if long else x @ weight.t()
-
-
-def _linear(x: Tensor, weight: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+    return packed_linear(x.contiguous(), weight.contiguous()) if long else x @ weight.t()
 
 
 def _suits(*tensors: Tensor) -> bool:
@@ -51,7 +49,7 @@ def _there() -> bool:
     """Whether this torch has these functions, which are no part of what it promises to keep."""
     x: Any = torch.eye(2)
     try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(x, 2)
-        return torch.equal(_linear(x, packed), x)
+        packed = packed_weight(x, 2)
+        return torch.equal(packed_linear(x, packed), x)
     except (AttributeError, RuntimeError):
         return False

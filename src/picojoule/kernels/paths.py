@@ -177,11 +177,6 @@ def taken_by_torch() -> bool:
     return torch.is_autocast_enabled("cpu") or watched()
 
 
-def version(tensor: Tensor) -> int:
-    """Counts the changes of a tensor in place; those of one made for inference are not counted."""
-    return 0 if tensor.is_inference() else tensor._version
-
-
 def chosen(path: str | None, spikes: Tensor, other: Tensor, *, gradient: bool = False) -> str:
     """The path asked for, or where that is None what ``path_for`` says of these.
 

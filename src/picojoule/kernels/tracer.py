@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import Graph, Node
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from picojoule._torch import DispatchMode, looks_at_values, pytree
 
 _VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
@@ -47,16 +47,12 @@ def record(
     return recorder.graph, recorder.constants
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(DispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.graph, self.constants = Graph(), {}
         self._nodes = WeakTensorKeyDictionary()
         self._inputs = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # torch would import its compiler to guard this class from it
 
     def take(self, tensor: Tensor) -> Tensor:
         """An input, as the function is to get it: a copy, that may be changed in place."""
@@ -79,7 +75,7 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is torch.ops.aten._local_scalar_dense.default or _VALUES & set(func.tags):
+        if looks_at_values(func) or _VALUES & set(func.tags):
             raise UnfollowedError(f"data-dependent: {func} looks at the values of a tensor")
         if torch.Tag.nondeterministic_seeded in func.tags:
             raise UnfollowedError(f"{func} draws random numbers")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from picojoule._names import unknown
+from picojoule._torch import submodules
 from picojoule.networks.clip import ClipFloorShift
 from picojoule.networks.sequential import Repeat, Sequential
 from picojoule.neurons import IF, MultiLevelIF, Neuron
@@ -119,7 +120,7 @@ def _flat(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     """The layers in their order, copied, without what does nothing when the network is used."""
     if type(module) is nn.Sequential:
         # A module that stands in two places, such as one ReLU for all, is two layers.
-        for child, layer in module._modules.items():
+        for child, layer in submodules(module).items():
             assert layer is not None
             yield from _flat(layer, f"{name}.{child}".lstrip("."))
     elif isinstance(module, (*_WEIGHTED, *_NORMS, *_CLIPS, *_KEPT)):

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.utils.checkpoint import checkpoint
 
 from picojoule._names import unknown
+from picojoule._torch import BatchNorm, NormBase
 from picojoule.kernels import EventProducts, limit_for, suits
 from picojoule.neurons import Neuron
 
@@ -138,7 +138,7 @@ class Sequential(nn.Sequential):
         if _steps_of(self.chunk) is None:
             return
         for name, module in self.named_modules():
-            if isinstance(module, _NormBase) and _looks_across(module):
+            if isinstance(module, NormBase) and _looks_across(module):
                 raise ValueError(
                     f"layer '{name}', a {type(module).__name__}, looks at all steps together and "
                     f"would see those of a chunk of {self.chunk}: train without chunk, or without "
@@ -251,11 +251,11 @@ def _steps_of(chunk: int | None) -> int | None:
     return chunk
 
 
-def _looks_across(norm: _NormBase) -> bool:
+def _looks_across(norm: NormBase) -> bool:
     """Whether what a norm does to one item hangs on the others of a batch, or keeps what it saw."""
     tracks = norm.track_running_stats
     return (
-        (norm.training or not tracks) if isinstance(norm, _BatchNorm) else norm.training and tracks
+        (norm.training or not tracks) if isinstance(norm, BatchNorm) else norm.training and tracks
     )
 
 

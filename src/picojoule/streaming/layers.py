@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from picojoule._torch import buffers, parameters, pytree, submodules, version_of
 from picojoule.engine.fingerprint import survey
 from picojoule.engine.fused import flat
 from picojoule.engine.plan import Plan, plan_of
 from picojoule.engine.scan import checked
-from picojoule.kernels import RowProduct, version
+from picojoule.kernels import RowProduct
 from picojoule.networks import Repeat, Residual, Sequential
 from picojoule.networks.sequential import ResidualState
 from picojoule.neurons import Neuron, Recurrent
@@ -54,7 +54,7 @@ class Linear(StreamLayer):
     """A linear layer; by events where they are few."""
 
     def __init__(self, layer: nn.Linear, path: str | None) -> None:
-        self._own, self._product = layer._parameters, RowProduct(path)  # quicker than the layer
+        self._own, self._product = parameters(layer), RowProduct(path)  # quicker than the layer
 
     def step(self, x: Tensor) -> Tensor:
         """Spikes [B, K] to currents [B, N]."""
@@ -73,7 +73,7 @@ class Neurons(StreamLayer):
     def __init__(self, layer: Neuron) -> None:
         self._layer = layer
         self._held = [
-            held for one in layer.modules() for held in (one._parameters, one._buffers) if held
+            held for one in layer.modules() for held in (parameters(one), buffers(one)) if held
         ]
         self.start(None)
 
@@ -88,7 +88,7 @@ class Neurons(StreamLayer):
         self._state = state
         self._run: Callable[[Tensor], Tensor] | None = None
         self._tensors: list[Tensor] = []
-        self._known: list[tuple[int, int]] = []
+        self._known: list[tuple[int, int | None]] = []
 
     def state(self) -> Any:
         """A copy of the neurons' own state."""
@@ -97,10 +97,10 @@ class Neurons(StreamLayer):
         leaves, spec = pytree.tree_flatten(self._state)
         return pytree.tree_unflatten([leaf.clone() for leaf in leaves], spec)
 
-    def _seen(self) -> list[tuple[int, int]]:
+    def _seen(self) -> list[tuple[int, int | None]]:
         """Returns what changes if a parameter or buffer changes in place or is replaced."""
         held = (one for tensors in self._held for one in tensors.values())
-        return [(id(one), version(one)) for one in held if one is not None]
+        return [(id(one), version_of(one)) for one in held if one is not None]
 
     def _bind(self, x: Tensor) -> Callable[[Tensor], Tensor]:
         """What runs a step of currents like these."""
@@ -183,7 +183,7 @@ class Chain(StreamLayer):
 
     def __init__(self, layers: Sequential, path: str | None) -> None:
         # Not named_children, which names a layer that stands in several places once.
-        modules: Any = layers._modules.items()
+        modules: Any = submodules(layers).items()
         self._parts = {name: stream_layer(layer, path) for name, layer in modules}
 
     def step(self, x: Tensor) -> Tensor:

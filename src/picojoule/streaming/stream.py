@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from picojoule._names import unknown
-from picojoule._torch import watched
+from picojoule._torch import has_forward_hooks, watched
 from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.neurons import Neuron
@@ -51,7 +51,7 @@ class Stream:
         self._check(x)
         if self._changed():
             self._follow()
-        hooks = any(one._forward_hooks or one._forward_pre_hooks for one in self._modules)
+        hooks = any(map(has_forward_hooks, self._modules))
         with torch.no_grad():
             if hooks or watched():
                 out, state = self._net(x.unsqueeze(0), self.state)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from picojoule._torch import set_passes
 from picojoule.energy import Chip, Convention, Conventions, Energy
 from picojoule.engine import engines
 from picojoule.readout import Readout
@@ -208,9 +209,7 @@ def _epoch(
     fabric, epoch = task.fabric, progress.epoch + 1
     watch = LossWatch(fabric.device)
     sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
-    # The wrapper counts its passes to shuffle the samples of several processes anew in each; a
-    # resumed training must not count from zero.
-    vars(batches)["_num_iter_calls"] = progress.epoch
+    set_passes(batches, progress.epoch)
     for batch in batches:
         progress.step += 1
         log, energy = _step(task, batch, epoch, progress.step)

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.events import event_map, faults, inside, step_map, version_of
+from picojoule._torch import version_of
+from picojoule.energy.events import event_map, faults, inside, step_map
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import NeuronGroup, NeuronLayer

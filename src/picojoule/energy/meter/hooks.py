@@ -8,13 +8,7 @@ from typing import Any
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-_TABLES = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-)
+from picojoule._torch import drop_hook
 
 
 class Hooks:
@@ -49,9 +43,8 @@ class Hooks:
             handle.remove()
         for copied in self._copies:
             if (module := copied()) is not None:
-                for table in _TABLES:
-                    for handle in self._handles:
-                        getattr(module, table).pop(handle.id, None)
+                for handle in self._handles:
+                    drop_hook(module, handle)
 
     def concerns(self) -> bool:
         """Tells whether the thread is the one that the hooks are for."""

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from picojoule.energy.events import version_of
+from picojoule._torch import version_of, viewed_by
 from picojoule.energy.kinds import NOTHING, Beside, Kind, joined
 
 
@@ -165,7 +165,7 @@ class Lineage:
 
     def wrote(self, part: Tensor) -> None:
         """Learns of the tensor of which a part was changed in place, that it holds that too."""
-        whole = part._base
+        whole = viewed_by(part)
         known = None if whole is None else self._known.get(whole)
         if whole is None or known is None or known.kind is None:
             return

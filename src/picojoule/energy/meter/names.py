@@ -3,20 +3,20 @@
 import inspect
 from typing import Any
 
-import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from picojoule._torch import WRAPPED, DisableTorchFunction, inner_module
+
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_PREFIXES = ("module.", "_forward_module.", "_orig_mod.")
-_WRAPPED = ("_forward_module", "_orig_mod")  # names that only wrappers use, at any depth
+_PREFIXES = ("module.", *(f"{name}." for name in WRAPPED))
 
 
 def plain_name(name: str) -> str:
     """A dotted name without what wrappers put before it; empty for the network itself."""
     while name.startswith(_PREFIXES):
         name = name.split(".", 1)[1]
-    parts = [part for part in name.split(".") if part not in _WRAPPED]
+    parts = [part for part in name.split(".") if part not in WRAPPED]
     return "" if f"{name}." in _PREFIXES else ".".join(parts)
 
 
@@ -24,7 +24,7 @@ def arguments(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     """Arguments of a call by the names that the network's ``forward`` gives them."""
     parameters = inspect.signature(net.forward).parameters.values()
     while parameters and all(parameter.kind in _ANY for parameter in parameters):  # a wrapper
-        inner = getattr(net, "_forward_module", None) or getattr(net, "module", None)
+        inner = inner_module(net)
         if inner is None:
             break
         net = inner
@@ -36,11 +36,6 @@ def arguments(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return positional | kwargs
 
 
-def in_backward() -> bool:
-    """Whether autograd runs checkpointed layers a second time."""
-    return torch._C._current_graph_task_id() != -1
-
-
 class Unseen:
     """What a meter does inside is nothing to another meter, nor to activation checkpointing.
 
@@ -49,7 +44,7 @@ class Unseen:
     """
 
     def __enter__(self) -> None:
-        self._quiet = torch._C.DisableTorchFunction()
+        self._quiet = DisableTorchFunction()
         self._quiet.__enter__()
         self._apart = saved_tensors_hooks(_same, _same)
         self._apart.__enter__()

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from picojoule._names import unknown
+from picojoule._torch import DisableTorchFunction, function_modes, in_backward
 from picojoule.contract import SUMS
 from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.firing import Firing
 from picojoule.energy.meter.functions import Functions
 from picojoule.energy.meter.hooks import Hooks
-from picojoule.energy.meter.names import Unseen, arguments, in_backward
+from picojoule.energy.meter.names import Unseen, arguments
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls
@@ -166,9 +167,9 @@ class Observer:
             if self._depth == 1 and layer.arrivals is not None:
                 skip = self.recorder.convention_of(self._names[module]).skip_zero_weights
                 self._arriving[module] = layer.arrivals(module, args, kwargs, skip)
-        if self._depth and self._quiet is None and torch._C._len_torch_function_stack() == 1:
+        if self._depth and self._quiet is None and function_modes() == 1:
             # Nobody else watches: what runs inside neurons need not even pass by.
-            self._quiet = torch._C.DisableTorchFunction()
+            self._quiet = DisableTorchFunction()
             self._quiet.__enter__()
 
     def _leave(

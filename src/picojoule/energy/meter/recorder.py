@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from picojoule._torch import version_of
 from picojoule.energy.convention import Convention, Conventions, convention_of
 from picojoule.energy.counts import OpCounts
-from picojoule.energy.events import event_map, version_of
+from picojoule.energy.events import event_map
 from picojoule.energy.kinds import NOTHING, Kind
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.lineage import Lineage

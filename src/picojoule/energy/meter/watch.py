@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import CheckpointFunction
 
+from picojoule._torch import compiler_loaded, is_compiled
 from picojoule.energy.rules.call import tensors
 
 
@@ -157,8 +158,8 @@ def scripted(net: nn.Module) -> dict[nn.Module, nn.Module | None]:
 
 def eager(net: nn.Module, undo: ExitStack) -> None:
     """Runs compiled modules uncompiled until ``undo`` is closed, and says so once."""
-    compiled = [m for m in net.modules() if hasattr(m, "_orig_mod") or m._compiled_call_impl]
-    if compiled or "torch._dynamo" in sys.modules:
+    compiled = [module for module in net.modules() if is_compiled(module)]
+    if compiled or compiler_loaded():
         undo.enter_context(_uncompiled())
     if compiled:
         warnings.warn(

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from picojoule._torch import viewed_by
 from picojoule.energy.kinds import NOTHING, Kind, everywhere
 from picojoule.energy.rules.call import Call, first_of, kind_of
 from picojoule.energy.rules.moves import in_order
@@ -76,7 +77,7 @@ def filled(call: Call, *args: Any, **kwargs: Any) -> Outcome:
     """Overwrites values with numbers, of a part of a tensor or of all."""
     value = first_of(call)
     number = [*args, *kwargs.values()][1] if call.name == "fill" else None
-    if value is not None and call.out is value and value._base is None:
+    if value is not None and call.out is value and viewed_by(value) is None:
         return constant(number)
     if value is None or call.kind(value) is None:
         return DERIVED
