@@ -1,20 +1,20 @@
 """The accuracy and the energy of a network on a data set."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric, is_wrapped
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip, Convention, Conventions
+from picojoule.energy import Chip, Convention, Conventions, Meter
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
-from picojoule.training.measurement import Measurement, Totals
+from picojoule.training.measurement import Beside, Measurement, Outcome, Totals
 from picojoule.training.randomness import fixed_randomness, generators
 
 
@@ -57,16 +57,56 @@ def evaluate(
     if len({chip.name for chip in chips}) < len(chips):
         raise ValueError(f"two chips of one name: {', '.join(chip.name for chip in chips)}")
     model: Any = net if is_wrapped(net) else fabric.setup_module(net)
-    totals = Totals(fabric, chips, ann_steps, convention)
+    totals, beside = Totals(fabric, chips), Beside(ann_steps)
+
+    def add(meter: Meter, out: Tensor, correct: Tensor, counted: bool) -> None:
+        totals.add(meter, correct, counted=counted)
+        beside.add(meter, out.shape[0], counted=counted)
+
+    _run(model, loader, add, readout, inputs, convention, fabric)
+    return beside.measurement(totals, model.module, convention, started)
+
+
+def outcome(
+    model: Any,
+    loader: DataLoader,
+    *,
+    readout: Readout,
+    chip: Chip,
+    inputs: Inputs,
+    convention: Conventions,
+    fabric: Fabric,
+) -> Outcome:
+    """Returns what ``evaluate`` measures first, and nothing that it would be compared with."""
+    totals = Totals(fabric, [chip])
+
+    def add(meter: Meter, out: Tensor, correct: Tensor, counted: bool) -> None:
+        del out
+        totals.add(meter, correct, counted=counted)
+
+    _run(model, loader, add, readout, inputs, convention, fabric)
+    return totals.outcome()
+
+
+def _run(
+    model: Any,
+    loader: DataLoader,
+    add: Callable[[Meter, Tensor, Tensor, bool], None],
+    readout: Readout,
+    inputs: Inputs | None,
+    convention: Conventions,
+    fabric: Fabric,
+) -> None:
+    """Runs all batches: ``add`` takes meter, output, which labels are right, whether it counts."""
+    some = False
     with _evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
             x, label, lengths = unpacked(batch)
             out, meter = metered(model, x, lengths, kind_of(loader, inputs), convention)
-            correct = readout(out, lengths).argmax(-1) == label
-            totals.add(meter, correct, out.shape[0], counted=mine)
-    if not totals.samples:
+            add(meter, out, readout(out, lengths).argmax(-1) == label, mine)
+            some = True
+    if not some:
         raise ValueError("the loader gave no batch: nothing to measure")
-    return totals.measurement(model.module, started)
 
 
 def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Any, bool]]:

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from picojoule.energy import Chip, Convention, Conventions, Meter, OpCounts
+from picojoule.energy import Chip, Conventions, Meter, OpCounts
 from picojoule.engine import engines
 from picojoule.training.cost import Cost, cost_on
 from picojoule.training.ranks import gathered, summed_counts
@@ -48,6 +48,25 @@ class Measurement:
     engines: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a network got right on a data set, and what it did.
+
+    Attributes:
+        accuracy: Share of samples labelled rightly.
+        samples: Number of samples.
+        counts: By layer, per sample.
+        totals: By layer, over the set: whole numbers, but for ``second``.
+        spread: By chip name, the standard error of the energy over batches, as a share of it.
+    """
+
+    accuracy: float
+    samples: int
+    counts: dict[str, OpCounts]
+    totals: dict[str, dict[str, float]]
+    spread: dict[str, float]
+
+
 @dataclass
 class Totals:
     """Sums over the batches of one rank, kept on the device.
@@ -55,42 +74,26 @@ class Totals:
     Attributes:
         fabric: Device and processes.
         chips: To price on.
-        ann_steps: Steps of the dense ANN to compare with, None for as many as the input has.
-        convention: By which the meters count.
     """
 
     fabric: Fabric
     chips: Sequence[Chip]
-    ann_steps: int | None
-    convention: Conventions = Convention()
-    steps: int = 0
-    levels: int = 1
     samples: list[int] = field(default_factory=list)
     correct: list[Tensor] = field(default_factory=list)
     energies: list[Tensor] = field(default_factory=list)
     counts: dict[str, OpCounts] = field(default_factory=dict)
-    dense: dict[str, OpCounts] = field(default_factory=dict)
-    uncounted: dict[str, int] = field(default_factory=dict)
-    unreached: set[str] | None = None
-    multiplied: dict[str, OpCounts] = field(default_factory=dict)
 
-    def add(self, meter: Meter, correct: Tensor, steps: int, *, counted: bool) -> None:
+    def add(self, meter: Meter, correct: Tensor, *, counted: bool) -> None:
         """Adds a batch; one that is not ``counted`` weighs nothing."""
         samples = meter.samples if counted else 0
         counts = meter.counts
         prices = [chip.price(counts).total.to(self.fabric.device) for chip in self.chips]
-        self.steps, self.levels = max(self.steps, steps), max(self.levels, meter.levels)
         self.samples.append(samples)
         self.correct.append(correct.sum() * counted)
         self.energies.append(torch.stack(prices))
-        _accumulate(self.counts, counts, samples)
-        _accumulate(self.dense, meter.dense(self.ann_steps), samples)
-        _accumulate(self.multiplied, meter.multiplied, samples)
-        self.uncounted |= meter.uncounted
-        missed = set(meter.unreached)
-        self.unreached = missed if self.unreached is None else self.unreached & missed
+        accumulate(self.counts, counts, samples)
 
-    def measurement(self, net: nn.Module, started: float) -> Measurement:
+    def outcome(self) -> Outcome:
         """Reads the sums over all ranks from the device."""
         fabric = self.fabric
         sizes = torch.tensor(self.samples, dtype=torch.float64, device=fabric.device)
@@ -99,44 +102,82 @@ class Totals:
         correct = int(gathered(fabric, torch.stack(self.correct)).sum())
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
-        dense = summed_counts(fabric, self.dense)
-        multiplied = summed_counts(fabric, self.multiplied)
-        totals = whole_totals(counts)
-        each = {layer: one / samples for layer, one in counts.items()}
-        each_dense = {layer: one / samples for layer, one in dense.items()}
-        each_multiplied = {layer: one / samples for layer, one in multiplied.items()}
+        return Outcome(
+            accuracy=correct / samples,
+            samples=samples,
+            counts={layer: one / samples for layer, one in counts.items()},
+            totals=whole_totals(counts),
+            spread={chip.name: _spread(energies[:, i], sizes) for i, chip in enumerate(self.chips)},
+        )
+
+
+@dataclass
+class Beside:
+    """What a measurement says beside what was counted, summed over the batches of one rank.
+
+    Attributes:
+        ann_steps: Steps of the dense ANN to compare with, None for as many as the input has.
+    """
+
+    ann_steps: int | None
+    steps: int = 0
+    levels: int = 1
+    dense: dict[str, OpCounts] = field(default_factory=dict)
+    multiplied: dict[str, OpCounts] = field(default_factory=dict)
+    uncounted: dict[str, int] = field(default_factory=dict)
+    unreached: set[str] | None = None
+
+    def add(self, meter: Meter, steps: int, *, counted: bool) -> None:
+        """Adds a batch; one that is not ``counted`` weighs nothing."""
+        samples = meter.samples if counted else 0
+        self.steps, self.levels = max(self.steps, steps), max(self.levels, meter.levels)
+        accumulate(self.dense, meter.dense(self.ann_steps), samples)
+        accumulate(self.multiplied, meter.multiplied, samples)
+        self.uncounted |= meter.uncounted
+        missed = set(meter.unreached)
+        self.unreached = missed if self.unreached is None else self.unreached & missed
+
+    def measurement(
+        self, totals: Totals, net: nn.Module, convention: Conventions, started: float
+    ) -> Measurement:
+        """Reads these and the totals, summed over all ranks, from the device."""
+        found, fabric = totals.outcome(), totals.fabric
+        dense, multiplied = (
+            {layer: one / found.samples for layer, one in summed_counts(fabric, sums).items()}
+            for sums in (self.dense, self.multiplied)
+        )
         costs = {
             chip.name: cost_on(
                 chip,
-                each,
-                each_dense,
+                found.counts,
+                dense,
                 steps=self.steps,
-                spread=_spread(energies[:, i], sizes),
+                spread=found.spread[chip.name],
                 levels=self.levels,
-                multiplied=each_multiplied,
+                multiplied=multiplied,
             )
-            for i, chip in enumerate(self.chips)
+            for chip in totals.chips
         }
         return Measurement(
-            accuracy=correct / samples,
-            samples=samples,
+            accuracy=found.accuracy,
+            samples=found.samples,
             steps=self.steps,
             parameters=sum(p.numel() for p in net.parameters() if p.requires_grad),
-            spikes_per_neuron=_spikes_per_neuron(counts) / samples,
-            counts=totals,
+            spikes_per_neuron=_spikes_per_neuron(found),
+            counts=found.totals,
             chips=costs,
             uncounted=self.uncounted,
             unreached=tuple(sorted(self.unreached or ())),
             seconds=time.perf_counter() - started,
-            convention=self.convention,
+            convention=convention,
             engines={layer: str(verdict) for layer, verdict in engines(net).items()},
         )
 
 
-def _accumulate(totals: dict[str, OpCounts], counts: dict[str, OpCounts], samples: int) -> None:
-    """Adds counts per sample, times the samples."""
+def accumulate(totals: dict[str, OpCounts], counts: dict[str, OpCounts], samples: int) -> None:
+    """Adds counts per sample without a graph, times the samples."""
     for layer, one in counts.items():
-        one = one.detach() * samples
+        one = one * samples
         totals[layer] = totals[layer] + one if layer in totals else one
 
 
@@ -176,10 +217,11 @@ def whole_totals(counts: Mapping[str, OpCounts]) -> dict[str, dict[str, float]]:
     return values
 
 
-def _spikes_per_neuron(counts: dict[str, OpCounts]) -> float:
-    spiking = [one for one in counts.values() if "spike" in dict(one.items())]
-    neurons = sum(one.sizes.potentials for one in spiking)
-    return sum(one.spike.item() for one in spiking) / neurons if neurons else 0.0
+def _spikes_per_neuron(found: Outcome) -> float:
+    spiking = [layer for layer, totals in found.totals.items() if "spike" in totals]
+    neurons = sum(found.counts[layer].sizes.potentials for layer in spiking)
+    spikes = sum(found.totals[layer]["spike"] for layer in spiking)
+    return spikes / neurons / found.samples if neurons else 0.0
 
 
 def _spread(energies: Tensor, samples: Tensor) -> float:

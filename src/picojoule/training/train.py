@@ -21,8 +21,7 @@ from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
-from picojoule.training.measure import evaluate
-from picojoule.training.measurement import Cost, Measurement
+from picojoule.training.measure import outcome
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import generators
@@ -115,7 +114,8 @@ def train(
     if folder is not None and (saved := newest(folder)) is not None:
         progress.load_state_dict(load(saved), saved)
     elif penalty is not None and penalty.limit_pj is not None:
-        penalty.start(task.cost(task.measured(loader)).floor_pj)
+        _, energy, _ = task.outcome(loader)
+        penalty.start(float(energy.floor))
     batches = fabric.setup_dataloaders(loader)
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation)
@@ -142,21 +142,18 @@ class _Task:
     inputs: Inputs
     convention: Conventions
 
-    def measured(self, loader: DataLoader) -> Measurement:
-        """The network as it is now, on a data set."""
-        return evaluate(
+    def outcome(self, loader: DataLoader) -> tuple[float, Energy, float]:
+        """The accuracy on a data set, the energy per sample and its spread over batches."""
+        found = outcome(
             self.model,
             loader,
             readout=self.readout,
-            chips=[self.chip],
+            chip=self.chip,
             inputs=self.inputs,
             convention=self.convention,
             fabric=self.fabric,
         )
-
-    def cost(self, measurement: Measurement) -> Cost:
-        """What a measurement cost on the chip."""
-        return measurement.chips[self.chip.name]
+        return found.accuracy, self.chip.price(found.counts), found.spread[self.chip.name]
 
 
 def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
@@ -241,11 +238,10 @@ def _record(
     multiplier = None if task.penalty is None else task.penalty.multiplier
     validated = None
     if validation is not None:
-        measurement = task.measured(validation)
-        cost = task.cost(measurement)
-        validated = Validation(measurement.accuracy, cost.total_pj, cost.spread)
+        share, energy, spread = task.outcome(validation)
+        validated = Validation(share, float(energy.total), spread)
         if task.penalty is not None:
-            task.penalty.validated(cost.spread)
+            task.penalty.validated(spread)
     return EpochRecord(
         epoch=progress.epoch + 1,
         step=progress.step,
