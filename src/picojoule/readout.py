@@ -1,4 +1,4 @@
-"""From what the last layer put out over time to one score per class."""
+"""Readouts: from the outputs of the last layer over time to one score for each class."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,21 @@ Readout = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def mean(out: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The mean over time.
+    """Computes the mean over time.
 
     Args:
-        out: [T, B, K].
-        lengths: Steps of each sequence [B], at least 1; None where all have T.
+        out: Outputs [T, B, K].
+        lengths: Steps of each sequence [B], at least 1; None if all have T.
 
     Returns:
         Scores [B, K].
+
+    Raises:
+        ValueError: If lengths are not of the batch.
+
+    Example:
+        >>> mean(torch.tensor([[[1.0]], [[3.0]]]))
+        tensor([[2.]])
     """
     if lengths is None:
         return out.mean(0)
@@ -26,14 +33,14 @@ def mean(out: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def max(out: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The largest value over time; arguments and result as for ``mean``."""
+    """Computes the largest value over time; arguments and result as for ``mean``."""
     if lengths is None:
         return out.amax(0)
     return out.masked_fill(~_valid(out, lengths), -torch.inf).amax(0)
 
 
 def last(out: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The value at each sequence's last step; arguments and result as for ``mean``."""
+    """Returns the value at each sequence's last step; arguments and result as for ``mean``."""
     if lengths is None:
         return out[-1]
     _check(out, lengths)
@@ -42,7 +49,7 @@ def last(out: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def count(out: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The sum over time (of spikes: their number); arguments and result as for ``mean``."""
+    """Computes the sum over time, of spikes their number; arguments and result as for ``mean``."""
     if lengths is None:
         return out.sum(0)
     return (out * _valid(out, lengths)).sum(0)
@@ -52,10 +59,10 @@ READOUTS: dict[str, Readout] = {"mean": mean, "max": max, "last": last, "count":
 
 
 def readout(name: str) -> Readout:
-    """The readout of that name.
+    """Returns the readout of a name.
 
     Raises:
-        ValueError: There is none; the message names the nearest.
+        ValueError: If there is none; the message names the nearest.
     """
     if name not in READOUTS:
         raise ValueError(unknown("readout", name, READOUTS))
@@ -70,7 +77,7 @@ def _check(out: Tensor, lengths: Tensor) -> None:
 
 
 def _valid(out: Tensor, lengths: Tensor) -> Tensor:
-    """Which steps [T, B, 1] lie within each sequence."""
+    """Returns which steps [T, B, 1] lie within each sequence."""
     _check(out, lengths)
     steps = torch.arange(out.shape[0], device=out.device).unsqueeze(1)
     return (steps < lengths.to(out.device)).unsqueeze(-1)

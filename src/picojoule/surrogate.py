@@ -30,7 +30,7 @@ class _Spike(torch.autograd.Function):
 
 
 class _TransformedSpike(torch.autograd.Function):
-    """The same function in the form that ``torch.func`` asks for, which takes longer to call."""
+    """Same function in the form that ``torch.func`` requires, which takes longer to call."""
 
     generate_vmap_rule = True
 
@@ -56,7 +56,13 @@ class _TransformedSpike(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Surrogate(ABC):
-    """A spike function; ``alpha`` sets how narrow its derivative is.
+    """Spike function: 1 if v >= 0, else 0, with a derivative of its own.
+
+    Args:
+        alpha: Sharpness of the derivative, above 0.
+
+    Raises:
+        ValueError: If ``alpha`` is not positive and finite.
 
     Example:
         >>> ATan()(torch.tensor([-0.1, 0.0, 0.2]))
@@ -70,53 +76,58 @@ class Surrogate(ABC):
             raise ValueError(f"alpha must be a positive number, not {self.alpha}")
 
     def __call__(self, v: Tensor) -> Tensor:
-        """Spikes (0 or 1, the dtype of ``v``) where ``v >= 0``."""
+        """Returns spikes: 1 if ``v >= 0``, else 0, in the dtype of ``v``."""
         kind = _TransformedSpike if transformed() else _Spike
         return kind.apply(v, self)  # pyright: ignore[reportReturnType]
 
     @abstractmethod
     def derivative(self, v: Tensor) -> Tensor:
-        """What the backward pass takes for the derivative of the step at ``v``."""
+        """Computes the derivative at ``v`` that the backward pass uses."""
 
 
 @dataclass(frozen=True)
 class ATan(Surrogate):
-    """alpha / 2 / (1 + (pi / 2 * alpha * v)^2); Fang et al., ICCV 2021."""
+    """Arctangent: alpha / 2 / (1 + (pi / 2 * alpha * v)^2).
+
+    Reference:
+        Fang et al., Incorporating Learnable Membrane Time Constant to Enhance Learning of Spiking
+        Neural Networks, ICCV 2021.
+    """
 
     alpha: float = 2.0
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         x = v * (math.pi / 2 * self.alpha)
         return x.square_().add_(1).reciprocal_().mul_(self.alpha / 2)
 
 
 @dataclass(frozen=True)
 class Sigmoid(Surrogate):
-    """alpha * s * (1 - s) with s = sigmoid(alpha * v)."""
+    """Sigmoid: alpha * s * (1 - s) with s = sigmoid(alpha * v)."""
 
     alpha: float = 4.0
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         s = torch.sigmoid(self.alpha * v)
         return self.alpha * s * (1 - s)
 
 
 @dataclass(frozen=True)
 class FastSigmoid(Surrogate):
-    """1 / (1 + alpha |v|)^2, the slope of v / (1 + alpha |v|)."""
+    """Fast sigmoid: 1 / (1 + alpha |v|)^2, the slope of v / (1 + alpha |v|)."""
 
     alpha: float = 25.0
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         return (1 + self.alpha * v.abs()).square().reciprocal()
 
 
 @dataclass(frozen=True)
 class SuperSpike(Surrogate):
-    """alpha / (1 + alpha |v|)^2: the fast sigmoid with a slope of alpha at the threshold.
+    """SuperSpike: alpha / (1 + alpha |v|)^2, a fast sigmoid with slope alpha at the threshold.
 
     Reference:
         Zenke and Ganguli, Neural Computation 30(6), 2018 (there without the leading alpha).
@@ -125,42 +136,44 @@ class SuperSpike(Surrogate):
     alpha: float = 10.0
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         return self.alpha * (1 + self.alpha * v.abs()).square().reciprocal()
 
 
 @dataclass(frozen=True)
 class Triangle(Surrogate):
-    """alpha * max(0, 1 - alpha |v|); unit area."""
+    """Triangle of unit area: alpha * max(0, 1 - alpha |v|)."""
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         return self.alpha * (1 - self.alpha * v.abs()).clamp(min=0)
 
 
 @dataclass(frozen=True)
 class Rectangle(Surrogate):
-    """alpha where |v| <= 1 / (2 alpha), else 0; unit area."""
+    """Rectangle of unit area: alpha if |v| <= 1 / (2 alpha), else 0."""
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         return self.alpha * (v.abs() <= 0.5 / self.alpha).to(v.dtype)
 
 
 @dataclass(frozen=True)
 class Gaussian(Surrogate):
-    """The normal density of standard deviation 1 / alpha."""
+    """Gaussian: the normal density of standard deviation 1 / alpha."""
 
     alpha: float = 2.0
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         return _normal(self.alpha * v, 1.0) * self.alpha
 
 
 @dataclass(frozen=True)
 class DoubleGaussian(Surrogate):
-    """alpha / 2 * (1.15 N(alpha v; 0.5) - 0.30 N(alpha v; 3)), N(x; s) the normal density.
+    """Double Gaussian: alpha / 2 * (1.15 N(alpha v; 0.5) - 0.30 N(alpha v; 3)).
+
+    N(x; s) is the normal density of standard deviation s.
 
     Reference:
         Yin et al., Nature Machine Intelligence 3, 2021; scaled by 1/2 as for the balanced
@@ -168,16 +181,25 @@ class DoubleGaussian(Surrogate):
     """
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         x = self.alpha * v
         return self.alpha / 2 * (1.15 * _normal(x, 0.5) - 0.30 * _normal(x, 3.0))
 
 
 @dataclass(frozen=True)
 class Slayer(Surrogate):
-    """scale * alpha / 2 * exp(-alpha |v|); Shrestha and Orchard, NeurIPS 2018.
+    """SLAYER: scale * alpha / 2 * exp(-alpha |v|).
 
-    ``scale`` is 0.4 as for the adaptive neurons of Baronig et al., Nature Communications 16, 2025.
+    Args:
+        alpha: Sharpness of the derivative, above 0.
+        scale: Factor, above 0; 0.4 as for the adaptive neurons of Baronig et al., 2025.
+
+    Raises:
+        ValueError: If ``alpha`` or ``scale`` is not positive and finite.
+
+    Reference:
+        Shrestha and Orchard, SLAYER: Spike Layer Error Reassignment in Time, NeurIPS 2018; Baronig
+        et al., Nature Communications 16, 2025.
     """
 
     alpha: float = 5.0
@@ -189,16 +211,16 @@ class Slayer(Surrogate):
             raise ValueError(f"scale must be a positive number, not {self.scale}")
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         return self.scale * self.alpha / 2 * torch.exp(-self.alpha * v.abs())
 
 
 @dataclass(frozen=True)
 class STE(Surrogate):
-    """alpha everywhere: the straight-through estimator."""
+    """Straight-through estimator: alpha everywhere."""
 
     def derivative(self, v: Tensor) -> Tensor:
-        """The derivative at ``v``."""
+        """Computes the derivative at ``v``."""
         return torch.full_like(v, self.alpha)
 
 
@@ -221,10 +243,14 @@ SURROGATES: dict[str, type[Surrogate]] = {
 
 
 def spike_function(shape: str | Surrogate) -> Surrogate:
-    """The surrogate of that lower-case name with its default ``alpha``; a surrogate is itself.
+    """Returns the surrogate of a lower-case name, with its default ``alpha``.
+
+    Args:
+        shape: A name in ``SURROGATES``, or a surrogate, which is returned as it is.
 
     Raises:
-        ValueError: No surrogate has that name; the message names the nearest.
+        ValueError: If no surrogate has that name; the message names the nearest.
+        TypeError: If it is neither a surrogate nor a name.
     """
     if isinstance(shape, Surrogate):
         return shape

@@ -44,16 +44,16 @@ def network(
             ``Sequential``, in which any layers of torch may stand.
         inputs: Shape of one step's input, without batch.
         classes: Number of outputs.
-        neuron: Makes the neurons of a layer from their number; ``LIF`` itself will do. ``mlp`` and
+        neuron: Makes the neurons of a layer from their number, such as ``LIF`` itself. ``mlp`` and
             ``keyword`` also take one for each layer.
-        options: What that architecture also takes, such as ``width``; see its own signature.
+        options: Further arguments of that architecture, such as ``width``; see its own signature.
 
     Returns:
         The network: x [T, B, *inputs] to out [T, B, classes] and a state.
 
     Raises:
-        ValueError: An unknown architecture, an option it does not take, or no class at all.
-        TypeError: A function of yours that gives something else, or neurons that are no factory.
+        ValueError: If the architecture is unknown, does not take an option, or there is no class.
+        TypeError: If a function of yours returns something else, or ``neuron`` is not callable.
 
     Example:
         >>> net = network("resnet18", inputs=(3, 32, 32), classes=10, residual="sew", width=8)
@@ -80,16 +80,16 @@ def network(
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Whether an architecture can be built with these options.
+    """Checks that an architecture can be built with these options.
 
     Raises:
-        ValueError: An unknown architecture or option, or a value it cannot have.
+        ValueError: If the architecture or an option is unknown, or a value is not allowed.
     """
     of_builder.check(name, _builder(name), options)
 
 
 def _builder(name: str) -> Builder:
-    """What builds the architecture of that name."""
+    """Returns the function that builds the architecture of a name."""
     if ":" not in name:
         if name not in NETWORKS:
             raise ValueError(unknown("network", name, NETWORKS))

@@ -1,11 +1,11 @@
-"""The activation of ANNs that become spiking networks."""
+"""Activation of ANNs that are to be converted to spiking networks."""
 
 import torch
 from torch import Tensor, nn
 
 
 class ClipFloorShift(nn.Module):
-    """An activation with as many values as a neuron has spike counts, in place of ReLU.
+    """Activation with as many values as a neuron has spike counts, in place of ReLU.
 
     Equation::
 
@@ -16,14 +16,14 @@ class ClipFloorShift(nn.Module):
     threshold learns; gradients go straight through the floor.
 
     Args:
-        levels: L.
-        threshold: To start from.
+        levels: Number of values above zero, L.
+        threshold: Threshold to start from.
 
     Shape:
         [B, ...] to [B, ...].
 
     Raises:
-        ValueError: Levels below 1, or a threshold that is not positive.
+        ValueError: If there are less than one level, or the threshold is not positive.
 
     Example:
         >>> ClipFloorShift(4, threshold=1.0)(torch.tensor([-1.0, 0.3, 0.4, 2.0])).detach()
@@ -44,12 +44,12 @@ class ClipFloorShift(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(threshold))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, ...] to [B, ...]."""
+        """Clips and rounds x [B, ...]."""
         share = x / self.threshold
         steps = share * self.levels + 0.5
         steps = steps + (steps.floor() - steps).detach()
         return self.threshold * (steps / self.levels).clamp(0, 1)
 
     def extra_repr(self) -> str:
-        """The levels, for ``repr``."""
+        """Returns the levels, for ``repr``."""
         return f"levels={self.levels}"

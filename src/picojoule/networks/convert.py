@@ -1,4 +1,4 @@
-"""From an ANN to a spiking network of the same weights."""
+"""Conversion of an ANN to a spiking network with the same weights."""
 
 import copy
 import math
@@ -25,15 +25,15 @@ _NEURONS = ("if", "multilevel")
 
 
 class Conversion(NamedTuple):
-    """A converted network, and how near it comes to its ANN.
+    """Converted network, and its differences from the ANN.
 
     Attributes:
-        net: The spiking network: x [1, B, ...] to currents [T, B, classes], of which the mean over
-            the steps stands for the ANN's output.
-        thresholds: Of each layer of neurons, by its name in ``net``.
-        errors: Mean absolute difference of what a layer's spikes stand for (their rate times the
-            threshold) and the ANN's activations, as a share of the mean activation; the last entry,
-            ``"output"``, is of the network's output.
+        net: The spiking network: x [1, B, ...] to currents [T, B, classes], whose mean over the
+            steps stands for the ANN's output.
+        thresholds: Threshold of each layer of neurons, by its name in ``net``.
+        errors: Mean absolute difference between a layer's rates times its threshold and the ANN's
+            activations, as a share of the mean activation; the last entry, ``"output"``, is that of
+            the network's output.
     """
 
     net: Sequential
@@ -51,13 +51,13 @@ def convert(
     levels: int = 4,
     percentile: float = 99.9,
 ) -> Conversion:
-    """A spiking network with the weights of an ANN.
+    """Converts an ANN to a spiking network with the same weights.
 
     Batch norm is folded into the weights; each ReLU becomes integrate-and-fire neurons that reset
-    by subtraction, whose rate stands for the activation as a share of their threshold. Thresholds
-    are balanced: each is the ``percentile`` of the activations that ``loader`` brings about (the
-    mean over its batches), or the learned one of a ``ClipFloorShift``. Neurons round to the nearest
-    count instead of down, because half a spike's worth of charge is spread over their bias.
+    by subtraction, whose rate stands for the activation as a share of their threshold. Each
+    threshold is the ``percentile`` of the activations on the batches of ``loader`` (the mean over
+    them), or the learned one of a ``ClipFloorShift``. Neurons round to the nearest count instead of
+    down, because half a spike's worth of charge is spread over their bias.
 
     An image passes the layers before the first neurons once. Average pooling converts as it is; the
     largest of several spikes at each step is more than the largest of their rates, so that an ANN
@@ -68,18 +68,18 @@ def convert(
             norm, ReLU, ReLU6, Hardtanh from 0 or ``ClipFloorShift``, pooling, flatten and dropout.
             It is not changed.
         loader: Batches of its inputs, x [B, ...] or tuples that begin with it.
-        steps: T, for how long the network runs.
+        steps: Number of steps of the network, T.
         neuron: ``"if"``, or ``"multilevel"`` for up to ``levels`` spikes in one step.
-        levels: Of the multi-level neurons.
-        percentile: Of the activations, in (0, 100].
+        levels: Levels of the multi-level neurons.
+        percentile: Percentile of the activations, in (0, 100].
 
     Returns:
         The network, its thresholds and its conversion errors on the first batch.
 
     Raises:
-        TypeError: A module that cannot be converted, by its name.
-        ValueError: An unknown neuron, no step, no batch, a percentile out of its range, a batch
-            norm that follows no weights, or activations that are all zero.
+        TypeError: If a module cannot be converted; the message names it.
+        ValueError: If the neuron is unknown, there is no step or no batch, the percentile is not in
+            (0, 100], a batch norm follows no weights, or activations are all zero.
 
     Example:
         >>> ann = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -117,7 +117,7 @@ def convert(
 
 
 def _flat(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """The layers in their order, copied, without what does nothing when the network is used."""
+    """Copies the layers in their order, without those that do nothing in evaluation."""
     if type(module) is nn.Sequential:
         # A module that stands in two places, such as one ReLU for all, is two layers.
         for child, layer in submodules(module).items():
@@ -136,7 +136,7 @@ def _flat(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _folded(layers: Sequence[tuple[str, nn.Module]]) -> list[nn.Module]:
-    """The layers with batch norm folded into the weights before it."""
+    """Folds each batch norm into the weights before it."""
     done: list[nn.Module] = []
     weighted = False
     for name, layer in layers:
@@ -163,7 +163,7 @@ def _folded(layers: Sequence[tuple[str, nn.Module]]) -> list[nn.Module]:
 def _thresholds(
     layers: Sequence[nn.Module], loader: Iterable[Any], percentile: float
 ) -> tuple[list[float], Tensor]:
-    """The threshold of each activation, and the first batch."""
+    """Finds the threshold of each activation, and returns the first batch too."""
     found: list[list[float]] = []
     first: Tensor | None = None
     like = next(one.weight for one in layers if isinstance(one, _WEIGHTED))
@@ -193,7 +193,7 @@ def _top(layer: nn.Module, values: Tensor, percentile: float) -> float:
 
 
 def _activations(layers: Sequence[nn.Module], x: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
-    """Each activation and its values, and the output at last."""
+    """Runs the layers; yields each activation with its values, and the output at last."""
     for layer in layers:
         x = layer(x)
         if isinstance(layer, _CLIPS) or layer is layers[-1]:
@@ -203,7 +203,7 @@ def _activations(layers: Sequence[nn.Module], x: Tensor) -> Iterator[tuple[nn.Mo
 def _spiking(
     layers: Sequence[nn.Module], neurons: Sequence[Neuron], worths: Sequence[float], steps: int
 ) -> Sequential:
-    """The layers with neurons for activations, and in the weights what a spike stands for."""
+    """Puts neurons in place of activations, and the worth of their spikes into the weights."""
     made = OrderedDict[str, nn.Module]()
     worth, place, last = 1.0, 0, layers[0]
     for layer in layers:
@@ -233,7 +233,7 @@ def _charge(layer: nn.Module, amount: float) -> None:
 def _errors(
     net: Sequential, x: Tensor, worths: Sequence[float], wanted: Sequence[Tensor]
 ) -> dict[str, float]:
-    """How far rates are from activations, as a share of these."""
+    """Computes the differences of rates and activations, as shares of the activations."""
     found: dict[str, Tensor] = {}
     y = x.unsqueeze(0)
     for name, layer in net.named_children():

@@ -21,10 +21,11 @@ def cnn(
     width: Count = 32,
     steps: Count = 4,
 ) -> Sequential:
-    """Three convolutions with batch norm and one linear layer, for small static images.
+    """Builds three convolutions and a linear layer, the smallest network for images.
 
     The image passes the first convolution (``width / 2`` channels, stride 2) once; spikes of
     ``steps`` steps pass the others (``width`` and ``2 width`` channels, their currents max-pooled).
+    Each convolution has a batch norm.
     """
     channels, rows, columns = image("cnn", inputs)
     if min(rows, columns) < 7:
@@ -61,7 +62,7 @@ def cnn7(
     steps: Steps = 4,
     norm: Norm = "batch",
 ) -> Sequential:
-    """Six 3x3 convolutions in three pairs of ``width``, 2 and 4 times that, and a linear layer."""
+    """Builds six 3x3 convolutions, in pairs of ``width`` to 4 times that, and a linear layer."""
     drive = Drive(neuron, norm)
     stages = [[width] * 2, [2 * width] * 2, [4 * width] * 2]
     return _stacked("cnn7", inputs, classes, steps, drive, stages, [])
@@ -76,7 +77,7 @@ def vgg11(
     steps: Steps = 4,
     norm: Norm = "batch",
 ) -> Sequential:
-    """VGG-11: eight 3x3 convolutions of ``width`` to 8 times that, and three linear layers."""
+    """Builds VGG-11: eight 3x3 convolutions of ``width`` to 8 times that, three linear layers."""
     drive = Drive(neuron, norm)
     stages = [[width], [2 * width], [4 * width] * 2, [8 * width] * 2, [8 * width] * 2]
     hidden = [8 * width] * 2
@@ -92,7 +93,7 @@ def vgg16(
     steps: Steps = 4,
     norm: Norm = "batch",
 ) -> Sequential:
-    """VGG-16: thirteen 3x3 convolutions of ``width`` to 8 times that, and three linear layers."""
+    """Builds VGG-16: 13 3x3 convolutions of ``width`` to 8 times that, three linear layers."""
     drive = Drive(neuron, norm)
     stages = [[width] * 2, [2 * width] * 2, *[[wide * width] * 3 for wide in (4, 8, 8)]]
     hidden = [8 * width] * 2
@@ -108,7 +109,7 @@ def _stacked(
     stages: Sequence[Sequence[int]],
     hidden: Sequence[int],
 ) -> Sequential:
-    """Stages of 3x3 convolutions, each halved by max-pooling, and linear layers."""
+    """Builds stages of 3x3 convolutions, each halved by max-pooling, and linear layers."""
     channels, *sizes = image(name, inputs)
     layers = OrderedDict[str, nn.Module]()
     ends = [len(list(chain(*stages[: stage + 1]))) for stage in range(len(stages))]
@@ -135,7 +136,7 @@ def finished(
     classes: int,
     drive: Drive,
 ) -> Sequential:
-    """The layers, linear ones with neurons, one for the classes, and a leaky readout."""
+    """Adds linear layers with neurons, one for the classes, and a leaky readout."""
     before = sum(name.startswith("conv") for name in layers)
     for place, wide in enumerate(hidden, start=before + 1):
         neurons = drive.neuron(wide)
@@ -149,10 +150,10 @@ def finished(
 
 
 def image(name: str, inputs: tuple[int, ...]) -> tuple[int, int, int]:
-    """Channels, rows and columns of one step's input.
+    """Returns channels, rows and columns of one step's input.
 
     Raises:
-        ValueError: The input is no image.
+        ValueError: If the input is not an image.
     """
     if len(inputs) != 3:
         raise ValueError(f"{name} expects inputs (channels, rows, columns), got {inputs}")

@@ -24,7 +24,7 @@ def mlp(
     layers: Count = 2,
     dropout: Dropout = 0.0,
 ) -> Sequential:
-    """Fully connected: layers of ``width`` neurons and a leaky readout.
+    """Builds fully connected layers of ``width`` neurons and a leaky readout.
 
     ``neuron`` may be one factory for each layer.
     """
@@ -43,7 +43,7 @@ def keyword(
     recurrent: bool = True,
     dropout: Dropout = 0.0,
 ) -> Sequential:
-    """Small, for sounds: one to three layers of ``width`` neurons, recurrent or not.
+    """Builds one to three layers of ``width`` neurons, recurrent or not, for sounds.
 
     ``neuron`` may be one factory for each layer. Sequences of unequal length are given with their
     lengths, ``net(x, lengths=lengths)``: what comes after an end is zero, costs nothing, and is no
@@ -56,14 +56,14 @@ def keyword(
 
 
 def with_readout(parts: list[nn.Module], features: int, classes: int) -> Sequential:
-    """The layers, a linear one for the classes, and a leaky readout."""
+    """Adds a linear layer for the classes and a leaky readout."""
     return Sequential(*parts, nn.Linear(features, classes), readout(parts))
 
 
 def readout(parts: Sequence[nn.Module]) -> LI:
-    """A leaky readout on the clock of the neurons before it.
+    """Builds a leaky readout with the ``dt`` of the neurons before it.
 
-    Its time constant is the mean of theirs, or 20 steps where they have none.
+    Its time constant is the mean of theirs, or 20 steps if they have none.
     """
     modules = [module for part in parts for module in part.modules()]
     neurons = [module for module in modules if isinstance(module, Neuron)]
@@ -78,7 +78,7 @@ def readout(parts: Sequence[nn.Module]) -> LI:
 def _hidden(
     size: int, neuron: Neurons, width: int, layers: int, dropout: float, *, recurrent: bool
 ) -> list[nn.Module]:
-    """Linear layers, each with its neurons."""
+    """Builds linear layers, each with its neurons."""
     parts: list[nn.Module] = []
     for make in _each(neuron, layers):
         neurons = make(width)
@@ -94,7 +94,7 @@ def _hidden(
 
 
 def _each(neuron: Neurons, layers: int) -> Sequence[NeuronFactory]:
-    """What makes the neurons of each layer."""
+    """Returns the factory of each layer's neurons."""
     if not isinstance(neuron, Sequence):
         return [neuron] * layers
     if len(neuron) != layers:
@@ -106,7 +106,7 @@ def _each(neuron: Neurons, layers: int) -> Sequence[NeuronFactory]:
 
 
 def linear(inputs: int, outputs: int, scale: float) -> nn.Linear:
-    """A layer for sparse spikes, which torch's own start for dense inputs would leave silent."""
+    """Builds a layer for sparse spikes, whose neurons torch's own first weights leave silent."""
     layer = nn.Linear(inputs, outputs)
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
     layer.weight.data.mul_(scale)

@@ -1,4 +1,4 @@
-"""Norms and first weights of spiking layers: currents at which their neurons fire."""
+"""Norms and first weights of spiking layers, at which their neurons fire."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,21 +17,21 @@ _GAINS = tuple(2.0**power for power in range(1, 11))
 
 @torch.no_grad()
 def gain(neuron: Neuron, size: int, *, steps: int = 4, spread: float = 1.0) -> float:
-    """By how much normal currents are scaled for neurons to fire now and then.
+    """Finds the factor of normal currents at which neurons fire now and then.
 
-    Neurons differ by orders of magnitude in the currents they need: some scale them by their leak,
-    some by ``dt``, some have small thresholds. They are tried on constant currents, normal over the
-    batch, at gains of 1, 2, 4, ... (or 1/2, 1/4, ... where they fire too much) up to the first at
-    which 14 % to 34 % of what can come out does.
+    Neurons differ by orders of magnitude in the currents that they need: some scale them by their
+    leak, some by ``dt``, some have small thresholds. They are run on constant currents, normal over
+    the batch, with factors of 1, 2, 4, ... (or 1/2, 1/4, ... if they fire too much) up to the first
+    at which they put out 14 % to 34 % of the most that they can.
 
     Args:
         neuron: The neurons.
-        size: How many there are.
-        steps: For how long they are tried.
-        spread: The standard deviation of the currents that are to be scaled.
+        size: Number of neurons.
+        steps: Number of steps to run.
+        spread: Standard deviation of the currents that are to be scaled.
 
     Returns:
-        A power of two; 1 where no gain makes them fire so.
+        A power of two; 1 if no factor makes them fire so.
 
     Example:
         >>> from picojoule.neurons import LIF, PLIF
@@ -52,14 +52,14 @@ def gain(neuron: Neuron, size: int, *, steps: int = 4, spread: float = 1.0) -> f
 
 
 def _rate(neuron: Neuron, currents: Tensor) -> float:
-    """The share of what these neurons could put out that they do."""
+    """Computes the output of neurons as a share of the most that they can put out."""
     out, _ = scan(neuron, currents, engine="eager")
     return float(out.mean() / out.amax().clamp(min=1.0))
 
 
 @dataclass(frozen=True)
 class Drive:
-    """Neurons and the norms that drive them: over batch, place and all steps.
+    """Factory of neurons and of the norms before them, over batch, place and all steps.
 
     Both norms are torch's batch norm, folded into the layer before it when the network is used;
     they differ in the weight that they start from.
@@ -69,8 +69,8 @@ class Drive:
         y = weight * (x - mean) / sqrt(variance + eps) + bias
         weight = gain(neuron)             norm="batch"; 1 for IF, LIF, MultiLevelIF and LNM
         weight = threshold                norm="tdbn", threshold-dependent
-        bias   = -weight where a max-pooling of 2 x 2 follows, whose largest of four is about 1
-                 where each is standard normal; else 0
+        bias   = -weight if a max-pooling of 2 x 2 follows, since the largest of four standard
+                 normal values is about 1; else 0
 
     Args:
         neuron: Makes the neurons of a layer from their number.
@@ -85,10 +85,10 @@ class Drive:
     norm: Norm = "batch"
 
     def weight(self, neurons: Neuron, size: int) -> Tensor:
-        """What a norm in front of these neurons starts from, [] or [size].
+        """Returns the first weight of a norm before these neurons, [] or [size].
 
         Raises:
-            ValueError: tdBN in front of neurons that have no one threshold, such as a mixture.
+            ValueError: If tdBN is before neurons without a threshold, such as a mixture.
         """
         if self.norm == "batch":
             return torch.tensor(gain(neurons, size))
@@ -101,19 +101,19 @@ class Drive:
         return threshold.detach()
 
     def maps(self, neurons: Neuron, channels: int, *, share: float = 1.0) -> nn.BatchNorm2d:
-        """The norm of a convolution; ``share`` is that of what drives the neurons."""
+        """Makes the norm of a convolution; ``share`` is its part of the neurons' currents."""
         made = nn.BatchNorm2d(channels)
         made.weight.data.copy_((share * self.weight(neurons, channels)).expand(channels))
         return made
 
     def units(self, neurons: Neuron, size: int) -> nn.BatchNorm1d:
-        """The norm of a linear layer."""
+        """Makes the norm of a linear layer."""
         made = nn.BatchNorm1d(size)
         made.weight.data.copy_(self.weight(neurons, size).expand(size))
         return made
 
 
 def before_pooling(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
-    """The norm with a bias by which the largest of four is about zero in the mean."""
+    """Shifts a norm's bias so that the maximum over a 2x2 pool averages about zero."""
     norm.bias.data.copy_(-norm.weight.data)
     return norm

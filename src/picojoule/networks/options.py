@@ -1,4 +1,4 @@
-"""What the options of an architecture may be, said by the annotations of its builder."""
+"""Options of architectures, checked by the annotations of their builders."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -15,12 +15,12 @@ GIVEN = ("inputs", "classes", "neuron")  # not options: what every builder takes
 
 @dataclass(frozen=True)
 class Limits:
-    """What a number may be.
+    """Limits of a number.
 
     Attributes:
-        kind: Its type.
-        low: The least.
-        below: What it stays below, None where there is no limit.
+        kind: Type of the number.
+        low: Least value.
+        below: Value that it has to stay below; None for no such limit.
     """
 
     kind: type = Integral
@@ -44,10 +44,10 @@ Dropout = Annotated[float, Limits(Real, low=0, below=1)]
 
 
 def check(name: str, builder: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Whether a builder takes these options.
+    """Checks that a builder takes these options.
 
     Raises:
-        ValueError: It knows one of them not, or a value cannot be.
+        ValueError: If the builder does not take an option, or a value is outside its limits.
     """
     known = inspect.signature(builder).parameters
     open_end = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
@@ -60,7 +60,7 @@ def check(name: str, builder: Callable[..., Any], options: Mapping[str, Any]) ->
 
 
 def _check_value(key: str, kind: Any, value: object) -> None:
-    """Refuses a value that its annotation does not hold."""
+    """Raises an error for a value that its annotation does not allow."""
     limits = [one for one in get_args(kind) if isinstance(one, Limits)]
     if get_origin(kind) is Literal and value not in get_args(kind):
         raise ValueError(unknown(key, str(value), get_args(kind)))

@@ -1,4 +1,4 @@
-"""Residual networks of four kinds."""
+"""Residual networks with four kinds of blocks."""
 
 import math
 from collections import OrderedDict
@@ -20,24 +20,24 @@ HALF = math.sqrt(0.5)  # of the weight of each of two norms whose sum drives the
 
 
 class Scale(nn.Module):
-    """A constant factor: what a spike adds to a membrane."""
+    """Constant factor: the current that a spike adds to a membrane."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, ...] to [B, ...]."""
+        """Scales x [B, ...]."""
         return x * self.factor
 
     def extra_repr(self) -> str:
-        """The factor, for ``repr``."""
+        """Returns the factor, for ``repr``."""
         return f"{self.factor:g}"
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Makes residual blocks of two 3x3 convolutions, all of one kind.
+    """Factory of residual blocks of two 3x3 convolutions, all of one kind.
 
     Equations, with SN neurons and BN batch norm::
 
@@ -47,17 +47,17 @@ class Blocks:
         sparse    out = barrier(SN(body(x)) + s) s = x,  or SN(BN(conv(x)))
         ms        out = body(SN(x)) + s          s = x,  or BN(conv(x));  last norm 0 at first
 
-    With AND a block lets through what its body repeats; its last norm is shifted by twice its
-    weight at first, so that the body repeats most.
+    With AND a block passes the spikes that its body repeats; its last norm is shifted by twice its
+    weight at first, so that the body repeats most of them.
 
     Args:
         drive: The neurons and their norms.
         kind: ``"spiking"``, ``"sew"``, ``"ms"`` or ``"sparse"``.
         connect: g of ``"sew"``: ``"add"``, ``"and"`` or ``"iand"``.
-        levels: The most spikes that the barrier of ``"sparse"`` lets through in one step.
+        levels: Most spikes that the barrier of ``"sparse"`` lets through in one step.
 
     Raises:
-        ValueError: AND or IAND of neurons whose output is not 0 or 1, or of another kind.
+        ValueError: If AND or IAND joins outputs other than 0 and 1, or is given to another kind.
 
     Reference:
         Zheng et al., AAAI 2021 (spiking); Fang et al., *Deep Residual Learning in Spiking Neural
@@ -77,14 +77,14 @@ class Blocks:
             )
 
     def stem(self, channels: int, width: int, steps: int) -> Sequential:
-        """The first convolution, which an image passes once; of kind ``"ms"`` without neurons."""
+        """Makes the first convolution, which an image passes once; for ``"ms"`` without neurons."""
         neurons = self.drive.neuron(width)
         layers: list[nn.Module] = [_conv(channels, width, 3, 1), self.drive.maps(neurons, width)]
         layers += [Repeat(steps)] if steps else []
         return _path(*layers, *([] if self.kind == "ms" else [neurons]))
 
     def block(self, before: int, after: int, stride: int) -> nn.Module:
-        """Two convolutions, and what goes beside them."""
+        """Makes a block: two convolutions and a shortcut beside them."""
         first, second = (
             self.drive.neuron(before if self.kind == "ms" else after),
             self.drive.neuron(after),
@@ -115,7 +115,7 @@ class Blocks:
         return named(sum=joined, barrier=Barrier(after, levels=self.levels, dt=second.dt))
 
     def _shortcut(self, before: int, after: int, stride: int) -> Sequential | None:
-        """A convolution of size 1 where the shape changes, as spikes where spikes are added."""
+        """Makes the shortcut: a 1x1 convolution if the shape changes; it spikes if spikes join."""
         if before == after and stride == 1:
             return self._spikes_as_currents(after) if self.kind == "spiking" else None
         neurons = self.drive.neuron(after)
@@ -125,7 +125,7 @@ class Blocks:
         return _path(*layers, *([neurons] if self.kind in ("sew", "sparse") else []))
 
     def _spikes_as_currents(self, channels: int) -> Sequential | None:
-        """What makes a spike as strong as its neurons expect; None where that is 1, as for LIF."""
+        """Makes a factor from spikes to the neurons' currents; None if it is 1, as for LIF."""
         neurons = self.drive.neuron(channels)
         weight = self.drive.weight(neurons, channels).mean()
         factor = float(weight) / getattr(neurons, "levels", 1)
@@ -144,7 +144,7 @@ def resnet18(
     levels: Count = 4,
     norm: Norm = "batch",
 ) -> Sequential:
-    """ResNet-18 for small images: four stages of two blocks, ``width`` to 8 times that."""
+    """Builds ResNet-18 for small images: 4 stages of two blocks, ``width`` to 8 times that."""
     blocks = Blocks(Drive(neuron, norm), residual, connect, levels)
     wide = [width * 2**stage for stage in range(4)]
     return _resnet("resnet18", inputs, classes, blocks, [(one, 2) for one in wide], [], steps)
@@ -162,7 +162,7 @@ def resnet19(
     levels: Count = 4,
     norm: Norm = "batch",
 ) -> Sequential:
-    """ResNet-19: stages of 3, 3 and 2 blocks, ``width`` to 4 times that, and two linear layers."""
+    """Builds ResNet-19: 3, 3 and 2 blocks of ``width`` to 4 times that, two linear layers."""
     blocks = Blocks(Drive(neuron, norm), residual, connect, levels)
     stages = [(width, 3), (2 * width, 3), (4 * width, 2)]
     return _resnet("resnet19", inputs, classes, blocks, stages, [2 * width], steps)
@@ -177,7 +177,7 @@ def _resnet(
     hidden: Sequence[int],
     steps: int,
 ) -> Sequential:
-    """A stem, stages of blocks each of which but the first halves its map, and linear layers."""
+    """Builds a stem, stages of blocks that halve the map (but the first), and linear layers."""
     before = stages[0][0]
     layers = OrderedDict[str, nn.Module](stem=blocks.stem(image(name, inputs)[0], before, steps))
     for stage, (wide, number) in enumerate(stages, start=1):
@@ -199,7 +199,7 @@ def _conv(before: int, after: int, size: int, stride: int) -> nn.Conv2d:
 
 
 def _path(*layers: nn.Module) -> Sequential:
-    """Layers in a row, named by what they are and how manieth of it."""
+    """Puts layers in sequence, named by type and number: conv1, norm1, neuron1, conv2."""
     names: list[str] = []
     made = OrderedDict[str, nn.Module]()
     for layer in layers:

@@ -1,4 +1,4 @@
-"""Containers through time."""
+"""Containers of layers that run through time."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,13 +15,22 @@ from picojoule.neurons import Neuron
 
 
 class Repeat(nn.Module):
-    """One step before, ``steps`` after: a static image passes the layers before it once.
+    """Layer that repeats one step ``steps`` times.
+
+    A static image passes the layers before it once, and they are counted once.
 
     Args:
-        steps: Number of steps to go on with.
+        steps: Number of steps that it puts out.
 
     Shape:
         [1, B, ...] to [steps, B, ...].
+
+    Raises:
+        ValueError: If there is no step; when called, if the input has more than one.
+
+    Example:
+        >>> Repeat(4)(torch.rand(1, 2, 3)).shape
+        torch.Size([4, 2, 3])
     """
 
     def __init__(self, steps: int) -> None:
@@ -31,7 +40,7 @@ class Repeat(nn.Module):
         self.steps = steps
 
     def forward(self, x: Tensor) -> Tensor:
-        """[1, B, ...] to [steps, B, ...], without a copy."""
+        """Expands x [1, B, ...] to [steps, B, ...], without a copy."""
         if x.shape[0] != 1:
             raise ValueError(
                 f"Repeat takes one step and got {x.shape[0]}: give the network x[1, B, ...], or "
@@ -40,19 +49,18 @@ class Repeat(nn.Module):
         return x.expand(self.steps, *x.shape[1:])
 
     def extra_repr(self) -> str:
-        """The steps, for ``repr``."""
+        """Returns the steps, for ``repr``."""
         return str(self.steps)
 
 
 class Sequential(nn.Sequential):
-    """Layers in a row: torch layers see all steps at once [T*B, ...], neurons see time.
+    """Layers in sequence: torch layers run on all steps at once [T*B, ...], neurons through time.
 
     Attributes:
-        chunk: Gradient checkpointing over time, for long sequences: this many steps go through all
-            layers together. From one chunk to the next only the state is kept, and the backward
-            pass runs each chunk again. Outputs and gradients, those of a penalty too, are what they
-            are without; memory is that of one chunk, and of all spikes where a penalty looks at
-            traffic. None for all steps at once.
+        chunk: Number of steps that go through all layers together, for gradient checkpointing over
+            long sequences; None for all. Only the state is kept from one chunk to the next, and the
+            backward pass runs each chunk again. Outputs and gradients (of a penalty too) stay the
+            same; memory is that of one chunk, and of all spikes if a penalty looks at traffic.
 
     Example:
         >>> from picojoule.neurons import LI, LIF
@@ -66,7 +74,7 @@ class Sequential(nn.Sequential):
 
     @property
     def by_chunks(self) -> bool:
-        """Whether it calls itself for some steps after the others, as ``chunk`` asks."""
+        """Whether it runs its steps in chunks, by calling itself."""
         return self.chunk is not None
 
     def forward(
@@ -75,16 +83,16 @@ class Sequential(nn.Sequential):
         """Runs all steps.
 
         Args:
-            x: [T, B, ...].
-            state: What an earlier call gave back, to go on from there.
-            lengths: Steps of each sequence [B]; what comes after them is zero.
+            x: Input [T, B, ...].
+            state: State that an earlier call returned, to go on from.
+            lengths: Steps of each sequence [B]; the output after them is zero.
 
         Returns:
-            Output [T, B, ...] and the state of each layer (None where it has none).
+            Output [T, B, ...] and the state of each layer (None if it has none).
 
         Raises:
-            ValueError: A state for another number of layers, lengths of another batch, lengths
-                together with ``Repeat``, or a ``chunk`` that would change what comes out.
+            ValueError: If the state has another number of layers, lengths are of another batch or
+                used with ``Repeat``, or ``chunk`` would change the output.
         """
         chunk = _steps_of(self.chunk)
         if chunk is not None and len(x) > chunk:
@@ -117,7 +125,7 @@ class Sequential(nn.Sequential):
     def _by_chunks(
         self, chunk: int, x: Tensor, state: tuple[Any, ...] | None, lengths: Tensor | None
     ) -> tuple[Tensor, tuple[Any, ...]]:
-        """Calls itself for some steps after the others, each to be run again for its gradient."""
+        """Runs one chunk of steps after the other, each to be run again for its gradient."""
         self.check_chunk()
         outs: list[Tensor] = []
         for start in range(0, len(x), chunk):
@@ -130,10 +138,11 @@ class Sequential(nn.Sequential):
         return torch.cat(outs), state
 
     def check_chunk(self) -> None:
-        """Refuses a ``chunk`` that would change what comes out.
+        """Checks that ``chunk`` does not change the output.
 
         Raises:
-            ValueError: It is no whole number from 1 on, or a layer looks at all steps together.
+            ValueError: If it is not a whole number of at least 1, or a layer looks at all steps
+                together.
         """
         if _steps_of(self.chunk) is None:
             return
@@ -147,7 +156,7 @@ class Sequential(nn.Sequential):
 
 
 class ResidualState(NamedTuple):
-    """State of a residual layer: those of its two ways."""
+    """State of a residual layer: those of its body and its shortcut."""
 
     body: tuple[Any, ...]
     shortcut: tuple[Any, ...]
@@ -169,7 +178,7 @@ JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class Residual(nn.Module):
-    """Two ways through time, and what they put out joined.
+    """Body of layers and a shortcut beside it, whose outputs are joined.
 
     Equation::
 
@@ -177,20 +186,19 @@ class Residual(nn.Module):
         out = body(x) * shortcut(x)              join="and"
         out = (1 - body(x)) * shortcut(x)        join="iand"
 
-    A sum of spikes is a level, and a meter counts one addition for each spike of either way; where
-    one of the ways is analog it counts one for each element. AND and IAND of spikes are spikes and
-    cost nothing of their own.
+    A sum of spikes is a level. A meter counts one addition for each spike, or for each element if
+    body or shortcut is analog. AND and IAND of spikes are spikes and cost nothing of their own.
 
     Args:
-        body: The layers that learn.
-        shortcut: The layers beside them; left out, x itself.
+        body: Layers of the body.
+        shortcut: Layers beside them; None for x itself.
         join: ``"add"``, ``"and"`` or ``"iand"``.
 
     Shape:
-        [T, B, ...] to [T, B, ...]; both ways give the same shape.
+        [T, B, ...] to [T, B, ...]; body and shortcut have outputs of the same shape.
 
     Raises:
-        ValueError: An unknown join.
+        ValueError: If the join is unknown; when called, if the shapes differ.
 
     Example:
         >>> from picojoule.neurons import LIF
@@ -215,7 +223,7 @@ class Residual(nn.Module):
         """Runs all steps; see ``Sequential.forward``.
 
         Raises:
-            ValueError: The two ways give different shapes.
+            ValueError: If body and shortcut have outputs of different shapes.
         """
         before = ResidualState((), ()) if state is None else state
         body, body_state = self.body(x, before.body or None, lengths)
@@ -223,10 +231,10 @@ class Residual(nn.Module):
         return self.joined(body, shortcut), ResidualState(body_state, shortcut_state)
 
     def joined(self, body: Tensor, shortcut: Tensor) -> Tensor:
-        """What both ways put out, joined.
+        """Joins the outputs of body and shortcut.
 
         Raises:
-            ValueError: They are of different shapes.
+            ValueError: If their shapes differ.
         """
         if body.shape != shortcut.shape:
             raise ValueError(
@@ -236,12 +244,12 @@ class Residual(nn.Module):
         return JOINS[self.join](body, shortcut)
 
     def extra_repr(self) -> str:
-        """The join, for ``repr``."""
+        """Returns the join, for ``repr``."""
         return f"join={self.join}"
 
 
 def named(**layers: nn.Module) -> Sequential:
-    """A ``Sequential`` whose layers have names."""
+    """Makes a ``Sequential`` whose layers have names."""
     return Sequential(OrderedDict(layers))
 
 
@@ -252,7 +260,7 @@ def _steps_of(chunk: int | None) -> int | None:
 
 
 def _looks_across(norm: NormBase) -> bool:
-    """Whether what a norm does to one item hangs on the others of a batch, or keeps what it saw."""
+    """Whether a norm's output for an item depends on others, or it keeps statistics."""
     tracks = norm.track_running_stats
     return (
         (norm.training or not tracks) if isinstance(norm, BatchNorm) else norm.training and tracks
@@ -260,7 +268,7 @@ def _looks_across(norm: NormBase) -> bool:
 
 
 def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:
-    """A torch layer on all steps at once; by events where they are few and it has such a way."""
+    """Runs a torch layer on all steps at once; by events if they are few and the layer allows."""
     if any(isinstance(part, Neuron) for part in layer.modules()):
         raise TypeError(
             f"{type(layer).__name__} holds neurons and would take all steps at once: put them in a "
@@ -285,7 +293,7 @@ def _may_be_sparse(rows: Tensor, weight: Tensor) -> bool:
 
 
 def _mask(x: Tensor, lengths: Tensor) -> Tensor:
-    """Which steps [T, B] of ``x`` lie within each sequence."""
+    """Returns which steps [T, B] of ``x`` lie within each sequence."""
     if lengths.shape != x.shape[1:2]:
         raise ValueError(
             f"lengths must be [B] = [{x.shape[1]}] for x [T, B, ...], got {list(lengths.shape)}"
