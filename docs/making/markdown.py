@@ -90,7 +90,7 @@ def _section(part: griffe.DocstringSection) -> str:
     if kind == "text":
         return clean(value)
     if kind in ("parameters", "attributes"):
-        items = [f"`{one.name}`: {_inline(one.description)}" for one in value]
+        items = [f"`{_whole(one.name)}`: {_inline(one.description)}" for one in value]
         return _list("Arguments" if kind == "parameters" else "Attributes", items)
     if kind == "raises":
         return _list("Raises", [f"`{one.annotation}`: {_inline(one.description)}" for one in value])
@@ -102,6 +102,12 @@ def _section(part: griffe.DocstringSection) -> str:
     if kind == "admonition":
         return f"**{part.title}**\n\n{clean(value.contents)}"
     raise ValueError(f"a section of an unknown kind: {kind} {part.title}")
+
+
+def _whole(name: str) -> str:
+    if not name.strip("*").isidentifier():
+        raise ValueError(f"arguments stand on lines of their own in a docstring, got '{name}'")
+    return name
 
 
 def _list(title: str, items: Iterable[str]) -> str:

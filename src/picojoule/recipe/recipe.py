@@ -23,7 +23,8 @@ class Recipe(Table):
     """An experiment: everything that decides its result.
 
     Attributes:
-        name, description: What it is called, and one line of what it is.
+        name: Name of the recipe.
+        description: One line on it.
         machine: What it is meant for: minutes to an hour on two cores, or a GPU.
         measured: What it reached, on how many seeds and when; nothing where nobody has seen it.
         seed: Of weights, order and encoding.

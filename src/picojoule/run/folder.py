@@ -29,7 +29,11 @@ class Machine:
 
     Attributes:
         data_dir: Folder of the data sets, None where none was named.
-        accelerator, devices, nodes, strategy, precision: The arguments of Lightning Fabric.
+        accelerator: Kind of device, as ``lightning_fabric.Fabric`` takes it.
+        devices: Number of devices of a node, or which, as Fabric takes them.
+        nodes: Number of nodes.
+        strategy: Way of sharing the work, as Fabric takes it.
+        precision: Precision of the numbers, as Fabric takes it.
         threads: Of torch; with another number sums may round in another way.
     """
 

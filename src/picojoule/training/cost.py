@@ -19,8 +19,10 @@ class Cost(BaseModel):
     Attributes:
         total_pj: All that the chip prices.
         floor_pj: The part that no hidden spike can change.
-        low_pj, high_pj: The total at the ends of the prices' published ranges.
-        by_layer, by_kind: The total split by layer and by count.
+        low_pj: Total at the low ends of the prices' published ranges.
+        high_pj: Total at their high ends.
+        by_layer: Total split by layer.
+        by_kind: Total split by count.
         excluded: Counts per sample that the chip file says it leaves out.
         unpriced: Counts per sample that the chip has no price for; not in the total.
         ann_pj: The same architecture as a dense ANN, in the chip's own precision; None where the
@@ -34,7 +36,8 @@ class Cost(BaseModel):
             multiplication (``Convention(levels="multiply")``), and not as many accumulates: pJ that
             this saves.
         spread: Standard error of ``total_pj`` over batches, as a share of it; 0 for one batch.
-        scope, precision: As the chip file says.
+        scope: Scope of the prices, as the chip file says.
+        precision: Precision of the prices, as the chip file says.
     """
 
     model_config = ConfigDict(frozen=True)
