@@ -29,8 +29,8 @@ every = pytest.mark.parametrize(
 )
 
 
-def energy(layer, x, chip="45nm"):
-    return load_chip(chip).price(run(layer, x).counts).total
+def energy(layer, x, chip="45nm", inputs="events"):
+    return load_chip(chip).price(run(layer, x, inputs=inputs).counts).total
 
 
 def fanout(layer, shape):
@@ -64,12 +64,12 @@ def test_silent_neurons_have_the_same_gradient(layer, shape):
 def test_gradient_equals_finite_differences(chip):
     net = nn.Conv2d(2, 3, 3, padding=1).double()
     x = events(2, 2, 5, 4).double().requires_grad_()
-    whole = energy(net, x, chip)
+    whole = energy(net, x, chip, "levels")
     whole.backward()
     for index in (0, 7, 33, 79):
         other = x.detach().clone().flatten()
         other[index] += 1
-        change = energy(net, other.view_as(x), chip) - whole
+        change = energy(net, other.view_as(x), chip, "levels") - whole
         assert x.grad.flatten()[index].item() == pytest.approx(change.item(), rel=1e-9)
 
 

@@ -32,7 +32,7 @@ COST = {Smooth: pj.NeuronCost(adds=1)}
 @pytest.fixture(autouse=True)
 def _any_values(monkeypatch) -> None:
     """Lets spikes be no whole numbers, which a meter refuses: only smooth ones have differences."""
-    monkeypatch.setattr("picojoule.energy.meter.meter.check_named", lambda doubts: None)
+    monkeypatch.setattr("picojoule.energy.meter.meter.check_named", lambda *said: None)
 
 
 class Net(nn.Module):

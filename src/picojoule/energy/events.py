@@ -1,9 +1,31 @@
 """How many events there are in values, summed once and exactly."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from picojoule.energy.kinds import Kind
+
+
+class Summed(NamedTuple):
+    """Events that were summed, and how far their values were from being events.
+
+    Attributes:
+        events: The events at each place, in float64.
+        rest: By how much the sum of the values differs, at each place or in all; None if the events
+            are that sum.
+        rounding: By how much of the events it may, because numbers of that type are rounded.
+    """
+
+    events: Tensor
+    rest: Tensor | None = None
+    rounding: float = 1e-5
+
+    def detach(self) -> "Summed":
+        """Returns the same without its graph."""
+        return self._replace(events=self.events.detach())
 
 
 def event_map(
@@ -20,16 +42,63 @@ def event_map(
     values are not quite; the gradient is that of the values. A sum that is ``known`` already is
     given back if it serves.
     """
-    places = fanout.shape if isinstance(fanout, Tensor) else None
+    if known is not None and not multiplied and serves(known, values, fanout):
+        return known
+    if kind.counted and not multiplied:
+        return summed(values, kind, fanout).events
+    return _sum_at(events_of(values, kind, multiplied), kind, fanout)
+
+
+def serves(known: Tensor, values: Tensor, fanout: int | Tensor) -> bool:
+    """Tells whether a sum that is known has the places and the graph that are asked for."""
     # A sum made without a graph, say by a frozen part, does not serve one who wants gradients.
     graph = values.requires_grad and torch.is_grad_enabled()
-    fits = known is not None and (places is None or known.shape == places)
-    if known is not None and fits and not multiplied and (known.requires_grad or not graph):
-        return known
-    events = events_of(values, kind, multiplied)
-    if places is None:
+    fits = not isinstance(fanout, Tensor) or known.shape == fanout.shape
+    return fits and (known.requires_grad or not graph)
+
+
+def summed(values: Tensor, kind: Kind, fanout: int | Tensor) -> Summed:
+    """Sums events or levels as ``event_map`` does, and compares the sum with that of the values."""
+    number = _number(values, kind)
+    total = _sum_at(number, kind, fanout)
+    if not kind.is_worth(1):
+        with torch.no_grad():
+            whole = _sum_at(number.round(), kind, fanout)
+            rest = whole - total
+        rounding = max(1e-5, 4 * torch.finfo(number.dtype).eps)
+        return Summed(total + rest if total.requires_grad else whole, rest, rounding)
+    if kind.given and kind.name == "events" and number.is_floating_point():
+        flat = number.detach().reshape(-1)
+        flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
+        squares = torch.stack([torch.dot(part, part).double() for part in flat.split(1 << 24)])
+        return Summed(total, squares.sum() - total.detach().sum())  # more than one, or less
+    return Summed(total)
+
+
+@torch.no_grad()
+def are_whole(sums: Sequence[Summed]) -> Tensor:
+    """Tells, on the device, whether all these are sums of events.
+
+    A sum of events is a whole number; that of other values is none but by chance.
+    """
+    plain = [one.events.reshape(-1) for one in sums if one.rest is None]
+    off, most = [], []
+    if plain:
+        events = torch.cat(plain)
+        off.append(events - events.round())
+        most.append(events * 1e-5)
+    for events, rest, rounding in sums:
+        if rest is not None:
+            off.append(rest.reshape(-1))
+            most.append((events if rest.dim() else events.sum()).reshape(-1) * rounding)
+    return ~(torch.cat(off).abs() > 1e-3 + torch.cat(most).abs()).any()  # what is no number is none
+
+
+def _sum_at(events: Tensor, kind: Kind, fanout: int | Tensor) -> Tensor:
+    """Sums events at each place of a fan-out map, or all."""
+    if not isinstance(fanout, Tensor):
         return _total(events, kind)
-    rows = events.reshape(-1, *places)
+    rows = events.reshape(-1, *fanout.shape)
     limit = _whole(kind)
     parts = [rows] if len(rows) <= limit else rows.split(limit)
     sums = [_wide_sum(part, 0, kind).double() for part in parts]
@@ -38,10 +107,6 @@ def event_map(
 
 def _total(events: Tensor, kind: Kind) -> Tensor:
     """Sums all events, along the last axes first, which lie side by side in memory."""
-    real = events.dtype in (torch.float32, torch.float64) and not events.requires_grad
-    if kind.given and kind.name == "events" and real and events.numel() <= 1 << 24:
-        flat = events.reshape(-1)
-        return torch.dot(flat, flat).double()  # ones of either sign, in the quickest way there is
     axes, along = events.dim(), 1
     while axes and along < 256:
         axes -= 1
@@ -79,25 +144,32 @@ def inside(values: Tensor, within: Tensor | None) -> Tensor:
 
 def events_of(values: Tensor, kind: Kind, multiplied: bool) -> Tensor:
     """Returns how many events each element is."""
-    if values.layout is not torch.strided:
-        values = values.to_dense()
     if not kind.counted:
+        if values.layout is not torch.strided:
+            values = values.to_dense()
         number = kind.number
         if number is None or number.numel() != values.numel():
             return values != 0
         number = number.reshape(values.shape)
         return number + ((values != 0).to(number.dtype) - number).detach()
+    values = _number(values, kind)
+    if not kind.is_worth(1):
+        values = values + (values.round() - values).detach()
+    # Where levels are multiplied the first one counts, and is the one with a gradient.
+    return values.clamp(max=1) if multiplied else values
+
+
+def _number(values: Tensor, kind: Kind) -> Tensor:
+    """Returns how many events each element is worth, which is not quite whole if it was scaled."""
+    if values.layout is not torch.strided:
+        values = values.to_dense()
     scale = kind.scale
     if isinstance(scale, Tensor):
         scale = scale.masked_fill(scale == 0, torch.inf)  # nothing passes
-    if isinstance(scale, Tensor) or scale != 1:
+    if not kind.is_worth(1):
         values = values / scale
-        values = values + (values.round() - values).detach()
     values = values.abs() if kind.signed else values
-    if kind.within is not None:
-        values = inside(values, kind.within)
-    # Where levels are multiplied the first one counts, and is the one with a gradient.
-    return values.clamp(max=1) if multiplied else values
+    return values if kind.within is None else inside(values, kind.within)
 
 
 @torch.no_grad()
@@ -112,7 +184,12 @@ def faults(values: Tensor, kind: Kind) -> Tensor:
     number = values.detach().double() / kind.scale
     size = number.abs() if kind.signed else number
     many = size > 1.5 if kind.name == "events" else torch.zeros_like(size, dtype=torch.bool)
-    broken = ((number - number.round()).abs() > 1e-3, size < -0.5, many)
+    near = (
+        1e-3 + 4 * torch.finfo(values.dtype).eps * number.abs()
+        if values.is_floating_point()
+        else 1e-3
+    )
+    broken = ((number - number.round()).abs() > near, size < -0.5, many)
     return torch.stack([one.any() for one in broken])
 
 

@@ -1,6 +1,6 @@
 """A watch over the loss that does not make a step wait for the device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -40,9 +40,24 @@ class LossWatch:
     def __init__(self, device: torch.device) -> None:
         self._first = torch.full((), _NEVER, dtype=torch.int64, device=device)
         self._bad: dict[str, Tensor] = {}
+        self._counts: Callable[[], None] | None = None
 
-    def see(self, loss: Tensor, step: int, layers: Mapping[str, Tensor]) -> None:
-        """Takes note of the loss of a step and the energy of each layer, without waiting for it."""
+    def see(
+        self,
+        loss: Tensor,
+        step: int,
+        layers: Mapping[str, Tensor],
+        counts: Callable[[], None] | None = None,
+    ) -> None:
+        """Takes note of the loss of a step and the energy of each layer, without waiting for it.
+
+        Args:
+            loss: The loss.
+            step: The step.
+            layers: The energy of each layer.
+            counts: What checks the counts behind it, of which the last is asked.
+        """
+        self._counts = counts
         bad = {name: ~e.detach().to(loss.device).isfinite() for name, e in layers.items()}
         finite = loss.isfinite() & ~torch.stack([loss.new_zeros(()).bool(), *bad.values()]).any()
         self._first = torch.where(finite, self._first, self._first.clamp(max=step))
@@ -56,7 +71,10 @@ class LossWatch:
 
         Raises:
             NonFiniteLoss: The loss of a step was not finite, on any rank.
+            ValueError: What the last step counted as events is none.
         """
+        if self._counts is not None:
+            self._counts()
         first = int(gathered(fabric, self._first).min())
         if first < _NEVER:
             bad = [layer for layer, found in self._bad.items() if bool(found)]

@@ -156,8 +156,8 @@ class _Task:
         return found.accuracy, self.chip.price(found.counts), found.spread[self.chip.name]
 
 
-def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
-    """One step of the optimizer. Nothing in it waits for the device."""
+def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy, Callable[[], None]]:
+    """One step of the optimizer, and the check of its counts. Nothing waits for the device."""
     x, label, lengths = unpacked(batch)
     looks = task.penalty is not None and task.penalty.looks_at_traffic
     out, meter = metered(
@@ -168,6 +168,7 @@ def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
         convention=task.convention,
         traffic=looks,
     )
+    check = meter.put_off_check()
     scores = task.readout(out, lengths)
     energy = mean_energy(task.fabric, task.chip.price(meter.counts))
     loss = task.criterion(scores, label)
@@ -192,7 +193,7 @@ def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy]:
         penalty=None if charge is None else charge.detach(),
         multiplier=None if task.penalty is None else task.penalty.multiplier,
     )
-    return log, energy
+    return log, energy, check
 
 
 def _epoch(
@@ -209,8 +210,8 @@ def _epoch(
     set_passes(batches, progress.epoch)
     for batch in batches:
         progress.step += 1
-        log, energy = _step(task, batch, epoch, progress.step)
-        watch.see(log.loss, progress.step, energy.by_layer)
+        log, energy, counts = _step(task, batch, epoch, progress.step)
+        watch.see(log.loss, progress.step, energy.by_layer, counts)
         sums += _weighed(log, samples=len(batch[1]))
         if progress.step % _CHECK_EVERY == 0:
             watch.check(fabric, epoch, folder and newest(folder))

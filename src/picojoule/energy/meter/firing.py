@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from picojoule._torch import version_of
-from picojoule.energy.events import event_map, faults, inside, step_map
+from picojoule.energy.events import Summed, event_map, faults, inside, step_map
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import NeuronGroup, NeuronLayer
@@ -98,7 +98,7 @@ class Firing:
                 self.recorder.record(f"{name}.{part.name}", part.call, kind)
 
     def _doubt(self, name: str, layer: NeuronLayer, out: Tensor, kind: Kind) -> None:
-        if layer.named and kind.counted:
+        if (layer.named or layer.written) and kind.counted:
             self.recorder.doubts.append((name, kind, faults(out, kind)))
 
     def _put_out(
@@ -126,6 +126,8 @@ class Firing:
         spikes = None
         if events is not None:
             spikes = events.sum()
+            if kind.counted:
+                self.recorder.sums.append((name, kind, Summed(events)))
             values = self.recorder.kept(out)
             fired = Traffic(
                 layer=name,

@@ -1,9 +1,10 @@
 """The meter: what happened in a network, without a change to it."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -184,7 +185,8 @@ class Meter:
         """Counts per sample, by the dotted name of the layer that consumed or fired.
 
         Raises:
-            ValueError: Neurons that were named, or tensors that were marked, hold other values.
+            ValueError: What counts as events, or as levels, is no whole number of them: inputs,
+                neurons or tensors that were said to be, or values that changed where nobody saw it.
         """
         self._check()
         counted = [(call.layer, count_synapses(call)) for call in merged(self._arrived)]
@@ -257,11 +259,24 @@ class Meter:
         """Modules inside which nothing can be seen, where the module around them ran."""
         return {module for module, holder in self._scripted.items() if holder in self._observer.ran}
 
+    def put_off_check(self) -> Callable[[], None]:
+        """Lets counts be used before it is read whether they are right, which waits for the device.
+
+        Returns:
+            What reads it, and raises the errors of ``counts``.
+        """
+        self._checked = True
+        return self._read_check()
+
     def _check(self) -> None:
-        """Reads, once, whether what was named is what it was named."""
+        """Reads, once, whether values are what they were named, and events are whole."""
         if not self._checked:
-            check_named(self._recorder.doubts)
+            self._read_check()()
             self._checked = True
+
+    def _read_check(self) -> Callable[[], None]:
+        sums = [(name, kind, one.detach()) for name, kind, one in self._recorder.sums]
+        return partial(check_named, self._recorder.doubts, sums)
 
     def _per_sample(self, counted: list[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
         totals: dict[str, OpCounts] = {}

@@ -31,6 +31,7 @@ class NeuronLayer:
         groups: Its kinds of neurons, if there are several, and what each put out.
         levels: The most events of one neuron in one step.
         named: The layer is one that the user named: what it puts out is checked.
+        written: The user wrote its type, after picojoule's own: what it puts out is checked.
         seen: Whether the synapses inside are counted as they run, by the rules of their functions.
     """
 
@@ -45,6 +46,7 @@ class NeuronLayer:
     groups: "Groups | None" = None
     levels: int = 1
     named: bool = False
+    written: bool = False
     seen: bool = False
 
     def count(
@@ -183,6 +185,7 @@ def _ours(own: Any) -> NeuronLayer:
         timed=True,
         groups=_groups,
         levels=getattr(own, "levels", 1) if own.output == "levels" else 1,
+        written=not type(own).__module__.startswith("picojoule."),
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from picojoule._torch import version_of
 from picojoule.energy.convention import Convention, Conventions, convention_of
 from picojoule.energy.counts import OpCounts
-from picojoule.energy.events import event_map
+from picojoule.energy.events import Summed, event_map, serves, summed
 from picojoule.energy.kinds import NOTHING, Kind
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.lineage import Lineage
@@ -37,6 +37,7 @@ class Recorder:
         updating: Whether functions are part of a neuron's update, whose synapses alone count.
         doubts: For each layer that was named or marked, what is wrong with its values, on their
             device (see ``faults``), and their kind.
+        sums: For each layer at which events arrived, their kind and their sum.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Recorder:
         self.reached: set[int] = set()
         self.updating = False
         self.doubts: list[tuple[str, Kind, Tensor]] = []
+        self.sums: list[tuple[str, Kind, Summed]] = []
         self.lineage = Lineage(net)
 
     def convention_of(self, layer: str) -> Convention:
@@ -71,7 +73,10 @@ class Recorder:
         if kind.sparse and (events is None or multiplied):
             own = kind is not NOTHING and self.lineage.kind_of(call.values) is kind
             known = self.lineage.sum_of(call.values) if own else None
-            events = event_map(call.values, kind, call.fanout, multiplied, known)
+            if kind.counted and not multiplied:
+                events = self._summed(layer, call, kind, known)
+            else:
+                events = event_map(call.values, kind, call.fanout, multiplied, known)
             small = events.dim() < call.values.dim() and not multiplied
             if own and small and events is not known:
                 self.lineage.keep_sum(call.values, events)
@@ -95,6 +100,14 @@ class Recorder:
         self.traffic.append(record)
         if once is not None:
             self.multiplied[id(record)] = replace(record, events=once, multiplied=True)
+
+    def _summed(self, layer: str, call: Synapses, kind: Kind, known: Tensor | None) -> Tensor:
+        """Returns the events that arrived, and takes down whether they are whole."""
+        if known is not None and serves(known, call.values, call.fanout):
+            return known
+        found = summed(call.values, kind, call.fanout)
+        self.sums.append((layer, kind, found))
+        return found.events
 
     def kept(self, values: Tensor) -> Tensor:
         """Returns the values, or a placeholder of their shape if records must not keep them."""

@@ -1,13 +1,14 @@
 """Checks of the neurons that a user names, and a meter's warnings about neurons."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from picojoule.contract import NeuronCost
+from picojoule.energy.events import Summed, are_whole
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Foreign
 from picojoule.energy.meter.functions import is_function
@@ -77,23 +78,51 @@ def warn_of_idle(neurons: Sequence[str]) -> None:
         )
 
 
-def check_named(doubts: Sequence[tuple[str, Kind, Tensor]]) -> None:
-    """Reads from the device whether values are what they were named.
+def check_named(
+    doubts: Sequence[tuple[str, Kind, Tensor]], sums: Sequence[tuple[str, Kind, Summed]]
+) -> None:
+    """Reads from the device whether values are what they were named, and events are whole.
 
     Args:
-        doubts: The name, the kind and the ``faults`` of each.
+        doubts: The name, the kind and the ``faults`` of each that was named.
+        sums: The layer, the kind and the sum of the events that arrived.
 
     Raises:
         ValueError: They are not.
     """
-    by_device: dict[torch.device, list[tuple[str, Kind, Tensor]]] = {}
-    for doubt in doubts:
-        by_device.setdefault(doubt[2].device, []).append(doubt)
-    for some in by_device.values():
+    for some in _by_device(doubts, lambda faults: faults.device):
         found = torch.stack([faults for _, _, faults in some]).tolist()
         for (name, kind, _), broken in zip(some, found, strict=True):
             if any(broken):
                 raise ValueError(f"'{name}' {_fix(kind, *broken)}")
+    for some in _by_device(sums, lambda found: found.events.device):
+        if not are_whole([found for _, _, found in some]):
+            name, kind = next((name, kind) for name, kind, one in some if not are_whole([one]))
+            raise ValueError(f"'{name}' {_unfit(kind)}")
+
+
+def _by_device(found: Sequence[Any], device_of: Callable[[Any], Any]) -> Iterable[list[Any]]:
+    groups: dict[torch.device, list[Any]] = {}
+    for one in found:
+        groups.setdefault(device_of(one[2]), []).append(one)
+    return groups.values()
+
+
+def _unfit(kind: Kind) -> str:
+    """Says that values which arrived are not of their kind, and what to do."""
+    worth = "" if kind.is_worth(1) else f" of {kind.scale} each"
+    if kind.given:
+        return (
+            f"counts inputs that were said to be {kind.name}{worth}, but are no whole numbers of "
+            'them, or more than one at a place: say what they are, inputs="analog", or "levels" if '
+            "they are numbers of events"
+        )
+    return (
+        f"counts {kind.name}{worth}, by what is known of where they come from, but the values are "
+        "no whole numbers of them: something changed them where it was not seen (a scripted "
+        "function, NumPy, x.data), or puts out something else than it is known for. Say what they "
+        'are by pj.spikes(x, "analog")'
+    )
 
 
 def _fix(kind: Kind, fractions: bool, negative: bool, many: bool) -> str:
