@@ -181,7 +181,9 @@ class TestWholeTotals:
     def test_a_network_is_refused_by_layer(self):
         x = events()
         x[0, 3] *= 0.5
-        with pytest.raises(ValueError, match=r"'0' counts inputs that were said to be .*, but are no whole numbers"):
+        with pytest.raises(
+            ValueError, match=r"'0' counts inputs that were said to be .*, but are no whole numbers"
+        ):
             measured(network(), x)
         assert measured(network(), x, inputs="analog").samples == 8
 

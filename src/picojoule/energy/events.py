@@ -67,7 +67,7 @@ def summed(values: Tensor, kind: Kind, fanout: int | Tensor) -> Summed:
             rest = whole - total
         rounding = max(1e-5, 4 * torch.finfo(number.dtype).eps)
         return Summed(total + rest if total.requires_grad else whole, rest, rounding)
-    if kind.given and kind.name == "events" and number.is_floating_point():
+    if kind.name == "events" and number.is_floating_point():
         flat = number.detach().reshape(-1)
         flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
         squares = torch.stack([torch.dot(part, part).double() for part in flat.split(1 << 24)])

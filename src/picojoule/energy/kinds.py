@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import NamedTuple
 
 from torch import Tensor
@@ -131,6 +132,28 @@ class Beside(NamedTuple):
 
     axis: int
     parts: tuple[tuple[int, Kind], ...]
+
+    def cut(self, first: int, size: int) -> tuple[tuple[int, Kind], ...]:
+        """Returns the parts of a stretch of the axis."""
+        found, at = [], 0
+        for length, kind in self.parts:
+            inside = min(at + length, first + size) - max(at, first)
+            at += length
+            if inside > 0:
+                found.append((inside, kind))
+        return tuple(found)
+
+    def reshaped(self, before: Sequence[int], after: Sequence[int]) -> "Beside | None":
+        """Returns the kinds of the same values in order in another shape, None if they mix."""
+        unit, size = prod(before[self.axis :]) // before[self.axis], before[self.axis]
+        rows = prod(before[: self.axis])
+        for axis in range(-len(after), 0):
+            place = prod(after[axis:]) // max(1, after[axis])
+            fits = prod(after[:axis]) == rows and after[axis] * place == size * unit
+            if fits and all(length * unit % place == 0 for length, _ in self.parts):
+                parts = tuple((length * unit // place, kind) for length, kind in self.parts)
+                return Beside(axis, parts)
+        return None
 
 
 # Zeros, before anything is put into them: they take on the kind of whatever they are joined with.

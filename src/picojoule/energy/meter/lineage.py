@@ -41,6 +41,7 @@ class Lineage:
 
     def __init__(self, net: nn.Module) -> None:
         self._known: Any = WeakTensorKeyDictionary()
+        self._holds_several = False  # whether any tensor does
         for buffer in net.buffers():
             self._known[buffer] = _Known(None)
         for parameter in net.parameters():
@@ -76,7 +77,9 @@ class Lineage:
 
     def beside_of(self, value: Any) -> Beside | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
-        known = self._known.get(value) if isinstance(value, Tensor) else None
+        if not (self._holds_several and isinstance(value, Tensor)):
+            return None
+        known = self._known.get(value)
         return None if known is None else known.beside
 
     def is_seen(self, value: Tensor) -> bool:
@@ -142,7 +145,7 @@ class Lineage:
         first: Any,
         *,
         in_order: bool,
-        beside: Beside | None = None,
+        beside: Beside | Sequence[Beside | None] | None = None,
     ) -> None:
         """Sets the kind of each result of a function.
 
@@ -151,17 +154,23 @@ class Lineage:
             outputs: The results.
             first: The function's first argument, which it may have changed in place.
             in_order: Whether the result holds all values of the first argument in their order.
-            beside: The kinds along an axis of the result, if it holds several.
+            beside: The kinds along an axis of the result, or of each, if it holds several.
         """
         events = self.sum_of(first) if in_order and isinstance(first, Tensor) else None
         if in_order and (held := self.beside_of(first)) is not None:
-            beside = held if outputs[0].shape[held.axis :] == first.shape[held.axis :] else None
+            beside = held.reshaped(first.shape, outputs[0].shape)
         for value, kind in zip(outputs, kinds, strict=False):
             self.declare(value, kind)
         if beside is not None:
-            self._known[outputs[0]].beside = beside
+            self._keep_beside(outputs, [beside] if isinstance(beside, Beside) else beside)
         if events is not None and len(outputs) == 1 and outputs[0].device == first.device:
             self.keep_sum(outputs[0], events)
+
+    def _keep_beside(self, outputs: Sequence[Tensor], beside: Sequence[Beside | None]) -> None:
+        for value, held in zip(outputs, beside, strict=False):
+            size = 0 if held is None else sum(length for length, _ in held.parts)
+            if held is not None and value.shape[held.axis] == size:
+                self._known[value].beside, self._holds_several = held, True
 
     def wrote(self, part: Tensor) -> None:
         """Learns of the tensor of which a part was changed in place, that it holds that too."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import events_of
 from picojoule.energy.kinds import NOTHING, Kind, product, summed
+from picojoule.energy.rules.beside import each_kind
 from picojoule.energy.rules.call import Call, analog
 from picojoule.energy.rules.origins import compared
 from picojoule.energy.rules.outcome import DERIVED, Before, Outcome
@@ -122,6 +123,7 @@ def _complement(call: Call, input: Any, other: Any, alpha: float) -> Kind | None
 
 
 @Before
+@each_kind
 def multiply(call: Call, input: Any, other: Any, **_: Any) -> Outcome:
     """Multiplies: by a constant the kind stays; events times values are a value at each event."""
     first, second = call.kind(input), call.kind(other)
@@ -174,6 +176,7 @@ def _gated(call: Call, values: Any, factor: Any) -> Kind | None:
 
 
 @Before
+@each_kind
 def divide(call: Call, input: Any, other: Any, *, rounding_mode: str | None = None) -> Outcome:
     """Divides: by a constant the kind stays, by anything else events become graded."""
     first, second = call.kind(input), call.kind(other)

@@ -6,7 +6,7 @@ from torch import Tensor
 from picojoule.energy.rules.call import Call, analog, moved
 from picojoule.energy.rules.outcome import DERIVED, Arrival, Outcome, Synapses, absent
 from picojoule.energy.rules.products import meet
-from picojoule.energy.rules.synapses import projection
+from picojoule.energy.rules.synapses import arriving, projection
 
 
 def attention(
@@ -112,7 +112,7 @@ def multi_head(
     for values, weight, bias in zip(given, parts, _thirds(in_proj_bias), strict=True):
         assert weight is not None
         arrived = projection(values, weight, bias, skip)
-        products.append(Arrival("in_proj", arrived, call.factor(values) or after))
+        products += arriving(call, "in_proj", arrived, call.factor(values) or after)
     batch = query.shape[1] if query.dim() == 3 else 1
     keys = key.shape[0] if static_k is None else static_k.shape[1]
     keys += (bias_k is not None) + add_zero_attn

@@ -1,6 +1,7 @@
 """What a counting rule is asked about: one call, and what is known of the values in it."""
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import is_dataclass, replace
 from typing import Any, Protocol
 
@@ -71,6 +72,7 @@ class Call:
 
     __slots__ = (
         "_lineage",
+        "_taken",
         "args",
         "convention",
         "function",
@@ -99,16 +101,25 @@ class Call:
         self.convention, self._lineage, self.function = convention, lineage, function
         self.name, self.args, self.kwargs = name, args, kwargs or {}
         self.valid, self.within, self.unseen = valid, within, 0
+        self._taken: tuple[Any, Kind | None] = (None, None)
+
+    def taking(self, value: Tensor, kind: Kind) -> "Call":
+        """Returns the same call, in which a tensor is of another kind."""
+        other = copy(self)
+        other._taken = (value, kind)
+        return other
 
     def kind(self, value: Any) -> Kind | None:
         """Returns what a tensor carries, None for weights, constants and numbers."""
+        if value is self._taken[0] and value is not None:
+            return self._taken[1]
         return None if self._lineage is None else self._lineage.kind_of(value)
 
     def mask(self, value: Any) -> Kind | None:
         """Returns the kind of a constant of zeros and ones, None for anything else."""
         return None if self._lineage is None else self._lineage.mask_of(value)
 
-    def beside(self, value: Tensor) -> Beside | None:
+    def beside(self, value: Any) -> Beside | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
         return None if self._lineage is None else self._lineage.beside_of(value)
 
@@ -152,7 +163,10 @@ class Call:
 
     def factor(self, value: Any) -> Kind | None:
         """Returns the kind of a factor; a level is one value if levels are multiplied."""
-        kind = self.kind(value)
+        return self.as_factor(self.kind(value))
+
+    def as_factor(self, kind: Kind | None) -> Kind | None:
+        """Returns a kind as that of a factor."""
         multiplied = self.convention.levels == "multiply"
         return kind.graded() if multiplied and kind and kind.name == "levels" else kind
 

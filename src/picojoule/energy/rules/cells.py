@@ -21,7 +21,7 @@ from torch import Tensor
 from picojoule.energy.kinds import Kind
 from picojoule.energy.rules.call import Call, analog
 from picojoule.energy.rules.outcome import Arrival, Outcome, Rule, absent
-from picojoule.energy.rules.synapses import projection
+from picojoule.energy.rules.synapses import arriving, projection
 
 
 class _Unit(NamedTuple):
@@ -70,7 +70,7 @@ def layers(unit: _Unit) -> Rule:
                 first = (layer * directions + direction) * size
                 name = f"l{layer}" + ("_reverse" if direction else "")
                 own = weights[first : first + size]
-                products += _layer(name, values, kind, own, has_biases, skip)
+                products += _layer(call, name, values, kind, own, has_biases, skip)
                 outputs += own[1].shape[1]
             values = absent((*input.shape[:-1], outputs), input)
             kind = kind.analog()
@@ -82,6 +82,7 @@ def layers(unit: _Unit) -> Rule:
 
 
 def _layer(
+    call: Call,
     name: str,
     values: Tensor,
     kind: Kind,
@@ -94,7 +95,7 @@ def _layer(
     hidden = absent((*values.shape[:-1], weights[1].shape[1]), values)
     after = kind.analog()
     found = [
-        Arrival(f"ih_{name}", projection(values, weights[0], bias[0], skip), kind),
+        *arriving(call, f"ih_{name}", projection(values, weights[0], bias[0], skip), kind),
         Arrival(f"hh_{name}", projection(hidden, weights[1], bias[1], skip), after),
     ]
     if len(weights) % 2:  # the cell's outputs are projected to fewer
@@ -120,7 +121,7 @@ def cell(unit: _Unit) -> Rule:
         hidden = absent((hx if isinstance(hx, Tensor) else hx[0]).shape, input)
         kind = call.factor(input) or analog()
         products = [
-            Arrival("ih", projection(input, w_ih, b_ih, skip), kind),
+            *arriving(call, "ih", projection(input, w_ih, b_ih, skip), kind),
             Arrival("hh", projection(hidden, w_hh, b_hh, skip), kind.analog()),
         ]
         return _steps(call, unit, call.out.numel(), products, kind)

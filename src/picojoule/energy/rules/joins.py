@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from picojoule.energy.kinds import NOTHING, Beside, Kind, joined, product
+from picojoule.energy.rules.beside import layered, padded
 from picojoule.energy.rules.call import Call, moved, tensors
 from picojoule.energy.rules.origins import compared
 from picojoule.energy.rules.outcome import DERIVED, Before, Outcome, Rule
@@ -32,8 +33,8 @@ def _together(call: Call, values: Iterable[Any]) -> Outcome:
     return Outcome(kind.graded() if kind.uneven else kind)
 
 
-def stack(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
-    """Puts values side by side along a new axis, or one that depends on their shape."""
+def beneath(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
+    """Puts values side by side along an axis that depends on their shape."""
     kinds = _known(call, tensors)
     if not kinds:
         return DERIVED
@@ -41,21 +42,46 @@ def stack(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcome:
     return Outcome(call.moved(kind) if kind.uneven else kind)
 
 
+def stack(call: Call, tensors: Sequence[Tensor], dim: int = 0) -> Outcome:
+    """Puts values side by side along a new axis; of several kinds each stays what it is there."""
+    return _side_by_side(call, tensors, dim, [1] * len(tensors))
+
+
 def join(
     call: Call, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None
 ) -> Outcome:
     """Puts values side by side along an axis; of several kinds each stays what it is there."""
+    dim = dim if axis is None else axis
+    sizes = [value.shape[dim] if value.dim() == call.out.dim() else 0 for value in tensors]
+    return _side_by_side(call, tensors, dim, sizes)
+
+
+def join_columns(call: Call, tensors: Sequence[Tensor]) -> Outcome:
+    """Puts values side by side along the second axis, or the only one."""
+    return join(call, tensors, min(1, call.out.dim() - 1))
+
+
+def _side_by_side(call: Call, tensors: Sequence[Tensor], dim: int, sizes: Sequence[int]) -> Outcome:
     kinds = _known(call, tensors)
     if not kinds:
         return DERIVED
     kind = joined(kinds)
-    if kind.sparse or not any(part.sparse for part in kinds):
+    several = any(call.beside(value) is not None for value in tensors)
+    if kind.sparse or not (several or any(part.sparse for part in kinds)):
         return Outcome(call.moved(kind) if kind.uneven else kind)
-    axis = dim if axis is None else axis
-    axis = axis if axis < 0 else axis - call.out.dim()
-    sizes = [value.shape[axis] if value.dim() == call.out.dim() else 0 for value in tensors]
-    parts = [moved(part) or part for part in kinds]
-    return Outcome(kind.analog(), beside=Beside(axis, tuple(zip(sizes, parts, strict=True))))
+    axis = dim if dim < 0 else dim - call.out.dim()
+    if several and (alike := layered([call.beside(value) for value in tensors])) is not None:
+        new = call.out.dim() > tensors[0].dim()
+        if new or alike.axis != axis:  # a new axis after theirs moves it
+            return Outcome(
+                kind, beside=alike._replace(axis=alike.axis - (new and axis > alike.axis))
+            )
+    parts: list[tuple[int, Kind]] = []
+    for value, size, part in zip(tensors, sizes, kinds, strict=True):
+        held = call.beside(value)
+        along = held is not None and held.axis == axis and value.dim() == call.out.dim()
+        parts += held.parts if held is not None and along else [(size, moved(part) or part)]
+    return Outcome(kind.analog(), beside=Beside(axis, tuple(parts)))
 
 
 def extreme(call: Call, *values: Any, **named: Any) -> Outcome:
@@ -65,11 +91,13 @@ def extreme(call: Call, *values: Any, **named: Any) -> Outcome:
 
 def pad(call: Call, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Outcome:
     """Pads with a number, zero if none is given, or with copies."""
-    kind = call.kind(input)
+    kind, held = call.kind(input), call.beside(input)
     if kind is None:
         return DERIVED
-    if mode == "constant" and value:
-        kind = joined([kind, call.joining(value)])
+    fill = call.joining(value or 0) if mode == "constant" else None
+    kind = kind if fill is None else joined([kind, fill])
+    if held is not None:
+        return Outcome(kind, beside=padded(held, pad, fill))
     return Outcome(call.moved(kind) if kind.uneven else kind)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from picojoule.energy.kinds import Kind
+from picojoule.energy.rules.beside import viewed
 from picojoule.energy.rules.call import Call, first_of, kind_of
 from picojoule.energy.rules.outcome import DERIVED, Outcome
 
@@ -15,6 +16,8 @@ def reordered(call: Call, *_: Any, **__: Any) -> Outcome:
         return DERIVED
     if kind.uneven:
         return Outcome(call.moved(kind))
+    if not kind.sparse and (outcome := viewed(call)) is not None:
+        return outcome
     return Outcome(kind if kind.number is None else replace(kind, number=None))
 
 

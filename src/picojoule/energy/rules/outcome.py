@@ -70,7 +70,7 @@ class Outcome:
         in_order: Whether the result holds the values of the first argument in their order.
         fresh: Whether a result without kind is made of nothing but shapes and numbers.
         outside: Whether a result comes from where nothing can be seen.
-        beside: The kinds along an axis of the result, if it holds several.
+        beside: The kinds along an axis of the result, or of each, if it holds several.
     """
 
     kind: Kind | Sequence[Kind] | None = None
@@ -81,7 +81,7 @@ class Outcome:
     in_order: bool = False
     fresh: bool = False
     outside: bool = False
-    beside: Beside | None = None
+    beside: Beside | Sequence[Beside | None] | None = None
 
 
 # Nothing of the network took part: the result is made of weights and constants, or of shapes.

@@ -116,11 +116,46 @@ def product(
     added = bias is not None and call.kind(bias) is not None
     if kinds == (None, None) and not added:
         return DERIVED
-    output = call.out.numel()
-    arrivals = meet(call, kinds, output, pair, labels, bias=None if added else bias)
-    counts = [call.dense(add=output)] if added else []
+    arrivals = _met(call, kinds, pair, labels, bias=None if added else bias)
+    counts = [call.dense(add=call.out.numel())] if added else []
     learned = any(arrival.synapses.weight is not None for arrival in arrivals)
     return Outcome(replace(analog(*kinds), folds=learned), counts, arrivals, reached=pair)
+
+
+def _met(
+    call: Call,
+    kinds: tuple[Kind | None, Kind | None],
+    pair: tuple[Tensor, Tensor],
+    labels: tuple[Labels, Labels],
+    bias: Tensor | None,
+) -> list[Arrival]:
+    """Takes the product as synapses, of each kind apart if a factor holds several."""
+    output = call.out.numel()
+    at = next((i for i in (0, 1) if call.beside(pair[i]) is not None), None)
+    held = None if at is None else call.beside(pair[at])
+    if at is None or held is None:
+        return meet(call, kinds, output, pair, labels, bias=bias)
+    label, along = labels[at][held.axis], labels[1 - at]
+    axis = along.index(label) if label in along else None
+    first, arrivals = 0, []
+    for size, kind in held.parts:
+        parts, known = list(pair), list(kinds)
+        parts[at], known[at] = pair[at].narrow(held.axis, first, size), call.as_factor(kind)
+        if axis is not None and pair[1 - at].shape[axis] > 1:
+            parts[1 - at] = pair[1 - at].narrow(axis, first, size)
+        first += size
+        found = meet(call, (known[0], known[1]), output, (parts[0], parts[1]), labels)
+        arrivals += [
+            one._replace(synapses=_of(one.synapses, pair[1 - at])) for one in found if size
+        ]
+    # The first of the arrivals has the outputs and biases.
+    rest = [one._replace(synapses=one.synapses._replace(output=0)) for one in arrivals[1:]]
+    return [one._replace(synapses=one.synapses._replace(bias=bias)) for one in arrivals[:1]] + rest
+
+
+def _of(synapses: Synapses, weight: Tensor) -> Synapses:
+    """Returns the synapses of a part as some of those of all weights."""
+    return synapses if synapses.weight is None else synapses._replace(weight=weight)
 
 
 def matmul_labels(first: Tensor, second: Tensor) -> tuple[Labels, Labels]:

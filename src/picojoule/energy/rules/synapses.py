@@ -25,13 +25,17 @@ def arrived(call: Call, synapses: Synapses) -> Outcome:
     kind = call.arriving(synapses.values)
     if kind is None:
         return DERIVED
+    return Outcome(replace(kind.analog(), folds=True), arrivals=arriving(call, "", synapses, kind))
+
+
+def arriving(call: Call, part: str, synapses: Synapses, kind: Kind) -> list[Arrival]:
+    """Returns what arrived at the synapses of a part of a function, each kind apart."""
     beside = call.beside(synapses.values)
     assert synapses.weight is not None
-    inputs = synapses.weight.dim() - 1  # the axis of features or channels, from the end
-    arrivals = [Arrival("", synapses, kind)]
-    if beside is not None and beside.axis == -inputs:
-        arrivals = _each_kind(synapses, beside)
-    return Outcome(replace(kind.analog(), folds=True), arrivals=arrivals)
+    inputs = max(1, synapses.weight.dim() - 1)  # the axis of features or channels, from the end
+    if beside is None or beside.axis != -inputs:
+        return [Arrival(part, synapses, kind)]
+    return [one._replace(part=part) for one in _each_kind(synapses, beside)]
 
 
 def _each_kind(synapses: Synapses, beside: Beside) -> list[Arrival]:
@@ -79,9 +83,14 @@ def _each_kind(synapses: Synapses, beside: Beside) -> list[Arrival]:
 
 def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) -> Synapses:
     """Returns the synapses of a linear layer inside a function or a neuron."""
-    fanout = present(weight).sum(0) if skip else weight.shape[0]
     output = absent((*values.shape[:-1], weight.shape[0]), values).numel()
-    return Synapses(values, fanout, weight, bias, output)
+    return Synapses(values, _outputs(weight, skip), weight, bias, output)
+
+
+def _outputs(weight: Tensor, skip: bool) -> int | Tensor:
+    """Returns how many outputs each input of a linear layer meets, which has one if it is a row."""
+    rows = weight if weight.dim() > 1 else weight.unsqueeze(0)
+    return present(rows).sum(0) if skip else rows.shape[0]
 
 
 def linear(
@@ -91,7 +100,7 @@ def linear(
     bias: Tensor | None = None,
 ) -> Outcome:
     """Lets each input element meet one weight per output."""
-    fanout = present(weight).sum(0) if call.convention.skip_zero_weights else weight.shape[0]
+    fanout = _outputs(weight, call.convention.skip_zero_weights)
     return arrived(call, Synapses(input, fanout, weight, bias, call.out.numel()))
 
 

@@ -29,12 +29,15 @@ from picojoule.energy.rules.arithmetic import (
     total,
 )
 from picojoule.energy.rules.attention import attention, multi_head
+from picojoule.energy.rules.beside import each_kind
 from picojoule.energy.rules.cells import CELLS
 from picojoule.energy.rules.joins import (
     adding,
+    beneath,
     copy,
     extreme,
     join,
+    join_columns,
     masked_fill,
     pad,
     pad_packed,
@@ -116,7 +119,7 @@ _GROUPS: dict[Rule, str] = {
     in_order: """view reshape flatten unflatten squeeze unsqueeze contiguous clone alias view_as
         reshape_as ravel requires_grad identity positive pos real nan_to_num atleast_1d atleast_2d
         atleast_3d to_sparse to_sparse_csr to_dense coalesce""",
-    cast: "to float double half bfloat16 type type_as bool int long short char byte",
+    each_kind(cast): "to float double half bfloat16 type type_as bool int long short char byte",
     copies: "expand expand_as broadcast_to repeat tile repeat_interleave",
     # origins
     outside: "tensor as_tensor asarray from_numpy frombuffer from_dlpack",
@@ -131,8 +134,9 @@ _GROUPS: dict[Rule, str] = {
     draw: "bernoulli",
     # joins
     join: "cat concat concatenate",
-    respelled(stack, sequences="tensors"): """stack hstack vstack dstack column_stack row_stack
-        pad_sequence""",
+    join_columns: "hstack",
+    stack: "stack",
+    respelled(beneath, sequences="tensors"): "vstack dstack column_stack row_stack pad_sequence",
     extreme: """amax amin aminmax max maximum fmax min minimum fmin cummax cummin sort msort topk
         kthvalue median mode""",
     pad: "pad",
@@ -146,19 +150,19 @@ _GROUPS: dict[Rule, str] = {
     where: "where",
     copy: "copy",
     # limits
-    relu: "relu",
-    relu6: "relu6",
-    rectified: "leaky_relu elu celu rrelu prelu",
-    hardtanh: "hardtanh",
-    clamp: "clamp clip",
-    clamp_min: "clamp_min",
-    clamp_max: "clamp_max",
-    threshold: "threshold",
+    each_kind(relu): "relu",
+    each_kind(relu6): "relu6",
+    each_kind(rectified): "leaky_relu elu celu rrelu prelu",
+    each_kind(hardtanh): "hardtanh",
+    each_kind(clamp): "clamp clip",
+    each_kind(clamp_min): "clamp_min",
+    each_kind(clamp_max): "clamp_max",
+    each_kind(threshold): "threshold",
     heaviside: "heaviside",
-    rounded: "round special_round floor ceil trunc fix",
-    sign: "sign sgn",
+    each_kind(rounded): "round special_round floor ceil trunc fix",
+    each_kind(sign): "sign sgn",
     power: "pow ipow float_power",
-    square: "square",
+    each_kind(square): "square",
     greater: "gt greater",
     greater_equal: "ge greater_equal",
     less: "lt less",
@@ -177,7 +181,7 @@ _GROUPS: dict[Rule, str] = {
     divide: "div truediv itruediv divide true_divide",
     floor_divide: "floor_divide floordiv ifloordiv",
     remainder: "remainder fmod mod imod",
-    negate: "neg negative",
+    each_kind(negate): "neg negative",
     total: "sum nansum fold",
     running: "cumsum",
     number_of: "count_nonzero",
@@ -186,7 +190,7 @@ _GROUPS: dict[Rule, str] = {
     lerp: "lerp",
     addcmul: "addcmul",
     addcdiv: "addcdiv",
-    dropout: "dropout dropout1d dropout2d dropout3d feature_dropout native_dropout",
+    each_kind(dropout): "dropout dropout1d dropout2d dropout3d feature_dropout native_dropout",
     alpha_dropout: "alpha_dropout feature_alpha_dropout",
     # synapses and products
     linear: "linear",
