@@ -56,6 +56,15 @@ def transformed() -> bool:
     return functional is not None or forward_ad._current_level >= 0
 
 
+def vectorized() -> bool:
+    """Returns whether functions run under ``torch.func.vmap``, which hides an axis from them."""
+    if torch._C._functorch.peek_interpreter_stack() is None:  # pyright: ignore
+        return False
+    vmap = torch._C._functorch.TransformType.Vmap  # pyright: ignore
+    levels = torch._C._functorch.get_interpreter_stack()  # pyright: ignore
+    return any(level.key() == vmap for level in levels or ())
+
+
 def watched() -> bool:
     """Returns whether torch has to see each of its functions that runs now.
 

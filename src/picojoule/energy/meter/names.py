@@ -1,12 +1,13 @@
 """How the parts and the arguments of a network are called, wrapped or not."""
 
 import inspect
+from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from picojoule._torch import WRAPPED, DisableTorchFunction, inner_module
+from picojoule._torch import WRAPPED, DisableTorchFunction, inner_module, transformed
 
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _PREFIXES = ("module.", *(f"{name}." for name in WRAPPED))
@@ -46,7 +47,8 @@ class Unseen:
     def __enter__(self) -> None:
         self._quiet = DisableTorchFunction()
         self._quiet.__enter__()
-        self._apart = saved_tensors_hooks(_same, _same)
+        # torch.func.grad allows no such hooks, and no checkpointing.
+        self._apart = nullcontext() if transformed() else saved_tensors_hooks(_same, _same)
         self._apart.__enter__()
 
     def __exit__(self, *error: Any) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from picojoule._names import unknown
-from picojoule._torch import DisableTorchFunction, function_modes, in_backward
+from picojoule._torch import DisableTorchFunction, function_modes, in_backward, vectorized
 from picojoule.contract import SUMS
 from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
@@ -97,6 +97,7 @@ class Observer:
         """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
         if in_backward() or net in self._stack:
             return
+        _refuse_vmap("the network")
         given = arguments(net, args, kwargs)
         first = self.calls.first(given)
         named = {name: tensors([value]) for name, value in given.items()}
@@ -155,6 +156,7 @@ class Observer:
         self._stack.append(module)
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
+            _refuse_vmap(f"the layer of neurons '{self._names[module]}'")
             if layer.seen and not self._depth:
                 self._seen += 1
                 if self._seen == 1:
@@ -292,6 +294,14 @@ class Observer:
             if module not in self._neurons and not self._seen:
                 name, kind = self._names[module], type(module).__name__
                 self.recorder.miss(f"{name}: {kind} of unknown type", value.numel())
+
+
+def _refuse_vmap(what: str) -> None:
+    if vectorized():
+        raise RuntimeError(
+            f"{what} was called under torch.func.vmap, which hides an axis and with it how much "
+            "runs: call it with all of the batch"
+        )
 
 
 def _by_chunks(module: nn.Module) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from picojoule._torch import version_of
+from picojoule._torch import vectorized, version_of
 from picojoule.energy.convention import Convention, Conventions, convention_of
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import Summed, event_map, serves, summed
@@ -117,6 +117,12 @@ class Recorder:
         """Runs one torch function, counts it, and learns the kind of its result."""
         name = name_of(function)
         rule = RULES.get(name)
+        if vectorized():
+            result = function(*args, **kwargs)
+            for value in tensors((result,))[:1]:
+                if value.is_floating_point():
+                    self.miss(f"{layer}: {name} under vmap", value.numel())
+            return result
         if rule is None:
             result = function(*args, **kwargs)
             if isinstance(result, (Tensor, tuple, list)):
@@ -164,7 +170,7 @@ class Recorder:
         if not kinds:
             self.lineage.derive(inputs, results)
             return
-        outputs = [value for value in results if value.is_floating_point()]
+        outputs = [v for v in results if v.is_floating_point() or v.is_quantized]
         if not outputs:
             return
         if not self.updating:

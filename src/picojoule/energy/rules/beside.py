@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from picojoule._torch import viewed_by
 from picojoule.energy.kinds import Beside, Kind, joined
 from picojoule.energy.rules.call import Call, tensors
 from picojoule.energy.rules.outcome import Outcome, Rule
@@ -54,7 +55,7 @@ def viewed(call: Call) -> Outcome | None:
         long = [axis for axis, size in enumerate(view.shape) if size > 1]
         places = [axis for axis in long if view.stride(axis) == stride]
         strided = all(view.stride(axis) in (0, *there.stride()) for axis in long)
-        if not (view._is_view() and strided and len(places) < 2):
+        if not (viewed_by(view) is not None and strided and len(places) < 2):
             return None
         first = view.storage_offset() // stride % value.shape[held.axis]
         parts = held.cut(first, view.shape[places[0]] if places else 1)

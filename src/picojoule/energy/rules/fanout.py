@@ -64,7 +64,8 @@ def outer(axes: Sequence[Sequence[int]], device: torch.device) -> Tensor:
 def present(weight: Tensor) -> Tensor:
     """Returns 1 for each weight and 0 for one of exactly zero, in float64 and without a graph."""
     with torch.inference_mode(False), torch.no_grad():
-        return (weight.detach() != 0).double()
+        weight = weight.detach()
+        return ((weight if weight.layout is torch.strided else weight.to_dense()) != 0).double()
 
 
 def convolved_map(key: Key, weight: Tensor, groups: int) -> Tensor:

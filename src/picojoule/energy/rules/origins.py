@@ -32,9 +32,9 @@ def zeros(call: Call, *_: Any, **__: Any) -> Outcome:
     return Outcome(NOTHING)
 
 
-def numbers(call: Call, size: Any, fill_value: Any, *_: Any, **__: Any) -> Outcome:
+def numbers(call: Call, *args: Any, fill_value: Any = None, **_: Any) -> Outcome:
     """Makes one number everywhere."""
-    return constant(fill_value)
+    return constant(args[-1] if fill_value is None else fill_value)
 
 
 def constant(value: Any) -> Outcome:
@@ -52,9 +52,9 @@ def chosen(call: Call, *bounds: Any, low: int = 0, high: int | None = None, **_:
     return mask() if most is not None and least >= 0 and most <= 2 else FRESH
 
 
-def one_hot(call: Call, tensor: Tensor, num_classes: int = -1) -> Outcome:
+def one_hot(call: Call, input: Tensor, num_classes: int = -1) -> Outcome:
     """Makes a one at each index: a mask, or zeros and ones that values of the network chose."""
-    if call.constant(tensor):
+    if call.constant(input):
         return mask()
     return Outcome(Kind("analog", gate=True), missed={call.name: call.out.numel()})
 

@@ -5,7 +5,7 @@ and other spellings of a function are entries like any other.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from picojoule.energy.rules.arithmetic import (
@@ -196,7 +196,8 @@ _GROUPS: dict[Rule, str] = {
     linear: "linear",
     convolution: "conv1d conv2d conv3d",
     transposed: "conv_transpose1d conv_transpose2d conv_transpose3d",
-    respelled(matmul, mat2="other", vec="other", tensor2="other"): "matmul linalg_matmul mm bmm mv",
+    respelled(matmul, mat2="other", vec="other", tensor2="other"): """matmul linalg_matmul mm bmm mv
+        sparse_mm smm""",
     rmatmul: "rmatmul",
     respelled(addmm, mat1="first", mat2="second"): "addmm",
     respelled(addmm, mat="first", vec="second"): "addmv",
@@ -246,9 +247,15 @@ RULES: dict[str, Rule] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def name_of(function: Callable[..., Any]) -> str:
     """Returns the plain name of a torch function: ``Tensor.add_``, ``operator.add``: ``add``."""
     name = getattr(function, "__name__", "")
     if name == "__get__":
         name = getattr(getattr(function, "__self__", None), "__name__", "")
+    module = getattr(function, "__module__", None) or ""
+    if (library := module.removeprefix("torch._ops.")) == "aten":  # torch.ops.aten.add.Tensor
+        name = name.partition(".")[0]
+    elif library != module:  # functions of other libraries may be called alike
+        name = f"{library}::{name}"
     return name.strip("_") or name
