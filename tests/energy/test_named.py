@@ -55,8 +55,9 @@ class Cell(nn.Module):
 class Layer(nn.Module):
     """All steps of such a layer [T, B, N], with a norm inside and a spike function in the loop."""
 
-    def __init__(self):
+    def __init__(self, fires=Step.apply):
         super().__init__()
+        self.fires = fires
         self.W, self.norm = nn.Linear(8, 6, bias=False), nn.BatchNorm1d(6)
         self.V = nn.Parameter(torch.randn(6, 6))
 
@@ -66,7 +67,7 @@ class Layer(nn.Module):
         out = []
         for current in currents:
             u = 0.9 * u * (1 - z) + current + torch.matmul(z, self.V)
-            z = Step.apply(u - 0.3)
+            z = self.fires(u - 0.3)
             out.append(z)
         return torch.stack(out)
 
@@ -102,7 +103,43 @@ def test_synapses_inside_a_named_cell_are_counted_as_they_run(functions):
     assert (meter.uncounted, meter.unreached) == ({}, [])
 
 
-def test_a_layer_over_all_steps_names_its_spike_function_too():
+FIRES = {
+    "a function": Step.apply,
+    "where": lambda v: torch.where(v > 0, 1.0, 0.0),
+    "heaviside": lambda v: torch.heaviside(v, torch.tensor(0.0)),
+    "written": lambda v: torch.zeros_like(v).masked_fill(v > 0, 1),
+    "cast": lambda v: v.gt(0).to(v),
+    "product": lambda v: (v > 0) * 1.0,
+    "set": lambda v: _set(torch.zeros_like(v), v > 0),
+}
+
+
+def _set(out, places):
+    out[places] = 1.0
+    return out
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("fires", FIRES)
+def test_what_is_compared_inside_a_named_layer_is_its_spikes(fires, grad):
+    """Its loop runs inside it, over what no function was named for."""
+    torch.manual_seed(0)
+    net, x = nn.Sequential(Layer(FIRES[fires]), nn.Linear(6, 2, bias=False)), events(5, 3, 8)
+    named = {Layer: Foreign(COST, leading=2)}
+    with (
+        torch.set_grad_enabled(grad),
+        Meter(net, samples=1, inputs="events", neurons=named) as meter,
+    ):
+        net(x)
+    with torch.no_grad():
+        spikes = net[0](x)
+    assert 0 < spikes.sum() < spikes.numel()
+    counts = meter.counts
+    assert (counts["0"].ac, counts["1"].ac) == (spikes[:-1].sum() * 6, spikes.sum() * 2)
+    assert (total(meter, "mac"), meter.uncounted) == (0, {})
+
+
+def test_a_layer_over_all_steps_may_name_its_spike_function_too():
     torch.manual_seed(0)
     net, x = nn.Sequential(Layer(), nn.Linear(6, 2, bias=False)), events(5, 3, 8)
     named = {Layer: Foreign(COST, leading=2), Step: COST}

@@ -159,6 +159,7 @@ class Recorder:
             kwargs=kwargs,
             valid=self.clock.valid,
             within=self.clock.within,
+            fires=self.updating,
         )
 
     def _unknown(

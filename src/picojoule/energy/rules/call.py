@@ -67,6 +67,7 @@ class Call:
         kwargs: Its arguments by name, without ``out``.
         valid: The share of the steps that lie within their sequences.
         within: Which steps [T, B] do, None for all.
+        fires: Whether it is part of an update of neurons that somebody named.
         unseen: Elements that arrived from where nothing was seen.
     """
 
@@ -75,6 +76,7 @@ class Call:
         "_taken",
         "args",
         "convention",
+        "fires",
         "function",
         "kwargs",
         "name",
@@ -97,10 +99,11 @@ class Call:
         kwargs: dict[str, Any] | None = None,
         valid: Share = 1.0,
         within: Tensor | None = None,
+        fires: bool = False,
     ) -> None:
         self.convention, self._lineage, self.function = convention, lineage, function
         self.name, self.args, self.kwargs = name, args, kwargs or {}
-        self.valid, self.within, self.unseen = valid, within, 0
+        self.valid, self.within, self.fires, self.unseen = valid, within, fires, 0
         self._taken: tuple[Any, Kind | None] = (None, None)
 
     def taking(self, value: Tensor, kind: Kind) -> "Call":
@@ -169,6 +172,17 @@ class Call:
         """Returns a kind as that of a factor."""
         multiplied = self.convention.levels == "multiply"
         return kind.graded() if multiplied and kind and kind.name == "levels" else kind
+
+    def chosen(self, value: Tensor, number: float = 1) -> Outcome:
+        """Returns the outcome for a number where a comparison of analog values is true, else zero.
+
+        In neurons that somebody named these are spikes. Elsewhere they are analog and listed, but
+        ones let pass what they are multiplied with.
+        """
+        if self.fires:
+            return Outcome(Kind("events", number, hidden=True))
+        missed = {"values of a comparison": value.numel()}
+        return Outcome(Kind("analog", gate=number == 1), missed=missed)
 
     def arriving(self, value: Tensor) -> Kind | None:
         """Returns the kind of what arrives; what nothing was seen of is analog, and listed."""

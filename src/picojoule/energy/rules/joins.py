@@ -198,8 +198,7 @@ def _written(call: Call, input: Tensor, value: Any, places: Any) -> Outcome:
     if (fixed := _fixed(call, (input, value))) is not None:
         chosen = [kind for place in tensors([places]) if (kind := call.kind(place)) is not None]
         if not call.settled(places):
-            missed = {"values of a comparison": input.numel()}
-            return Outcome(Kind("analog", gate=fixed.is_worth(1)), missed=missed)
+            return call.chosen(input, fixed.scale if isinstance(fixed.scale, (int, float)) else 0)
         hidden = any(kind.hidden for kind in chosen)
         return Outcome(replace(fixed, mask=False, hidden=hidden) if chosen else fixed)
     kinds = _known(call, (input, value))

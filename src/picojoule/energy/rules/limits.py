@@ -85,11 +85,13 @@ def threshold(
 
 def heaviside(call: Call, input: Tensor, values: Tensor) -> Outcome:
     """Takes a one where a value is above zero; what it makes of zero is a number of its own."""
-    kind = call.kind(input)
-    if kind is None or not kind.sparse or call.kind(values) is not NOTHING:
-        known = kind or call.kind(values)
-        return DERIVED if known is None else call.unknown(known)
-    return Outcome(kind if kind is NOTHING else kind.fired())
+    kind, mask = call.kind(input), call.mask(values)
+    if kind is None:
+        return DERIVED if call.kind(values) is None else call.unknown(call.kind(values))
+    if kind.sparse and call.kind(values) is NOTHING:
+        return Outcome(kind if kind is NOTHING else kind.fired())
+    one = mask is not None and mask.is_worth(1)
+    return call.chosen(call.out) if one or call.kind(values) is NOTHING else call.unknown(kind)
 
 
 def rounded(call: Call, input: Tensor, *_: Any, decimals: int = 0, **__: Any) -> Outcome:

@@ -108,8 +108,7 @@ def cast(call: Call, *args: Any, **kwargs: Any) -> Outcome:
 def compared(call: Call, value: Any, number: float = 1) -> Outcome:
     """Returns the outcome for truth values that become numbers, of which no kind is known.
 
-    If constants were compared they are a mask. If values of the network were, they are analog and
-    listed, but ones let pass what they are multiplied with.
+    If constants were compared they are a mask; see ``Call.chosen`` for values of the network.
 
     Args:
         call: The call.
@@ -120,5 +119,4 @@ def compared(call: Call, value: Any, number: float = 1) -> Outcome:
         return DERIVED
     if call.constant(value):
         return Outcome(Kind("events", number, mask=True))
-    missed = {"values of a comparison": value.numel()}
-    return Outcome(Kind("analog", gate=number == 1), missed=missed)
+    return call.chosen(value, number)
