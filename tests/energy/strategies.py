@@ -148,7 +148,7 @@ class Maker:
 
     def branch(self) -> spec.Branch:
         """A sum, a difference or a joint with what a few layers make of the same input."""
-        before, how = self.kind, self.pick("add", "add", "subtract", "join")
+        before, how = self.kind, self.pick("add", "add", "subtract", "join", "larger", "unlike")
         inner: list[spec.Layer] = []
         if self.pick(True, False):
             space = len(self.shape) > 1
@@ -162,6 +162,8 @@ class Maker:
             inner.append(self.fire())
         self.shape = (2 * self.shape[0], *self.shape[1:]) if how == "join" else self.shape
         alike = before in ("events", "levels") and isinstance(inner[-1], spec.Fire)
+        if how == "unlike" and not alike:  # of analog values, rounding would decide
+            how = "larger"
         self.kind = "levels" if alike else "analog"
         return spec.Branch(how, tuple(inner))
 
@@ -174,6 +176,11 @@ class Maker:
         """A rectifier, or a clamp to zero and one."""
         self.kind = "levels" if self.kind == "events" else self.kind
         return spec.Clip(self.pick(None, 1.0))
+
+    def change(self) -> spec.Change:
+        """Whole numbers of what are events or levels."""
+        self.kind = "levels"
+        return spec.Change(self.pick("any", "half", "odd"))
 
     def complement(self) -> spec.Complement:
         """One minus events."""
@@ -200,7 +207,7 @@ class Maker:
         if self.kind == "analog":
             fits += [self.fire] * 4
         else:
-            fits += [self.branch, self.branch, self.scale]
+            fits += [self.branch, self.branch, self.scale, self.change]
         if self.kind == "events":
             fits.append(self.complement)
         if len(self.shape) == 1:

@@ -51,13 +51,17 @@ class Two(nn.Module):
         other = self.branch(x, lengths)
         if self.how == "join":
             return torch.cat([x, other], 2)
+        if self.how == "larger":
+            return torch.maximum(x, other)
+        if self.how == "unlike":
+            return (x != other).to(x)
         return x + other if self.how == "add" else x - other
 
 
 class Function(nn.Module):
     """An element-wise function without weights."""
 
-    def __init__(self, layer: spec.Scale | spec.Clip | spec.Complement) -> None:
+    def __init__(self, layer: spec.Scale | spec.Clip | spec.Complement | spec.Change) -> None:
         super().__init__()
         self.layer = layer
 
@@ -66,6 +70,9 @@ class Function(nn.Module):
         if isinstance(self.layer, spec.Clip):
             high = self.layer.high
             return torch.relu(x) if high is None else x.clamp(0, high)
+        if isinstance(self.layer, spec.Change):
+            changed = {"any": lambda: (x > 0).to(x), "half": lambda: x // 2, "odd": lambda: x % 2}
+            return changed[self.layer.how]()
         return x * self.layer.factor if isinstance(self.layer, spec.Scale) else 1 - x
 
 
@@ -93,7 +100,7 @@ def _module(layer: spec.Layer) -> nn.Module:
             return _learned(Recurrent(_neuron(layer.neuron), len(layer.weight)), layer)
         case spec.Flatten():
             return nn.Flatten()
-        case spec.Scale() | spec.Clip() | spec.Complement():
+        case spec.Scale() | spec.Clip() | spec.Complement() | spec.Change():
             return Function(layer)
         case spec.Upsample():
             return nn.Upsample(scale_factor=layer.factor)

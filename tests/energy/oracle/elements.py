@@ -12,14 +12,16 @@ from energy.oracle.walks import Window, margins
 def scaled(signal: Signal, factor: float) -> Signal:
     """Events that are worth something else."""
     worth = signal.worth * factor if signal.counted else signal.worth
-    return replace(signal, values=signal.values * factor, worth=worth, folds=False, beside=())
+    parts = tuple(scaled(part, factor) for part in signal.beside)
+    return replace(signal, values=signal.values * factor, worth=worth, folds=False, beside=parts)
 
 
 def clipped(signal: Signal, high: float | None) -> Signal:
     """What is above zero, up to a limit: whole numbers of events where the limit is one."""
     values = np.clip(signal.values, 0, high)
     if not signal.counted:
-        return Signal(signal.kind, values, hidden=signal.hidden)
+        parts = tuple(clipped(part, high) for part in signal.beside)
+        return Signal(signal.kind, values, hidden=signal.hidden, beside=parts)
     if high is None:
         return replace(signal, values=values, folds=False)
     most = high / np.max(signal.worth)
@@ -38,6 +40,48 @@ def complement(signal: Signal, silent: bool) -> Signal:
     return replace(signal, values=values * 0 if silent and signal.hidden else values)
 
 
+def changed(signal: Signal, how: str) -> Signal:
+    """Whole numbers made of numbers of events."""
+    values = {
+        "any": lambda: (signal.values > 0) * 1.0,
+        "half": lambda: np.floor(signal.values / 2),
+        "odd": lambda: np.mod(signal.values, 2),
+    }[how]()
+    if not signal.sparse:
+        return signal.analog(values)
+    if how == "any":
+        return replace(signal, kind="events", values=values, worth=1.0, folds=False, beside=())
+    if signal.uneven:
+        graded = Signal("graded", values, hidden=signal.hidden)
+        return graded if how == "half" else signal.analog(values)
+    worth = float(np.max(signal.worth))
+    if how == "odd":
+        whole = worth == 1 and not isinstance(signal.worth, np.ndarray)
+        return Signal("events", values, 1.0, signal.hidden) if whole else signal.analog(values)
+    if (worth / 2).is_integer():
+        return replace(signal, values=values, worth=worth / 2, folds=False)
+    return Signal("levels", values, 1.0, signal.hidden)
+
+
+def larger(first: Signal, second: Signal) -> Signal:
+    """The larger of two at each place, which is of the kind of both."""
+    values = np.maximum(first.values, second.values)
+    if not (first.counted and second.counted and _worth_the_same(first, second)):
+        return Signal("analog", values)
+    hidden = first.hidden or second.hidden
+    if first.uneven:
+        return Signal("graded", values, hidden=hidden)
+    kind = first.kind if first.kind == second.kind else "levels"
+    return Signal(kind, values, float(np.max(first.worth)), hidden)
+
+
+def unlike(first: Signal, second: Signal) -> Signal:
+    """Whether two are unlike: an event where they are, if both are zero where none came."""
+    values = (first.values != second.values) * 1.0
+    kind = "events" if first.sparse and second.sparse else "analog"
+    return Signal(kind, values, hidden=first.hidden or second.hidden)
+
+
 def upsampled(signal: Signal, factor: int) -> Signal:
     """Each value many times along each axis of space."""
     first = signal.values.ndim - len(signal.shape) + 1
@@ -47,7 +91,7 @@ def upsampled(signal: Signal, factor: int) -> Signal:
             array = np.repeat(array, factor, axis)
         return array
 
-    return signal.mapped(copies)
+    return replace(signal.mapped(copies), beside=())
 
 
 def largest(signal: Signal, shape: tuple[int, ...], found: list[Window]) -> Signal:
@@ -98,7 +142,8 @@ def joined(first: Signal, second: Signal) -> Signal:
     values = np.concatenate([first.values, second.values], 2)
     hidden = first.hidden or second.hidden
     counted = first.counted and second.counted
-    parts = tuple(replace(part, kind="graded") if part.uneven else part for part in (first, second))
+    each = (*(first.beside or (first,)), *(second.beside or (second,)))
+    parts = tuple(replace(part, kind="graded") if part.uneven else part for part in each)
     if counted and not _worth_the_same(first, second):
         return Signal("analog", values, beside=parts)
     if first.kind == second.kind:
@@ -107,6 +152,8 @@ def joined(first: Signal, second: Signal) -> Signal:
         kind = "levels"
     else:
         return Signal("analog", values, beside=parts)
+    if kind == "analog":
+        return Signal("analog", values, beside=parts if len(parts) > 2 else ())
     worth = first.worth
     if isinstance(worth, np.ndarray):
         worth = np.concatenate([worth, np.broadcast_to(second.worth, second.shape)], 0)

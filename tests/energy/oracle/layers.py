@@ -124,6 +124,16 @@ class Complement:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Whole numbers made of numbers of events: whether there are any, half of them, or the rest.
+
+    That is ``"any"``, ``"half"`` (rounded down) and ``"odd"`` (of a division by two).
+    """
+
+    how: str
+
+
+@dataclass(frozen=True)
 class Upsample:
     """Each value ``factor`` times along each axis of space."""
 
@@ -139,7 +149,10 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Branch:
-    """What arrives, and what a branch makes of it: added, subtracted or side by side."""
+    """What arrives, and what a branch makes of it: added, subtracted or side by side.
+
+    Or the ``"larger"`` of both at each place, or whether they are ``"unlike"``.
+    """
 
     how: str
     layers: "tuple[Layer, ...]"
@@ -159,6 +172,7 @@ Layer = (
     | Scale
     | Clip
     | Complement
+    | Change
     | Upsample
     | Repeat
     | Branch

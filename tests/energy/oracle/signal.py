@@ -73,7 +73,8 @@ class Signal:
         worth = self.worth
         if isinstance(worth, np.ndarray):
             worth = move(np.broadcast_to(worth, (1, 1, *self.shape)))[0, 0]
-        return replace(self, values=move(self.values), worth=worth, beside=())
+        beside = tuple(part.mapped(move) for part in self.beside)
+        return replace(self, values=move(self.values), worth=worth, beside=beside)
 
     def part(self, place: tuple[int, ...]) -> "tuple[Signal, tuple[int, ...]]":
         """The signal that was joined at a place, and the place in it."""

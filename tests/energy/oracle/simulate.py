@@ -99,6 +99,8 @@ class _Run:
                 return elements.scaled(signal, layer.factor)
             case spec.Clip():
                 return elements.clipped(signal, layer.high)
+            case spec.Change():
+                return elements.changed(signal, layer.how)
             case spec.Complement():
                 return elements.complement(signal, self.silent).mapped(self.inside)
             case spec.Repeat():
@@ -199,6 +201,8 @@ class _Run:
         self.outcome.mixed |= first.hidden != second.hidden and both
         if how == "join":
             return elements.joined(first, second)
+        if how in ("larger", "unlike"):
+            return getattr(elements, how)(first, second)
         for at in self.alive(first.steps):
             for place in np.ndindex(*first.shape):
                 events = first.number(at, place) + second.number(at, place)
