@@ -57,7 +57,7 @@ def viewed(call: Call) -> Outcome | None:
         strided = all(view.stride(axis) in (0, *there.stride()) for axis in long)
         if not (viewed_by(view) is not None and strided and len(places) < 2):
             return None
-        first = view.storage_offset() // stride % value.shape[held.axis]
+        first = int(view.storage_offset()) // stride % value.shape[held.axis]
         parts = held.cut(first, view.shape[places[0]] if places else 1)
         one = len(parts) == 1
         kinds.append(parts[0][1] if one else Kind("analog", steps=parts[0][1].steps))
