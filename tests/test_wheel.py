@@ -17,8 +17,9 @@ def test_every_file_is_in_the_wheel():
         pytest.skip("these tests are not in a clone of the repository")
     settings = tomllib.loads(PROJECT.read_text("utf-8"))["tool"]["setuptools"]
     patterns = settings["package-data"]["picojoule"]
-    files = [path for path in ROOT.rglob("*") if path.suffix not in (".py", ".pyi", ".pyc")]
+    files = [path for path in ROOT.rglob("*") if path.suffix not in (".py", ".pyi")]
     others = {PurePath(path.relative_to(ROOT)) for path in files if path.is_file()}
+    others = {path for path in others if "__pycache__" not in path.parts}
     assert len(others) > 30
     assert not {str(path) for path in others if not any(map(path.match, patterns))}
     # None is for files that are gone.
