@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import picojoule as pj
 from energy.metering import Two, events, run
 from picojoule.energy import Convention, Meter
 from picojoule.neurons import IF
@@ -225,3 +226,17 @@ def test_a_part_alone_is_of_its_own_kind():
     done = metered(nn.Linear(4, 2), lambda x, y: both(x, y)[:, 5:], x, y).counts["layer"]
     assert done.ac == 2 * y.sum()
     assert "mac" not in dict(done.items())
+
+
+def test_what_is_repeated_lasts_longer():
+    """A static input beside its spikes: the dense ANN meets both in each of the steps."""
+    net = Two(
+        lambda net, x: net.layer(net.repeat(torch.cat([x, net.neuron(x)[0]], 2))),
+        neuron=IF(),
+        repeat=pj.Repeat(3),
+        layer=nn.Linear(8, 2),
+    )
+    with Meter(net, inputs="analog") as meter:
+        net(2 * torch.rand(1, 5, 4))
+    assert meter.counts["layer"].mac == 3 * 4 * 2
+    assert meter.dense()["layer"].mac == 8 * 2

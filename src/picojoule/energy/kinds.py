@@ -1,7 +1,7 @@
 """Kinds: what a tensor carries, known from where it comes from and never read off its values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
@@ -132,6 +132,10 @@ class Beside(NamedTuple):
 
     axis: int
     parts: tuple[tuple[int, Kind], ...]
+
+    def mapped(self, change: Callable[[Kind], Kind]) -> "Beside":
+        """Returns the same parts after a change of the kind of each."""
+        return Beside(self.axis, tuple((size, change(kind)) for size, kind in self.parts))
 
     def cut(self, first: int, size: int) -> tuple[tuple[int, Kind], ...]:
         """Returns the parts of a stretch of the axis."""

@@ -32,9 +32,13 @@ def in_order(call: Call, *_: Any, **__: Any) -> Outcome:
 def copies(call: Call, *args: Any, **kwargs: Any) -> Outcome:
     """Copies values along new or longer axes; copies along the first axis are steps."""
     outcome = reordered(call, *args, **kwargs)
-    kind, value, out = outcome.kind, first_of(call), call.out
+    value, out = first_of(call), call.out
     assert value is not None
     same = out.dim() == value.dim() and value.shape[0] if value.dim() else False
-    if not isinstance(kind, Kind) or not kind.steps or not same:
-        return outcome
-    return Outcome(replace(kind, steps=kind.steps * out.shape[0] // value.shape[0]))
+    times = out.shape[0] // value.shape[0] if same else 1
+    return outcome if times == 1 else outcome.mapped(lambda kind: _lasting(kind, times))
+
+
+def _lasting(kind: Kind, times: int) -> Kind:
+    """Returns a kind of so many times the steps."""
+    return replace(kind, steps=kind.steps * times) if kind.steps else kind

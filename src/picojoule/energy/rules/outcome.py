@@ -6,7 +6,7 @@ unless the convention asks it to skip weights of zero.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -82,6 +82,15 @@ class Outcome:
     fresh: bool = False
     outside: bool = False
     beside: Beside | Sequence[Beside | None] | None = None
+
+    def mapped(self, change: Callable[[Kind], Kind]) -> "Outcome":
+        """Returns the same outcome after a change of each kind in it."""
+        alone = isinstance(self.kind, Kind)
+        kinds = [self.kind] if isinstance(self.kind, Kind) else self.kind
+        held = [self.beside] if isinstance(self.beside, Beside) else self.beside
+        changed = None if kinds is None else [change(kind) for kind in kinds]
+        beside = None if held is None else [one and one.mapped(change) for one in held]
+        return replace(self, kind=changed[0] if alone and changed else changed, beside=beside)
 
 
 # Nothing of the network took part: the result is made of weights and constants, or of shapes.
