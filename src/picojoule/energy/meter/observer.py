@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from picojoule._names import unknown
 from picojoule._torch import DisableTorchFunction, function_modes, in_backward, vectorized
 from picojoule.contract import SUMS
 from picojoule.energy.events import faults
@@ -17,7 +14,8 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.firing import Firing
 from picojoule.energy.meter.functions import Functions
 from picojoule.energy.meter.hooks import Hooks
-from picojoule.energy.meter.names import Unseen, arguments
+from picojoule.energy.meter.inputs import Inputs
+from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls
@@ -51,13 +49,14 @@ class Observer:
         recorder: Recorder,
         calls: Calls,
     ) -> None:
-        self._names, self._neurons, self._inputs = names, neurons, inputs
-        self.recorder, self.clock, self.calls = recorder, recorder.clock, calls
+        self._names, self._neurons = names, neurons
+        self.recorder, self.calls = recorder, calls
         self.firing = Firing(recorder)
         self.functions = Functions(functions)
         self._functions = functions
         self._inside: str | None = None  # where a spike function runs
         self.timed = any(layer.timed for layer in neurons.values())
+        self._given = Inputs(inputs, recorder, calls, timed=self.timed)
         self.ran: set[nn.Module] = set()
         self.silent = False
         self._stack: list[nn.Module] = []
@@ -68,7 +67,6 @@ class Observer:
         self._heard: Any = None
         self.hooks = Hooks()
         self._buffers: set[int] = set()
-        self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
 
     @property
     def layer(self) -> str | None:
@@ -94,54 +92,10 @@ class Observer:
         self.functions.attach(self._enter_function, self._leave_function, undo)
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Declares the kinds of the network's inputs and learns its samples, steps and lengths."""
-        if in_backward() or net in self._stack:
-            return
-        _refuse_vmap("the network")
-        given = arguments(net, args, kwargs)
-        first = self.calls.first(given)
-        named = {name: tensors([value]) for name, value in given.items()}
-        declared = self._inputs
-        if not isinstance(declared, str):
-            for name in declared:
-                if name not in named:
-                    raise ValueError(unknown("input", name, named))
-        steps = first.shape[0] if self.timed else None
-        lengths = named.pop("lengths", None) if self.timed else None
-        within = None
-        if steps and lengths:
-            within = torch.arange(steps, device=lengths[0].device)[:, None] < lengths[0]
-        for name, values in named.items():
-            kind = declared if isinstance(declared, str) else declared.get(name, "analog")
-            for value in values:
-                # not a state that it gave back before, nor indices unless they are declared
-                spikes = value.dtype in (torch.bool, torch.uint8)
-                spikes |= kind != "analog" and not value.is_floating_point()
-                if spikes or self.recorder.lineage.is_new(value):
-                    self.recorder.lineage.declare(value, Kind(kind, steps=steps, given=True))
-        self.clock.batch = first.shape[1] if steps else None
-        self.clock.start(steps or 1, within)
-
-    def _start_chunk(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Some of the steps of a network that calls itself for them."""
-        at = self._at.get(net, 0)
-        first = tensors(arguments(net, args, kwargs).values())[0]
-        stop = self._at[net] = at + len(first)
-        self.clock.enter(at, stop)
-        self._last_for(first)
-
-    def _end_chunk(self, net: nn.Module, results: list[Tensor]) -> None:
-        """The end of such a call, or of the one around them all, whose output has all steps."""
-        if net in self._stack:
-            self.clock.leave()
-        for out in results[:1]:
-            self._last_for(out)
-
-    def _last_for(self, values: Tensor) -> None:
-        """Says of values [T, B, ...] that they are of T steps."""
-        kind = self.recorder.lineage.kind_of(values)
-        if kind is not None and kind.steps is not None:
-            self.recorder.lineage.declare(values, replace(kind, steps=len(values)))
+        """Takes down what the network is called with, unless it calls itself."""
+        if not (in_backward() or net in self._stack):
+            _refuse_vmap("the network")
+            self._given.start(net, args, kwargs)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward():
@@ -150,9 +104,9 @@ class Observer:
         if _by_chunks(module):
             if module in self._stack:
                 with Unseen():
-                    self._start_chunk(module, args, kwargs)
+                    self._given.start_chunk(module, args, kwargs)
             else:
-                self._at[module] = 0
+                self._given.start_chunks(module)
         self._stack.append(module)
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
@@ -182,7 +136,7 @@ class Observer:
         self._stack.pop()
         results = tensors([result])
         if _by_chunks(module):
-            self._end_chunk(module, results)
+            self._given.end_chunk(results, last=module not in self._stack)
         layer = self._neurons.get(module)
         if layer is not None and self._depth == 1:
             self._listen()

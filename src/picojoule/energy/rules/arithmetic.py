@@ -65,12 +65,24 @@ def _gates(call: Call, value: Any) -> bool:
 @Before
 def add(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome:
     """Adds: events worth the same become levels."""
+    return _added(call, input, other, alpha, minus=False)
+
+
+@Before
+def subtract(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome:
+    """Subtracts: events worth the same become signed levels, and 1 - events are events."""
+    return _added(call, input, other, alpha, minus=True)
+
+
+def _added(call: Call, input: Any, other: Any, alpha: float, *, minus: bool) -> Outcome:
     first, second = call.kind(input), call.kind(other)
     if first is None and second is None:
         return DERIVED
     kind = analog(first, second)
     if first is not None and second is not None:
-        kind = summed(first, second if alpha == 1 else second.scaled(alpha))
+        kind = summed(first, second if alpha == 1 else second.scaled(alpha), minus=minus)
+    elif first is None and minus:
+        kind = _complement(call, other, input, alpha) or kind
     elif _is(0, other if first is not None else input):  # sum([...]) in Python starts from 0
         kind = first or second or kind
     return Outcome(kind, _additions(call, input, other))
@@ -78,22 +90,6 @@ def add(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome:
 
 def _is(number: float, value: Any) -> bool:
     return isinstance(value, (int, float)) and value == number
-
-
-@Before
-def subtract(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome:
-    """Subtracts: events worth the same become signed levels, and 1 - events are events."""
-    first, second = call.kind(input), call.kind(other)
-    if first is None and second is None:
-        return DERIVED
-    kind = analog(first, second)
-    if first is not None and second is not None:
-        kind = summed(first, second if alpha == 1 else second.scaled(alpha), minus=True)
-    elif first is None:
-        kind = _complement(call, other, input, alpha) or kind
-    elif _is(0, other):
-        kind = first
-    return Outcome(kind, _additions(call, input, other))
 
 
 @Before
@@ -202,55 +198,6 @@ def negate(call: Call, input: Tensor) -> Outcome:
     return Outcome(Kind(kind.name, kind.scale, True, kind.hidden, kind.steps))
 
 
-def _reduction(call: Call, input: Tensor, kind: Kind) -> list[OpCounts]:
-    """Counts an addition for each event; for analog values one less than they are."""
-    if kind.counted:
-        return [call.sparse("add", input, kind)]
-    return [call.dense(add=input.numel() - call.out.numel())]
-
-
-def total(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
-    """Sums over axes: events become levels."""
-    kind = call.kind(input)
-    return DERIVED if kind is None else Outcome(kind.levels(), _reduction(call, input, kind))
-
-
-def mean(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
-    """Takes means over axes: levels worth less."""
-    kind = call.kind(input)
-    if kind is None:
-        return DERIVED
-    share = call.out.numel() / max(1, input.numel())
-    after = kind.levels(share) if share and kind.counted else kind.analog()
-    return Outcome(after, _reduction(call, input, kind))
-
-
-def running(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
-    """Sums along an axis up to each place: events become levels, and each is added once."""
-    kind = call.kind(input)
-    if kind is None:
-        return DERIVED
-    added = call.sparse("add", input, kind) if kind.counted else call.dense(add=input.numel())
-    return Outcome(kind.levels(), [added])
-
-
-def number_of(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
-    """Counts what is not zero: levels, of an addition for each event."""
-    kind = call.kind(input)
-    if kind is None or not kind.sparse:
-        return DERIVED if kind is None else call.unknown(kind)
-    return Outcome(kind.fired().levels(), [call.sparse("add", input, kind, once=True)])
-
-
-def all_of(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
-    """Multiplies along axes: of zeros and ones it is a one where all are."""
-    kind = call.kind(input)
-    if kind is None:
-        return DERIVED
-    ones = kind.name == "events" and kind.is_worth(1)
-    return Outcome(kind) if ones or kind is NOTHING else call.unknown(kind)
-
-
 @Before
 def lerp(call: Call, input: Tensor, end: Tensor, weight: Any) -> Outcome:
     """Goes from one value to another by a share of the way."""
@@ -269,7 +216,7 @@ def lerp(call: Call, input: Tensor, end: Tensor, weight: Any) -> Outcome:
     return Outcome(kind, counts)
 
 
-def _added(
+def _with_term(
     call: Call, input: Tensor, term: Outcome, first: Tensor, second: Tensor, value: Any
 ) -> Outcome:
     kind, rest = call.kind(input), term.kind
@@ -286,7 +233,7 @@ def addcmul(
     call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1
 ) -> Outcome:
     """Adds a product."""
-    return _added(call, input, multiply(call, tensor1, tensor2), tensor1, tensor2, value)
+    return _with_term(call, input, multiply(call, tensor1, tensor2), tensor1, tensor2, value)
 
 
 @Before
@@ -294,7 +241,7 @@ def addcdiv(
     call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1
 ) -> Outcome:
     """Adds a quotient."""
-    return _added(call, input, divide(call, tensor1, tensor2), tensor1, tensor2, value)
+    return _with_term(call, input, divide(call, tensor1, tensor2), tensor1, tensor2, value)
 
 
 def floor_divide(call: Call, input: Any, other: Any) -> Outcome:
@@ -314,28 +261,3 @@ def remainder(call: Call, input: Any, other: Any) -> Outcome:
         return call.unknown(kind)
     signed = kind.signed and call.name == "fmod"
     return Outcome(replace(kind, name="events" if other <= 2 else "levels", signed=signed))
-
-
-def dropout(
-    call: Call,
-    input: Tensor,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    train: bool = True,
-) -> Outcome:
-    """Drops values and scales the rest; dropped ones are a mask."""
-    kind = call.kind(input) or call.mask(input)
-    if kind is None or not (training and train):
-        return DERIVED if kind is None else Outcome(kind)
-    return Outcome(kind.scaled(1 / (1 - p) if p < 1 else 1.0))
-
-
-def alpha_dropout(
-    call: Call, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
-) -> Outcome:
-    """Replaces values by a number that is no zero."""
-    kind = call.kind(input)
-    if kind is None:
-        return DERIVED
-    return call.unknown(kind) if training else Outcome(kind)

@@ -12,21 +12,14 @@ from picojoule.energy.rules.arithmetic import (
     add,
     addcdiv,
     addcmul,
-    all_of,
-    alpha_dropout,
     divide,
-    dropout,
     floor_divide,
     lerp,
-    mean,
     multiply,
     negate,
-    number_of,
     remainder,
-    running,
     subtract,
     subtract_from,
-    total,
 )
 from picojoule.energy.rules.attention import attention, multi_head
 from picojoule.energy.rules.beside import each_kind
@@ -103,6 +96,15 @@ from picojoule.energy.rules.origins import (
 )
 from picojoule.energy.rules.outcome import Rule, respelled
 from picojoule.energy.rules.products import addmm, matmul, rmatmul
+from picojoule.energy.rules.reductions import (
+    all_of,
+    alpha_dropout,
+    dropout,
+    mean,
+    number_of,
+    running,
+    total,
+)
 from picojoule.energy.rules.resampling import interpolate
 from picojoule.energy.rules.subscripts import addr, dot, einsum, inner, outer, tensordot, vecdot
 from picojoule.energy.rules.synapses import convolution, linear, transposed

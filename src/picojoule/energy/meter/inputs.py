@@ -1,0 +1,91 @@
+"""What a network is called with: the kinds of its inputs, and which of its steps run."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from picojoule._names import unknown
+from picojoule.energy.kinds import Kind
+from picojoule.energy.meter.names import arguments
+from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.meter.watch import Calls
+from picojoule.energy.rules.call import tensors
+
+
+class Inputs:
+    """Declares the kinds of a network's inputs and sets the clock, at each call.
+
+    Args:
+        declared: The kind of the network's inputs, or a kind per argument name.
+        recorder: Whose lineage and clock are told.
+        calls: Takes down how the network is called.
+        timed: Whether it runs through time as picojoule's do, x [T, B, ...].
+    """
+
+    def __init__(
+        self, declared: str | Mapping[str, str], recorder: Recorder, calls: Calls, *, timed: bool
+    ) -> None:
+        self._declared, self._calls, self._timed = declared, calls, timed
+        self._lineage, self._clock = recorder.lineage, recorder.clock
+        self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
+
+    def start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Declares the kinds of the inputs and learns samples, steps and lengths.
+
+        Raises:
+            ValueError: A kind was said of an argument that is not there.
+        """
+        given = arguments(net, args, kwargs)
+        first = self._calls.first(given)
+        named = {name: tensors([value]) for name, value in given.items()}
+        if not isinstance(self._declared, str):
+            for name in self._declared:
+                if name not in named:
+                    raise ValueError(unknown("input", name, named))
+        steps = first.shape[0] if self._timed else None
+        lengths = named.pop("lengths", None) if self._timed else None
+        within = None
+        if steps and lengths:
+            within = torch.arange(steps, device=lengths[0].device)[:, None] < lengths[0]
+        for name, values in named.items():
+            self._declare(name, values, steps)
+        self._clock.batch = first.shape[1] if steps else None
+        self._clock.start(steps or 1, within)
+
+    def _declare(self, name: str, values: list[Tensor], steps: int | None) -> None:
+        declared = self._declared
+        kind = declared if isinstance(declared, str) else declared.get(name, "analog")
+        for value in values:
+            # not a state that it gave back before, nor indices unless they are declared
+            spikes = value.dtype in (torch.bool, torch.uint8)
+            spikes |= kind != "analog" and not value.is_floating_point()
+            if spikes or self._lineage.is_new(value):
+                self._lineage.declare(value, Kind(kind, steps=steps, given=True))
+
+    def start_chunks(self, net: nn.Module) -> None:
+        """Takes down that a network will call itself for some of its steps at a time."""
+        self._at[net] = 0
+
+    def start_chunk(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Narrows the clock to the steps of such a call."""
+        at = self._at.get(net, 0)
+        first = tensors(arguments(net, args, kwargs).values())[0]
+        stop = self._at[net] = at + len(first)
+        self._clock.enter(at, stop)
+        self._last_for(first)
+
+    def end_chunk(self, results: list[Tensor], *, last: bool) -> None:
+        """Ends such a call, or the ``last`` around them all, whose output has all steps."""
+        if not last:
+            self._clock.leave()
+        for out in results[:1]:
+            self._last_for(out)
+
+    def _last_for(self, values: Tensor) -> None:
+        """Says of values [T, B, ...] that they are of T steps."""
+        kind = self._lineage.kind_of(values)
+        if kind is not None and kind.steps is not None:
+            self._lineage.declare(values, replace(kind, steps=len(values)))
