@@ -1,4 +1,4 @@
-"""``pj chips``: list them, show one, check a file of one's own."""
+"""``pj chips``: list the chips, show one, check a file of your own."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +57,7 @@ def chips_check(
 
 
 def chosen(names: list[str]) -> "list[Chip]":
-    """The chips of those names, each once; ``all`` stands for all that there are."""
+    """Loads the chips of those names, each once; ``all`` names every chip of the package."""
     from picojoule.energy import chip_names, load_chip
 
     each = [name for one in names for name in (chip_names() if one == "all" else [one])]

@@ -39,7 +39,7 @@ Data = Annotated[
 
 
 def main() -> None:
-    """Runs a command; what a user can mend is a message on stderr and exit code 2."""
+    """Runs a command; an error that the user can mend is a message on stderr and exit code 2."""
     try:
         app()
     except (ValueError, TypeError, OSError, ArithmeticError) as error:
@@ -58,7 +58,7 @@ def _version(wanted: bool) -> None:
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
-    """What others log below a warning is for those who ask for more."""
+    """Returns whether to show a record: those of other packages from warnings on."""
     return record.levelno >= logging.WARNING or record.name.startswith("picojoule")
 
 
@@ -180,7 +180,7 @@ def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     files: Annotated[list[Path], typer.Argument(help="Pictures or sounds.", metavar="FILE...")],
 ) -> None:
-    """Say what each file shows, how surely, and what knowing it cost."""
+    """Predict the class of each file, with confidence and energy."""
     from picojoule.cli import show
     from picojoule.energy import load_chip
     from picojoule.run.trained import load

@@ -1,4 +1,4 @@
-"""Where the commands print: what was asked for on stdout, all else on stderr."""
+"""The consoles of the commands: results go to stdout, everything else to stderr."""
 
 from rich.console import Console
 from rich.text import Text
@@ -8,5 +8,5 @@ ERR = Console(stderr=True)
 
 
 def say(line: str) -> None:
-    """A line on stdout, which a narrow terminal may break but nothing cuts off."""
+    """Prints a line on stdout; a narrow terminal may wrap it, but never cuts it off."""
     OUT.print(Text(line), soft_wrap=True)

@@ -22,7 +22,7 @@ def data_list() -> None:
 
 @data_app.command("show")
 def data_show(name: Annotated[str, typer.Argument(help="Name of a data set.")]) -> None:
-    """Show where a data set comes from, whose it is, and what is in it."""
+    """Show a data set: its source, licence, citation and contents."""
     from picojoule.cli import show
     from picojoule.data import dataset
 

@@ -1,4 +1,4 @@
-"""A training as it goes: a bar in a terminal, else one line per epoch."""
+"""Shows the progress of a training: a bar in a terminal, else one line per epoch."""
 
 import time
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _SECONDS_BETWEEN_READS = 0.25
 
 
 def follow(steps: Iterable[Step], console: Console) -> None:
-    """Runs a training to its end and shows on ``console`` how it goes."""
+    """Runs a training to its end and shows its progress on ``console``."""
     if not console.is_terminal:
         for step in steps:
             if step.log.history:
@@ -41,7 +41,7 @@ def follow(steps: Iterable[Step], console: Console) -> None:
 
 
 def _bar(progress: Progress, bars: dict[str, TaskID], step: Step) -> TaskID:
-    """The bar of a step's training, made when it first appears."""
+    """Returns the bar of a step's training, made at its first step."""
     name = str(step.folder)
     if name not in bars:
         bars[name] = progress.add_task(step.folder.name, total=step.steps, values="")
@@ -53,7 +53,7 @@ def _title(step: Step) -> str:
 
 
 def _values(log: Log) -> str:
-    """What a log says, in one line."""
+    """Words a log in one line."""
     parts = [f"loss {float(log.loss):.3f}", f"accuracy {float(log.accuracy):.3f}"]
     parts.append(format_energy(float(log.energy_pj)))
     if log.validation is not None:

@@ -1,4 +1,4 @@
-"""A run on the command line: made or taken up, followed, and reported on."""
+"""Trains a run on the command line, and shows its progress and its report."""
 
 import os
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def is_first() -> bool:
-    """Whether this is the first of the processes of a run: one speaks for all."""
+    """Returns whether this is the first process of a run, the only one that prints."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def report(run: "Run") -> None:
-    """Trains a run and says what came of it, on one process for all."""
+    """Trains a run and prints its report, in one process for all."""
     from picojoule.cli import show
 
     path = run.folder.path

@@ -1,4 +1,4 @@
-"""How results look in a terminal: everything here is given back, nothing is printed."""
+"""Texts and tables of results for a terminal; they are returned, and printed elsewhere."""
 
 import difflib
 import inspect
@@ -24,7 +24,7 @@ from picojoule.units import format_energy
 
 
 def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table of texts, the first column a name."""
+    """Makes a table of texts, whose first column is a name."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, no_wrap=index == 0, overflow="fold")
@@ -34,7 +34,7 @@ def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
 
 
 def _entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
-    """A paragraph, of which nothing is cut off however narrow the terminal."""
+    """Yields a heading and indented lines, which a narrow terminal wraps but never cuts off."""
     yield Text(head, style="bold", overflow="fold")
     for line in lines:
         if line:
@@ -42,7 +42,7 @@ def _entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
 
 
 def chips(names: Iterable[str]) -> Table:
-    """The chips of those names."""
+    """Tabulates the chips of those names."""
     loaded = [load_chip(name) for name in names]
     rows = [
         (one.name, one.node, one.precision, one.evidence, one.scope.replace("per-", "per "))
@@ -52,7 +52,7 @@ def chips(names: Iterable[str]) -> Table:
 
 
 def chip(one: Chip) -> Group:
-    """A chip with every price and its source."""
+    """Describes a chip with every price and its source."""
     head = f"{one.name}: {one.description}\n{_kind(one)}"
     prices = [
         line
@@ -63,13 +63,16 @@ def chip(one: Chip) -> Group:
 
 
 def checked(one: Chip) -> list[str]:
-    """What a chip file that is in order says."""
+    """Describes a valid chip file in a few lines."""
     priced = [_named(count, neuron) for count, neuron, _ in one.each_price()]
     return [f"ok: {one.name}, {_kind(one)}", f"priced: {', '.join(priced)}", *_rest(one)]
 
 
 def doubts(one: Chip) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Types of neuron that are not known here, by key: a slip, or a user's own."""
+    """Yields prices for unknown types of neuron, which may be misspelt or the user's own.
+
+    Each is the key in the chip file, and a message.
+    """
     known = kinds().keys() - {"Recurrent"}  # its neurons have the prices
     for count, neuron, _ in one.each_price():
         if neuron and neuron not in known:
@@ -84,7 +87,7 @@ def _kind(one: Chip) -> str:
 
 
 def _rest(one: Chip) -> tuple[str, str]:
-    """What a chip does not price, with a reason and without one."""
+    """Lists the counts that a chip excludes, and those that it has no price for."""
     left_out = f"left out on purpose: {', '.join(one.excluded) or 'nothing'}"
     return left_out, f"no price for: {', '.join(one.unpriced) or 'nothing'}"
 
@@ -106,7 +109,7 @@ def _energy(price: Price) -> str:
 
 
 def data_sets() -> Table:
-    """What data sets there are."""
+    """Tabulates the data sets."""
     rows = [
         (one.name, one.modality, f"{one.classes:,}", _sizes(one), one.description)
         for one in DATASETS.values()
@@ -116,7 +119,7 @@ def data_sets() -> Table:
 
 
 def data_set(one: Dataset) -> Group:
-    """All that is known of a data set."""
+    """Describes a data set: contents, splits, licence, citation and files."""
     classes = ", ".join(one.labels[:40]) + (", ..." if one.classes > 40 else "")
     facts = {
         "modality": f"{one.modality}, {_item(one)}",
@@ -147,7 +150,7 @@ def _item(one: Dataset) -> str:
 
 
 def penalties() -> Table:
-    """What penalties there are, and what each can be told."""
+    """Tabulates the penalties and their options."""
     rows = []
     for name, kind in sorted(penalty_kinds().items()):
         options = ", ".join(map(_option, inspect.signature(kind).parameters.values()))
@@ -156,13 +159,13 @@ def penalties() -> Table:
 
 
 def _option(parameter: inspect.Parameter) -> str:
-    """An option as it is called, with its default."""
+    """Words an option with its default."""
     needed = parameter.default is parameter.empty
     return parameter.name if needed else f"{parameter.name}={parameter.default}"
 
 
 def networks() -> Table:
-    """What networks there are, and what each can be told."""
+    """Tabulates the networks and their options."""
     rows = []
     for name, builder in NETWORKS.items():
         parameters = inspect.signature(builder).parameters.values()
@@ -173,19 +176,19 @@ def networks() -> Table:
 
 
 def _others(parameter: inspect.Parameter) -> str:
-    """What else an option may be, where that is one of a few words."""
+    """Lists the other values of an option that is one of a few words."""
     words = [word for word in get_args(parameter.annotation) if isinstance(word, str)]
     return "".join(f" or {word}" for word in words if word != parameter.default)
 
 
 def prediction(found: Prediction, chip_name: str) -> str:
-    """What a network says about one input."""
+    """Words a prediction: class, confidence and energy."""
     spent = format_energy(found.energy_pj)
     return f"{found.label} · confidence {found.confidence:.3f} · {spent} on {chip_name}"
 
 
 def energies(report: Report) -> RenderableType:
-    """Where the energy goes, and what it does not hold."""
+    """Tabulates energies by layer and kind, and lists what they leave out."""
     lines: list[RenderableType] = [report.table()]
     for name, one in report.chips.items():
         if one.excluded:
@@ -196,7 +199,7 @@ def energies(report: Report) -> RenderableType:
 
 
 def compared(report: Report) -> RenderableType:
-    """The chips of a report side by side."""
+    """Tabulates the chips of a report side by side."""
     return Group(
         comparison(report.chips, report.spike_rate),
         *cheaper_levels(report.chips),
@@ -216,7 +219,7 @@ def _counts(counts: Mapping[str, float]) -> str:
 
 
 def floor(report: Report) -> str:
-    """What no hidden spike can change, beside what could be spent."""
+    """Words the floor (what no hidden spike can change) beside the energy it is a part of."""
     budget = report.budget
     if budget is None:
         (one,) = report.chips.values()
@@ -231,7 +234,7 @@ def floor(report: Report) -> str:
 
 
 def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
-    """The outcome of a run in one line, with or without what it costs on each chip."""
+    """Words the outcome of a run in one line, with or without the energy on each chip."""
     spent = [
         f"{format_energy(one.total_pj)} per inference on {name}{_beside(one)}"
         for name, one in report.chips.items()
@@ -242,7 +245,7 @@ def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
 
 
 def _beside(one: Cost) -> str:
-    """How many times as much dense ANNs of the same architecture cost."""
+    """Words how many times as much ANNs of the same architecture cost."""
     anns = (("dense ANN", one.ann_pj), (f"{one.quantised_ann_bits}-bit ANN", one.quantised_ann_pj))
     parts = [f"{name} {times(pj / one.total_pj)}" for name, pj in anns if pj and one.total_pj]
     return f" ({', '.join(parts)})" if parts else ""

@@ -1,4 +1,4 @@
-"""What all tables of a recipe are made of."""
+"""The base classes of a recipe's tables, and checks of their values."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ _PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
 
 
 class Table(BaseModel):
-    """Abstract: a table that knows all its keys."""
+    """Base of tables that refuse every key they do not have as a field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Named(BaseModel):
-    """Something found by its name, or a mere name; every key it does not know is a parameter."""
+    """A table with a name and parameters: every key that is no field. A text alone is the name."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
@@ -40,12 +40,21 @@ class Named(BaseModel):
 
     @property
     def params(self) -> dict[str, Any]:
-        """Every key that is not a field."""
+        """The parameters: every key that is no field."""
         return dict(self.model_extra or {})
 
 
 def check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -> None:
-    """Refuses a value of another plain type than the parameter's, or its default's."""
+    """Checks that values are of the plain types that the parameters of a callable have.
+
+    Args:
+        key: Where the table stands in the recipe, for errors.
+        params: Values by the names of parameters.
+        made: The class or function that takes them, with annotations or defaults.
+
+    Raises:
+        ValueError: If a value is of another type; the message names its key.
+    """
     known = inspect.signature(made).parameters
     for name, value in params.items():
         if name not in known:
@@ -71,7 +80,7 @@ def _plain_kinds(parameter: inspect.Parameter) -> list[type]:
 
 
 def in_seconds(table: Named) -> Named:
-    """The table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
+    """Returns the table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
     times = {name: value for name, value in table.params.items() if _is_time(name)}
     return table.model_copy(update={name: _seconds(value) for name, value in times.items()})
 
@@ -83,7 +92,7 @@ def in_picojoule(table: Named) -> Named:
 
 
 def _seconds(value: Any) -> float | list[float]:
-    """One time, or the two ends of a range."""
+    """Converts one time, or the two ends of a range."""
     return [seconds(one) for one in value] if isinstance(value, list) else seconds(value)
 
 

@@ -1,4 +1,4 @@
-"""``[data]`` of a recipe: which data, and how they become spikes."""
+"""``[data]`` of a recipe: the data set, and the encoder that makes spikes of it."""
 
 import dataclasses
 import inspect
@@ -12,11 +12,11 @@ from picojoule.recipe.base import Named, Table, check_types, in_seconds
 
 
 class AugmentTable(Table):
-    """What happens to a training item at random: the arguments of ``Augment``.
+    """``[data.augment]``: random changes of training items, the arguments of ``Augment``.
 
     Attributes:
-        shift, flip, cutout: Of images.
-        time_shift, mix, drop: Of sounds as events, and of event frames.
+        shift, flip, cutout: For images.
+        time_shift, mix, drop: For sounds as events, and for event frames.
     """
 
     shift: Annotated[int, Field(ge=0)] = 0
@@ -28,12 +28,12 @@ class AugmentTable(Table):
 
     @property
     def augment(self) -> Augment:
-        """What does it."""
+        """The augmentation with these arguments."""
         return Augment(**self.model_dump())
 
 
 class FoundTable(Table):
-    """What a user's own data were found to be; noted by a run, for the network depends on it."""
+    """Properties of the user's own data, noted by a run because its network depends on them."""
 
     fingerprint: str
     labels: list[str]

@@ -1,4 +1,4 @@
-"""Recipe files: found, read, and laid over one another."""
+"""Reads recipe files and merges them with those they extend."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,21 +12,21 @@ Tables = dict[str, Any]
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with the package."""
+    """Lists the recipes that come with the package."""
     folder = resources.files("picojoule").joinpath("recipes")
     return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
 def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ...] = ()) -> Tables:
-    """The tables of a recipe with those it extends below it and ``over`` on top.
+    """Reads the tables of a recipe, merged with those of the recipe it extends.
 
     Args:
-        name_or_path: Name of a recipe of ours or path of a file.
-        over: What to lay over it.
+        name_or_path: Name of a recipe that comes with the package, or path of a file.
+        over: Tables that take precedence over those of the file.
         above: The files that extend this one, to notice a circle.
 
     Raises:
-        ValueError: No such recipe, a file that is no TOML, or one that extends itself.
+        ValueError: If there is no such recipe, or it is no valid TOML, or it extends itself.
     """
     if str(name_or_path) in recipe_names():
         source = resources.files("picojoule").joinpath("recipes", f"{name_or_path}.toml")
@@ -64,10 +64,10 @@ def _is_chip_file(chip: object) -> bool:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], table: str = "") -> Tables:
-    """``over`` laid over ``base``, table by table.
+    """Merges two tables, and the tables in them; ``over`` takes precedence over ``base``.
 
-    A table that names another thing than before (an encoder, a network, a neuron, a surrogate)
-    drops the former one's parameters, which mean nothing to it.
+    If ``over`` names another encoder, network, neuron or surrogate than ``base``, the parameters
+    of the former are dropped, because they mean nothing to the latter.
     """
     renamed = "name" in over and over["name"] != base.get("name")
     if renamed and table not in ("", "data"):
@@ -84,10 +84,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], table: str = "") -> 
 
 
 def assignments(overrides: Iterable[str]) -> Tables:
-    """Tables of ``"a.b=value"`` texts; a value that is no TOML is taken as a text.
+    """Parses texts such as ``"a.b=value"`` to tables; a value that is no TOML is a text.
 
     Raises:
-        ValueError: A text without ``=``.
+        ValueError: If a text has no ``=``.
 
     Example:
         >>> assignments(["train.epochs=5", "budget.limit=20 nJ"])

@@ -1,4 +1,4 @@
-"""``[network] neuron``: which neurons a recipe means, and how they are made.
+"""``[network] neuron``: checks which neurons a recipe names, and makes them.
 
 A mixture names its kinds, each a neuron of its own with a share::
 
@@ -29,7 +29,7 @@ def checked(table: Named) -> Named:
     """Returns the table with the type's own name and all times in seconds.
 
     Raises:
-        ValueError: No such neuron or parameter, or a value that it cannot have.
+        ValueError: If there is no such neuron or parameter, or a value is out of range.
     """
     mixed = table.name.lower() == "mixture"
     with torch.random.fork_rng(devices=[]):  # what is drawn here is thrown away
@@ -150,10 +150,10 @@ def _checked_share(kind: Named) -> Named:
 
 
 def surrogate(value: Any) -> Any:
-    """The surrogate a recipe means by a name, or by a table of a name and its parameters.
+    """Makes the surrogate that a recipe names, alone or in a table with its parameters.
 
     Raises:
-        ValueError: No such surrogate or parameter.
+        ValueError: If there is no such surrogate or parameter.
     """
     if value is None:
         return None

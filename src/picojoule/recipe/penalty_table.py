@@ -1,4 +1,4 @@
-"""``[penalty]``: which penalty a recipe trains with, and how it is made."""
+"""``[penalty]``: checks which penalty a recipe names, and makes it."""
 
 import inspect
 
@@ -11,7 +11,7 @@ def checked(table: Named) -> Named:
     """Returns the table with the class's own name and all energies in pJ.
 
     Raises:
-        ValueError: No such penalty or option, one that is missing, or a value that it cannot have.
+        ValueError: If there is no such penalty or option, or one is missing or out of range.
     """
     kind = penalty(table.name)
     name = table.name if ":" in table.name else kind.__name__

@@ -1,4 +1,4 @@
-"""Recipe: an experiment as data, read from TOML, checked before any work begins."""
+"""An experiment as data, read from TOML and checked before any work begins."""
 
 import hashlib
 import re
@@ -24,10 +24,10 @@ class Recipe(Table):
 
     Attributes:
         name: Name of the recipe.
-        description: One line on it.
-        machine: What it is meant for: minutes to an hour on two cores, or a GPU.
-        measured: What it reached, on how many seeds and when; nothing where nobody has seen it.
-        seed: Of weights, order and encoding.
+        description: Description in one line.
+        machine: The machine it is meant for: two cores (minutes to an hour), or a GPU.
+        measured: What it reached, on how many seeds and when; empty if nobody has measured it.
+        seed: Seed of weights, order and encoding.
         penalty: A term of the loss by its class's name, with its options; ``"none"`` drops that of
             a recipe which this one extends.
 
@@ -68,10 +68,10 @@ class Recipe(Table):
         )
 
     def to_toml(self) -> str:
-        """The recipe with every default written out; the same recipe gives the same text.
+        """Writes the recipe with every default; equal recipes give equal texts.
 
-        A chip file stands beside it as ``chip.toml``, whatever its name was. What others measured
-        is no part of an experiment and left out.
+        The user's own chip file is named ``chip.toml``, since it is copied beside the recipe.
+        ``measured`` is left out, because it is no part of the experiment.
         """
         tables = self.model_dump(exclude_none=True, exclude={"measured"})
         if self.budget.chip_file is not None:
@@ -80,20 +80,20 @@ class Recipe(Table):
 
     @property
     def sha256(self) -> str:
-        """Of ``to_toml()``, and so of the file ``recipe.toml`` in a run."""
+        """The SHA-256 of ``to_toml()``, and so of the file ``recipe.toml`` in a run."""
         return hashlib.sha256(self.to_toml().encode()).hexdigest()
 
 
 def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """A recipe of ours by name, or any by the path of its file.
+    """Loads a recipe that comes with the package by name, or any other by the path of its file.
 
     Args:
         name_or_path: One of ``recipe_names()`` or a path.
         overrides: Assignments such as ``"train.epochs=5"`` and ``"budget.limit=20 nJ"``.
 
     Raises:
-        ValueError: An unknown recipe, key or name (the message gives the nearest), or a value
-            that makes no sense.
+        ValueError: If a recipe, key or name is unknown (the message gives the nearest), or a value
+            makes no sense.
     """
     tables = read(name_or_path, assignments(overrides))
     try:
@@ -104,7 +104,7 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
 
 
 def _explain(detail: Any) -> str:
-    """One line for one of pydantic's errors: where, what was expected, what came."""
+    """Words one of pydantic's errors in one line: where, what was expected, what came."""
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return unknown("key", where, _keys(detail["loc"][:-1]))
@@ -121,7 +121,7 @@ def _explain(detail: Any) -> str:
 
 
 def _keys(loc: tuple[Any, ...]) -> list[str]:
-    """The dotted keys that stand beside an unknown one."""
+    """Lists the dotted keys of the table in which an unknown one stands."""
     table: Any = Recipe
     for part in loc:
         table = table.model_fields[part].annotation

@@ -32,11 +32,11 @@ class NetworkTable(Named):
 
 
 class TrainTable(Table):
-    """``[train]``: how the weights are learnt.
+    """``[train]``: epochs, batches, optimizer, learning rate and memory.
 
     Attributes:
-        readout: What makes scores of the network's output.
-        layout: Of images in memory; which is faster depends on network and machine.
+        readout: Name of the function from the network's output to scores, see ``readout``.
+        layout: Layout of images in memory; which is faster depends on network and machine.
         chunk: Steps that go through the network together, to save memory; see ``Sequential``.
     """
 
@@ -58,7 +58,7 @@ class TrainTable(Table):
 
 
 class BudgetTable(Table):
-    """``[budget]``: what one inference may cost on which chip, and how hard that is enforced.
+    """``[budget]``: the energy one inference may take on a chip, and how it is enforced.
 
     Attributes:
         chip: Name of a chip, or path of a chip file.
@@ -103,18 +103,18 @@ class BudgetTable(Table):
 
     @property
     def chip_file(self) -> Path | None:
-        """The chip's file, where it is one of the user's own."""
+        """The path of the user's own chip file; None for a chip that comes with the package."""
         return None if self.chip in chip_names() else Path(self.chip)
 
     @property
     def share(self) -> float | None:
-        """The share of the unconstrained energy (0 to 1), where the limit is one."""
+        """The limit as a share of the unconstrained energy (0 to 1); None if it is no share."""
         is_share = isinstance(self.limit, str) and self.limit.endswith("%")
         return float(str(self.limit)[:-1]) / 100 if is_share else None
 
     @property
     def limit_pj(self) -> float | None:
-        """The limit in pJ, where it is an energy."""
+        """The limit in pJ; None if it is no energy."""
         return self.limit if isinstance(self.limit, float) else None
 
 

@@ -1,4 +1,4 @@
-"""TOML out: the few kinds of value a recipe holds, always written the same way."""
+"""Writes TOML: the few kinds of value that a recipe holds, always in the same form."""
 
 import json
 import re
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def dumps(tables: Mapping[str, Any]) -> str:
-    """A document of plain values first, then one table per mapping; deeper mappings are inline.
+    """Writes a document: plain values, then one table per mapping; deeper mappings are inline.
 
     Raises:
-        TypeError: A value TOML has no word for.
+        TypeError: If TOML has no form for a value.
 
     Example:
         >>> print(dumps({"seed": 0, "data": {"name": "digits", "encoder": {"steps": 16}}}), end="")
@@ -29,7 +29,7 @@ def dumps(tables: Mapping[str, Any]) -> str:
 
 
 def text(value: str) -> str:
-    """A text as TOML has it."""
+    """Writes a text in quotes, escaped as TOML wants it."""
     # A JSON string is a TOML string, but for one control character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

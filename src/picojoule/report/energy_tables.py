@@ -1,4 +1,4 @@
-"""How energies look to people: every figure beside what it is to be held against."""
+"""Tables of energies, with the energies of dense ANNs beside them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -64,7 +64,7 @@ def comparison(chips: Mapping[str, Cost], spike_rate: float) -> Table:
 
 
 def times(ratio: float) -> str:
-    """How many times as much, in two digits.
+    """Words a ratio in two digits.
 
     Example:
         >>> times(18.93), times(1.394), times(0.0712)
@@ -74,7 +74,7 @@ def times(ratio: float) -> str:
 
 
 def _row(name: str, one: Cost) -> Iterable[Iterable[str]]:
-    """The lines of each cell."""
+    """Yields the lines of each cell of a row."""
     yield name, one.precision, "all-in" if one.scope == "all-in" else ""
     if one.by_kind:
         yield format_energy(one.total_pj), _band(one)
@@ -87,7 +87,7 @@ def _row(name: str, one: Cost) -> Iterable[Iterable[str]]:
 
 
 def _shares(one: Cost) -> str:
-    """The share of each kind of count, the largest first, all accesses to memory as one."""
+    """Words the share of each kind of count, the largest first, with all memory accesses as one."""
     grouped: dict[str, float] = {}
     for count, pj in one.by_kind.items():
         kind = "memory" if count in _MEMORY else count
@@ -99,27 +99,27 @@ def _shares(one: Cost) -> str:
 
 
 def _quantised(costs: Iterable[Cost]) -> str:
-    """What the quantised ANN is called: by its bits, which all chips have in common."""
+    """Returns the name of the quantised ANN, by its bits, which are the same on all chips."""
     bits = {one.quantised_ann_bits for one in costs} - {None}
     return f"{bits.pop()}-bit ANN" if bits else "quantised ANN"
 
 
 def _band(one: Cost) -> str:
-    """The total at both ends of its prices, empty where they are one."""
+    """Words the total at the low and high ends of its prices; empty if they are equal."""
     if one.low_pj == one.total_pj == one.high_pj:
         return ""
     return f"{format_energy(one.low_pj)} to {format_energy(one.high_pj)}"
 
 
 def _beside(pj: float | None, one: Cost) -> tuple[str, str]:
-    """What an ANN costs, and how many times what the spiking network does."""
+    """Words the energy of an ANN, and its ratio to that of the spiking network."""
     if pj is None:
         return "", ""
     return format_energy(pj), times(pj / one.total_pj) if one.total_pj else ""
 
 
 def _even(one: Cost) -> tuple[str, str]:
-    """The spike rates at which the network costs what the dense and the quantised ANN do."""
+    """Words the spike rates at which the network costs as much as the dense and quantised ANNs."""
     pairs = (
         (one.ann_pj, one.break_even_rate),
         (one.quantised_ann_pj, one.quantised_break_even_rate),
@@ -135,7 +135,7 @@ def _rate(ann_pj: float | None, rate: float | None, one: Cost) -> str:
 
 
 def _part(pj: float | None, total_pj: float) -> tuple[str, str]:
-    """An energy and its share of the total."""
+    """Words an energy and its share of the total."""
     if pj is None:
         return "", ""
     return format_energy(pj), f"{pj / total_pj:.0%}" if total_pj else ""
@@ -156,10 +156,10 @@ def _split(what: str, chips: Mapping[str, Cost], parts: Mapping[str, Mapping[str
 
 
 def _add(table: Table, label: str, cells: Iterable[tuple[str, str]]) -> None:
-    """A row with two cells for each chip."""
+    """Adds a row with two cells for each chip."""
     table.add_row(label, *(text for pair in cells for text in pair))
 
 
 def _position(layer: str) -> list[int]:
-    """Sorts numbered layers by their numbers and leaves all others in the order they have."""
+    """Returns a sort key: numbered layers by their numbers, others in the order they have."""
     return [int(part) if part.isdigit() else -1 for part in layer.split(".")]

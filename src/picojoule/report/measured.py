@@ -1,4 +1,4 @@
-"""The record of a network that no recipe describes."""
+"""Measures a network that no recipe describes."""
 
 from collections.abc import Sequence
 
@@ -22,22 +22,22 @@ def measure(
     ann_steps: int | None = None,
     convention: Conventions = Convention(),
 ) -> Report:
-    """The accuracy and the energy of a network on a test set.
+    """Measures the accuracy and the energy of a network on a test set.
 
     Args:
         net: x [T, B, ...] to out [T, B, K] and a state.
         loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
         readout: out [T, B, K] and lengths to scores [B, K].
-        chips: To price it on.
-        inputs: The kind of the network's input: ``"analog"``, ``"events"`` or ``"levels"``; where
-            left out, as the loader's ``collate_fn.kind`` says, else ``"analog"``.
-        ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; as many as the
-            input has where left out.
-        convention: How to count where there are two honest answers.
+        chips: The chips to price it on.
+        inputs: The kind of the network's input: ``"analog"``, ``"events"`` or ``"levels"``; None
+            for that of the loader's ``collate_fn.kind``, or ``"analog"`` if it has none.
+        ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; None for as many as
+            the input has.
+        convention: How to count if there are two honest answers.
 
     Raises:
-        ValueError: An empty data set, batches of other parts, or two chips of one name; a count
-            that is not finite, or events that are no whole numbers.
+        ValueError: If the data set is empty, batches have other parts, two chips have one name, a
+            count is not finite, or events are not whole numbers.
     """
     found = evaluate(
         net,

@@ -1,4 +1,4 @@
-"""Report: the record of what a network reached and what it spent."""
+"""The report: accuracy, energies and counts of a network, as JSON."""
 
 import json
 import platform
@@ -20,14 +20,14 @@ class _Record(BaseModel):
 
 
 class RecipeId(_Record):
-    """Which recipe, and the checksum of its file in the run."""
+    """The name of a recipe, and the checksum of its file in the run."""
 
     name: str
     sha256: str
 
 
 class Accuracy(_Record):
-    """Share of samples labelled rightly (0 to 1) on each split; None where not measured."""
+    """The share of samples classified correctly (0 to 1) on each split; None if not measured."""
 
     train: float | None = None
     validation: float | None = None
@@ -35,19 +35,19 @@ class Accuracy(_Record):
 
 
 class BudgetReport(_Record):
-    """How the budget went.
+    """The budget of a run, and what was spent.
 
     Attributes:
-        chip: On which energies were priced.
-        limit_pj: Allowed per sample.
-        floor_pj: What no hidden spike can change, over the training set.
+        chip: Name of the chip that energies were priced on.
+        limit_pj: Energy allowed per sample.
+        floor_pj: Energy per sample that no hidden spike can change, over the training set.
         met: Whether the test set stayed within the limit.
         validation_pj: Energy per sample on the validation set, of the chosen weights.
         test_pj: Energy per sample on the test set.
         ratio: ``test_pj / limit_pj``.
         multiplier: The penalty's multiplier after each epoch.
-        unconstrained_pj: What the same recipe spends without a budget on the validation set; None
-            where that was not measured.
+        unconstrained_pj: Energy per sample of the same recipe without a budget, on the validation
+            set; None if that was not measured.
     """
 
     chip: str
@@ -66,23 +66,22 @@ class Report(_Record):
 
     Attributes:
         schema_version: ``schema`` in JSON; readers of one version read all its files.
-        recipe: None where a network was measured that no recipe describes.
-        seed: None likewise.
-        versions: Of Python and the packages that decide the result.
-        accuracy: By split.
+        recipe: The recipe; None for a network that no recipe describes.
+        seed: The recipe's seed, or None.
+        versions: Versions of Python and the packages that decide the result.
+        accuracy: Accuracy by split.
         steps: Time steps of the output.
         parameters: Number of trainable parameters.
         chips: Energy per sample by chip name.
-        counts: By layer, totals over the test set; whole numbers, but for ``second``.
-        uncounted: What ran and was not counted, with its elements.
+        counts: Counts by layer, totals over the test set; all but ``second`` are whole numbers.
+        uncounted: Functions that ran and were not counted, with the number of their elements.
         unreached: Layers with weights that did not run at all.
-        samples: Of the test set.
+        samples: Number of samples of the test set.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
         penalty: Its name and options as in the recipe; None where it names none.
-        budget: None where there was none.
-        seconds: What training took, or the measurement where nothing was trained.
-        convention: How was counted if there are two honest answers, see ``Convention``, by layer if
-            it differs; None in records from before there was a choice.
+        budget: The budget; None if there was none.
+        seconds: Duration of the training, or of the measurement if nothing was trained.
+        convention: The convention of counting, by layer if it differs; None in old reports.
         engines: By layer, the engine that ran its training steps (the measurement if nothing was
             trained): ``"fused"``, or ``"eager"`` with the reason.
     """
@@ -108,7 +107,7 @@ class Report(_Record):
 
     @classmethod
     def of(cls, measurement: Measurement) -> "Report":
-        """The record of a measurement on a test set."""
+        """Makes the report of a measurement on a test set."""
         return cls(
             versions=versions(),
             accuracy=Accuracy(test=measurement.accuracy),
@@ -126,17 +125,17 @@ class Report(_Record):
         )
 
     def to_json(self) -> str:
-        """One JSON object, for ``report.json``."""
+        """Writes the report as a JSON object, for ``report.json``."""
         content = self.model_dump(by_alias=True)
         content["accuracy"] = self.accuracy.model_dump(exclude_none=True)
         return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """Reads what ``to_json`` wrote.
+        """Reads a report that ``to_json`` wrote.
 
         Raises:
-            ValueError: It is none, or of another schema.
+            ValueError: If it is no report, or of another schema.
         """
         try:
             return cls.model_validate_json(text)
@@ -146,12 +145,12 @@ class Report(_Record):
             raise ValueError(f"not a report of schema 1: {where}: {first['msg']}") from None
 
     def table(self) -> Group:
-        """Two tables for people: energy by layer beside dense ANNs, and by kind of count."""
+        """Makes two tables: energy by layer beside dense ANNs, and by kind of count."""
         return by_layer_and_kind(self.chips, self.spike_rate)
 
     @property
     def spike_rate(self) -> float:
-        """Mean spikes per neuron and step."""
+        """The mean spikes per neuron and step."""
         return spike_rate(self.counts)
 
 
@@ -162,6 +161,6 @@ def _plain(convention: Conventions) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that decide a result."""
+    """Returns the versions of Python and of the packages that decide a result."""
     packages = ("picojoule", "torch", "lightning-fabric", "numpy")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

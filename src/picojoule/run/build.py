@@ -1,4 +1,4 @@
-"""From a recipe to what it describes: data, network, optimizer, budget."""
+"""Builds what a recipe describes: network, optimizer, penalty, batches."""
 
 import math
 from dataclasses import dataclass
@@ -28,15 +28,15 @@ class NeuronFactory:
     table: Named
 
     def __call__(self, size: int) -> Neuron:
-        """A layer of that many."""
+        """Makes a layer of ``size`` neurons."""
         return make(self.table, size)
 
 
 def build_network(recipe: Recipe) -> nn.Module:
-    """The network of a recipe, its weights drawn from torch's random state.
+    """Builds the network of a recipe, with weights drawn from torch's random state.
 
     Raises:
-        ValueError: A value its neurons or its architecture refuse.
+        ValueError: If its neurons or its architecture refuse a value.
     """
     data, table = recipe.data.dataset, recipe.train
     net = network(
@@ -64,10 +64,10 @@ def build_network(recipe: Recipe) -> nn.Module:
 
 @torch.no_grad()
 def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
-    """Sends the first item of a split through a network, as its encoder gives it.
+    """Runs a network on the first item of a split, to see whether they fit together.
 
     Raises:
-        ValueError: Network, encoder and the shape of the data do not fit together.
+        ValueError: If network, encoder and the shape of the data do not fit together.
     """
     encoder = recipe.data.make_encoder()
     shape = list(recipe.data.dataset.inputs)
@@ -85,7 +85,7 @@ def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
 
 
 def build_optimizer(recipe: Recipe, net: nn.Module) -> Optimizer:
-    """The optimizer of a recipe, of every parameter that learns."""
+    """Builds the optimizer of a recipe for all parameters that require a gradient."""
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
     table = recipe.train
     kind = OPTIMIZERS[table.optimizer]
@@ -95,14 +95,14 @@ def build_optimizer(recipe: Recipe, net: nn.Module) -> Optimizer:
 
 
 def build_schedule(recipe: Recipe, optimizer: Optimizer, steps: int) -> LRScheduler | None:
-    """The learning rate's way over ``steps`` in all; None where it stays."""
+    """Builds the learning rate schedule over all ``steps``; None if the rate is constant."""
     if recipe.train.schedule == "constant":
         return None
     return CosineAnnealingLR(optimizer, T_max=steps)
 
 
 def ann_steps(recipe: Recipe) -> int | None:
-    """How often a dense ANN would look: at a picture once, at a sound at each of its steps."""
+    """Returns the time steps of a comparable ANN: 1 for pictures, None (all steps) for sounds."""
     return 1 if recipe.data.dataset.modality == "image" else None
 
 
@@ -122,10 +122,10 @@ def build_penalty(recipe: Recipe, limit_pj: float | None) -> Penalty | None:
 
 
 def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoader:
-    """Shuffled, augmented batches; ``batch_size`` is that of all processes together.
+    """Makes shuffled, augmented batches; ``batch_size`` counts all processes together.
 
     Raises:
-        ValueError: The batch size cannot be dealt evenly to the processes.
+        ValueError: If the batch size is not a multiple of the number of processes.
     """
     augment = recipe.data.augment.augment
     return loader(
@@ -139,12 +139,12 @@ def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoade
 
 
 def evaluation_loader(recipe: Recipe, split: Split) -> DataLoader:
-    """Batches in order, as they are."""
+    """Makes batches in order, without augmentation."""
     return loader(split, recipe.data.make_encoder(), batch_size=recipe.train.batch_size)
 
 
 def steps_per_epoch(recipe: Recipe, splits: Splits, processes: int) -> int:
-    """Steps of the optimizer in one pass over the training set."""
+    """Returns the number of optimizer steps in one pass over the training set."""
     samples = math.ceil(len(splits.train.y) / processes)
     return math.ceil(samples / _per_process(recipe, processes))
 

@@ -1,4 +1,4 @@
-"""Inputs from files: a picture or a sound each."""
+"""Reads inputs for a trained network from picture and sound files."""
 
 import re
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ def read_inputs(
 
     Args:
         paths: Pictures (``.npy``, ``.png``, ``.jpg`` and others) or sounds (``.wav``), one each.
-        dataset: Says which, of what shape, or at which rate.
-        size: To which pictures are scaled, where they are.
+        dataset: The data set whose modality, shape or sampling rate they must have.
+        size: Pixels of the shorter side to scale pictures to; None if they are not scaled.
 
     Returns:
         Pictures [N, C, H, W] in 0..1 and None, or sounds [N, S] and their lengths in samples [N].
 
     Raises:
-        ValueError: No file given, or one that does not fit; the message names it.
-        FileNotFoundError: A file that is not there.
+        ValueError: If no file is given, or one does not fit; the message names it.
+        FileNotFoundError: If a file does not exist.
     """
     if not paths:
         raise ValueError("no file to predict: give one or more")
@@ -44,7 +44,7 @@ def read_inputs(
 
 
 def _picture(file: Path, dataset: Dataset, size: int | None) -> Tensor:
-    """A picture [C, H, W] in 0..1."""
+    """Reads a picture [C, H, W] in 0..1."""
     if file.suffix == ".pgm" and size is None:
         pixels = _pgm(file)
     elif file.suffix == ".npy":
@@ -88,6 +88,6 @@ def _pgm(file: Path) -> np.ndarray:
 
 
 def _sound(file: Path, dataset: Dataset) -> Tensor:
-    """A sound [S] in -1..1."""
+    """Reads a sound [S] in -1..1."""
     assert dataset.rate_hz is not None
     return read_wav(file, dataset.rate_hz).float() / 2**15

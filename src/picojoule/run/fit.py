@@ -1,4 +1,4 @@
-"""One training of a recipe in a folder: from wherever it stands to its weights and its report."""
+"""One training of a recipe in a folder, from its last checkpoint to its weights and report."""
 
 import random
 import time
@@ -32,13 +32,13 @@ from picojoule.training import EnergyBudget, EpochRecord, Log, Penalty, choose, 
 
 @dataclass(frozen=True)
 class Step:
-    """What a training tells as it goes.
+    """The progress of a training after one step or one epoch.
 
     Attributes:
-        folder: Of the training.
-        epochs: In all.
-        steps: In all.
-        log: What happened.
+        folder: Folder of the training.
+        epochs: Number of epochs of the whole training.
+        steps: Number of steps of the whole training.
+        log: The record of this step or epoch.
     """
 
     folder: Path
@@ -55,14 +55,14 @@ def fit(
     limit_pj: float | None = None,
     free_pj: float | None = None,
 ) -> Iterator[Step]:
-    """Trains the recipe of a folder; nothing is left to do where it has a report.
+    """Trains the recipe of a folder, and does nothing if the folder has a report.
 
     Args:
-        folder: Of the run; its checkpoints are gone on from.
-        fabric: Launched.
+        folder: Folder of the run; training continues from its last checkpoint.
+        fabric: A launched Fabric.
         splits: The data as loaded.
-        limit_pj: Energy allowed per sample, None without a budget.
-        free_pj: Energy per sample without a budget, None where it is not known; for the report.
+        limit_pj: Energy allowed per sample; None for no budget.
+        free_pj: Energy per sample without a budget, for the report; None if it is not known.
 
     Yields:
         One record for each step and each epoch.
@@ -110,10 +110,10 @@ def fit(
 
 
 def own_randomness(seed: int, rank: int) -> None:
-    """Lets every process but the first draw random numbers of its own.
+    """Seeds every process but the first with a seed of its own.
 
-    Fabric's ``seed_everything`` would not do: the order of the items, too, follows its seed, and
-    must be the same on all.
+    Fabric's ``seed_everything`` would not do: the order of the items follows its seed, too, and
+    must be the same in all processes.
     """
     if rank:
         seed = (seed + rank) % 2**32
@@ -123,7 +123,13 @@ def own_randomness(seed: int, rank: int) -> None:
 
 
 def spent_pj(folder: Folder) -> float:
-    """What the weights that a finished training chose spend per sample on the validation set."""
+    """Returns the energy per sample of the chosen weights of a finished training, in pJ.
+
+    It is that of the validation set.
+
+    Raises:
+        ValueError: If the log has no validated epoch.
+    """
     records = [{k: v for k, v in one.items() if k != "seconds"} for one in folder.log()]
     chosen = choose([EpochRecord.of(record) for record in records], None)
     if chosen is None:
@@ -134,7 +140,7 @@ def spent_pj(folder: Folder) -> float:
 
 
 def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: Log) -> Report:
-    """The record of the chosen weights on the test set."""
+    """Measures the chosen weights on the test set."""
     recipe = folder.recipe
     encoder = recipe.data.make_encoder()
     found = evaluate(
@@ -167,7 +173,7 @@ def _budget_of(penalty: Penalty | None) -> EnergyBudget | None:
 def _outcome(
     report: Report, budget: EnergyBudget, last: Log, free_pj: float | None
 ) -> BudgetReport:
-    """How the budget went."""
+    """Returns the budget's part of the report."""
     assert last.chosen is not None
     ((chip, tested),) = report.chips.items()
     return BudgetReport(
@@ -184,7 +190,7 @@ def _outcome(
 
 
 def _write(folder: Folder, net: nn.Module, report: Report) -> None:
-    """Weights first: a run with a report is whole."""
+    """Writes weights and report; weights first, so that a run with a report is complete."""
     plain = torch.contiguous_format  # the only layout of the file; a network may have another
     state = net.state_dict()
     weights = {name: one.cpu().clone(memory_format=plain) for name, one in state.items()}
@@ -193,7 +199,7 @@ def _write(folder: Folder, net: nn.Module, report: Report) -> None:
 
 
 class _Clock:
-    """Notes each epoch with the seconds it took, also across interruptions."""
+    """Logs each epoch with the seconds it took, also across interruptions."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -201,7 +207,7 @@ class _Clock:
         self._since = time.perf_counter()
 
     def note(self, history: tuple[EpochRecord, ...]) -> None:
-        """Writes the log; an epoch that a kill kept from being noted counts as no time."""
+        """Writes the log; an epoch that was killed before it was logged counts as 0 s."""
         now = time.perf_counter()
         self._seconds.setdefault(history[-1].epoch, round(now - self._since, 3))
         self._since = now

@@ -1,8 +1,8 @@
-"""The folder of a run: what lies in it, and how each file gets there whole or not at all.
+"""The folder of a run: its files, each of which is written whole or not at all.
 
-``RUN/`` holds ``recipe.toml`` and ``machine.json`` from its first moment, and ``chip.toml``, a copy
-of the user's own chip file, where the recipe names one; then ``checkpoints/`` and ``log.jsonl``, at
-the end ``weights.safetensors`` and, last of all, ``report.json``. Where the budget is a share,
+``RUN/`` holds ``recipe.toml`` and ``machine.json`` from the moment it exists, and ``chip.toml``, a
+copy of the user's own chip file, if the recipe names one; then ``checkpoints/`` and ``log.jsonl``,
+and at the end ``weights.safetensors`` and, last, ``report.json``. If the budget is a share,
 ``unconstrained/`` is a run of its own without a budget.
 """
 
@@ -25,16 +25,16 @@ from picojoule.report import Report
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run computes; it is resumed in the same way.
+    """The devices and data folder of a run, which it is resumed with.
 
     Attributes:
-        data_dir: Folder of the data sets, None where none was named.
+        data_dir: Folder of the data sets; None if none was named.
         accelerator: Kind of device, as ``lightning_fabric.Fabric`` takes it.
         devices: Number of devices of a node, or which, as Fabric takes them.
         nodes: Number of nodes.
         strategy: Way of sharing the work, as Fabric takes it.
         precision: Precision of the numbers, as Fabric takes it.
-        threads: Of torch; with another number sums may round in another way.
+        threads: Number of torch's threads; another number may round sums differently.
     """
 
     data_dir: str | None = None
@@ -50,8 +50,11 @@ class Machine:
 class Folder:
     """A run on disk.
 
+    Attributes:
+        path: Its folder.
+
     Raises:
-        ValueError: There is no run in ``path``.
+        ValueError: If there is no run in ``path``.
     """
 
     path: Path
@@ -62,10 +65,10 @@ class Folder:
 
     @classmethod
     def create(cls, recipe: Recipe, machine: Machine, path: Path) -> "Folder":
-        """A new run: the folder appears with its first files in it, or not at all.
+        """Makes the folder of a new run; it appears with its first files in it, or not at all.
 
         Raises:
-            FileExistsError: Something of that name is there already.
+            FileExistsError: If ``path`` exists already.
         """
         if path.exists():
             raise FileExistsError(
@@ -88,15 +91,15 @@ class Folder:
 
     @property
     def recipe(self) -> Recipe:
-        """What the run is to do."""
+        """The recipe that is trained, read anew at each access."""
         return load_recipe(self.path / "recipe.toml")
 
     @property
     def machine(self) -> Machine:
-        """Where it was started.
+        """The devices and data folder that the run was started with.
 
         Raises:
-            ValueError: Its file is missing or damaged.
+            ValueError: If its file is missing or damaged.
         """
         file = self.path / "machine.json"
         try:
@@ -109,7 +112,7 @@ class Folder:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the run has a report, and so nothing left to do."""
         return self._has("report.json")
 
     @property
@@ -117,7 +120,7 @@ class Folder:
         """The record of a finished run.
 
         Raises:
-            ValueError: The run is not finished, or its report is damaged.
+            ValueError: If the run is not finished, or its report is damaged.
         """
         if not self.finished:
             raise ValueError(
@@ -130,10 +133,10 @@ class Folder:
             raise ValueError(f"{file}: {error}") from None
 
     def log(self) -> list[dict[str, Any]]:
-        """One record per epoch, the oldest first.
+        """Reads the log: one record per epoch, the oldest first.
 
         Raises:
-            ValueError: The log is damaged.
+            ValueError: If the log is damaged.
         """
         file = self.path / "log.jsonl"
         lines = file.read_bytes().splitlines() if file.is_file() else []
@@ -150,18 +153,18 @@ class Folder:
         return records
 
     def note(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Writes the record of every epoch so far."""
+        """Writes the log: the records of all epochs so far."""
         lines = (json.dumps(record, allow_nan=False) + "\n" for record in records)
         self.write("log.jsonl", "".join(lines).encode())
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file that is there whole or not at all, whenever the process is killed."""
+        """Writes a file atomically: whenever the process is killed, it is whole or not there."""
         making = self.path / f".{name}.tmp"
         making.write_bytes(content)
         os.replace(making, self.path / name)
 
     def discard_untouched(self) -> None:
-        """Removes the folder if nothing came of the run yet."""
+        """Removes the folder if it holds nothing but its first files."""
         first = ("recipe.toml", "machine.json", CHIP_FILE)
         if all(item.is_dir() or item.name in first for item in self.path.rglob("*")):
             shutil.rmtree(self.path)
@@ -177,7 +180,7 @@ def _reason(error: ValidationError | OSError) -> str:
 
 
 def free_path(name: str, parent: Path = Path("runs")) -> Path:
-    """A path such as ``runs/digits-3f2a`` that nothing has yet."""
+    """Returns a path that does not exist yet, such as ``runs/digits-3f2a``."""
     while (path := parent / f"{name}-{secrets.token_hex(2)}").exists():
         pass
     return path

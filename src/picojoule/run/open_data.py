@@ -1,4 +1,4 @@
-"""The data of a run: a named data set, or a user's own as the recipe says they were found."""
+"""Opens the data of a run: a named data set, or the user's own."""
 
 import inspect
 from pathlib import Path
@@ -13,19 +13,19 @@ from picojoule.recipe.data_table import FoundTable
 def open_data(
     recipe: Recipe, data_dir: str | Path | None = None, folder: str | Path | None = None
 ) -> tuple[Recipe, Splits]:
-    """The data of a recipe.
+    """Loads the data of a recipe.
 
     Args:
-        recipe: Of a new run, or of one that knows what its data are.
+        recipe: The recipe of a new run, or of one whose data were opened before.
         data_dir: Folder of the named data sets.
-        folder: Of the user's own data, where it is not that of the recipe.
+        folder: Folder of the user's own data, if it is not that of the recipe.
 
     Returns:
-        The recipe with what a user's own data were found to be, and normalised by their own
-        statistics; and the data.
+        The recipe and the data. If the data are the user's own, the recipe says what was found in
+        them, and its encoder normalises by their statistics.
 
     Raises:
-        ValueError: The data are missing, malformed, or others than before.
+        ValueError: If the data are missing or malformed, or not those the run was started with.
     """
     table = recipe.data
     if table.folder is None:
@@ -62,12 +62,12 @@ def _noted(recipe: Recipe, found: FoundTable, own: Dataset) -> Recipe:
 
 
 def other_test_set(recipe: Recipe, folder: str | Path) -> Split:
-    """The test split of a user's own data, for a network that was trained on others.
+    """Loads the test split of the user's own data for a network that was trained on other data.
 
-    Its classes are known by their names; those of arrays are numbers.
+    Classes are matched by name; the classes of arrays are numbers.
 
     Raises:
-        ValueError: Data of another shape or rate, or of classes that the network does not know.
+        ValueError: If the data have another shape or rate, or a class the network does not know.
     """
     table, known = recipe.data, recipe.data.dataset
     own = load_own(folder, dataset(table.name), size=table.size, skip_bad=table.skip_bad)

@@ -23,13 +23,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A run that can go on, made by ``start`` or ``resume``.
+    """A run that is ready to train, made by ``start`` or ``resume``.
 
     Attributes:
-        folder: On disk.
-        fabric: Launched, where it computes; None where nothing is left to do.
-        splits: Its data; None where nothing is left to do.
-        new: Whether it was just made.
+        folder: Its folder on disk.
+        fabric: The launched Fabric; None if the run is finished.
+        splits: Its data; None if the run is finished.
+        new: Whether ``start`` made it.
     """
 
     folder: Folder
@@ -38,17 +38,19 @@ class Run:
     new: bool
 
     def train(self) -> Iterator[Step]:
-        """Trains to the end; afterwards the folder has weights and a report.
+        """Trains to the end, after which the folder has weights and a report.
 
-        A budget that is a share of the unconstrained energy has that measured first, by a run of
-        its own in ``unconstrained/``.
+        If the budget is a share of the unconstrained energy, that energy is measured first, by a
+        run without a budget in ``unconstrained/``. A new run that fails before its first step
+        leaves no folder.
+
+        Yields:
+            One record for each step and each epoch.
 
         Raises:
-            ValueError: A limit below the floor.
-            NonFiniteLoss: The loss became infinite or not a number.
-            OSError: The folder could not be written.
-
-        A new run that fails before its first step leaves no folder.
+            ValueError: If the limit is below the floor.
+            NonFiniteLoss: If the loss becomes infinite or not a number.
+            OSError: If the folder cannot be written.
         """
         if self.fabric is None or self.splits is None:
             return
@@ -81,7 +83,7 @@ class Run:
             ) from error
 
     def _unconstrained(self, fabric: Fabric) -> Folder:
-        """The run of the same recipe without a budget, inside this one."""
+        """Opens or makes the run of the same recipe without a budget, inside this one."""
         path = self.folder.path / "unconstrained"
         if fabric.broadcast(path.exists()):
             return Folder(path)
@@ -93,16 +95,16 @@ class Run:
 
 
 def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | None = None) -> Run:
-    """A new run; everything that can be wrong with recipe and data is found before it is made.
+    """Makes a new run, after everything in recipe and data was checked.
 
     Args:
-        recipe: What to do.
-        out: Its folder, which must be new; a free one below ``runs/`` where left out.
-        machine: Where to compute; one device where left out.
+        recipe: The recipe to train.
+        out: The run's folder, which must not exist; None for a free name below ``runs/``.
+        machine: The devices and data folder; None for one device.
 
     Raises:
-        ValueError: A recipe that cannot be built, or data that are not there.
-        FileExistsError: ``out`` is there already.
+        ValueError: If the recipe cannot be built, or its data are missing.
+        FileExistsError: If ``out`` exists already.
 
     Example:
         >>> run = start(load_recipe("digits"))  # doctest: +SKIP
@@ -121,17 +123,17 @@ def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | N
 
 
 def resume(path: str | Path, *, data_dir: str | None = None, data: str | Path | None = None) -> Run:
-    """The run in ``path``, to go on as and where it was started.
+    """Opens the run in ``path``, to continue it with the recipe and devices it was started with.
 
-    Of a finished run nothing is loaded: its data may be gone.
+    If the run is finished, its data are not loaded and need not exist.
 
     Args:
-        path: Its folder.
-        data_dir: Folder of the data sets, where it has moved.
-        data: Folder of the user's own data, where it has moved.
+        path: Folder of the run.
+        data_dir: Folder of the data sets, if it has moved.
+        data: Folder of the user's own data, if it has moved.
 
     Raises:
-        ValueError: There is no run, or its data are not there, or have changed.
+        ValueError: If there is no run, or its data are missing or have changed.
     """
     folder = Folder(Path(path))
     if folder.finished:
@@ -170,7 +172,7 @@ def _launched(machine: Machine) -> Fabric:
 
 
 def _created(fabric: Fabric, recipe: Recipe, machine: Machine, path: Path) -> Folder:
-    """Makes the folder on one process for all, which share its outcome."""
+    """Makes the folder in one process, and raises its error in all."""
     error = None
     if fabric.is_global_zero:
         try:

@@ -23,13 +23,13 @@ from picojoule.training import evaluate
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says about one input.
+    """The prediction of a network for one input.
 
     Attributes:
-        label: Name of the class.
-        index: Its number.
-        confidence: Its softmax probability (0 to 1).
-        energy_pj: What this very input cost on the run's chip, in pJ.
+        label: Name of the predicted class.
+        index: Number of the predicted class.
+        confidence: Softmax probability of the predicted class (0 to 1).
+        energy_pj: Energy of this inference on the run's chip, in pJ.
     """
 
     label: str
@@ -40,13 +40,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with the weights that training chose, what it was trained by and how that went.
+    """A trained network with the recipe and the report of its run.
 
     Attributes:
-        net: x [T, B, ...] to out [T, B, classes] and a state; in evaluation mode, on the CPU.
-        recipe: What the run did.
-        report: What came of it.
-        data_dir: Folder of the data sets that the run named, None where it named none.
+        net: The network with the chosen weights, x [T, B, ...] to out [T, B, classes] and a state;
+            in evaluation mode, on the CPU.
+        recipe: The recipe that it was trained by.
+        report: The report of the run.
+        data_dir: Folder of the data sets that the run named; None if it named none.
     """
 
     net: nn.Module
@@ -57,16 +58,15 @@ class Trained:
     def predict(
         self, inputs: Tensor | Sequence[str | Path], lengths: Tensor | None = None
     ) -> list[Prediction]:
-        """Labels, confidences and energies of inputs, one by one.
+        """Predicts the class of each input, with its confidence and energy.
 
         Args:
-            inputs: As the data set has them (pictures [N, C, H, W] in 0..1, sounds [N, S]), or
-                paths of files: pictures as ``.npy``, ``.png``, ``.jpg`` and others, sounds as
-                ``.wav``.
-            lengths: Samples of each sound [N]; None where all have S.
+            inputs: Pictures [N, C, H, W] in 0..1 or sounds [N, S], as in the data set; or paths of
+                files: pictures as ``.npy``, ``.png``, ``.jpg`` and others, sounds as ``.wav``.
+            lengths: Samples of each sound [N]; None if all have S.
 
         Raises:
-            ValueError: Files or shapes that this network was not trained on.
+            ValueError: If a file or a shape is not of the kind the network was trained on.
         """
         data = self.recipe.data.dataset
         if not isinstance(inputs, Tensor):
@@ -99,13 +99,16 @@ class Trained:
         data: str | Path | None = None,
         convention: Convention = Convention(),
     ) -> Report:
-        """The report of the run with its test set measured again, on other chips.
+        """Measures the test set again, on other chips.
 
         Args:
-            chips: To price it on.
-            data_dir: Folder of the data sets, where it is not the run's.
-            data: A user's own data, whose test set is taken in place of the run's.
-            convention: How to count where there are two honest answers.
+            chips: The chips to price it on.
+            data_dir: Folder of the data sets, if it is not the run's.
+            data: Folder of the user's own data, to measure their test set instead of the run's.
+            convention: How to count if there are two honest answers.
+
+        Returns:
+            The report of the run with accuracy, counts and energies of this measurement.
         """
         if data is not None:
             test = other_test_set(self.recipe, data)
@@ -129,13 +132,14 @@ class Trained:
 
 
 def load(run: str | Path) -> Trained:
-    """The network of a finished run.
+    """Loads the network of a finished run.
 
     Args:
-        run: Its folder.
+        run: Folder of the run.
 
     Raises:
-        ValueError: No run, an unfinished one, or damaged weights; the message names the file.
+        ValueError: If there is no run, or it is not finished, or its weights are missing or
+            damaged; the message names the file.
 
     Example:
         >>> trained = load("runs/digits-3f2a")  # doctest: +SKIP
