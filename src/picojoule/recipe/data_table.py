@@ -42,16 +42,18 @@ class FoundTable(Table):
 
 
 class DataTable(Table):
-    """``[data]``: which data set, and how it becomes spikes.
+    """``[data]``: the data set, and the encoder that makes spikes of it.
 
     Attributes:
-        name: Of a data set, or the path of a user's own TOML file; with a ``folder``, of one of the
-            same modality.
-        folder: Of a user's own data, or an ``.npz`` file.
-        size: To which a user's own pictures are scaled, in pixels of the shorter side.
-        hold_out: The speaker who is the test set.
-        skip_bad: Leave out what cannot be read.
-        found: What the user's own data are.
+        name: Name of a data set, or path of the user's own TOML file; with a ``folder``, the name
+            of a data set of the same modality.
+        folder: Folder of the user's own data, or an ``.npz`` file.
+        size: Pixels of the shorter side, to which the user's own pictures are scaled.
+        hold_out: The speaker whose recordings are the test set.
+        skip_bad: Whether to leave out items that cannot be read.
+        encoder: The encoder and its parameters.
+        augment: Random changes of training items.
+        found: Properties of the user's own data.
     """
 
     name: str
@@ -106,7 +108,7 @@ class DataTable(Table):
 
     @property
     def dataset(self) -> Dataset:
-        """What is known of the data: of a user's own, as they were found."""
+        """The description of the data set, or of the user's own data as they were found."""
         named = dataset(self.name)
         if self.found is None:
             return named
@@ -119,10 +121,10 @@ class DataTable(Table):
         )
 
     def make_encoder(self) -> Encoder:
-        """The encoder, at the rate of the data.
+        """Makes the encoder, at the sampling rate of the data.
 
         Raises:
-            ValueError: A rate of its own that is another.
+            ValueError: If the recipe gives the encoder another rate.
         """
         params, rate_hz = self.encoder.params, self.dataset.rate_hz
         kind = ENCODERS[self.encoder.name.lower()]
