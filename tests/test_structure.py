@@ -212,27 +212,24 @@ def defined(file: Path) -> set[str]:
     return made | fields | {node.id for node in stored if isinstance(node, ast.Name)}
 
 
-def borrowed(file: Path) -> set[str]:
-    """Private attributes that a file looks up, and no file of the package gives to its objects."""
+def borrowed(file: Path, known: set[str]) -> set[str]:
+    """Private attributes that a file looks up and no file of the package gives to its objects."""
     own, ours = defined(file), set().union(*map(defined, FILES))
     public = {"_asdict", "_fields", "_make", "_replace"}  # of named tuples
+    nodes = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.Attribute)]
     return {
         node.attr
-        for node in ast.walk(parsed(file))
-        if isinstance(node, ast.Attribute) and private(node.attr) and node.attr not in own | public
-        if not (ast.unparse(node.value) == "self" and node.attr in ours)
-        if ast.unparse(node) != "sys._getframe"
+        for node in nodes
+        if private(node.attr) and ast.unparse(node) != "sys._getframe"
+        if node.attr not in (ours if ast.unparse(node.value) == "self" else own - known) | public
     }
 
 
 def test_one_file_touches_private_names_of_torch_and_fabric():
-    known = {
-        node.value if isinstance(node, ast.Constant) else node.attr
-        for node in ast.walk(parsed(ROOT / "_torch.py"))
-        if isinstance(node, ast.Attribute)
-        or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-    }
-    known = {name for name in known if private(name)}
+    nodes = list(ast.walk(parsed(ROOT / "_torch.py")))
+    words = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    known = words | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    known = {name for name in known if isinstance(name, str) and private(name)}
     assert {"_version", "_modules", "_num_iter_calls"} <= known
     for file in set(FILES) - {ROOT / "_torch.py"}:
         words = {node.value for node in ast.walk(parsed(file)) if isinstance(node, ast.Constant)}
@@ -241,7 +238,7 @@ def test_one_file_touches_private_names_of_torch_and_fabric():
             for module, name in imports(file, "torch") | imports(file, "lightning_fabric")
             for name in [*module.split("."), name]
         }
-        wrong = borrowed(file) | words & known | {name for name in names if private(name)}
+        wrong = borrowed(file, known) | words & known | set(filter(private, names))
         assert not wrong, f"{file.relative_to(ROOT)} touches {sorted(wrong)}: see _torch.py"
 
 

@@ -1,4 +1,4 @@
-"""What happened, and what it costs."""
+"""Energy: what a meter counts, and what chips charge for it."""
 
 import lazy_loader
 

@@ -99,7 +99,7 @@ class _Same:
 
     def __init__(self, thing: Any) -> None:
         self._thing = thing
-        self._version = version_of(thing) if isinstance(thing, Tensor) else 0
+        self._changes = version_of(thing) if isinstance(thing, Tensor) else 0
 
     def __hash__(self) -> int:
         return id(self._thing)
@@ -107,7 +107,7 @@ class _Same:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Same) or self._thing is not other._thing:
             return False
-        return self._version == other._version
+        return self._changes == other._changes
 
 
 def _token(value: Any, depth: int = 0) -> Hashable:

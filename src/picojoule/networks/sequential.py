@@ -130,9 +130,11 @@ class Sequential(nn.Sequential):
         outs: list[Tensor] = []
         for start in range(0, len(x), chunk):
             left = None if lengths is None else lengths - start
-            given = (x[start : start + chunk], state, left)
-            again = torch.is_grad_enabled()
-            out, state = checkpoint(self, *given, use_reentrant=False) if again else self(*given)  # pyright: ignore
+            steps = x[start : start + chunk]
+            if torch.is_grad_enabled():
+                out, state = checkpoint(self, steps, state, left, use_reentrant=False)  # pyright: ignore
+            else:
+                out, state = self(steps, state, left)
             outs.append(out)
         assert state is not None
         return torch.cat(outs), state

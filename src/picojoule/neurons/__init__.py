@@ -1,4 +1,4 @@
-"""What a neuron does in time."""
+"""Neurons: a state, a step and a cost for each kind."""
 
 import lazy_loader
 

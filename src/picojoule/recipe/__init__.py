@@ -1,4 +1,4 @@
-"""Recipe: an experiment as data, read from TOML, checked before any work begins."""
+"""Recipes: experiments as data, read from TOML and checked before any work begins."""
 
 import lazy_loader
 

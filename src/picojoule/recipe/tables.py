@@ -1,4 +1,4 @@
-"""The tables of a recipe but ``[data]``: their fields, and what is refused in each."""
+"""The tables ``[network]``, ``[train]`` and ``[budget]`` of a recipe."""
 
 import math
 import re

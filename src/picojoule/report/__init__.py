@@ -1,4 +1,4 @@
-"""Reports: the record of what a network reached and what it spent, as JSON and as tables."""
+"""Reports: accuracy, energies and counts of a network, as JSON and as tables."""
 
 import lazy_loader
 

@@ -78,7 +78,7 @@ class Report(_Record):
         unreached: Layers with weights that did not run at all.
         samples: Number of samples of the test set.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
-        penalty: Its name and options as in the recipe; None where it names none.
+        penalty: The recipe's penalty with its options; None if it names none.
         budget: The budget; None if there was none.
         seconds: Duration of the training, or of the measurement if nothing was trained.
         convention: The convention of counting, by layer if it differs; None in old reports.

@@ -107,7 +107,7 @@ def ann_steps(recipe: Recipe) -> int | None:
 
 
 def build_penalty(recipe: Recipe, limit_pj: float | None) -> Penalty | None:
-    """Returns what a recipe adds to the loss, None if it is nothing.
+    """Builds the penalty of a recipe; None if it has none.
 
     Args:
         recipe: Names a penalty, and says how hard a limit is enforced.

@@ -1,4 +1,4 @@
-"""A run: a recipe trained in a folder of its own, that may be killed and resumed at any moment."""
+"""A run: a recipe trained in a folder of its own, which may be killed and resumed at any moment."""
 
 import logging
 import os

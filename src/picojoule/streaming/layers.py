@@ -1,4 +1,4 @@
-"""The layers of a stream: each takes one step at a time and carries its state."""
+"""The layers of a stream: each runs one step at a time and keeps its state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -20,55 +20,55 @@ from picojoule.neurons.recurrent import RecurrentState
 
 
 class StreamLayer(ABC):
-    """A layer that takes one step after the other."""
+    """A layer that runs one step at a time."""
 
     @abstractmethod
     def step(self, x: Tensor) -> Tensor:
-        """One step; what is given back may be overwritten by the next."""
+        """Runs one step; the next may overwrite its result."""
 
     def state(self) -> Any:
-        """What the layer itself would give back, a copy; None where it has none (yet)."""
+        """Returns a copy of the state, as the layer returns it; None if it has none (yet)."""
         return None
 
     def start(self, state: Any) -> None:
-        """Goes on from a state; from the beginning where that is None."""
+        """Sets the state to continue from; None to start anew."""
         del state
 
     def products(self) -> Iterator[tuple[str, RowProduct]]:
-        """The products of this layer that may go by events, with their names."""
+        """Yields the products of this layer that may go by events, with their names."""
         return iter(())
 
 
 class Plain(StreamLayer):
-    """A torch layer as it is."""
+    """A torch layer without a state."""
 
     def __init__(self, layer: nn.Module) -> None:
         self._layer = layer
 
     def step(self, x: Tensor) -> Tensor:
-        """What the layer makes of [B, ...]."""
+        """Runs the layer on [B, ...]."""
         return self._layer(x)
 
 
 class Linear(StreamLayer):
-    """A linear layer; by events where they are few."""
+    """A linear layer, by events if these are few."""
 
     def __init__(self, layer: nn.Linear, path: str | None) -> None:
         self._own, self._product = parameters(layer), RowProduct(path)  # quicker than the layer
 
     def step(self, x: Tensor) -> Tensor:
-        """Spikes [B, K] to currents [B, N]."""
+        """Multiplies spikes [B, K] by the weight, to currents [B, N]."""
         weight = self._own["weight"]
         assert weight is not None
         return self._product(x, weight, self._own["bias"])
 
     def products(self) -> Iterator[tuple[str, RowProduct]]:
-        """Its only one."""
+        """Yields the only product."""
         yield "", self._product
 
 
 class Neurons(StreamLayer):
-    """Neurons; compiled where their engine is, with the state in place."""
+    """Neurons, compiled if their engine is, with the state kept in place."""
 
     def __init__(self, layer: Neuron) -> None:
         self._layer = layer
@@ -78,20 +78,20 @@ class Neurons(StreamLayer):
         self.start(None)
 
     def step(self, x: Tensor) -> Tensor:
-        """Currents [B, ...] to spikes [B, ...]."""
+        """Runs one step: currents [B, ...] to spikes [B, ...]."""
         if self._run is None or self._known != self._seen():
             self._run = self._bind(x)
         return self._run(x)
 
     def start(self, state: Any) -> None:
-        """Goes on from a state of the neurons."""
+        """Sets the neurons' state to continue from."""
         self._state = state
         self._run: Callable[[Tensor], Tensor] | None = None
         self._tensors: list[Tensor] = []
         self._known: list[tuple[int, int | None]] = []
 
     def state(self) -> Any:
-        """A copy of the neurons' own state."""
+        """Returns a copy of the neurons' state."""
         if self._state is None:
             return None
         leaves, spec = pytree.tree_flatten(self._state)
@@ -103,7 +103,7 @@ class Neurons(StreamLayer):
         return [(id(one), version_of(one)) for one in held if one is not None]
 
     def _bind(self, x: Tensor) -> Callable[[Tensor], Tensor]:
-        """What runs a step of currents like these."""
+        """Returns the function that runs a step of currents like these."""
         layer, currents = self._layer, torch.empty_like(x).unsqueeze(0)
         self._state = state = checked(layer, currents, self._state)
         seen = survey(layer)
@@ -115,7 +115,7 @@ class Neurons(StreamLayer):
         return self._whole if isinstance(plan, str) else self._compiled(plan, x, state)
 
     def _compiled(self, plan: Plan, x: Tensor, state: Any) -> Callable[[Tensor], Tensor]:
-        """The compiled step, from the same memory to the same memory at every call."""
+        """Returns the compiled step, which reads and writes the same memory at every call."""
         leaves, spec = pytree.tree_flatten(state)
         held = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
         self._state = pytree.tree_unflatten(held, spec)
@@ -141,7 +141,7 @@ class Neurons(StreamLayer):
 
 
 class Feedback(StreamLayer):
-    """A recurrent layer; its spikes come back by events where they are few."""
+    """A recurrent layer, whose spikes are fed back by events if these are few."""
 
     def __init__(self, layer: Recurrent, path: str | None) -> None:
         self._layer = layer
@@ -151,7 +151,7 @@ class Feedback(StreamLayer):
         self._spikes: Tensor | None = None
 
     def step(self, x: Tensor) -> Tensor:
-        """Currents [B, N] to spikes [B, N]."""
+        """Runs one step: currents [B, N] to spikes [B, N]."""
         last = self._spikes
         if last is None:
             state = checked(self._layer, x.unsqueeze(0), self._state)
@@ -162,24 +162,24 @@ class Feedback(StreamLayer):
         return self._spikes.clone()  # what comes next may work in place
 
     def start(self, state: Any) -> None:
-        """Goes on from the last spikes and a state of the neurons."""
+        """Sets the last spikes and the neurons' state to continue from."""
         self._state, self._spikes = state, None
 
     def state(self) -> Any:
-        """A copy of the last spikes and of the neurons' state."""
+        """Returns a copy of the last spikes and the neurons' state."""
         if self._spikes is None:
             return self._state
         return RecurrentState(self._spikes.clone(), self._neurons.state())
 
     def products(self) -> Iterator[tuple[str, RowProduct]]:
-        """Its own and those of the neurons inside."""
+        """Yields its own product and those of the neurons inside."""
         yield "recurrent", self._product
         for name, product in self._neurons.products():
             yield f"neuron.{name}", product
 
 
 class Chain(StreamLayer):
-    """The layers of a Sequential."""
+    """The layers of a ``Sequential``."""
 
     def __init__(self, layers: Sequential, path: str | None) -> None:
         # Not named_children, which names a layer that stands in several places once.
@@ -187,13 +187,13 @@ class Chain(StreamLayer):
         self._parts = {name: stream_layer(layer, path) for name, layer in modules}
 
     def step(self, x: Tensor) -> Tensor:
-        """Through all layers."""
+        """Runs one step through all layers."""
         for one in self._parts.values():
             x = one.step(x)
         return x
 
     def start(self, state: Any) -> None:
-        """Goes on from the states of all layers."""
+        """Sets the states of all layers to continue from."""
         if state is not None and len(state) != len(self._parts):
             raise ValueError(
                 f"the state is of {len(state)} layers, the network has {len(self._parts)}: "
@@ -203,37 +203,37 @@ class Chain(StreamLayer):
             one.start(own)
 
     def state(self) -> tuple[Any, ...]:
-        """The state of each layer, None where it has none."""
+        """Returns the state of each layer, None for one that has none."""
         return tuple(one.state() for one in self._parts.values())
 
     def products(self) -> Iterator[tuple[str, RowProduct]]:
-        """Those of all layers."""
+        """Yields the products of all layers."""
         return _products(self._parts)
 
 
 class Joined(StreamLayer):
-    """The two ways of a residual layer."""
+    """The body and the shortcut of a residual layer."""
 
     def __init__(self, layer: Residual, path: str | None) -> None:
         self._layer = layer
-        self._parts = {"body": Chain(layer.body, path), "shortcut": Chain(layer.shortcut, path)}
+        self._body, self._shortcut = Chain(layer.body, path), Chain(layer.shortcut, path)
 
     def step(self, x: Tensor) -> Tensor:
-        """Through both, and joined."""
-        return self._layer.joined(*(way.step(x) for way in self._parts.values()))
+        """Runs one step through both and joins their outputs."""
+        return self._layer.joined(self._body.step(x), self._shortcut.step(x))
 
     def start(self, state: ResidualState | None) -> None:
-        """Goes on from the states of both."""
-        for way, own in zip(self._parts.values(), state or (None, None), strict=True):
-            way.start(own)
+        """Sets the states of both to continue from."""
+        self._body.start(None if state is None else state.body)
+        self._shortcut.start(None if state is None else state.shortcut)
 
     def state(self) -> ResidualState:
-        """The states of both."""
-        return ResidualState(*(way.state() for way in self._parts.values()))
+        """Returns the states of both."""
+        return ResidualState(body=self._body.state(), shortcut=self._shortcut.state())
 
     def products(self) -> Iterator[tuple[str, RowProduct]]:
-        """Those of both."""
-        return _products(self._parts)
+        """Yields the products of both."""
+        return _products({"body": self._body, "shortcut": self._shortcut})
 
 
 def _products(parts: dict[str, Chain] | dict[str, StreamLayer]) -> Iterator[tuple[str, RowProduct]]:
@@ -243,10 +243,10 @@ def _products(parts: dict[str, Chain] | dict[str, StreamLayer]) -> Iterator[tupl
 
 
 def stream_layer(layer: nn.Module, path: str | None) -> StreamLayer:
-    """What takes one step after the other through a layer.
+    """Makes the stream's layer for a layer of a network.
 
     Raises:
-        TypeError: A layer that cannot take single steps.
+        TypeError: If the layer cannot run single steps.
     """
     if isinstance(layer, Sequential):
         return Chain(layer, path)

@@ -1,4 +1,4 @@
-"""A network that takes its input as it comes."""
+"""A network that runs one step at a time."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from picojoule._names import unknown
-from picojoule._torch import has_forward_hooks, watched
+from picojoule._torch import has_forward_hooks, submodules, watched
 from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.neurons import Neuron
@@ -14,18 +14,18 @@ from picojoule.streaming.layers import stream_layer
 
 
 class Stream:
-    """A network one step at a time; made by ``stream``.
+    """A network that runs one step at a time; made by ``stream``.
 
-    Step by step it gives what the network gives for all steps at once, but for rounding. The state
-    is carried along; no graph is kept. On a CPU, linear layers and recurrent weights add up the
-    weights of the events that arrive and leave out the others, so that latency falls with activity.
-    A kept copy of these weights doubles their memory.
+    Its outputs are those of the network for all steps at once, up to rounding. It keeps the state
+    from step to step, and no graph. On a CPU, linear layers and recurrent weights add up only the
+    weights of the events that arrive, so that latency falls with activity. A copy of these weights
+    doubles their memory.
 
-    Between steps, weights and parameters may change in place (by an optimiser, ``load_state_dict``)
-    or be replaced, and so may layers: the next step goes on with the layers that there are, from
-    the state so far. What else is changed in a neuron is seen after ``reset``. While hooks are on
-    the network, as those of a ``Meter``, or a transform of torch is on, each step runs the network
-    itself, so that they see what they always see.
+    Between steps, weights and parameters may change in place (by an optimizer, ``load_state_dict``)
+    or be replaced, and so may layers: the next step runs the layers that the network has then, from
+    the state so far. Other changes in a neuron take effect after ``reset``. While the network has
+    hooks, such as those of a ``Meter``, or a transform of torch is on, each step runs the network
+    itself, so that these see all of it.
     """
 
     def __init__(self, net: Sequential | Neuron, *, path: str | None = None) -> None:
@@ -42,11 +42,12 @@ class Stream:
         self._follow()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """One step: x [B, ...] to what the network puts out, [B, ...].
+        """Runs one step: x [B, ...] to the network's output [B, ...].
 
         Raises:
-            ValueError: No batch axis, a step unlike those before, a state that does not fit (as
-                after a change of layers: ``reset`` starts over), or a network in training mode.
+            ValueError: If x has no batch axis or differs in shape or type from earlier steps, the
+                state does not fit (as after a change of layers: call ``reset``), or the network is
+                in training mode.
         """
         self._check(x)
         if self._changed():
@@ -64,9 +65,9 @@ class Stream:
 
     @property
     def state(self) -> Any:
-        """The state after the last step, as the network itself gives it; None before the first.
+        """The state after the last step, as the network itself returns it; None before the first.
 
-        Set it to go on from a state that the network gave, or that was kept.
+        Set it to continue from a state that the network or this property gave.
         """
         return self._layers.state() if self._started else None
 
@@ -77,29 +78,29 @@ class Stream:
 
     @property
     def paths(self) -> dict[str, str]:
-        """Which way the last product of each layer went, by its name: by events, or dense."""
+        """The path of each layer's last product, by the layer's name: by events or dense."""
         return {name: product.last for name, product in self._layers.products()}
 
     def reset(self) -> None:
-        """Starts over: the next step is the first."""
+        """Starts over: the next step is the first of a sequence."""
         self._started = False
         if self._changed():
             self._follow()
         self.state = None
 
     def _follow(self) -> None:
-        """Takes the layers that the network has now, and goes on from the state so far."""
+        """Takes the layers that the network has now, and continues from the state so far."""
         layers = stream_layer(self._net, self._path)
         if self._started:
             layers.start(self.state)
         self._layers = layers
         self._modules = list(self._net.modules())
-        self._children = [tuple(one._modules.values()) for one in self._modules]
+        self._children = [tuple(submodules(one).values()) for one in self._modules]
 
     def _changed(self) -> bool:
         """Returns whether layers were replaced, added or removed."""
         return any(
-            tuple(one._modules.values()) != known
+            tuple(submodules(one).values()) != known
             for one, known in zip(self._modules, self._children, strict=True)
         )
 
@@ -126,18 +127,18 @@ class Stream:
 
 
 def stream(net: Sequential | Neuron, *, path: str | None = None) -> Stream:
-    """A network that takes one step after the other and carries its state along.
+    """Makes a stream of a network: it runs one step at a time and keeps its state.
 
     Args:
-        net: A picojoule ``Sequential`` or ``Neuron``, in eval mode.
-        path: ``"events"`` or ``"dense"`` for every product; None for what density says.
+        net: A picojoule ``Sequential`` or ``Neuron``, in evaluation mode.
+        path: ``"events"`` or ``"dense"`` for every product; None to choose by density.
 
     Returns:
         A ``Stream``: call it with x [B, ...].
 
     Raises:
-        TypeError: A network that cannot take single steps, such as one with ``Repeat``.
-        ValueError: An unknown path.
+        TypeError: If the network cannot run single steps, such as one with ``Repeat``.
+        ValueError: If the path is unknown.
 
     Example:
         >>> from torch import nn

@@ -1,4 +1,4 @@
-"""Encoders turn items into spikes."""
+"""Encoders from items of a data set to spikes."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Prices: what each count costs on a chip."""
+"""Chips: the price of each count, with its source."""
 
 import lazy_loader
 

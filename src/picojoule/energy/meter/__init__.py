@@ -1,4 +1,4 @@
-"""Counting what happens in a network while it runs."""
+"""The meter, which counts events and operations in a network while it runs."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Rules: what each torch function costs, and what its result carries; ``RULES`` holds them all."""
+"""Rules from torch functions to counts and kinds of values; ``RULES`` holds them all."""
 
 import lazy_loader
 
