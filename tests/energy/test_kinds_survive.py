@@ -124,6 +124,8 @@ EVENTS = {
     "empty memory, step by step": _into(
         torch.empty, lambda made, x, y: [made.__setitem__(t, x[t]) for t in range(4)]
     ),
+    "written over a state": _into(torch.rand, lambda made, x, y: made.__setitem__(slice(None), x)),
+    "where, a method": lambda x, y: x.where(y > 0, 0),
     "empty memory, copied": lambda x, y: torch.empty_like(x).copy_(x),
     # numbers that are one event each
     "masked_fill by one": lambda x, y: x.masked_fill(y > 0, 1),
@@ -244,6 +246,8 @@ ANALOG = {
     "ones at values": lambda x, net: x + _at(net.first(x) > 0),
     "ones where NumPy says so": lambda x, net: x + _at((net.first(x) > 0).numpy()),
     "one of two by values": lambda x, net: torch.where(net.first(x) > 0, x, 1.0),
+    "where, a method": lambda x, net: net.first(x).where(x > 0, torch.rand(8)),
+    "values or zero, by a method": lambda x, net: net.first(x).where(net.buffer > 0.5, 0),
     "half a number": lambda x, net: x.masked_fill(MASK[0], 0.5),
     "no number": lambda x, net: F.pad(x, (0, 0), value=float("nan")),
     "events and values": lambda x, net: torch.fmax(x, net.buffer),

@@ -122,6 +122,8 @@ def where(call: Call, condition: Any, input: Any = None, other: Any = None) -> O
     """Chooses between two, place by place; of values or zero, events choose a value each."""
     if input is None:  # it asks for places
         return DERIVED
+    if call.function is Tensor.where:
+        condition, input = input, condition
     chooses = call.kind(condition)
     if chooses is not None and chooses.sparse and _is_nothing(call, other):
         return Outcome(product(chooses.fired(), call.joining(input)))
@@ -146,14 +148,26 @@ def _says(call: Call, values: Iterable[Any], places: Any) -> bool:
 @Before
 def copy(call: Call, input: Tensor, src: Tensor, non_blocking: bool = False) -> Outcome:
     """Overwrites values with others."""
-    if not _known(call, (input, src)):
-        return DERIVED
-    return Outcome(call.joining(src))
+    return _overwritten(call, input, src)
+
+
+def _overwritten(call: Call, input: Tensor, source: Tensor) -> Outcome:
+    return Outcome(call.joining(source)) if _known(call, (input, source)) else DERIVED
+
+
+def _is_all(index: Any) -> bool:
+    """Tells whether an index is that of all places."""
+    places = index if isinstance(index, tuple) else (index,)
+    return all(
+        place is ... or (isinstance(place, slice) and place == slice(None)) for place in places
+    )
 
 
 @Before
 def setitem(call: Call, input: Tensor, index: Any, value: Any) -> Outcome:
-    """Writes values into others, which then hold both."""
+    """Writes values into others, which then hold both, or into all of them."""
+    if isinstance(value, Tensor) and _is_all(index):
+        return _overwritten(call, input, value)
     return _written(call, input, value, index)
 
 
