@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from event_cases import assert_counted_alike, make
-from picojoule.kernels import cc
+from picojoule.kernels import cc, paths
+from picojoule.kernels import linear as kernels_linear
 from picojoule.kernels.linear import EventProducts, linear, spike_matmul
 from picojoule.kernels.paths import LIMITS
 from picojoule.networks import Sequential
@@ -85,6 +86,22 @@ class TestLinear:
             many = layer(torch.rand(500, 64))
         assert "_ProductBackward" in names_of(few)
         assert "_ProductBackward" not in names_of(many)
+
+    @pytest.mark.parametrize("learns", [True, False])
+    def test_looks_at_its_spikes_once(self, monkeypatch, learns):
+        """For the product and for the gradient of the weights, and asks once whether it can."""
+        seen = {"suits": 0, "density": 0}
+        for module, name in ((kernels_linear, "suits"), (paths, "density")):
+            asked = getattr(module, name)
+
+            def counted(*given, asked=asked, name=name, **options):
+                seen[name] += 1
+                return asked(*given, **options)
+
+            monkeypatch.setattr(module, name, counted)
+        net = Sequential(nn.Linear(100, 64), LIF()).requires_grad_(learns)
+        net((torch.rand(20, 30, 100) < 0.05).float())
+        assert seen == {"suits": 1, "density": 1}
 
     def test_leaves_others_alone(self):
         layer = nn.Linear(64, 48)

@@ -14,7 +14,6 @@ from .lowering import trace as trace
 from .paths import PATHS as PATHS
 from .paths import limit_for as limit_for
 from .paths import path_for as path_for
-from .paths import suits as suits
 from .pointwise import NotPointwiseError as NotPointwiseError
 from .pool import borrow as borrow
 from .program import Program as Program

@@ -13,7 +13,14 @@ from picojoule._names import unknown
 from picojoule._torch import watched
 from picojoule.kernels import convolution_c
 from picojoule.kernels.cc import tier
-from picojoule.kernels.paths import ASKED, PATHS, convolution_limit, density_of_images, suits
+from picojoule.kernels.paths import (
+    ASKED,
+    PATHS,
+    convolution_limit,
+    density_of_images,
+    path_at,
+    suits,
+)
 
 Axes = int | Sequence[int]
 
@@ -234,8 +241,4 @@ def _paths(x: Tensor, weight: Tensor, plan: _EventPlan, *, gradient: bool) -> tu
     if gradient:
         of_gradient = convolution_limit(len(x), weight.shape, plan.stride, gradient=True)
     share = density_of_images(x, plan.last) if limit or of_gradient else 1.0
-    return _path(share, limit), _path(share, of_gradient)
-
-
-def _path(share: float, limit: float) -> str:
-    return "events" if limit and share <= limit else "dense"
+    return path_at(share, limit), path_at(share, of_gradient)

@@ -3,7 +3,7 @@
 Where most values are zero it pays to add up the weights of those that are not. An event may have
 any value; a product by events is that of the dense way but for rounding (and for weights that are
 infinite, which reach no output that no event reaches). Nothing here keeps a graph;
-``kernels.products`` does.
+``linear.py`` does.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from picojoule.kernels.paths import (
     chosen,
     kernels,
     limit_for,
-    path_for,
+    paths_for,
     suits,
     taken_by_torch,
 )
@@ -40,14 +40,7 @@ def product(
         ValueError: An unknown path, or tensors that have no way by events.
     """
     with torch.no_grad():
-        if chosen(path, spikes, weight_t) == "dense":
-            return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
-        _check("weight_t", weight_t, spikes.shape[1])
-        spikes, weight_t = spikes.contiguous(), weight_t.contiguous()
-        if base is not None:
-            rows = spikes.shape[: base.dim() - 1]
-            base = base.to(spikes).expand(*rows, weight_t.shape[1]).contiguous()
-        return kernels().rows(spikes, weight_t, base, None)
+        return run_product(spikes, weight_t, base, chosen(path, spikes, weight_t)[0])
 
 
 def repeated(
@@ -89,7 +82,7 @@ def limit_of(like: Tensor, weight_t: Tensor, path: str | None) -> float:
         ValueError: An unknown path, or tensors that have no way by events.
     """
     if path is not None:
-        return float(chosen(path, like, weight_t) == "events")
+        return float(chosen(path, like, weight_t)[0] == "events")
     rows, inputs = like.shape
     return limit_for(rows, inputs, weight_t.shape[1]) if suits(like, weight_t) else 0.0
 
@@ -103,10 +96,27 @@ def weight_gradient(spikes: Tensor, grads: Tensor, *, path: str | None = None) -
         ValueError: An unknown path, or tensors that have no way by events.
     """
     with torch.no_grad():
-        if chosen(path, spikes, grads, gradient=True) == "dense":
-            return grads.t() @ spikes
-        _check("grads", grads, len(spikes))
-        return kernels().outer(spikes.contiguous(), grads.contiguous()).t()
+        return run_gradient(spikes, grads, chosen(path, spikes, grads, gradient=True)[1])
+
+
+def run_product(spikes: Tensor, weight_t: Tensor, base: Tensor | None, path: str) -> Tensor:
+    """Runs ``product`` on tensors that have the path given."""
+    if path == "dense":
+        return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
+    _check("weight_t", weight_t, spikes.shape[1])
+    spikes, weight_t = spikes.contiguous(), weight_t.contiguous()
+    if base is not None:
+        rows = spikes.shape[: base.dim() - 1]
+        base = base.to(spikes).expand(*rows, weight_t.shape[1]).contiguous()
+    return kernels().rows(spikes, weight_t, base, None)
+
+
+def run_gradient(spikes: Tensor, grads: Tensor, path: str) -> Tensor:
+    """Runs ``weight_gradient`` on tensors that have the path given."""
+    if path == "dense":
+        return grads.t() @ spikes
+    _check("grads", grads, len(spikes))
+    return kernels().outer(spikes.contiguous(), grads.contiguous()).t()
 
 
 def _check(name: str, tensor: Tensor, *sizes: int) -> None:
@@ -150,7 +160,7 @@ class RowProduct:
         if turned is not None and self._fits(x, turned, base):
             if len(x) == 1:
                 out = self._kernels.row(x, turned, base, self._limit) if self._limit else None
-            elif self._path or path_for(x, turned.shape[1]) == "events":
+            elif self._path or paths_for(x, turned.shape[1], gradient=False)[0] == "events":
                 out = self._kernels.rows(x, turned, base, None)
         self.last = "dense" if out is None else "events"
         if out is None and base is not None and base.dim() == 2:

@@ -9,13 +9,13 @@ from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_
 from picojoule._names import unknown
 from picojoule._torch import watched
 from picojoule.kernels.convolution import conv2d
-from picojoule.kernels.event_products import product, weight_gradient
+from picojoule.kernels.event_products import run_gradient, run_product
 from picojoule.kernels.onednn import dense
-from picojoule.kernels.paths import ASKED, PATHS, chosen, suits
+from picojoule.kernels.paths import ASKED, PATHS, chosen, paths_for, suits
 
 
 class _Product(torch.autograd.Function):
-    """``product`` with its gradients: that of the weights event-driven too."""
+    """A product with its gradients: that of the weights event-driven too."""
 
     @staticmethod
     def forward(
@@ -23,7 +23,7 @@ class _Product(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(spikes, weight_t)
         ctx.path, ctx.base = paths[1], None if base is None else base.shape
-        return product(spikes, weight_t, base, path=paths[0])
+        return run_product(spikes, weight_t, base, paths[0])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -36,7 +36,7 @@ class _Product(torch.autograd.Function):
         if needed[1] and again:
             to_weight = spikes.t() @ grad
         elif needed[1]:
-            to_weight = weight_gradient(spikes, grad, path=ctx.path).t()
+            to_weight = run_gradient(spikes, grad, ctx.path if suits(grad) else "dense").t()
         return to_spikes, to_weight, grad.sum_to_size(ctx.base) if needed[2] else None, None
 
 
@@ -59,10 +59,8 @@ def spike_matmul(
         >>> spike_matmul(torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
         tensor([[3., 4.]])
     """
-    paths = chosen(path, spikes, weight_t), chosen(path, spikes, weight_t, gradient=True)
-    if paths == ("dense", "dense"):
-        return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
-    return _Product.apply(spikes, weight_t, base, paths)  # pyright: ignore[reportReturnType]
+    learns = torch.is_grad_enabled() and weight_t.requires_grad
+    return _multiplied(spikes, weight_t, base, chosen(path, spikes, weight_t, gradient=learns))
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -76,12 +74,22 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return handle_torch_function(linear, given, input, weight, bias)
     if weight.dim() != 2 or not weight.numel() or input.shape[-1:] != weight.shape[1:]:
         return nn.functional.linear(input, weight, bias)  # or torch's own error
-    values = input.reshape(-1, weight.shape[1])
+    values, path = input.reshape(-1, weight.shape[1]), ASKED.get()
     # The weights are turned once for all rows, which must be worth it.
     if len(values) * 8 < weight.shape[1] or not suits(values, weight):
         return nn.functional.linear(input, weight, bias)
-    out = spike_matmul(values, weight.t(), bias, path=ASKED.get())
+    learns = torch.is_grad_enabled() and weight.requires_grad
+    paths = (path, path) if path else paths_for(values, len(weight), gradient=learns)
+    out = _multiplied(values, weight.t(), bias, paths)
     return out.view(*input.shape[:-1], len(weight))
+
+
+def _multiplied(
+    spikes: Tensor, weight_t: Tensor, base: Tensor | None, paths: tuple[str, str]
+) -> Tensor:
+    if paths == ("dense", "dense"):
+        return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
+    return _Product.apply(spikes, weight_t, base, paths)  # pyright: ignore[reportReturnType]
 
 
 class EventProducts(TorchFunctionMode):

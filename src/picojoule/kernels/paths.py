@@ -3,6 +3,7 @@
 Measured density alone decides, never timing, so that runs repeat.
 """
 
+import math
 from collections.abc import Sequence
 from contextvars import ContextVar
 from math import gcd, prod
@@ -77,18 +78,35 @@ _SEVERAL = 1 << 17  # weights
 
 
 def path_for(spikes: Tensor, outputs: int, *, gradient: bool = False) -> str:
-    """Which way a product of spikes [R, K] with weights [K, N] goes: ``"events"`` or ``"dense"``.
+    """Returns the way of a product of spikes with weights [K, N]: ``"events"`` or ``"dense"``.
 
     Args:
         spikes: [R, K]; of many rows, evenly spaced ones are looked at.
         outputs: N.
         gradient: The product of spikes with the gradient [R, N] of their output instead.
     """
-    if not suits(spikes) or not spikes.numel() or not outputs:
-        return "dense"
+    return paths_for(spikes, outputs, gradient=gradient)[gradient] if suits(spikes) else "dense"
+
+
+def paths_for(spikes: Tensor, outputs: int, *, gradient: bool) -> tuple[str, str]:
+    """Returns the ways of a product and of its weights' gradient, of one look at the spikes.
+
+    Args:
+        spikes: [R, K], which ``suits`` has found to have a way by events.
+        outputs: N.
+        gradient: Whether the gradient is asked for; it is dense otherwise.
+    """
     rows, inputs = spikes.shape
-    limit = limit_for(rows, inputs, outputs, gradient=gradient)
-    return "events" if limit and density(spikes) <= limit else "dense"
+    limits = [limit_for(rows, inputs, outputs), 0.0]
+    if gradient:
+        limits[1] = limit_for(rows, inputs, outputs, gradient=True)
+    share = density(spikes) if any(limits) and spikes.numel() and outputs else math.inf
+    return path_at(share, limits[0]), path_at(share, limits[1])
+
+
+def path_at(share: float, limit: float) -> str:
+    """Returns the way at a density, with the density up to which events are the faster one."""
+    return "events" if limit and share <= limit else "dense"
 
 
 def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -> float:
@@ -177,22 +195,34 @@ def taken_by_torch() -> bool:
     return torch.is_autocast_enabled("cpu") or watched()
 
 
-def chosen(path: str | None, spikes: Tensor, other: Tensor, *, gradient: bool = False) -> str:
-    """The path asked for, or where that is None what ``path_for`` says of these.
+def chosen(
+    path: str | None, spikes: Tensor, other: Tensor, *, gradient: bool = False
+) -> tuple[str, str]:
+    """Returns the ways of a product and of a gradient: the one asked for, or as ``paths_for`` says.
+
+    Args:
+        path: ``"events"`` or ``"dense"`` for both; None for what the density of the spikes says.
+        spikes: [R, K].
+        other: What they are multiplied with: weights [K, N], or a gradient [R, N].
+        gradient: Whether the gradient is asked for; left to density it is dense otherwise.
 
     Raises:
         ValueError: An unknown path, or tensors that have no way by events.
     """
-    if path is None:
-        fits = suits(spikes, other)
-        return path_for(spikes, other.shape[1], gradient=gradient) if fits else "dense"
-    if path not in PATHS:
+    if path is not None and path not in PATHS:
         raise ValueError(unknown("path", path, PATHS))
-    if path == "events" and not suits(spikes, other):
+    if path == "dense":
+        return path, path
+    fits = suits(spikes, other)
+    if path is None:
+        if not fits:
+            return "dense", "dense"
+        return paths_for(spikes, other.shape[1], gradient=gradient)
+    if not fits:
         got = ", ".join(f"{list(x.shape)} {x.dtype} on {x.device}" for x in (spikes, other))
         raise ValueError(
             "products by events take two matrices of float32 or float64 on the CPU, outside of "
             "autocast, torch.compile, transforms and dispatch modes of torch; "
             f"got {got}: leave path out, or ask for 'dense'"
         )
-    return path
+    return path, path

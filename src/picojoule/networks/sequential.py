@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from picojoule._names import unknown
 from picojoule._torch import BatchNorm, NormBase
-from picojoule.kernels import EventProducts, limit_for, suits
+from picojoule.kernels import EventProducts, limit_for
 from picojoule.neurons import Neuron
 
 
@@ -277,21 +278,22 @@ def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:
             "picojoule Sequential"
         )
     rows = x.flatten(0, 1)
-    linear = type(layer) is nn.Linear and _may_be_sparse(rows, layer.weight)
-    if linear or (type(layer) is nn.Conv2d and suits(rows, layer.weight, axes=4)):
-        with EventProducts():
-            out = layer(rows)
-    else:
+    with EventProducts() if _may_be_sparse(layer, rows) else nullcontext():
         out = layer(rows)
     return out.unflatten(0, x.shape[:2])
 
 
-def _may_be_sparse(rows: Tensor, weight: Tensor) -> bool:
-    """Whether there is a density at which this product, or its gradient, goes by events."""
-    if not suits(rows, weight):
+def _may_be_sparse(layer: nn.Module, rows: Tensor) -> bool:
+    """Whether some density of values of this shape lets the layer, or its gradient, go by events.
+
+    Whether these values do is asked by the product itself.
+    """
+    if not rows.is_cpu or torch.compiler.is_compiling():
         return False
-    count, inputs = rows.shape
-    return any(limit_for(count, inputs, len(weight), gradient=one) for one in (False, True))
+    if type(layer) is not nn.Linear or rows.dim() != 2:
+        return type(layer) is nn.Conv2d
+    outputs, inputs = layer.weight.shape
+    return any(limit_for(len(rows), inputs, outputs, gradient=one) for one in (False, True))
 
 
 def _mask(x: Tensor, lengths: Tensor) -> Tensor:
