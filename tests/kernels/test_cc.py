@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from event_cases import there
-from picojoule.kernels import cc, module
+from picojoule.kernels import cc, convolution_c, events_c, module
 
 
 class TestTier:
@@ -106,13 +106,11 @@ def test_other_processors_can_have_it(processor, real):
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         pytest.skip("this machine has no C compiler")
-    folder = Path(cc.__file__).parent
-    for names in (("events.c", "recurrence.c"), ("convolution.c",)):
-        text = "".join((folder / name).read_text("utf-8") for name in names)
+    for text in (events_c.source(real), convolution_c.source(real)):
         flags = [one for one in cc.FLAGS if not one.startswith("-march")]
         done = subprocess.run(
             [compiler, *flags, f"-march={processor}", "-fsyntax-only", "-x", "c", "-"],
-            input=f"#define REAL {real}\n{text}",
+            input=text,
             capture_output=True,
             text=True,
         )

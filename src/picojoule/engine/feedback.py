@@ -18,7 +18,7 @@ _SMALL = 64  # neurons up to which a dense product is the quickest, however few 
 
 
 class _How(NamedTuple):
-    """How a layer runs.
+    """The way in which a layer runs.
 
     Attributes:
         parts: Its parts.
@@ -187,7 +187,7 @@ class _Bound:
         self._summed, self._totals = summed, []
 
     def forward(self, own: _Rows, fired: Tensor) -> Call:
-        """A step forward, which changes the state in place."""
+        """Returns the call of a step forward, which changes the state in place."""
         states = own.states[self._part.states]
         ends, room = (self._each(own.received), self._each(fired)), None
         if self._summed:
@@ -202,7 +202,7 @@ class _Bound:
         return torch.cat([one.flatten(1, 2) for one in self._totals], 1).sum(1)
 
     def replay(self, own: _Rows) -> Call:
-        """A step forward, from each state to the next."""
+        """Returns the call of a step forward, from each state to the next."""
         unused = torch.empty_like(self._part.of(own.received[:1]))
         before, after = self._before(own), [Each(one[1:]) for one in own.states[self._part.states]]
         given = (self._each(own.received), unused, self._taken, before, after)
@@ -211,7 +211,7 @@ class _Bound:
     def backward(
         self, own: _Rows, arriving: Tensor, wanted: Tensor, held: Sequence[Tensor]
     ) -> Call:
-        """A step backward.
+        """Returns the call of a step backward.
 
         Args:
             own: The rows.

@@ -15,7 +15,7 @@ _UNSEEN = frozenset({*vars(nn.Module()), "ran"})
 
 
 class Survey(NamedTuple):
-    """What one walk over a neuron finds.
+    """The findings of one walk over a neuron.
 
     Attributes:
         tensors: Its parameters and then its buffers, by name.
@@ -95,7 +95,7 @@ def _users(kind: type) -> tuple[type, ...]:
 
 
 class _Same:
-    """Equal to nothing but the very object, and to a tensor only as long as it is not changed."""
+    """A token of one object; that of a tensor is another once the tensor has changed in place."""
 
     def __init__(self, thing: Any) -> None:
         self._thing = thing

@@ -20,7 +20,7 @@ from picojoule.kernels import NON_TEMPORAL_BYTES, borrow
 
 
 def fuse(neuron: Stepping, currents: Tensor, state: Any) -> AllSteps | str:
-    """What runs all steps of pointwise neurons in one loop for each kind, or why nothing can."""
+    """Returns what runs all steps in one loop for each kind of neuron, or why nothing can."""
     found = compiled_parts(neuron, currents, state)
     return found if isinstance(found, str) else partial(_run, *found)
 
@@ -41,7 +41,7 @@ def _run(
 
 
 class _How(NamedTuple):
-    """How a layer runs.
+    """The way in which a layer runs.
 
     Attributes:
         parts: Its parts.
@@ -150,13 +150,13 @@ def _per_neuron(turned: Tensor) -> int:
 
 
 def _new(like: Tensor) -> Tensor:
-    """A contiguous tensor of the shape of another; only what no cache holds is worth a pool."""
+    """Returns a contiguous tensor of the shape of another, a large one from the pool."""
     large = like.numel() * like.itemsize >= NON_TEMPORAL_BYTES
     return borrow(like.shape, like) if large else like.new_empty(like.shape)
 
 
 def flat(tensor: Tensor) -> Tensor:
-    """[T, B, ...] as [T, B, F] with a dense last axis; a view where that is possible."""
+    """Returns [T, B, ...] as [T, B, F] with a dense last axis, a view if possible."""
     steps, batch = tensor.shape[:2]
     width = tensor.shape[2:].numel()
     if tensor.numel() and not tensor[0, 0].is_contiguous():

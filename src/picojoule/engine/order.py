@@ -23,11 +23,11 @@ class Order:
         self._inverse = tuple(sorted(self.axes, key=self.axes.__getitem__))
 
     def of(self, tensor: Tensor) -> Tensor:
-        """[..., features] as they lie in memory; a view."""
+        """Returns a view of [..., features] in their order in memory."""
         return self._turned(tensor, self.axes)
 
     def back(self, tensor: Tensor) -> Tensor:
-        """The other way round."""
+        """Returns a view of them in the order of their shape again."""
         return self._turned(tensor, self._inverse)
 
     def _turned(self, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:

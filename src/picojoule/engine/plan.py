@@ -50,7 +50,7 @@ class Plan:
     def bind(
         self, tensors: Sequence[Tensor], order: Order | None = None, *, back: bool = False
     ) -> Bound:
-        """A neuron's parameters and buffers as a loop takes them.
+        """Returns a neuron's parameters and buffers as a loop takes them.
 
         What small ones gave is kept for when they are, bit for bit, the same again.
         """
@@ -118,7 +118,7 @@ def plan_of(
 
 @dataclass(frozen=True)
 class _Key:
-    """What a plan depends on, and the neuron that it is made from."""
+    """Everything a plan depends on, and the neuron that it is made from."""
 
     parts: Hashable
     neuron: weakref.ref = field(compare=False)
@@ -148,7 +148,7 @@ class _Step(nn.Module):
         self.neuron = neuron
 
     def forward(self, current: Tensor, state: Any) -> Any:
-        """One step."""
+        """Runs one step."""
         given = tensors_of(self.neuron)
         found = self.neuron.step(current, state)
         after = tensors_of(self.neuron)
@@ -197,7 +197,7 @@ def _loops(
 def _pulled_back(
     step: Any, inputs: Sequence[Tensor], gradients: Sequence[Tensor], wanted: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The vector-Jacobian product of a step with respect to the inputs that are wanted."""
+    """Returns the vector-Jacobian product of a step for the inputs that are wanted."""
     with torch.enable_grad():
         leaves = [
             one.detach().requires_grad_() if asked else one.detach()

@@ -62,14 +62,14 @@ def scan(
 
 
 def engine_for(neuron: Stepping, currents: Tensor, state: Any = None) -> str:
-    """The engine by which ``neuron`` runs these currents [T, B, ...]."""
+    """Returns the engine by which ``neuron`` runs these currents [T, B, ...]."""
     currents, asked = _single(currents), _asked(neuron)
     chosen, _ = _choice(neuron, currents, checked(neuron, currents, state), asked)
     return asked or ("eager" if isinstance(chosen, str) else "fused")
 
 
 def _asked(neuron: Stepping) -> str | None:
-    """The engine asked for by a layer, or by the neurons in it."""
+    """Returns the engine asked for by a layer, or by the neurons in it."""
     asked = (getattr(module, "engine", None) for module in neuron.modules())
     return next((engine for engine in asked if engine is not None), None)
 
@@ -82,7 +82,7 @@ def _single(currents: Tensor) -> Tensor:
 
 
 def checked(neuron: Stepping, currents: Tensor, state: Any) -> Any:
-    """The state to start from.
+    """Returns the state to start from.
 
     Raises:
         ValueError: Of what cannot be run by any engine.
@@ -104,7 +104,7 @@ def checked(neuron: Stepping, currents: Tensor, state: Any) -> Any:
 def _choice(
     neuron: Stepping, currents: Tensor, state: Any, engine: str | None
 ) -> tuple[AllSteps | str, str]:
-    """What runs all steps, or why it is to be the eager engine; and what the user is to know."""
+    """Returns what runs all steps or why the eager engine does, and a warning for the user."""
     if engine is not None and engine not in ENGINES:
         raise ValueError(unknown("engine", engine, ENGINES))
     if engine == "eager":
@@ -119,7 +119,7 @@ def _choice(
 
 
 def _unfit(currents: Tensor) -> str:
-    """Why no loop of ours can run these currents."""
+    """Returns why no compiled loop can run these currents, or an empty string."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
         return "the network is being compiled"
     kind = currents.device.type

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 def tier(device: str = "cpu") -> str:
-    """The tier that runs on that kind of device.
+    """Returns the tier that runs on that kind of device.
 
     ``"c"``, ``"numba"`` or ``"off"`` on ``"cpu"``, ``"triton"`` or ``"off"`` on ``"cuda"``.
 
@@ -59,7 +59,7 @@ def tier(device: str = "cpu") -> str:
 
 @cache
 def _has_triton(compiler_name: str) -> bool:
-    """Whether it is there, and the compiler that it makes its launchers by."""
+    """Returns whether Triton is here, and the compiler by which it makes its launchers."""
     found = importlib.util.find_spec("triton") is not None
     return found and _compiler(compiler_name) is not None
 
@@ -83,7 +83,7 @@ def _tier(asked: str, compiler_name: str) -> str:
 
 
 def shared_object(source: str) -> ctypes.CDLL | None:
-    """The C source, compiled once for this machine and loaded; None where tier ``c`` does not run.
+    """Compiles C once for this machine and loads it; gives None if tier ``c`` does not run.
 
     Args:
         source: One translation unit. ``#pragma omp`` works where the compiler has OpenMP and is
@@ -97,17 +97,27 @@ def shared_object(source: str) -> ctypes.CDLL | None:
     return _load(source, os.environ.get("CC", ""))
 
 
-def functions_of(names: Sequence[str], real: str, types: Mapping[str, Sequence[Any]]) -> Any:
-    """The functions of C files beside this one, compiled as one source; each gives an ``int64_t``.
+def source_of(names: Sequence[str], real: str, head: str = "") -> str:
+    """Returns the C of files beside this one as one source.
 
     Args:
         names: The files.
         real: ``"float"`` or ``"double"``: what ``REAL`` stands for in them.
-        types: Of the arguments of each function.
+        head: C that comes before them.
     """
     folder = Path(__file__).parent
-    source = "".join((folder / name).read_text("utf-8") for name in names)
-    library = shared_object(f"#define REAL {real}\n{source}")
+    text = "".join((folder / name).read_text("utf-8") for name in names)
+    return f"#include <stdint.h>\n#define REAL {real}\n{head}{text}"
+
+
+def functions_of(source: str, types: Mapping[str, Sequence[Any]]) -> Any:
+    """Returns the functions of a C source; each gives an ``int64_t``.
+
+    Args:
+        source: As ``shared_object`` takes it.
+        types: Of the arguments of each function.
+    """
+    library = shared_object(source)
     assert library is not None
     for name, arguments in types.items():
         function = getattr(library, name)
@@ -156,7 +166,7 @@ def _compile(command: list[str], source: str, file: Path) -> None:
 
 @cache
 def _compiler(name: str) -> str | None:
-    """Path of ``name``, or of the first compiler there is."""
+    """Returns the path of the compiler ``name``, or of the first that is found; None if none is."""
     for candidate in (name,) if name else ("cc", "gcc", "clang"):
         if found := shutil.which(candidate):
             return found
@@ -165,7 +175,7 @@ def _compiler(name: str) -> str | None:
 
 @cache
 def _flags(compiler: str) -> tuple[str, ...] | None:
-    """How it makes a shared object, with OpenMP if it can; None where it makes none."""
+    """Returns the flags of a shared object, with OpenMP if it can; None if it makes none."""
     for flags in ((*FLAGS, "-fopenmp"), FLAGS):
         if _tries([compiler, *flags]):
             return flags
@@ -186,7 +196,7 @@ def _version(compiler: str) -> str:
 
 
 def _machine() -> str:
-    """What ``-march=native`` depends on: a home folder may be shared between machines."""
+    """Returns what ``-march=native`` depends on: machines may share a home folder."""
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     lines = [line for line in text.splitlines() if line.startswith(("flags", "model name"))]
@@ -194,7 +204,7 @@ def _machine() -> str:
 
 
 def _folder() -> Path:
-    """Where compiled files are kept, for this user alone: what lies there is run."""
+    """Returns the folder of compiled files, which is this user's alone: what lies there is run."""
     folder = cache_folder("kernels")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

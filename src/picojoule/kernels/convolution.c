@@ -1,8 +1,8 @@
 /* Event-driven convolution: work that is proportional to the events among the values.
 
    Compiled once for each REAL, float and double. An event is a value that is not zero. Every sum
-   runs over the events in an order that does not hang on the number of threads. */
-#include <stdint.h>
+   runs over the events in an order that does not depend on the number of threads. ConvSizes
+   is said in sizes.py. */
 #include <stdlib.h>
 #include <string.h>
 #if defined(__AVX512F__)
@@ -22,12 +22,6 @@ typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_a
 typedef int32_t ints __attribute__((vector_size(WIDTH), aligned(4), may_alias));
 typedef __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (uint32_t)0, (uint64_t)0)) word;
 typedef word mask __attribute__((vector_size(WIDTH)));
-
-typedef struct {
-    int64_t images, channels, height, width, outputs, rows, cols; /* rows, cols: of an output */
-    int64_t kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x;
-    int64_t last; /* channels are last in memory, of images and of outputs */
-} Shape;
 
 /* out = base + the sum over events e of values[e] from[index[e] * stride]; without values all are
    1. ROWS of this, whose from lie gap apart, and out and base step apart, go over the events at
@@ -207,7 +201,7 @@ static void across(const REAL *x, int64_t items, int64_t places, Lists *lists) {
 }
 
 /* Events of the rows of x that one row of outputs looks at, one column of x after the other. */
-static void gather(const Shape *s, int64_t row, const Lists *pixels, Lists *strip) {
+static void gather(const ConvSizes *s, int64_t row, const Lists *pixels, Lists *strip) {
     int64_t n = 0, top = row * s->stride_y - s->pad_y;
     for (int64_t col = 0; col < s->width + 2 * s->pad_x; col++) {
         int64_t x = col - s->pad_x;
@@ -229,7 +223,7 @@ static void gather(const Shape *s, int64_t row, const Lists *pixels, Lists *stri
 }
 
 /* Weights as [block of outputs][dx][dy][channel][output], and after them the base. */
-static void pack(const Shape *s, const REAL *weight, const REAL *base, int64_t padded,
+static void pack(const ConvSizes *s, const REAL *weight, const REAL *base, int64_t padded,
                  REAL *packed) {
     int64_t taps = s->kernel_y * s->kernel_x, inputs = taps * s->channels;
 #pragma omp for
@@ -248,7 +242,7 @@ static void pack(const Shape *s, const REAL *weight, const REAL *base, int64_t p
 }
 
 /* Pixels [pixels, padded] to where they belong in out. */
-static void place_outputs(const Shape *s, const REAL *done, int64_t padded, int64_t first,
+static void place_outputs(const ConvSizes *s, const REAL *done, int64_t padded, int64_t first,
                           int64_t pixels, REAL *out) {
     int64_t plane = s->rows * s->cols;
     for (int64_t p = 0; s->last && p < pixels; p++)
@@ -271,7 +265,7 @@ static void place_outputs(const Shape *s, const REAL *done, int64_t padded, int6
 }
 
 /* One row of outputs, [cols, padded]. */
-static void convolve_row(const Shape *s, const Lists *strip, const REAL *packed, int64_t padded,
+static void convolve_row(const ConvSizes *s, const Lists *strip, const REAL *packed, int64_t padded,
                          REAL *done) {
     int64_t inputs = s->kernel_y * s->kernel_x * s->channels;
     const REAL *base = packed + padded * inputs;
@@ -290,7 +284,7 @@ static void convolve_row(const Shape *s, const Lists *strip, const REAL *packed,
 }
 
 /* out = base + the convolution of x with weight, or NO_MEMORY. */
-int64_t convolution_forward(const Shape *s, const REAL *x, const REAL *weight, const REAL *base,
+int64_t convolution_forward(const ConvSizes *s, const REAL *x, const REAL *weight, const REAL *base,
                             REAL *out, int threads) {
     int64_t padded = (s->outputs + LANES - 1) / LANES * LANES, pixels = s->height * s->width;
     int64_t inputs = s->kernel_y * s->kernel_x * s->channels, state = 0;
@@ -330,7 +324,7 @@ int64_t convolution_forward(const Shape *s, const REAL *x, const REAL *weight, c
 
 /* The gradient of an image's outputs as [height + kernel_y - 1][width + kernel_x - 1][padded]:
    what the last tap of an input gets stands at its own place. */
-static void spread(const Shape *s, const REAL *grads, int64_t padded, REAL *to) {
+static void spread(const ConvSizes *s, const REAL *grads, int64_t padded, REAL *to) {
     int64_t plane = s->rows * s->cols, wide = s->width + s->kernel_x - 1;
     int64_t tall = s->height + s->kernel_y - 1;
     for (int64_t row = 0; row < s->rows; row++) {
@@ -366,7 +360,7 @@ static void spread(const Shape *s, const REAL *grads, int64_t padded, REAL *to) 
 
 /* sums [channel][kernel_y][kernel_x * padded], of turned taps, += those of an image. Three rows of
    a kernel go together: of what one of them reads the next two find most in the cache. */
-static void collect(const Shape *s, const Lists *list, const REAL *grads, int64_t padded,
+static void collect(const ConvSizes *s, const Lists *list, const REAL *grads, int64_t padded,
                     REAL *sums) {
     int64_t span = s->kernel_x * padded, gap = (s->width + s->kernel_x - 1) * padded;
     for (int64_t c = 0; c < s->channels; c++) {
@@ -390,7 +384,7 @@ static void collect(const Shape *s, const Lists *list, const REAL *grads, int64_
 
 /* out [outputs, channels, kernel_y, kernel_x]: the gradient of the weights from x and the gradient
    of the outputs. Images are summed in some parts, whatever the number of threads. */
-int64_t convolution_gradient(const Shape *s, const REAL *x, const REAL *grads, REAL *out,
+int64_t convolution_gradient(const ConvSizes *s, const REAL *x, const REAL *grads, REAL *out,
                              int64_t parts, int threads) {
     int64_t padded = (s->outputs + LANES - 1) / LANES * LANES, pixels = s->height * s->width;
     int64_t wide = s->width + s->kernel_x - 1, tall = s->height + s->kernel_y - 1;

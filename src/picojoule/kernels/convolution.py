@@ -80,7 +80,7 @@ def _dense_gradients(
     plan: _EventPlan,
     needed: list[bool],
 ) -> tuple[Tensor | None, ...]:
-    """Those of the input, the weights and the bias that are needed, as torch makes them."""
+    """Returns the gradients of input, weights and bias that are needed, by torch's own function."""
     forms = plan.stride, plan.padding, (1, 1), False, (0, 0), 1
     return torch.ops.aten.convolution_backward(grad, x, weight, bias, *forms, needed)
 
@@ -94,7 +94,7 @@ def spike_conv2d(
     *,
     path: str | None = None,
 ) -> Tensor:
-    """A convolution with gradients: of the spikes dense, of the weights by events.
+    """Convolves spikes, with gradients: of the spikes dense, of the weights by events.
 
     Args:
         spikes: [B, C, H, W].
@@ -141,7 +141,7 @@ def conv2d(
     dilation: Axes = 1,
     groups: int = 1,
 ) -> Tensor:
-    """``torch.nn.functional.conv2d``, by events where they are few.
+    """Convolves like ``torch.nn.functional.conv2d``, by events if there are few.
 
     It is seen by function modes under the name and with the arguments of torch's own, so that a
     meter counts it alike.
@@ -189,7 +189,7 @@ def _convolved(
 
 
 def _pair(value: str | Axes) -> tuple[int, ...]:
-    """Whole numbers for both axes; another length where there are none, for torch to say why."""
+    """Returns two whole numbers, or another count of them if torch would refuse the value."""
     single = hasattr(value, "__index__")
     try:
         values = tuple(map(index, [value] if single else value))  # pyright: ignore
@@ -223,7 +223,7 @@ def _plan_for(
 
 
 def _last(x: Tensor) -> bool:
-    """Whether torch takes these images or weights for such whose channels are last in memory."""
+    """Returns whether torch takes the channels of these for the last axis in memory."""
     least = 0
     for axis in (1, 3, 2, 0):
         step = x.stride(axis)

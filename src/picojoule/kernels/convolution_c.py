@@ -8,39 +8,58 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from picojoule.kernels.cc import functions_of
+from picojoule.kernels.cc import functions_of, source_of
 from picojoule.kernels.events_c import REALS, done
+from picojoule.kernels.sizes import ConvSizes, c_struct
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
-_SHAPE = _SIZE * 14  # as convolution.c has it
 _FUNCTIONS = {
-    "convolution_forward": [_SHAPE, _POINTER, _POINTER, _POINTER, _POINTER, ctypes.c_int],
-    "convolution_gradient": [_SHAPE, _POINTER, _POINTER, _POINTER, _SIZE, ctypes.c_int],
+    "convolution_forward": [_POINTER] * 5 + [ctypes.c_int],
+    "convolution_gradient": [_POINTER] * 4 + [_SIZE, ctypes.c_int],
 }
 _PARTS, _SUMS = 16, 1 << 20  # of a gradient: parts at most, and values in all of them
 
 
 @cache
 def _library(dtype: torch.dtype) -> Any:
-    return functions_of(("convolution.c",), REALS[dtype], _FUNCTIONS)
+    return functions_of(source(REALS[dtype]), _FUNCTIONS)
+
+
+def source(real: str) -> str:
+    """Returns the C of convolutions for ``"float"`` or ``"double"``."""
+    return source_of(["convolution.c"], real, c_struct(ConvSizes))
 
 
 def _memory(last: bool) -> torch.memory_format:
     return torch.channels_last if last else torch.contiguous_format
 
 
-def _shape(
+def _sizes(
     x: Tensor, weight: Sequence[int], stride: Sequence[int], padding: Sequence[int], last: bool
-) -> tuple[list[int], ctypes.Array[ctypes.c_int64]]:
-    """The shape of the output, and what the C functions go by."""
+) -> ConvSizes:
     images, channels, height, width = x.shape
-    outputs, _, *kernel = weight
-    size = [
-        (length + 2 * pad - taps) // step + 1
-        for length, pad, taps, step in zip((height, width), padding, kernel, stride, strict=True)
-    ]
-    sizes = (images, channels, height, width, outputs, *size, *kernel, *stride, *padding, last)
-    return [images, outputs, *size], _SHAPE(*sizes)
+    outputs, _, kernel_y, kernel_x = weight
+    (stride_y, stride_x), (pad_y, pad_x) = stride, padding
+    return ConvSizes(
+        images=images,
+        channels=channels,
+        height=height,
+        width=width,
+        outputs=outputs,
+        rows=(height + 2 * pad_y - kernel_y) // stride_y + 1,
+        cols=(width + 2 * pad_x - kernel_x) // stride_x + 1,
+        kernel_y=kernel_y,
+        kernel_x=kernel_x,
+        stride_y=stride_y,
+        stride_x=stride_x,
+        pad_y=pad_y,
+        pad_x=pad_x,
+        last=last,
+    )
+
+
+def _in_c(sizes: ConvSizes) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * len(sizes))(*sizes)
 
 
 def forward(
@@ -51,18 +70,17 @@ def forward(
     padding: Sequence[int],
     last: bool,
 ) -> Tensor:
-    """The convolution [B, O, H', W'] of x [B, C, H, W] with weight [O, C, KH, KW] and bias [O].
+    """Returns the convolution [B, O, H', W'] of x with weight [O, C, KH, KW] and bias [O].
 
-    With ``last``, channels are the last in memory, of x as it comes and of the output.
+    With ``last``, channels are the last in memory, of x [B, C, H, W] and of the output.
     """
-    size, shape = _shape(x, weight.shape, stride, padding, last)
+    sizes = _sizes(x, weight.shape, stride, padding, last)
     x, weight = x.contiguous(memory_format=_memory(last)), weight.contiguous()
-    images, outputs, rows, cols = size
-    out = x.new_empty((images, rows, cols, outputs) if last else size)
-    out = out.permute(0, 3, 1, 2) if last else out
+    size = (sizes.images, sizes.outputs, sizes.rows, sizes.cols)
+    out = torch.empty(size, dtype=x.dtype, memory_format=_memory(last))
     start = None if bias is None else (bias := bias.contiguous()).data_ptr()
     pointers = (x.data_ptr(), weight.data_ptr(), start, out.data_ptr())
-    done(_library(x.dtype).convolution_forward(shape, *pointers, torch.get_num_threads()))
+    done(_library(x.dtype).convolution_forward(_in_c(sizes), *pointers, torch.get_num_threads()))
     return out
 
 
@@ -74,9 +92,9 @@ def gradient(
     padding: Sequence[int],
     last: bool,
 ) -> Tensor:
-    """The gradient [O, C, KH, KW] of weights from x [B, C, H, W] and that of the output."""
-    size, shape = _shape(x, weight, stride, padding, last)
-    assert list(grads.shape) == size
+    """Returns the gradient [O, C, KH, KW] of weights from x [B, C, H, W] and that of the output."""
+    sizes = _sizes(x, weight, stride, padding, last)
+    assert grads.shape == (sizes.images, sizes.outputs, sizes.rows, sizes.cols)
     x, grads = (t.contiguous(memory_format=_memory(last)) for t in (x, grads))
     out = x.new_empty(*weight)
     # Not by the number of threads: how images are grouped is how their sums are rounded.
@@ -84,5 +102,6 @@ def gradient(
     while parts > 1 and parts * out.numel() > _SUMS:
         parts //= 2
     pointers = (x.data_ptr(), grads.data_ptr(), out.data_ptr())
-    done(_library(x.dtype).convolution_gradient(shape, *pointers, parts, torch.get_num_threads()))
+    threads = torch.get_num_threads()
+    done(_library(x.dtype).convolution_gradient(_in_c(sizes), *pointers, parts, threads))
     return out

@@ -18,76 +18,76 @@ def _call(name, kind, args, builder):
 
 @intrinsic
 def fused(typing_context, a, b, c):
-    """A * b + c, rounded once."""
+    """Returns a * b + c, rounded once."""
     del typing_context
     return a(a, a, a), lambda _, builder, __, args: _call("llvm.fma", args[0].type, args, builder)
 
 
 @intrinsic
 def lower(typing_context, x):
-    """The next whole number below."""
+    """Returns the next whole number below."""
     del typing_context
     return x(x), lambda _, builder, __, args: _call("llvm.floor", args[0].type, args, builder)
 
 
 @intrinsic
 def nearest(typing_context, x):
-    """The nearest whole number, of two the even one."""
+    """Returns the nearest whole number, the even one of two."""
     del typing_context
     return x(x), lambda _, builder, __, args: _call("llvm.rint", args[0].type, args, builder)
 
 
 @_inline
 def where(chosen, a, b):
-    """One of two."""
+    """Returns the first if chosen, else the second."""
     return a if chosen else b
 
 
 @_inline
 def negation(a):
-    """Not."""
+    """Returns the opposite truth value."""
     return not a
 
 
 @_inline
 def absolute(x):
-    """Without its sign."""
+    """Returns the magnitude."""
     return abs(x)
 
 
 @_inline
 def root(x):
-    """The square root."""
+    """Returns the square root."""
     return np.sqrt(x)
 
 
 @_inline
 def sign(x):
-    """-1, 0 or 1."""
+    """Returns -1, 0 or 1."""
     return type(x)((x > 0) - (x < 0))
 
 
 @_inline
 def maximum(a, b):
-    """The larger; undefined where one is."""
+    """Returns the larger, or NaN if one is NaN."""
     return a if (a >= b) | (a != a) else b
 
 
 @_inline
 def minimum(a, b):
-    """The smaller; undefined where one is."""
+    """Returns the smaller, or NaN if one is NaN."""
     return a if (a <= b) | (a != a) else b
 
 
 @_inline
 def limited(x, most):
-    """X, or what is nearest to it from -most to most."""
+    """Returns x, clipped to the range from -most to most."""
     return x if not abs(x) > most else (most if x > 0 else -most)
 
 
 @intrinsic
 def two_to(typing_context, n):
-    """2 to the power of a whole number that is an exponent of the type; 0 for one below."""
+    """Returns 2**n for whole n that is an exponent of the type; 0 for one below."""
     del typing_context
 
     def generate(_, builder, __, args):
@@ -100,7 +100,7 @@ def two_to(typing_context, n):
 
 
 def _exponential(kind, most, least, high, low, terms):
-    """exp(x) = 2 2^(n - 1) exp(r) as in C, which numba has no way to vectorise otherwise."""
+    """Makes exp(x) = 2 2^(n - 1) exp(r) as in C, which numba cannot vectorise otherwise."""
     number = getattr(np, kind)
     most, least, high, low = number(most), number(least), number(-high), number(-low)
     per_ln2, one, two = number(1.44269504088896340736), number(1), number(2)
@@ -127,49 +127,49 @@ exponential_float64 = _exponential(
 
 @_inline
 def logarithm(x):
-    """The natural logarithm."""
+    """Returns the natural logarithm."""
     return np.log(x)
 
 
 @_inline
 def sine(x):
-    """sin(x)."""
+    """Returns sin(x)."""
     return np.sin(x)
 
 
 @_inline
 def cosine(x):
-    """cos(x)."""
+    """Returns cos(x)."""
     return np.cos(x)
 
 
 @_inline
 def tangent_h(x):
-    """tanh(x)."""
+    """Returns tanh(x)."""
     return np.tanh(x)
 
 
 @_inline
 def arc_tangent(x):
-    """atan(x)."""
+    """Returns atan(x)."""
     return np.arctan(x)
 
 
 @_inline
 def error_function(x):
-    """erf(x)."""
+    """Returns erf(x)."""
     return type(x)(math.erf(x))
 
 
 @_inline
 def power(x, y):
-    """X to the power of y."""
+    """Returns x to the power of y."""
     return x**y
 
 
 @_inline
 def numbers(x, nan, top, bottom):
-    """x, with numbers for what is undefined or infinite."""
+    """Returns x, with numbers in place of NaN and infinities."""
     if x != x:
         return nan
     if x == np.inf:
@@ -179,7 +179,7 @@ def numbers(x, nan, top, bottom):
 
 @_inline
 def interpolated(start, end, weight):
-    """From start to end, from the nearer end on."""
+    """Interpolates from start to end, beginning at the nearer of them."""
     if abs(weight) < 0.5:
         return fused(weight, end - start, start)  # pyright: ignore
     return fused(weight - type(weight)(1), end - start, end)  # pyright: ignore

@@ -15,49 +15,49 @@ _SHARES = tl.constexpr(tuple(1 / math.factorial(k) for k in range(14)))
 
 @triton.jit
 def number(x: tl.constexpr, like):
-    """A number of the type of another."""
+    """Returns a number of the type of another."""
     return tl.full((), x, like.dtype)
 
 
 @triton.jit
 def where(chosen, a, b):
-    """One of two."""
+    """Returns the first if chosen, else the second."""
     return tl.where(chosen, a, b)
 
 
 @triton.jit
 def negation(a):
-    """Not."""
+    """Returns the opposite truth value."""
     return ~a
 
 
 @triton.jit
 def fused(a, b, c):
-    """A * b + c, rounded once."""
+    """Returns a * b + c, rounded once."""
     return tl.fma(a, b, c)
 
 
 @triton.jit
 def divided(a, b):
-    """A / b, rounded to the nearest."""
+    """Returns a / b, rounded to the nearest."""
     return a / b if a.dtype == tl.float64 else tl.div_rn(a, b)
 
 
 @triton.jit
 def absolute(x):
-    """Without its sign."""
+    """Returns the magnitude."""
     return tl.abs(x)
 
 
 @triton.jit
 def root(x):
-    """The square root."""
+    """Returns the square root."""
     return tl.sqrt(x) if x.dtype == tl.float64 else tl.sqrt_rn(x)
 
 
 @triton.jit
 def nearest(x):
-    """The nearest whole number, of two the even one: beyond 2^23 or 2^52 there are no others."""
+    """Returns the nearest whole number, the even one of two; from 2^23 or 2^52 on all are whole."""
     far = number(4503599627370496.0 if x.dtype == tl.float64 else 8388608.0, x)
     away = tl.where(x < 0, -far, far)
     return tl.where(tl.abs(x) < far, (x + away) - away, x)
@@ -65,44 +65,44 @@ def nearest(x):
 
 @triton.jit
 def lower(x):
-    """The next whole number below."""
+    """Returns the next whole number below."""
     whole = nearest(x)
     return tl.where(whole > x, whole - 1, whole)
 
 
 @triton.jit
 def sign(x):
-    """-1, 0 or 1."""
+    """Returns -1, 0 or 1."""
     return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
 
 
 @triton.jit
 def maximum(a, b):
-    """The larger; undefined where one is."""
+    """Returns the larger, or NaN if one is NaN."""
     return tl.where((a >= b) | (a != a), a, b)
 
 
 @triton.jit
 def minimum(a, b):
-    """The smaller; undefined where one is."""
+    """Returns the smaller, or NaN if one is NaN."""
     return tl.where((a <= b) | (a != a), a, b)
 
 
 @triton.jit
 def limited(x, most):
-    """X, or what is nearest to it from -most to most."""
+    """Returns x, clipped to the range from -most to most."""
     return tl.where(tl.abs(x) > most, tl.where(x > 0, most, -most), x)
 
 
 @triton.jit
 def _two_to(n, whole: tl.constexpr, bias: tl.constexpr, mantissa: tl.constexpr):
-    """2 to the power of a whole number that is an exponent of the type."""
+    """Returns 2**n for whole n that is an exponent of the type."""
     return ((n.to(whole) + bias) << mantissa).to(n.dtype, bitcast=True)
 
 
 @triton.jit
 def exponential(x):
-    """exp(x) = 2^n exp(r) as in C, with 2^n in two halves."""
+    """Returns exp(x) = 2^n exp(r) as in C, with 2^n in two halves."""
     double: tl.constexpr = x.dtype == tl.float64
     whole: tl.constexpr = tl.int64 if double else tl.int32
     bias: tl.constexpr = 1023 if double else 127
@@ -125,49 +125,49 @@ def exponential(x):
 
 @triton.jit
 def logarithm(x):
-    """The natural logarithm."""
+    """Returns the natural logarithm."""
     return tl.log(x)
 
 
 @triton.jit
 def sine(x):
-    """sin(x)."""
+    """Returns sin(x)."""
     return tl.sin(x)
 
 
 @triton.jit
 def cosine(x):
-    """cos(x)."""
+    """Returns cos(x)."""
     return tl.cos(x)
 
 
 @triton.jit
 def tangent_h(x):
-    """tanh(x)."""
+    """Returns tanh(x)."""
     return libdevice.tanh(x)
 
 
 @triton.jit
 def arc_tangent(x):
-    """atan(x)."""
+    """Returns atan(x)."""
     return libdevice.atan(x)
 
 
 @triton.jit
 def error_function(x):
-    """erf(x)."""
+    """Returns erf(x)."""
     return tl.erf(x)
 
 
 @triton.jit
 def power(x, y):
-    """X to the power of y."""
+    """Returns x to the power of y."""
     return libdevice.pow(x, y)
 
 
 @triton.jit
 def numbers(x, nan, top, bottom):
-    """x, with numbers for what is undefined or infinite."""
+    """Returns x, with numbers in place of NaN and infinities."""
     infinite = number(float("inf"), x)
     x = tl.where(x != x, nan, x)
     x = tl.where(x == infinite, top, x)
@@ -176,7 +176,7 @@ def numbers(x, nan, top, bottom):
 
 @triton.jit
 def interpolated(start, end, weight):
-    """From start to end, from the nearer end on."""
+    """Interpolates from start to end, beginning at the nearer of them."""
     low = tl.fma(weight, end - start, start)
     high = tl.fma(weight - number(1.0, weight), end - start, end)
     return tl.where(tl.abs(weight) < number(0.5, weight), low, high)

@@ -28,7 +28,7 @@ from picojoule.kernels.paths import (
 def product(
     spikes: Tensor, weight_t: Tensor, base: Tensor | None = None, *, path: str | None = None
 ) -> Tensor:
-    """``base + spikes weight_t``, without a graph.
+    """Returns ``base + spikes weight_t``, without a graph.
 
     Args:
         spikes: [R, K].
@@ -46,7 +46,7 @@ def product(
 def repeated(
     weight_t: Tensor, like: Tensor, path: str | None = None
 ) -> Callable[[Tensor, Tensor, Tensor], None]:
-    """What writes ``base + spikes weight_t`` for one step after the other, without a graph.
+    """Returns what writes ``base + spikes weight_t`` step after step, without a graph.
 
     What is the same in all steps is asked once; density decides anew for each.
 
@@ -76,7 +76,7 @@ def repeated(
 
 
 def limit_of(like: Tensor, weight_t: Tensor, path: str | None) -> float:
-    """The density up to which products of such spikes [R, K] with weights [K, N] go by events.
+    """Returns the highest density of spikes [R, K] at which their product goes by events.
 
     Raises:
         ValueError: An unknown path, or tensors that have no way by events.
@@ -88,7 +88,7 @@ def limit_of(like: Tensor, weight_t: Tensor, path: str | None) -> float:
 
 
 def weight_gradient(spikes: Tensor, grads: Tensor, *, path: str | None = None) -> Tensor:
-    """The gradient [N, K] of weights from spikes [R, K] and the gradient [R, N] of what they drove.
+    """Returns the gradient [N, K] of weights from spikes [R, K] and a gradient [R, N].
 
     Each weight's sum runs over the rows in their order, whatever the number of threads.
 
@@ -120,14 +120,14 @@ def run_gradient(spikes: Tensor, grads: Tensor, path: str) -> Tensor:
 
 
 def _check(name: str, tensor: Tensor, *sizes: int) -> None:
-    """What comes next reads memory by these sizes."""
+    """Checks the sizes by which the kernels read memory."""
     if tensor.shape[: len(sizes)] != sizes:
         expected = ", ".join(map(str, sizes)) + ", ..." * (tensor.dim() > len(sizes))
         raise ValueError(f"expected {name} [{expected}], got {list(tensor.shape)}")
 
 
 class RowProduct:
-    """``linear`` without a graph for few rows at a time, as fast as it can be called.
+    """Linear products of few rows at a time, without a graph and with little time per call.
 
     Keeps a turned copy of the weights, and makes it again when they have changed (a change through
     ``weight.data`` is not seen).
@@ -178,7 +178,7 @@ class RowProduct:
             self._turned = weight.detach().t().contiguous()
 
     def _fits(self, x: Tensor, turned: Tensor, base: Tensor | None) -> bool:
-        """As ``suits`` says it, in few and quick questions."""
+        """Returns what ``suits`` would, by few and quick questions."""
         shape = x.shape
         if len(shape) != 2 or shape[1] != self._shape[1] or x.dtype is not turned.dtype:
             return False

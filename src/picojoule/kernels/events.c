@@ -3,7 +3,6 @@
    Compiled once for each REAL, float and double. An event is a value that is not zero. Every sum
    runs over the events in their order, whichever thread does it, so that results do not depend on
    the number of threads. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__AVX__)
@@ -17,7 +16,7 @@ enum { WIDTH = 32, WIDE = 8 };
 #else
 enum { WIDTH = 16, WIDE = 8 };
 #endif
-enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, BLOCK = 512, GROUP = 16, MANY = 64 };
+enum { LANES = WIDTH / sizeof(REAL), CACHE = 1 << 19, SORTED = 512, GROUP = 16, MANY = 64 };
 enum { SMALL = 1 << 16 };
 enum { NO_MEMORY = -2 };
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(sizeof(REAL)), may_alias));
@@ -212,7 +211,7 @@ int64_t events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weigh
     return state;
 }
 
-/* The events of some rows, at most BLOCK, sorted by column. */
+/* The events of some rows, at most SORTED, sorted by column. */
 typedef struct {
     int32_t *rows, *ends; /* the row of each event; where each column's events end */
     int weighted;
@@ -220,7 +219,7 @@ typedef struct {
 
 /* Where memory is too little, no rows. */
 static Sorted sorted(const REAL *x, int64_t rows, int64_t cols) {
-    int64_t begin[BLOCK + 1];
+    int64_t begin[SORTED + 1];
     int32_t *index = malloc((rows * cols + 16) * sizeof(int32_t)), *order = 0;
     int32_t *ends = calloc(cols + 1, sizeof(int32_t));
     int weighted, any = 0;
@@ -251,20 +250,20 @@ int64_t events_outer(const REAL *x, int64_t rows, int64_t cols, const REAL *grad
     memset(out, 0, cols * n * sizeof(REAL));
     Sorted block[GROUP];
 #pragma omp parallel num_threads(threads) reduction(min : state)
-    for (int64_t first = 0; first < rows; first += GROUP * BLOCK) {
-        int64_t left = rows - first, blocks = (left + BLOCK - 1) / BLOCK;
+    for (int64_t first = 0; first < rows; first += GROUP * SORTED) {
+        int64_t left = rows - first, blocks = (left + SORTED - 1) / SORTED;
         blocks = blocks < GROUP ? blocks : GROUP;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t b = 0; b < blocks; b++) {
-            int64_t some = left - b * BLOCK < BLOCK ? left - b * BLOCK : BLOCK;
-            block[b] = sorted(x + (first + b * BLOCK) * cols, some, cols);
+            int64_t some = left - b * SORTED < SORTED ? left - b * SORTED : SORTED;
+            block[b] = sorted(x + (first + b * SORTED) * cols, some, cols);
             if (!block[b].rows) state = NO_MEMORY;
         }
 #pragma omp for schedule(static, 1)
         for (int64_t start = 0; start < n; start += part)
             for (int64_t b = 0; b < blocks; b++)
                 for (int64_t c = 0; block[b].rows && c < cols; c++) {
-                    int64_t from = c ? block[b].ends[c - 1] : 0, row = first + b * BLOCK;
+                    int64_t from = c ? block[b].ends[c - 1] : 0, row = first + b * SORTED;
                     int64_t events = block[b].ends[c] - from;
                     if (events)
                         add_rows(block[b].rows + from, events, x + row * cols + c,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from picojoule.kernels.cc import functions_of
+from picojoule.kernels.cc import functions_of, source_of
 from picojoule.kernels.pool import borrow
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
@@ -27,12 +27,17 @@ _FUNCTIONS = {
 
 @cache
 def library(dtype: torch.dtype) -> Any:
-    """The compiled functions of ``events.c`` and ``recurrence.c``."""
-    return functions_of(("events.c", "recurrence.c"), REALS[dtype], _FUNCTIONS)
+    """Compiles the functions of ``events.c`` and ``recurrence.c``."""
+    return functions_of(source(REALS[dtype]), _FUNCTIONS)
+
+
+def source(real: str) -> str:
+    """Returns the C of products and recurrent layers for ``"float"`` or ``"double"``."""
+    return source_of(["events.c", "recurrence.c"], real)
 
 
 def done(code: int) -> int:
-    """What a function gave back.
+    """Returns what a function gave back.
 
     Raises:
         MemoryError: It found too little memory.
@@ -43,13 +48,13 @@ def done(code: int) -> int:
 
 
 def count(x: Tensor, step: int) -> int:
-    """Events of every ``step``-th row of x [R, K]."""
+    """Counts the events of every ``step``-th row of x [R, K]."""
     function = library(x.dtype).events_count
     return function(x.data_ptr(), *x.shape, step, torch.get_num_threads())
 
 
 def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor | None:
-    """Base [N] + x [1, K] weight_t [K, N]; None where x has more events than ``limit``."""
+    """Returns base [N] + x [1, K] weight_t [K, N]; None if x has more events than ``limit``."""
     columns, outputs = weight_t.shape
     out = x.new_empty(1, outputs)
     start = None if base is None else base.data_ptr()
@@ -60,7 +65,7 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
 
 
 def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
-    """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
+    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given."""
     outputs = weight_t.shape[1]
     out = borrow((x.shape[0], outputs), x) if out is None else out
     start = None if base is None else base.data_ptr()
@@ -72,7 +77,7 @@ def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -
 
 
 def outer(x: Tensor, grads: Tensor) -> Tensor:
-    """The sum over rows of x [R, K] times grads [R, N], as [K, N]."""
+    """Returns the sum over rows of x [R, K] times grads [R, N], as [K, N]."""
     outputs = grads.shape[1]
     out = x.new_empty(x.shape[1], outputs)
     pointers = (grads.data_ptr(), outputs, out.data_ptr())

@@ -66,7 +66,7 @@ def _rows(x: Any, weight: Any, out: Any, first: int, last: int) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _sorted(x: Any, first: int, last: int) -> Any:
-    """The events of some rows, block after block, each by column: a row of gradients is in cache.
+    """Lists the events of some rows, block by block and in each by column, for the cache's sake.
 
     Their rows, their values, and where those of each block [blocks, K + 1] and column start.
     """
@@ -103,12 +103,12 @@ def _outer(events: Any, grads: Any, out: Any, start: int, stop: int) -> None:
 
 
 def count(x: Tensor, step: int) -> int:
-    """Events of every ``step``-th row of x [R, K]."""
+    """Counts the events of every ``step``-th row of x [R, K]."""
     return int(_count(_array(x), step))
 
 
 def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor | None:
-    """Base [N] + x [1, K] weight_t [K, N]; None where x has more events than ``limit``."""
+    """Returns base [N] + x [1, K] weight_t [K, N]; None if x has more events than ``limit``."""
     if count(x, 1) > limit:
         return None
     out = _start(x.new_empty(1, weight_t.shape[1]), base)
@@ -117,7 +117,7 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
 
 
 def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
-    """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
+    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given."""
     out = _start(x.new_empty(len(x), weight_t.shape[1]) if out is None else out, base)
     values, weights, results = _array(x), _array(weight_t), _array(out)
     _share(len(x), x.numel(), lambda a, b: _rows(values, weights, results, a, b))
@@ -125,7 +125,7 @@ def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -
 
 
 def outer(x: Tensor, grads: Tensor) -> Tensor:
-    """The sum over rows of x [R, K] times grads [R, N], as [K, N]."""
+    """Returns the sum over rows of x [R, K] times grads [R, N], as [K, N]."""
     out = x.new_zeros(x.shape[1], grads.shape[1])
     values, given, results = _array(x), _array(grads), _array(out)
     found: dict[tuple[int, int], Any] = {}

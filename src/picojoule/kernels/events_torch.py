@@ -5,12 +5,12 @@ from torch import Tensor
 
 
 def count(x: Tensor, step: int) -> int:
-    """Events of every ``step``-th row of x [R, K]."""
+    """Counts the events of every ``step``-th row of x [R, K]."""
     return int(x[::step].count_nonzero())
 
 
 def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor | None:
-    """Base [N] + x [1, K] weight_t [K, N]; None where x has more events than ``limit``."""
+    """Returns base [N] + x [1, K] weight_t [K, N]; None if x has more events than ``limit``."""
     places = x[0].nonzero()[:, 0]
     if len(places) > limit:
         return None
@@ -19,12 +19,12 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
 
 
 def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
-    """Base [N] or [R, N] + x [R, K] weight_t [K, N], into ``out`` where that is given."""
+    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given."""
     found = torch.sparse.mm(x.to_sparse(), weight_t)
     found = found if base is None else found + base
     return found if out is None else out.copy_(found)
 
 
 def outer(x: Tensor, grads: Tensor) -> Tensor:
-    """The sum over rows of x [R, K] times grads [R, N], as [K, N]."""
+    """Returns the sum over rows of x [R, K] times grads [R, N], as [K, N]."""
     return torch.sparse.mm(x.t().to_sparse(), grads)

@@ -18,7 +18,7 @@ Call = Callable[[int], None]  # with the number of a step
 
 
 class Each(NamedTuple):
-    """A tensor of which step t's call takes the t-th part, from the first again after the last."""
+    """A tensor that each step's call takes the next part of, and the first again after the last."""
 
     tensor: Tensor
 
@@ -28,12 +28,12 @@ Prepare = Callable[[str, Sizes, Sequence[Given]], Call]
 
 
 def one_of(given: Given) -> Tensor | None:
-    """What a single call takes."""
+    """Returns what a single call takes."""
     return given.tensor[0] if isinstance(given, Each) else given
 
 
 class _Move(ctypes.Structure):
-    """A pointer that moves with the steps; as recurrence.c has it, and so is what follows."""
+    """A pointer that moves with the steps; recurrence.c has this struct and the next, too."""
 
     _fields_ = (
         ("place", ctypes.c_int64),
@@ -44,7 +44,7 @@ class _Move(ctypes.Structure):
 
 
 class CStep(ctypes.Structure):
-    """What a call of a compiled loop needs."""
+    """The function, numbers and pointers of a call of a compiled loop."""
 
     _fields_ = (
         ("run", ctypes.c_void_p),
@@ -78,20 +78,20 @@ class CCall:
         self.raw = CStep(run, *parts, len(moves))
 
     def __call__(self, step: int) -> None:
-        """Step t."""
+        """Runs one step."""
         for move in self._moves:
             self._pointers[move.place] = move.start + step % move.count * move.stride
         self._function(self._numbers, self._pointers)
 
 
 def of_c(source: str) -> Prepare:
-    """Calls of the functions in this C: sizes and pointers."""
+    """Compiles C; returns what prepares calls of its functions, with sizes and pointers."""
     library = cc.shared_object(source)
     return lambda name, sizes, given: CCall(getattr(library, name), sizes, given)
 
 
 def of_numba(source: str) -> Prepare:
-    """Calls of the functions in this Python: a share of the chunks, sizes and arrays."""
+    """Compiles Python by numba; its functions take a share of the chunks, sizes and arrays."""
     compiled = module.load(source)
 
     def prepare(name: str, sizes: Sizes, given: Sequence[Given]) -> Call:
@@ -120,7 +120,7 @@ def of_numba(source: str) -> Prepare:
 
 
 def of_triton(source: str) -> Prepare:
-    """Calls of the kernels in this Python: a program for each chunk, tensors and sizes."""
+    """Compiles Python by Triton: a program for each chunk, which takes tensors and sizes."""
     compiled = module.load(source)
 
     def prepare(name: str, sizes: Sizes, given: Sequence[Given]) -> Call:
@@ -173,7 +173,7 @@ def together(calls: Sequence[Callable[[], Any]]) -> None:
 
 
 class _Errors:
-    """Keeps what is raised inside for later: nothing can be raised through OpenMP."""
+    """A context that keeps errors for later: nothing can be raised through OpenMP."""
 
     def __init__(self) -> None:
         self.found: list[BaseException] = []
@@ -192,7 +192,7 @@ _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 @cache
 def _parallel() -> Any:
-    """What runs a function on threads of GNU's OpenMP, which torch has; None elsewhere."""
+    """Returns what runs a function on the threads of torch's GNU OpenMP; None elsewhere."""
     try:
         function = ctypes.CDLL(None).GOMP_parallel
     except (AttributeError, OSError, TypeError):
@@ -208,7 +208,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _flat(tensor: Tensor) -> Any:
-    """All that lies between a tensor's first and last element, as an array of one axis."""
+    """Returns the memory from a tensor's first to its last element, as an array of one axis."""
     reach = zip(tensor.shape, tensor.stride(), strict=True)
     span = 1 + sum((size - 1) * stride for size, stride in reach) if tensor.numel() else 0
     return tensor.detach().as_strided((span,), (1,)).numpy()

@@ -43,7 +43,7 @@ class _Product(torch.autograd.Function):
 def spike_matmul(
     spikes: Tensor, weight_t: Tensor, base: Tensor | None = None, *, path: str | None = None
 ) -> Tensor:
-    """``base + spikes weight_t`` with gradients: of the spikes dense, of the weights by events.
+    """Returns ``base + spikes weight_t``, its gradient of the weights by events, too.
 
     Args:
         spikes: [R, K].
@@ -64,7 +64,7 @@ def spike_matmul(
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``torch.nn.functional.linear``, by events where they are few.
+    """Multiplies like ``torch.nn.functional.linear``, by events if there are few.
 
     It is seen by function modes under the name and with the arguments of torch's own, so that a
     meter counts it alike.
@@ -93,7 +93,7 @@ def _multiplied(
 
 
 class EventProducts(TorchFunctionMode):
-    """Inside this context linear layers and convolutions go by events where they are few.
+    """A context in which linear layers and convolutions go by events if there are few.
 
     These are calls of ``torch.nn.functional.linear`` and ``conv2d``, as by ``nn.Linear`` and
     ``nn.Conv2d``.

@@ -29,7 +29,7 @@ _TIERS = {
 
 
 class Layout(NamedTuple):
-    """How [T, B, F] elements pass through the loop.
+    """The way in which [T, B, F] elements pass through the loop.
 
     Attributes:
         steps: T.
@@ -47,21 +47,21 @@ class Layout(NamedTuple):
 
     @property
     def period(self) -> int:
-        """Elements of a period."""
+        """The elements of a period."""
         return self.width * self.together
 
     @property
     def per_period(self) -> int:
-        """Blocks of a period."""
+        """The blocks of a period."""
         return -(-self.period // self.block)
 
     @property
     def chunks(self) -> int:
-        """Blocks in all."""
+        """The number of all blocks."""
         return -(-self.rows // self.together) * self.per_period
 
     def strides(self, tensor: Tensor | None) -> list[int]:
-        """From one step of a tensor [T, B, F] to the next, and from one period to the next."""
+        """Returns a tensor's strides from step to step and from period to period."""
         return [0, 0] if tensor is None else [tensor.stride(0), _row(tensor) * self.together]
 
 
@@ -92,7 +92,7 @@ class Loops:
         self._prepare = prepared(source(forward, backward, states, dtype))
 
     def layout(self, *given: Given) -> Layout:
-        """How these [T, B, F], the first of which is there, pass through the loop."""
+        """Returns how these [T, B, F] pass through the loop; the first is not None."""
         tensors = [one for one in map(one_of, given) if one is not None]
         steps, rows, width = tensors[0].shape
         dense = rows and all(_row(one) == width for one in tensors)
@@ -118,7 +118,7 @@ class Loops:
         totals: Given = None,
         threads: int | None = None,
     ) -> Call:
-        """What writes the output [T, B, F] and the last states [B, F].
+        """Returns the call that writes the output [T, B, F] and the last states [B, F].
 
         Args:
             currents: [T, B, F]; its last axis is dense, and so is that of ``out``.
@@ -148,7 +148,7 @@ class Loops:
         of_totals: Tensor | None = None,
         threads: int | None = None,
     ) -> Call:
-        """What writes the gradients of currents and states, and adds to the sums.
+        """Returns the call that writes gradients of currents and states, and adds to the sums.
 
         Args:
             ends: Currents [T, B, F], the output's gradient or None for zeros, and where the
@@ -176,11 +176,11 @@ class Loops:
 
     @property
     def adds_up(self) -> bool:
-        """Whether it can give totals of what it puts out."""
+        """Whether the loops can give totals of what they put out."""
         return self.tier == "c"
 
     def totals(self, *ends: Given, steps: int | None = None, threads: int | None = None) -> Tensor:
-        """Zeros for the totals of ``forward`` with these ends, or those of each of ``steps``."""
+        """Returns zeros for the totals of ``forward`` with these ends, or of each of ``steps``."""
         layout, example = self.layout(*ends), one_of(ends[0])
         assert example is not None
         shape = (threads or torch.get_num_threads(), layout.together, layout.width)
@@ -188,11 +188,11 @@ class Loops:
         return example.new_zeros(shape, dtype=torch.float64)
 
     def _asked(self, totals: Given) -> list[Given]:
-        """The last thing that a loop takes if it can give totals."""
+        """Returns the last argument of loops that can give totals."""
         return [totals] if self.adds_up else []
 
     def sums(self, *ends: Given) -> list[Tensor]:
-        """Zeros for the sums of ``backward`` with these ends."""
+        """Returns zeros for the sums of ``backward`` with these ends."""
         assert self.backward_program is not None
         layout, example = self.layout(*ends), one_of(ends[0])
         assert example is not None
@@ -202,7 +202,7 @@ class Loops:
         ]
 
     def summed(self, sums: Sequence[Tensor], shape: torch.Size) -> list[Tensor]:
-        """The sums as ``finish`` of the program takes them, for elements of that shape [B, ...]."""
+        """Returns the sums as the program's ``finish`` takes them, for elements [B, ...]."""
         assert self.backward_program is not None
         programs = self.backward_program.sums
         return [
@@ -223,27 +223,43 @@ class Loops:
             return _nothing
         light = elements * layout.steps < _LIGHT[self.tier]
         threads = 1 if light else min(threads or torch.get_num_threads(), layout.chunks)
-        sizes = [layout.steps, layout.period, elements, layout.per_period, layout.block, threads]
-        for one in (*ends, *[None] * (4 - len(ends))):
-            sizes += layout.strides(one_of(one))
+        four = (*ends, *[None] * (4 - len(ends)))
+        x, o, g, q = (layout.strides(one_of(one)) for one in four)
         written = one_of(ends[-1])
         row = 0 if written is None else _row(written)  # one part of a mixture writes into all of it
         past = layout.steps * layout.rows * row * self.dtype.itemsize >= NON_TEMPORAL_BYTES
-        return self._prepare(name, Sizes(*sizes, past=past), given)
+        sizes = Sizes(
+            steps=layout.steps,
+            period=layout.period,
+            elements=elements,
+            per_period=layout.per_period,
+            block=layout.block,
+            threads=threads,
+            x_step=x[0],
+            x_row=x[1],
+            o_step=o[0],
+            o_row=o[1],
+            g_step=g[0],
+            g_row=g[1],
+            q_step=q[0],
+            q_row=q[1],
+            past=past,
+        )
+        return self._prepare(name, sizes, given)
 
 
 def rows_together(width: int) -> int:
-    """Rows of that many elements that pass through the loop as one."""
+    """Returns how many rows of that many elements pass through the loop as one."""
     return max(1, _ROW // max(width, 1))
 
 
 def _nothing(step: int) -> None:
-    """What is to be done for no elements."""
+    """Does nothing, for no elements."""
     del step
 
 
 def _periodic(parameters: Sequence[Tensor], program: Program, layout: Layout) -> list[Tensor]:
-    """Parameters as the loop reads them: one number, or one for each element of a period."""
+    """Returns parameters as the loop reads them: one number, or one per element of a period."""
     return [
         _spread(one, layout) if vector else one
         for one, vector in zip(parameters, program.vectors, strict=True)
@@ -251,10 +267,10 @@ def _periodic(parameters: Sequence[Tensor], program: Program, layout: Layout) ->
 
 
 def _spread(one: Tensor, layout: Layout) -> Tensor:
-    """A vector [F] as the loop reads it: one number for each element of a period."""
+    """Returns a vector [F] as the loop reads it: one number per element of a period."""
     return one.expand(layout.together, layout.width).contiguous()
 
 
 def _row(tensor: Tensor) -> int:
-    """From one row of a tensor [T, B, F] to the next."""
+    """Returns the stride from one row of a tensor [T, B, F] to the next."""
     return tensor.stride(1) if tensor.shape[1] > 1 else tensor.shape[2]

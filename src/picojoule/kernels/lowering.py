@@ -55,7 +55,7 @@ def trace(
     after: dict[str, Tensor] | None = None,
     gradients: int = 0,
 ) -> Program:
-    """The program of ``step(*elements, *parameters, *after)``.
+    """Traces ``step(*elements, *parameters, *after)`` to a program.
 
     Args:
         step: Gives a flat list of tensors or None.
@@ -102,7 +102,7 @@ def trace(
 
 
 def _others(inputs: Sequence[Tensor], parameters: range) -> list[Tensor]:
-    """Examples of other values and, but for parameters, of another batch."""
+    """Returns examples of other values and, except for parameters, of another batch."""
     generator, made = torch.Generator().manual_seed(1), []
     sample = max(1, inputs[0][0].numel())
     batch = max(BATCH + 1, min(_AGAIN, _SMALL // sample))
@@ -129,7 +129,7 @@ class _Cell:
 
 
 class _Lowering:
-    """Sorts the nodes of a graph into before, in and after the loop."""
+    """The sorting of a graph's nodes into before, in and after the loop."""
 
     def __init__(
         self, constants: dict[Node, Tensor], like: Tensor, spread: set[Node], *, exact: bool
@@ -143,7 +143,7 @@ class _Lowering:
         self._known: dict[tuple[str, bool], Value] = {}
 
     def take(self, node: Node, name: str | None) -> None:
-        """An input: an element of that name, or a parameter."""
+        """Takes an input: an element of that name, or a parameter if it has none."""
         self.taken.append(node)
         if name is None:
             self.program.inputs.append(node)
@@ -168,7 +168,7 @@ class _Lowering:
             self.program.before.append(node)
 
     def close(self, results: list[Node | None], gradients: int) -> Program:
-        """The finished program."""
+        """Returns the finished program."""
         split = len(results) - gradients
         self.program.outputs = [
             ZERO.text if node is None else real(self._argument(node)) for node in results[:split]
@@ -218,7 +218,7 @@ class _Lowering:
         self.program.sums.append(one)
 
     def _change(self, node: Node, name: str) -> None:
-        """An operation in place."""
+        """Takes an operation in place."""
         target: Any = node.args[0]
         if target not in self._cells:
             raise NotPointwiseError(f"{name}_ changes a parameter")
@@ -250,11 +250,11 @@ class _Lowering:
         return self._known[value.text, value.truth]
 
     def _argument(self, arg: Any) -> Any:
-        """A value for a tensor; numbers are what they are."""
+        """Returns the value of a tensor, and anything else as it is."""
         return self._cell(arg).value if isinstance(arg, Node) else arg
 
     def _cell(self, node: Any) -> _Cell:
-        """The cell of an element, or of a parameter that the loop takes."""
+        """Returns the cell of an element, or of a parameter that the loop takes."""
         if node in self._late:
             raise NotPointwiseError(f"{node.target} spreads a sum over elements back to them")
         if node not in self._cells:
@@ -267,5 +267,5 @@ class _Lowering:
 
 
 def _typed(value: Value, node: Node) -> Value:
-    """A truth value where torch has one: all but zero is true."""
+    """Returns a value as what torch has: as a truth value, anything but zero is true."""
     return Value(truth(value), True) if node.meta["val"].dtype == torch.bool else value

@@ -18,7 +18,7 @@ _LONG = 1 << 12  # rows from which on a call pays whatever the weights
 
 
 def repeated_dense(weight: Tensor, rows: int, products: int) -> Callable[[Tensor], Tensor]:
-    """What gives x weight, [rows, N], for one x [rows, K] after the other, without a graph.
+    """Returns what multiplies one x [rows, K] after the other by a weight, without a graph.
 
     Args:
         weight: [K, N].
@@ -34,7 +34,7 @@ def repeated_dense(weight: Tensor, rows: int, products: int) -> Callable[[Tensor
 
 
 def dense(x: Tensor, weight: Tensor) -> Tensor:
-    """``x @ weight.t()`` for x [R, K] and a weight [N, K], without a graph."""
+    """Returns ``x @ weight.t()`` for x [R, K] and a weight [N, K], without a graph."""
     long = len(x) >= _LONG and weight.numel() and _suits(x, weight)
     return packed_linear(x.contiguous(), weight.contiguous()) if long else x @ weight.t()
 
@@ -46,7 +46,7 @@ def _suits(*tensors: Tensor) -> bool:
 
 @cache
 def _there() -> bool:
-    """Whether this torch has these functions, which are no part of what it promises to keep."""
+    """Returns whether this torch has these functions, which it does not promise to keep."""
     x: Any = torch.eye(2)
     try:
         packed = packed_weight(x, 2)

@@ -110,7 +110,7 @@ def path_at(share: float, limit: float) -> str:
 
 
 def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -> float:
-    """The density up to which a product of this shape goes by events."""
+    """Returns the highest density at which a product of this shape goes by events."""
     limits, weights = LIMITS[tier()], inputs * outputs
     if rows == 1 and not gradient:
         size = "small row" if weights <= _SMALL else "row" if weights <= _NEAR else "large row"
@@ -127,7 +127,7 @@ def limit_for(rows: int, inputs: int, outputs: int, *, gradient: bool = False) -
 def convolution_limit(
     images: int, weight: Sequence[int], stride: Sequence[int], *, gradient: bool = False
 ) -> float:
-    """The density up to which a convolution goes by events in tier ``c``.
+    """Returns the highest density at which a convolution goes by events in tier ``c``.
 
     Args:
         images: How many.
@@ -148,7 +148,7 @@ def convolution_limit(
 
 
 def density(spikes: Tensor) -> float:
-    """The share of values [R, K] that are not zero, in evenly spaced rows where there are many."""
+    """Returns the share of values [R, K] that are not zero; of many rows some are looked at."""
     spikes = spikes.detach().contiguous()
     return _share(spikes, max(1, len(spikes) // SAMPLE))
 
@@ -158,7 +158,7 @@ def _share(spikes: Tensor, step: int) -> float:
 
 
 def density_of_images(x: Tensor, last: bool) -> float:
-    """The share of values [B, C, H, W] that are not zero; with ``last``, channels lie together."""
+    """Returns the share of values [B, C, H, W] that are not zero; ``last``: channels are last."""
     rows = x.detach().permute(0, 2, 3, 1).flatten(0, 2) if last else x.detach().flatten(2)
     step, period = max(1, len(rows.flatten(0, -2)) // SAMPLE), x[0].numel() // rows.shape[-1]
     while gcd(step, period) > 1:  # looks at all channels, or at all pixels
@@ -167,7 +167,7 @@ def density_of_images(x: Tensor, last: bool) -> float:
 
 
 def kernels() -> ModuleType:
-    """The functions of the tier that runs."""
+    """Returns the module of the tier that runs."""
     name = tier()
     if name == "c":
         return events_c
@@ -179,7 +179,7 @@ def kernels() -> ModuleType:
 
 
 def suits(*tensors: Tensor, axes: int = 2) -> bool:
-    """Whether these have a way by events: plain tensors of one floating-point type, on the CPU."""
+    """Returns whether these have a way by events: plain tensors of one real type on the CPU."""
     return (
         all(type(x) in (Tensor, nn.Parameter) and x.layout == torch.strided for x in tensors)
         and not any(x.is_neg() for x in tensors)

@@ -14,18 +14,18 @@ import torch
 
 
 class Value(NamedTuple):
-    """One element inside a loop: an expression, and whether it is a truth value."""
+    """One element inside a loop: its expression, and whether it is a truth value."""
 
     text: str
     truth: bool = False
 
 
 class NotPointwiseError(ValueError):
-    """A step does something that is not done to each element alone."""
+    """A step that does more than work on each element alone."""
 
 
 def constant(number: float) -> Value:
-    """A number of the loop's dtype."""
+    """Returns a number of the loop's dtype."""
     if isinstance(number, bool):
         return Value("TRUE" if number else "FALSE", True)
     if math.isnan(number):
@@ -39,17 +39,17 @@ ZERO, ONE = constant(0.0), constant(1.0)
 
 
 def real(value: Value) -> str:
-    """A value as a number: truth is one."""
+    """Returns a value as a number: true is one."""
     return f"where({value.text}, {ONE.text}, {ZERO.text})" if value.truth else value.text
 
 
 def truth(value: Value) -> str:
-    """A value as a truth value: all but zero is true."""
+    """Returns a value as a truth value: anything but zero is true."""
     return value.text if value.truth else f"({value.text} != {ZERO.text})"
 
 
 def expression(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Value:
-    """The value of one operation.
+    """Returns the value of one operation.
 
     Args:
         name: Of the operation, without namespace and overload: ``mul``, ``where``.

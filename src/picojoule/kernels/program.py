@@ -13,7 +13,7 @@ from picojoule.kernels.pointwise import Value
 
 @dataclass
 class Line:
-    """``name = text``, a truth value or a number."""
+    """A line of the loop, ``name = text``."""
 
     name: str
     value: Value
@@ -21,7 +21,7 @@ class Line:
 
 @dataclass
 class Sum:
-    """A sum over elements: what is summed, and the node that sums."""
+    """A sum over elements: the expression that is summed, and the node that sums."""
 
     text: str
     node: Node
@@ -29,7 +29,7 @@ class Sum:
 
     @property
     def whole(self) -> bool:
-        """Whether it is over all elements."""
+        """Whether the sum is over all elements."""
         return len(self.axes) == self.rank
 
     @property
@@ -40,14 +40,14 @@ class Sum:
         return sorted(axis % self.rank for axis in axes)
 
     def finish(self, summed: Tensor) -> Tensor:
-        """The node's value: from the sum over all elements, or from the sum over time [B, ...]."""
+        """Returns the node's value, from the sum over all elements or over time [B, ...]."""
         shape = self.node.meta["val"].shape
         return summed.reshape(shape) if self.whole else summed.sum(self.axes).reshape(shape)
 
 
 @dataclass
 class Program:
-    """One direction of a step: what runs before the loop, in it and after it.
+    """One direction of a step: the work before its loop, in it and after it.
 
     Attributes:
         lines: The loop's body.
@@ -68,7 +68,7 @@ class Program:
 
     @property
     def vectors(self) -> list[bool]:
-        """Which parameters differ between elements."""
+        """For each parameter, whether it differs between elements."""
         return [example(node, self.constants).numel() > 1 for node in self.parameters]
 
     def prepare(self, inputs: Sequence[Tensor]) -> dict[Node, Tensor]:
@@ -77,7 +77,7 @@ class Program:
         return _run(self.before, known)
 
     def is_linear(self, inputs: Sequence[Tensor]) -> bool:
-        """Whether what follows the sums over elements may follow the sum of those of all steps."""
+        """Returns whether all that follows the sums is linear in them, and may follow them once."""
         if not self.sums:
             return True
         known, generator = self.prepare(inputs), torch.Generator().manual_seed(2)
@@ -101,7 +101,7 @@ class Program:
         )
 
     def finish(self, known: dict[Node, Tensor], sums: Sequence[Tensor]) -> list[Tensor | None]:
-        """The gradients of the parameters, from the sums."""
+        """Returns the gradients of the parameters, from the sums."""
         known = dict(known)
         for one, summed in zip(self.sums, sums, strict=True):
             known[one.node] = one.finish(summed)
@@ -110,7 +110,7 @@ class Program:
 
 
 def example(node: Node, constants: dict[Node, Tensor]) -> Tensor:
-    """What a node gave when it was traced."""
+    """Returns what a node gave when it was traced."""
     return constants[node] if node in constants else node.meta["val"]
 
 

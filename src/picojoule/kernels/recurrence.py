@@ -22,7 +22,7 @@ _LIGHT = 1 << 16  # elements times steps below which one thread is quicker
 
 
 class Shares(NamedTuple):
-    """Which rows go together.
+    """The rows that go together.
 
     Attributes:
         rows: Those of each thread; all where steps go one by one.
@@ -34,7 +34,7 @@ class Shares(NamedTuple):
 
 
 def shares(like: Tensor, tier: str) -> Shares:
-    """Those of currents [T, B, N]; few rows, or rows of few neurons, are for few threads.
+    """Divides the rows of currents [T, B, N] among threads; few elements are for few threads.
 
     ``tier`` is by which the neurons' steps are compiled.
     """

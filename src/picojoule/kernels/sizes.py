@@ -1,6 +1,6 @@
-"""The numbers that every compiled loop takes, said once for C, numba and Triton."""
+"""The whole numbers that compiled functions take, named once for Python, C, numba and Triton."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BLOCK = 512  # elements that pass through time together, at most
 
@@ -44,4 +44,34 @@ class Sizes(NamedTuple):
         return -(-self.elements // self.period) * self.per_period
 
 
-C_STRUCT = f"typedef struct {{ int64_t {', '.join(Sizes._fields)}; }} Sizes;\n"
+class ConvSizes(NamedTuple):
+    """The numbers of one convolution.
+
+    Attributes:
+        images, channels, height, width: Of the input.
+        outputs, rows, cols: Of the output: channels, height, width.
+        kernel_y, kernel_x: Taps along each axis.
+        stride_y, stride_x: Of both axes.
+        pad_y, pad_x: Zeros before and after each axis.
+        last: Whether channels are last in memory, of images and of outputs.
+    """
+
+    images: int
+    channels: int
+    height: int
+    width: int
+    outputs: int
+    rows: int
+    cols: int
+    kernel_y: int
+    kernel_x: int
+    stride_y: int
+    stride_x: int
+    pad_y: int
+    pad_x: int
+    last: int
+
+
+def c_struct(kind: type[Any]) -> str:
+    """Returns the C type of these numbers, of the same name."""
+    return f"typedef struct {{ int64_t {', '.join(kind._fields)}; }} {kind.__name__};\n"

@@ -5,7 +5,7 @@ from importlib.resources import files
 import torch
 
 from picojoule.kernels.program import Program
-from picojoule.kernels.sizes import BLOCK, C_STRUCT
+from picojoule.kernels.sizes import BLOCK, Sizes, c_struct
 
 _TYPES = {torch.float32: ("float", "int32_t", ""), torch.float64: ("double", "int64_t", "DOUBLE")}
 # Each worker takes a run of chunks; what a chunk computes does not depend on
@@ -32,7 +32,7 @@ _LOCAL = "    real {}[BLOCK] __attribute__((aligned(64)));"
 
 
 def c_source(forward: Program, backward: Program | None, states: int, dtype: torch.dtype) -> str:
-    """C with the functions ``forward`` and, where asked for, ``backward``.
+    """Writes C with the functions ``forward`` and, if asked for, ``backward``.
 
     Both take sizes and pointers. Pointers of ``forward``: currents, output, parameters, states,
     last states, the output's totals in float64 (a period for each thread). Of ``backward``:
@@ -43,7 +43,7 @@ def c_source(forward: Program, backward: Program | None, states: int, dtype: tor
     """
     number, truth, define = _TYPES[dtype]
     parts = [f"#define REAL {number}\n#define TRUTH {truth}\n"]
-    parts.append(f"#include <stdint.h>\n#define BLOCK {BLOCK}\n{C_STRUCT}")
+    parts.append(f"#include <stdint.h>\n#define BLOCK {BLOCK}\n{c_struct(Sizes)}")
     parts += [f"#define {define}\n"] if define else []
     parts.append(files("picojoule.kernels").joinpath("loop.c").read_text("utf-8"))
     parts.append(_framed("forward", _forward(forward, states)))
@@ -151,7 +151,7 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
 
 
 def _again(forward: Program, states: int, pointer: int) -> list[str]:
-    """The states before each step, once more from the first: cheaper than to read them back."""
+    """Writes a loop that runs the states once more: cheaper than to read them back."""
     if not states:
         return []
     return [
@@ -171,7 +171,7 @@ def _again(forward: Program, states: int, pointer: int) -> list[str]:
 
 
 def _before(states: int, pointer: int) -> list[str]:
-    """The states before step t: the first are where they were given, the others in the room."""
+    """Writes where the states before step t are: the first as given, the others in the room."""
     return [
         f"    const real *b{k}_ = t ? h + (t * STATES + {k}) * block : {_given(pointer + k)};"
         for k in range(states)

@@ -45,7 +45,7 @@ BODY
 def numba_source(
     forward: Program, backward: Program | None, states: int, dtype: torch.dtype
 ) -> str:
-    """Python with the functions ``forward`` and, where asked for, ``backward``.
+    """Writes Python with the functions ``forward`` and, if asked for, ``backward``.
 
     Their arguments are arrays of one axis, in the order of the pointers that C takes; what may be
     left out is empty.
@@ -155,14 +155,14 @@ def _again(forward: Program, states: int, held: int) -> list[str]:
 
 
 def _row(name: str, source: str, stride: str, other: str = "") -> str:
-    """A slice, not an offset: an index that may be negative would keep loops from vectorising."""
+    """Writes a slice: an index that may be negative would keep loops from vectorising."""
     start = f"t * {stride}_step + row * {stride}_row + begin"
     text = f"{name} = {source}[{start} : {start} + size]"
     return f"{text} if len({source}) else {other}" if other else text
 
 
 def _history(states: int, steps: int, first: str = "t") -> str:
-    """The states of some steps."""
+    """Writes where the states of some steps are."""
     rows = f"{states} * BLOCK"
     return f"H = h_[h + {first} * {rows} : h + ({first} + {steps}) * {rows}]"
 
@@ -180,7 +180,7 @@ def _from(names: list[str], goal: Callable[[int], str]) -> list[str]:
 
 
 def _parameters(program: Program, letter: str, row: int) -> list[str]:
-    """Those of one number, and the others of these neurons, unless they are those of all chunks."""
+    """Writes how the chunk takes its parameters."""
     lines = []
     for k, vector in enumerate(program.vectors):
         if vector:

@@ -45,7 +45,7 @@ SIZES += [f"{letter}_{way}" for letter in "xogq" for way in ("step", "row")]
 def triton_source(
     forward: Program, backward: Program | None, states: int, dtype: torch.dtype
 ) -> str:
-    """Python with the kernels ``forward`` and, where asked for, ``backward``.
+    """Writes Python with the kernels ``forward`` and, if asked for, ``backward``.
 
     Their arguments are the tensors in the order of the pointers that C takes, None for what may be
     left out; then sizes: steps, period, elements, chunks per period, and strides (step, period) of
@@ -129,7 +129,7 @@ def _backward(forward: Program, backward: Program, states: int) -> str:
 
 
 def _again(forward: Program, states: int) -> list[str]:
-    """The states before each step, once more from the first."""
+    """Writes a loop that runs the states once more from the first."""
     if not states:
         return []
     step = [f"x = {_read('x')}", *_lines(forward), *_carried("s", forward.outputs[1:])]
@@ -145,7 +145,7 @@ def _again(forward: Program, states: int) -> list[str]:
 
 
 def _parameters(program: Program, letter: str) -> list[str]:
-    """They stay in registers for all steps."""
+    """Writes how parameters are loaded: they stay in registers for all steps."""
     return [
         f"p{k} = tl.load({letter}{k}_ + column, inside, 0.0)"
         if vector
@@ -159,7 +159,7 @@ def _lines(program: Program) -> list[str]:
 
 
 def _carried(letter: str, texts: list[str]) -> list[str]:
-    """What the next step starts from: a block, also where it is one number for all elements."""
+    """Writes what the next step starts from: a block, even of one number for all elements."""
     made = [f"n{k} = tl.where(inside, {_exact(text)}, 0.0)" for k, text in enumerate(texts)]
     return made + [f"{letter}{k} = n{k}" for k in range(len(texts))]
 
@@ -181,10 +181,10 @@ def _history(step: str, k: int, states: int) -> str:
 
 
 class _Division(ast.NodeTransformer):
-    """Puts a call for ``/``, which Triton rounds roughly in float32."""
+    """A call in place of ``/``, which Triton rounds roughly in float32."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """One operation of two numbers."""
+        """Replaces one operation of two numbers."""
         left, right = self.visit(node.left), self.visit(node.right)
         if isinstance(node.op, ast.Div):
             return ast.Call(ast.Name("divided"), [left, right], [])

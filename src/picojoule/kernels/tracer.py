@@ -15,13 +15,13 @@ _VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
 class UnfollowedError(RuntimeError):
-    """What a function does hangs on more than can be recorded."""
+    """A function that depends on more than can be recorded."""
 
 
 def record(
     function: Callable[..., Any], inputs: Sequence[Tensor]
 ) -> tuple[Graph, dict[Node, Tensor]]:
-    """The operations of ``function(*inputs)``, those that autograd does in it too.
+    """Records the operations of ``function(*inputs)``, those of autograd in it, too.
 
     It is run once on copies of the inputs. ``make_fx`` records without running, and imports
     torch's whole compiler for it, which takes longer than all the rest of a first call.
@@ -55,14 +55,14 @@ class _Recorder(DispatchMode):
         self._inputs = 0
 
     def take(self, tensor: Tensor) -> Tensor:
-        """An input, as the function is to get it: a copy, that may be changed in place."""
+        """Takes an input; returns a copy for the function, which may change it in place."""
         given = tensor.detach().clone()
         self._name(given, self.graph.placeholder(f"input_{self._inputs}"))
         self._inputs += 1
         return given
 
     def node(self, tensor: Tensor) -> Node:
-        """What gave a tensor; a constant where nothing seen did."""
+        """Returns the node that gave a tensor, or a constant if none did."""
         if tensor not in self._nodes:
             if tensor.requires_grad:
                 raise UnfollowedError("a tensor that wants a gradient is none of its parameters")
@@ -98,7 +98,7 @@ class _Recorder(DispatchMode):
 
 
 def same(one: tuple[Graph, dict[Node, Tensor]], other: tuple[Graph, dict[Node, Tensor]]) -> bool:
-    """Whether two records are alike but for the sizes of tensors."""
+    """Returns whether two records are alike except for the sizes of tensors."""
     nodes = [list(graph.nodes) for graph, _ in (one, other)]
     if len(nodes[0]) != len(nodes[1]):
         return False
@@ -113,7 +113,7 @@ def same(one: tuple[Graph, dict[Node, Tensor]], other: tuple[Graph, dict[Node, T
 
 
 def _plain(arg: Any, places: dict[Node, int]) -> Any:
-    """What must be alike of an argument: all but whole numbers in a list, which are sizes."""
+    """Returns what must be alike of an argument: not the whole numbers in a list, its sizes."""
     if isinstance(arg, Node):
         return "node", places[arg]
     if isinstance(arg, dict):
