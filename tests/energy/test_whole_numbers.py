@@ -78,6 +78,31 @@ class TestOneLearnedNumber:
         )
         assert run(net, X).counts["layer"].ac == 2 * X.sum()
 
+    @pytest.mark.parametrize(
+        "twice",
+        [
+            lambda x, y, a: x / a + y / a,
+            lambda x, y, a: (x * a) * 0.5 + 0.5 * (a * y),
+            lambda x, y, a: F.avg_pool1d(x * a, 1) + F.avg_pool1d(y * a, 1),
+            lambda x, y, a: x * a * a + a * (y * a),
+            lambda x, y, a: torch.maximum(x / a, y / a) + x.mul(y) / a,
+            lambda x, y, a: torch.lerp(x * a, y * a, 0.5),
+        ],
+    )
+    def test_added_the_same_way(self, shape, twice):
+        weight = nn.Parameter(torch.full(shape, 2.0))
+        net = Two(lambda net, x, y: net.layer(twice(x, y, net.weight)), layer=nn.Linear(8, 2))
+        net.weight = weight
+        meter = run(net, X, Y)
+        out = twice(X, Y, weight.detach())
+        assert meter.traffic[-1].kind.name == "levels"
+        assert meter.counts["layer"].ac == 2 * (out / out[out > 0].min()).sum()
+
+    def test_added_another_way(self, shape):
+        weight, other = nn.Parameter(torch.full(shape, 2.0)), nn.Parameter(torch.full(shape, 3.0))
+        for twice in (lambda x, y: x / weight + y * weight, lambda x, y: x * weight + other * y):
+            assert arrived(twice, X, Y)[0].name == "graded"
+
     def test_added(self, shape):
         weight = nn.Parameter(torch.full(shape, 2.0))
         net = Two(

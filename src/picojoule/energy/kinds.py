@@ -1,7 +1,7 @@
 """Kinds: what a tensor carries, known from where it comes from and never read off its values."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
@@ -26,6 +26,8 @@ class Kind:
         number: Of graded values, the events at each element, which have a gradient.
         folds: Whether the values come straight out of synapses, so that a norm folds into these.
         within: Which steps [T, B] lie within their sequences, where events may lie outside.
+        factors: Of a scale that is a learned number, or a product of some, these and the number
+            that they multiply, each with its power.
         mask: Whether these are constants of zeros and ones, which no part of the network made.
         gate: Whether analog values are zeros and ones, as what comparisons of such values give.
     """
@@ -39,6 +41,7 @@ class Kind:
     number: Tensor | None = None
     folds: bool = False
     within: Tensor | None = None
+    factors: tuple[tuple[float | Tensor, int], ...] = ()
     mask: bool = False
     gate: bool = False
 
@@ -56,14 +59,18 @@ class Kind:
         """Returns the analog kind over the same steps."""
         return Kind("analog", steps=self.steps)
 
-    def scaled(self, factor: float | Tensor) -> "Kind":
-        """Returns the kind after a multiplication by a constant."""
+    def scaled(self, factor: float | Tensor, power: int = 1) -> "Kind":
+        """Returns the kind after a multiplication by a constant, or a division if power is -1."""
         if not self.counted or self is NOTHING:
             return self
         if isinstance(factor, (int, float)) and not (math.isfinite(factor) and factor):
             return self.analog()
-        # The factor itself, so that others that were scaled by it are known to be worth the same.
-        return replace(self, scale=factor if self.is_worth(1) else self.scale * factor)
+        known: tuple[tuple[float | Tensor, int], ...] = self.factors
+        if not isinstance(self.scale, Tensor):
+            known = ((self.scale, 1),) if isinstance(factor, Tensor) else ()
+        known = (*known, (factor, power)) if known else ()
+        scale = factor if self.is_worth(1) and power == 1 else self.scale * factor**power
+        return replace(self, scale=scale, factors=known)
 
     @property
     def uneven(self) -> bool:
@@ -119,7 +126,9 @@ class Kind:
             return self.analog()
         if self.uneven:
             return self.graded()
-        return replace(self, name="levels", scale=self.scale * share)
+        if isinstance(share, Tensor):
+            return replace(self, name="levels", scale=self.scale * share, factors=())
+        return replace(self.scaled(share), name="levels")
 
 
 class Beside(NamedTuple):
@@ -211,12 +220,28 @@ def product(first: Kind, second: Kind) -> Kind:
         name = "levels" if "levels" in (first.name, second.name) else "events"
         signed = first.signed or second.signed
         within = first.within if second.within is not None else None
-        scale = first.scale * second.scale
-        return Kind(name, scale, signed, hidden, first.steps, within=within)
+        events, other = (first, second) if first.counted else (second, first)
+        scaled = events if other.is_worth(1) else events.scaled(other.scale)
+        kind = Kind(name, scaled.scale, signed, hidden, first.steps, within=within)
+        return replace(kind, factors=scaled.factors)
     return Kind("graded", hidden=hidden, steps=first.steps)
 
 
 def _same_scale(first: Kind, second: Kind) -> bool:
-    if isinstance(first.scale, Tensor) or isinstance(second.scale, Tensor):
-        return first.scale is second.scale
-    return math.isclose(first.scale, second.scale)
+    if not (isinstance(first.scale, Tensor) or isinstance(second.scale, Tensor)):
+        return math.isclose(first.scale, second.scale)
+    if first.scale is second.scale:
+        return True
+    numbers, learned = zip(*map(_apart, (first.factors, second.factors)), strict=True)
+    return bool(learned[0]) and learned[0] == learned[1] and math.isclose(*numbers)
+
+
+def _apart(factors: Iterable[tuple[float | Tensor, int]]) -> tuple[float, dict[int, int]]:
+    """Takes a product apart into its number, and the power of each learned factor."""
+    number, learned = 1.0, dict[int, int]()
+    for factor, power in factors:
+        if isinstance(factor, Tensor):
+            learned[id(factor)] = learned.get(id(factor), 0) + power
+        else:
+            number *= factor**power
+    return number, {factor: power for factor, power in learned.items() if power}

@@ -183,7 +183,7 @@ def divide(call: Call, input: Any, other: Any, *, rounding_mode: str | None = No
         return Outcome(mask.scaled(1 / other))
     kind = analog(first, second)
     if first is not None and second is None and constant(other) and not _is(0, other):
-        kind = first.scaled(1 / other)
+        kind = first.scaled(other, -1)
         kind = kind.whole() if rounding_mode else kind
     elif first is not None and not rounding_mode and isinstance(other, Tensor) and first.sparse:
         kind = _gated(call, input, other) or first.graded()

@@ -124,7 +124,7 @@ def power(call: Call, input: Any, exponent: Any) -> Outcome:
         return Outcome(kind)
     if kind.name == "events" and not kind.signed:
         scale = kind.scale if kind.is_worth(1) else kind.scale**exponent
-        return Outcome(replace(kind, scale=scale))
+        return Outcome(replace(kind, scale=scale, factors=()))
     return call.unknown(kind)
 
 
