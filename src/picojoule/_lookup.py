@@ -54,7 +54,7 @@ def class_named(what: str, name: str, room: str, base: type[T]) -> type[T]:
 
 
 def is_kind(found: Any, base: type) -> bool:
-    """Whether something is a concrete class that derives from a base."""
+    """Returns whether something is a concrete class that derives from a base."""
     return isinstance(found, type) and issubclass(found, base) and not isabstract(found)
 
 

@@ -1,11 +1,11 @@
-"""One way to say that a name is not known."""
+"""The message for an unknown name."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The message for a name that is not known, with the nearest one that is.
+    """Words the message for an unknown name, with the nearest known one.
 
     Example:
         >>> unknown("chip", "45mn", ["45nm", "loihi"])

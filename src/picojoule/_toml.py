@@ -66,7 +66,7 @@ def located(text: str, file: str, faults: Iterable[tuple[tuple[str, ...], str]])
 
 
 def key_line(text: str, keys: tuple[str, ...]) -> int | None:
-    r"""The line of valid TOML from which a key is known, or else the table it would stand in.
+    r"""Finds the line of valid TOML at which a key begins, or else its table.
 
     What stands before a statement is valid by itself, and no part of a statement is; so reading
     ever more lines tells where each begins.
