@@ -142,7 +142,7 @@ def inner_module(module: nn.Module) -> nn.Module | None:
 
 def is_compiled(module: nn.Module) -> bool:
     """Returns whether calls of a module run what ``torch.compile`` made of it."""
-    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+    return "_orig_mod" in module._modules or module._compiled_call_impl is not None
 
 
 def compiler_loaded() -> bool:

@@ -1,6 +1,6 @@
 """The closed vocabulary of what can cost energy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
@@ -163,6 +163,20 @@ class OpCounts:
                 changed[name] = done[id(value)]
             parts.append(changed)
         return OpCounts.of(*parts, sizes=self.sizes)
+
+
+def as_counts(numbers: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
+    """Returns numbers as 0-d float64 tensors; equal ones are one tensor."""
+    made: dict[float, Tensor] = {}
+    counts: dict[str, Tensor] = {}
+    for name, number in numbers.items():
+        if isinstance(number, Tensor):
+            counts[name] = number.double()
+            continue
+        if number not in made:
+            made[number] = torch.scalar_tensor(number, dtype=torch.float64)
+        counts[name] = made[number]
+    return counts
 
 
 def _restored(counts: dict[str, Tensor], hidden: OpCounts | None, sizes: Sizes) -> OpCounts:

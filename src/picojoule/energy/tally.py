@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from picojoule.energy.counts import OpCounts
+from picojoule.energy.counts import OpCounts, as_counts
 from picojoule.energy.traffic import Traffic, dense_pairs, inputs_of, kernel_positions
 
 
@@ -14,13 +14,12 @@ def count_synapses(call: Traffic) -> OpCounts:
     """Totals a call: exact pairs of events and synapses, or dense ones of analog values."""
     synapses = call.synapses
     assert synapses is not None
-    fixed = {}
-    if synapses.bias is not None:
-        fixed = {"bias": _number(synapses.output * call.valid)}
-    events = call.events
+    fixed = {} if synapses.bias is None else {"bias": synapses.output * call.valid}
+    events, fanout = call.events, call.fanout
     if events is None:
-        return OpCounts.of(_dense(call, call.valid) | fixed, sizes=call.sizes)
-    arrived, pairs = events.sum(), (events * call.fanout).sum()
+        return OpCounts.of(as_counts(_dense(call, call.valid) | fixed), sizes=call.sizes)
+    arrived = events.sum() if events.dim() else events
+    pairs = arrived * fanout if isinstance(fanout, int) else (events * fanout).sum()
     caused = {
         "ac" if call.kind.counted and not call.multiplied else "mac": pairs,
         "event_read": arrived,
@@ -31,7 +30,8 @@ def count_synapses(call: Traffic) -> OpCounts:
         "address": pairs + 2 * arrived if synapses.located else pairs,
         **({"multiply": 2 * arrived} if synapses.located else {}),
     }
-    return OpCounts.of(caused | fixed, caused if call.kind.hidden else None, call.sizes)
+    counts = caused | as_counts(fixed)
+    return OpCounts.of(counts, caused if call.kind.hidden else None, call.sizes)
 
 
 def count_dense(call: Traffic, steps: int | None) -> OpCounts:
@@ -39,8 +39,9 @@ def count_dense(call: Traffic, steps: int | None) -> OpCounts:
     assert call.synapses is not None
     times = max(0, (call.steps if steps is None else steps) - call.lag)
     share = call.valid * (times / call.kind.steps if call.kind.steps else 1.0)
-    bias = {} if call.synapses.bias is None else {"bias": _number(call.synapses.output * share)}
-    return OpCounts.of(_dense(call, share) | bias, sizes=replace(call.sizes, events=False))
+    bias = {} if call.synapses.bias is None else {"bias": call.synapses.output * share}
+    sizes = replace(call.sizes, events=False)
+    return OpCounts.of(as_counts(_dense(call, share) | bias), sizes=sizes)
 
 
 def merged(calls: Iterable[Traffic]) -> list[Traffic]:
@@ -48,6 +49,9 @@ def merged(calls: Iterable[Traffic]) -> list[Traffic]:
 
     A layer that is called at every step is then counted once, not once a step.
     """
+    calls = list(calls)
+    if len({call.layer for call in calls}) == len(calls):
+        return calls
     groups: dict[object, list[Traffic]] = {}
     for index, call in enumerate(calls):
         fanout = call.fanout if isinstance(call.fanout, int) else id(call.fanout)
@@ -65,7 +69,7 @@ def _sum(group: list[Traffic]) -> Traffic:
     return replace(group[0], events=events, valid=group[0].valid * len(group))
 
 
-def _dense(call: Traffic, share: float | Tensor) -> dict[str, Tensor]:
+def _dense(call: Traffic, share: float | Tensor) -> dict[str, float | Tensor]:
     values, synapses = call.values, call.synapses
     assert synapses is not None
     located = synapses.located
@@ -74,13 +78,9 @@ def _dense(call: Traffic, share: float | Tensor) -> dict[str, Tensor]:
     rows = values.numel() // max(1, inputs_of(synapses))
     kernel = kernel_positions(synapses) * synapses.channels * rows * share
     return {
-        "mac": _number(pairs),
-        "event_read": _number(pairs if located else inputs),
-        "weight_read": _number(pairs),
-        "output_write": _number(outputs),
-        "address": _number(inputs + outputs + kernel if located else pairs),
+        "mac": pairs,
+        "event_read": pairs if located else inputs,
+        "weight_read": pairs,
+        "output_write": outputs,
+        "address": inputs + outputs + kernel if located else pairs,
     }
-
-
-def _number(value: float | Tensor) -> Tensor:
-    return torch.as_tensor(value, dtype=torch.float64)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +11,6 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import NeuronGroup, NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
-from picojoule.energy.rules.call import tensors
 from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic
 
@@ -32,28 +30,26 @@ class Firing:
         """Takes the totals of what is put out from an engine that gives them; see ``SUMS``."""
         self._told.append((out, totals))
 
-    def mark(self, name: str, layer: NeuronLayer, result: Any) -> None:
+    def mark(self, name: str, layer: NeuronLayer, out: Tensor) -> None:
         """Says of what neurons put out of which kind it is, and counts nothing."""
-        out = tensors([result])[0]
         kind = replace(layer.kind, steps=out.shape[0]) if layer.timed else layer.kind
         self.recorder.lineage.declare(out, kind)
         self._doubt(name, layer, out, kind)
 
     def count(
-        self, name: str, layer: NeuronLayer, result: Any, groups: list[NeuronGroup] | None
+        self, name: str, layer: NeuronLayer, out: Tensor, groups: list[NeuronGroup] | None
     ) -> tuple[Kind, Tensor | None]:
         """Counts updates and spikes of one call of a layer.
 
         Args:
             name: The layer's name.
             layer: What is known of it.
-            result: The result of the call.
+            out: What it put out.
             groups: Its kinds of neurons, None if there is one.
 
         Returns:
             The kind of what it put out, and its events at each step if these were summed.
         """
-        out = tensors([result])[0]
         kind, steps, events = self._put_out(layer, out)
         if groups is None:
             self._count_kind(name, NeuronGroup("", layer, out), kind, events)

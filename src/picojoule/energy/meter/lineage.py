@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch.utils.weak import WeakIdRef
 
 from picojoule._torch import version_of, viewed_by
 from picojoule.energy.kinds import NOTHING, Beside, Kind, joined
@@ -32,6 +32,40 @@ class _Known:
         self.version: int | None = None
 
 
+class _Records:
+    """The records of tensors, which go with these.
+
+    ``WeakTensorKeyDictionary`` is asked by a key that is made for each question; a meter asks some
+    ten times for each function that runs.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[WeakIdRef, _Known]] = {}
+        self._most = 1024  # from which on it is worth to look for those that went
+
+    def __getitem__(self, value: Tensor) -> _Known:
+        held = self._held[id(value)]
+        assert held[0]() is value
+        return held[1]
+
+    def get(self, value: Tensor) -> _Known | None:
+        """Returns the record of a tensor, None if there is none."""
+        held = self._held.get(id(value))
+        return held[1] if held is not None and held[0]() is value else None
+
+    def put(self, value: Tensor, known: _Known) -> _Known:
+        """Takes a record and gives it back."""
+        if len(self._held) > self._most:
+            self._held = {key: one for key, one in self._held.items() if one[0]() is not None}
+            self._most = max(1024, 2 * len(self._held))
+        self._held[id(value)] = WeakIdRef(value), known
+        return known
+
+    def drop(self, value: Tensor) -> None:
+        """Forgets a tensor."""
+        self._held.pop(id(value), None)
+
+
 class Lineage:
     """The kinds and origins of tensors, while they live.
 
@@ -40,16 +74,16 @@ class Lineage:
     """
 
     def __init__(self, net: nn.Module) -> None:
-        self._known: Any = WeakTensorKeyDictionary()
+        self._known = _Records()
         self._holds_several = False  # whether any tensor does
         for buffer in net.buffers():
-            self._known[buffer] = _Known(None)
+            self._known.put(buffer, _Known(None))
         for parameter in net.parameters():
-            self._known[parameter] = _Known(None, frozenset({id(parameter)}))
+            self._known.put(parameter, _Known(None, frozenset({id(parameter)})))
 
     def declare(self, value: Tensor, kind: Kind) -> None:
         """Sets the kind of a tensor."""
-        known = self._known[value] = _Known(kind)
+        known = self._known.put(value, _Known(kind))
         if kind is NOTHING:
             known.version = version_of(value)
 
@@ -73,7 +107,7 @@ class Lineage:
         known = self._known.get(value)
         stale = known is not None and known.kind is NOTHING and known.version != version_of(value)
         if stale:
-            del self._known[value]
+            self._known.drop(value)
 
     def beside_of(self, value: Any) -> Beside | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
@@ -84,7 +118,7 @@ class Lineage:
 
     def is_seen(self, value: Tensor) -> bool:
         """Tells whether it was seen where a tensor comes from."""
-        return value in self._known
+        return self._known.get(value) is not None
 
     def kinds(self, values: Iterable[Tensor]) -> list[Kind]:
         """Returns the known kinds among these tensors; unknown ones are skipped."""
@@ -114,7 +148,7 @@ class Lineage:
         origins = frozenset[int]().union(*map(self.origins, inputs))
         if origins or all(self.is_constant(value) for value in inputs):
             for value in outputs:
-                self._known[value] = _Known(mask, origins)
+                self._known.put(value, _Known(mask, origins))
 
     def is_constant(self, value: Tensor) -> bool:
         """Tells whether a tensor was seen to be made of numbers and parameters alone."""
@@ -156,8 +190,9 @@ class Lineage:
             in_order: Whether the result holds all values of the first argument in their order.
             beside: The kinds along an axis of the result, or of each, if it holds several.
         """
-        events = self.sum_of(first) if in_order and isinstance(first, Tensor) else None
-        if in_order and (held := self.beside_of(first)) is not None:
+        before = self._known.get(first) if in_order and isinstance(first, Tensor) else None
+        events = None if before is None or before.events is None else self.sum_of(first)
+        if before is not None and (held := before.beside) is not None:
             beside = held.reshaped(first.shape, outputs[0].shape)
         for value, kind in zip(outputs, kinds, strict=False):
             self.declare(value, kind)
@@ -189,4 +224,4 @@ class Lineage:
         if kind is not None and not kind.mask:
             self.declare(whole, kind)
         else:
-            self._known[whole] = _Known(kind, known.origins)
+            self._known.put(whole, _Known(kind, known.origins))

@@ -2,6 +2,8 @@
 
 import inspect
 from contextlib import nullcontext
+from functools import lru_cache
+from types import MethodType
 from typing import Any
 
 from torch import nn
@@ -23,18 +25,30 @@ def plain_name(name: str) -> str:
 
 def arguments(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a call by the names that the network's ``forward`` gives them."""
-    parameters = inspect.signature(net.forward).parameters.values()
+    parameters = _parameters(net)
     while parameters and all(parameter.kind in _ANY for parameter in parameters):  # a wrapper
         inner = inner_module(net)
         if inner is None:
             break
         net = inner
-        parameters = inspect.signature(net.forward).parameters.values()
+        parameters = _parameters(net)
     names = [parameter.name for parameter in parameters if parameter.kind not in _ANY]
     positional = {
         names[i] if i < len(names) else f"argument {i}": value for i, value in enumerate(args)
     }
     return positional | kwargs
+
+
+def _parameters(net: nn.Module) -> tuple[inspect.Parameter, ...]:
+    function = getattr(net.forward, "__func__", None)
+    if function is None:  # a forward that was set on this module alone
+        return tuple(inspect.signature(net.forward).parameters.values())
+    return _of_method(function)
+
+
+@lru_cache(maxsize=64)
+def _of_method(function: Any) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(MethodType(function, object())).parameters.values())
 
 
 class Unseen:

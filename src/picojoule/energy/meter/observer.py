@@ -119,7 +119,8 @@ class Observer:
             self._depth += 1
             if self._depth == 1:
                 self._expect(module, args)
-                self._heard = SUMS.set(self.firing.hear)
+                if layer.timed and layer.kind.sparse:
+                    self._heard = SUMS.set(self.firing.hear)
             if self._depth == 1 and layer.arrivals is not None:
                 skip = self.recorder.convention_of(self._names[module]).skip_zero_weights
                 self._arriving[module] = layer.arrivals(module, args, kwargs, skip)
@@ -141,39 +142,41 @@ class Observer:
         if layer is not None and self._depth == 1:
             self._listen()
         self.silent = not results
+        if layer is None and self._depth:
+            return
         with Unseen():
             if layer is not None:
-                self._leave_neurons(module, layer, (args, kwargs, result), bool(results))
+                self._leave_neurons(module, layer, (args, kwargs, result), results)
             if not self._depth:
                 self._learn(module, results)
 
     def _leave_neurons(
-        self, module: nn.Module, layer: NeuronLayer, call: tuple[Any, Any, Any], whole: bool
+        self, module: nn.Module, layer: NeuronLayer, call: tuple[Any, Any, Any], out: list[Tensor]
     ) -> None:
         """Counts a layer of neurons unless it is part of another, and has put something out."""
-        name, (args, kwargs, result) = self._names[module], call
+        name = self._names[module]
         if layer.seen and not self._depth:
             self._seen -= 1
-            if whole and self._seen:
-                self.firing.mark(name, layer, result)
-            elif whole:
-                self.firing.count(name, layer, result, None)
+            if out and self._seen:
+                self.firing.mark(name, layer, out[0])
+            elif out:
+                self.firing.count(name, layer, out[0], None)
             return
-        if self._depth == 1 and whole:
+        if self._depth == 1 and out:
             self.ran.update(module.modules())
             if self._seen and layer.arrivals is None:
-                self.firing.mark(name, layer, result)
+                self.firing.mark(name, layer, out[0])
             else:
-                self._count_neurons(module, layer, args, kwargs, result)
+                self._count_neurons(module, layer, call, out[0])
         self._depth -= 1
 
     def _count_neurons(
-        self, module: nn.Module, layer: NeuronLayer, args: Any, kwargs: Any, result: Any
+        self, module: nn.Module, layer: NeuronLayer, call: tuple[Any, Any, Any], out: Tensor
     ) -> None:
         """Counts a layer of neurons that has just run, and the synapses inside it."""
-        name = self._names[module]
+        name, (args, kwargs, result) = self._names[module], call
         groups = None if layer.groups is None else layer.groups(module, args, kwargs, result)
-        kind, steps = self.firing.count(name, layer, result, groups)
+        kind, steps = self.firing.count(name, layer, out, groups)
         if (arrived := self._arriving.pop(module, None)) is None:
             return
         inputs = (*args, *kwargs.values())
@@ -184,7 +187,7 @@ class Observer:
             arrivals=arrived(result),
             kinds={"output": kind, "input": given},
             steps=steps,
-            length=len(tensors([result])[0]),
+            length=len(out),
         )
 
     def _enter_function(self, function: Any) -> None:
@@ -201,12 +204,13 @@ class Observer:
         layer, name = self._functions[function], f"{self._inside}.{function.__name__}"
         self._inside = None
         self._depth -= 1
-        if tensors([result]):
+        out = tensors([result])
+        if out:
             with Unseen():
-                (self.firing.mark if self._seen else self._count_function)(name, layer, result)
-
-    def _count_function(self, name: str, layer: NeuronLayer, result: Any) -> None:
-        self.firing.count(name, layer, result, None)
+                if self._seen:
+                    self.firing.mark(name, layer, out[0])
+                else:
+                    self.firing.count(name, layer, out[0], None)
 
     def marked(self, value: Tensor, kind: str, scale: float, signed: bool) -> Tensor:
         """Sets the kind of a tensor as its author says; see ``spikes``."""
@@ -258,9 +262,20 @@ def _refuse_vmap(what: str) -> None:
         )
 
 
+# Functions that tell something about a tensor and give none.
+_QUESTIONS = frozenset(
+    (
+        *(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "layout", "ndim")),
+        *(getattr(Tensor, name).__get__ for name in ("requires_grad", "is_cpu", "is_cuda")),
+        *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.stride, Tensor.__len__),
+        *(Tensor.is_floating_point, Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr),
+    )
+)
+
+
 def _by_chunks(module: nn.Module) -> bool:
     """Tells whether a module runs its steps in chunks by calling itself."""
-    return getattr(module, "by_chunks", None) is True
+    return hasattr(type(module), "by_chunks") and module.by_chunks is True
 
 
 class _Watch(TorchFunctionMode):
@@ -273,6 +288,8 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if func in _QUESTIONS:
+            return func(*args, **(kwargs or {}))
         observer = self._observer
         if func is spikes:
             return observer.marked(*args, **(kwargs or {}))

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from picojoule.contract import NeuronCost
-from picojoule.energy.counts import OpCounts, Sizes
+from picojoule.energy.counts import OpCounts, Sizes, as_counts
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, is_known, known
 from picojoule.energy.rules.synapses import projection
@@ -57,23 +56,23 @@ class NeuronLayer:
         present: Tensor | None = None,
     ) -> OpCounts:
         """Returns the updates of one call, and what it put out, of the neurons that are present."""
-        updates = torch.as_tensor(out.numel() * valid, dtype=torch.float64)
+        updates = out.numel() * valid
         if present is not None:
             updates = updates * present.double().mean()
         times = {
+            "update": 1,
             "add": self.cost.adds,
             "multiply": self.cost.multiplies,
             "state_read": self.cost.states,
             "state_write": self.cost.states,
             "second": self.dt or 0,
         }
-        fixed = {count: updates * number for count, number in times.items() if number}
+        fixed = as_counts({count: updates * n for count, n in times.items() if n})
         sizes = Sizes(
             potentials=out.shape[self.leading :].numel(),
             neuron=self.species,
             bits=out.element_size() * 8,
         )
-        fixed["update"] = updates
         fired = {} if spikes is None else {"spike": spikes, "output_write": spikes}
         # Training can change which neurons there are, and with them what they cost anyway.
         return OpCounts.of(fixed | fired, fired if present is None else fixed | fired, sizes)

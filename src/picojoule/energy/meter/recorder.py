@@ -136,7 +136,8 @@ class Recorder:
                 outcome = rule(call, *args, **call.kwargs)
         result = function(*args, **kwargs)
         # What is written into its first argument gives nothing back.
-        results = tensors((args[0] if result is None and args else result,))
+        given = args[0] if result is None and args else result
+        results = [given] if isinstance(given, Tensor) else tensors((given,))
         if results:
             with Unseen():
                 call.out = results[0]

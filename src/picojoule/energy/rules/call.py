@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.convention import Convention
-from picojoule.energy.counts import OpCounts, Sizes
+from picojoule.energy.counts import OpCounts, Sizes, as_counts
 from picojoule.energy.events import event_map
 from picojoule.energy.kinds import Beside, Kind, everywhere
 from picojoule.energy.rules.outcome import Outcome
@@ -215,11 +215,8 @@ class Call:
 
     def dense(self, sizes: Sizes | None = None, /, **counts: float | Tensor) -> OpCounts:
         """Returns counts of one call over all its elements, of which the valid share ran."""
-        numbers = {
-            name: torch.as_tensor(number, dtype=torch.float64) * self.valid
-            for name, number in counts.items()
-        }
-        return OpCounts.of(numbers, sizes=sizes or Sizes())
+        numbers = {name: number * self.valid for name, number in counts.items()}
+        return OpCounts.of(as_counts(numbers), sizes=sizes or Sizes())
 
     def sparse(
         self, count: str, values: Tensor, kind: Kind, *, copies: int = 1, once: bool = False
@@ -250,6 +247,8 @@ class Call:
 
 def first_of(call: Call) -> Tensor | None:
     """Returns the first tensor among the arguments of a call, however it was passed."""
+    if call.args and isinstance(call.args[0], Tensor):
+        return call.args[0]
     return next(iter(tensors((*call.args, *call.kwargs.values()))), None)
 
 
@@ -265,6 +264,8 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
             found.append(value)
+        elif value is None or isinstance(value, (int, float, str)):
+            continue
         elif isinstance(value, (list, tuple)):
             found.extend(tensors(value))
         elif isinstance(value, dict):
