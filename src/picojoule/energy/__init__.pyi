@@ -10,6 +10,8 @@ from .counts import OpCounts as OpCounts
 from .counts import Sizes as Sizes
 from .kinds import Kind as Kind
 from .meter import Foreign as Foreign
+from .meter import Inner as Inner
 from .meter import Meter as Meter
+from .rules import Synapses as Synapses
 from .spikes import spikes as spikes
 from .traffic import Traffic as Traffic

@@ -9,7 +9,7 @@ from picojoule._torch import version_of
 from picojoule.energy.events import Summed, event_map, faults, inside, step_map
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
-from picojoule.energy.meter.population import NeuronGroup, NeuronLayer
+from picojoule.energy.meter.population import Kinds, NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic
@@ -37,7 +37,7 @@ class Firing:
         self._doubt(name, layer, out, kind)
 
     def count(
-        self, name: str, layer: NeuronLayer, out: Tensor, groups: list[NeuronGroup] | None
+        self, name: str, layer: NeuronLayer, out: Tensor, groups: Kinds | None
     ) -> tuple[Kind, Tensor | None]:
         """Counts updates and spikes of one call of a layer.
 
@@ -52,10 +52,11 @@ class Firing:
         """
         kind, steps, events = self._put_out(layer, out)
         if groups is None:
-            self._count_kind(name, NeuronGroup("", layer, out), kind, events)
-        for group in groups or ():
-            own, _, fired = self._put_out(group.layer, group.values)
-            self._count_kind(f"{name}.{group.name}", group, own, fired)
+            self._count_kind(name, layer, out, kind, events)
+        for group, known in groups or ():
+            own, _, fired = self._put_out(known, group.values)
+            below = f"{name}.{group.name}"
+            self._count_kind(below, known, group.values, own, fired, group.present)
         self.recorder.lineage.declare(out, kind)
         self._doubt(name, layer, out, kind)
         self._told.clear()
@@ -115,9 +116,17 @@ class Firing:
             return kind, None if whole else totals, totals if whole else totals.sum(0)
         return kind, None, event_map(out, kind, 1)
 
-    def _count_kind(self, name: str, group: NeuronGroup, kind: Kind, events: Tensor | None) -> None:
-        """Counts updates and spikes of neurons of one kind."""
-        layer, out, clock = group.layer, group.values, self.clock
+    def _count_kind(
+        self,
+        name: str,
+        layer: NeuronLayer,
+        out: Tensor,
+        kind: Kind,
+        events: Tensor | None,
+        present: Tensor | None = None,
+    ) -> None:
+        """Counts updates and spikes of neurons of one kind, those that are present."""
+        clock = self.clock
         within, valid = (clock.within, clock.valid) if layer.timed else (None, 1.0)
         spikes = None
         if events is not None:
@@ -137,7 +146,7 @@ class Firing:
                 version=version_of(values),
             )
             self.recorder.traffic.append(fired)
-        self.recorder.others.append((name, layer.count(out, spikes, valid, group.present)))
+        self.recorder.others.append((name, layer.count(out, spikes, valid, present)))
 
     def _record_steps(
         self, layer: str, call: Synapses, kind: Kind, events: Tensor | None, steps: int

@@ -3,11 +3,11 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
-from picojoule.contract import NeuronCost
+from picojoule.contract import Group, NeuronCost
 from picojoule.energy.counts import OpCounts, Sizes, as_counts
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, is_known, known
@@ -78,23 +78,9 @@ class NeuronLayer:
         return OpCounts.of(fixed | fired, fired if present is None else fixed | fired, sizes)
 
 
-class NeuronGroup(NamedTuple):
-    """The neurons of one kind in a layer that holds several, and what they put out.
-
-    Attributes:
-        name: Their name below that of the layer.
-        layer: What is known of them.
-        values: What they put out.
-        present: Which neurons there are, with their gradient; None where all are.
-    """
-
-    name: str
-    layer: NeuronLayer
-    values: Tensor
-    present: Tensor | None = None
-
-
-Groups = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], list[NeuronGroup] | None]
+# What each kind of neurons in a layer of several put out, and what is known of it.
+Kinds = list[tuple[Group, NeuronLayer]]
+Groups = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Kinds | None]
 
 
 def population(
@@ -190,12 +176,10 @@ def _ours(own: Any) -> NeuronLayer:
 
 def _groups(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-) -> list[NeuronGroup] | None:
+) -> Kinds | None:
     """Returns the kinds of neurons in one layer of picojoule's own, None if there is one."""
     groups = module.groups(result[0], _state(args, kwargs), result[1])
-    if groups is None:
-        return None
-    return [NeuronGroup(name, _ours(kind), values, there) for name, kind, values, there in groups]
+    return None if groups is None else [(group, _ours(group.neuron)) for group in groups]
 
 
 def _state(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

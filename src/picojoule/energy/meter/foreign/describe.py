@@ -46,7 +46,8 @@ class Foreign:
     scripted or compiled kernel, or neurons that overwrite what arrived while they run. It is called
     as ``arrivals(module, args, kwargs, skip)`` when the layer is entered, where ``skip`` says
     whether weights of zero are no synapses, and returns a function of the layer's result that gives
-    an ``Inner`` for each set of synapses. Nothing that runs inside is then counted otherwise.
+    an ``Inner`` for each set of synapses. Nothing that runs inside is then counted otherwise. Both
+    ``Inner`` and the ``Synapses`` that it holds are in ``picojoule.energy``.
 
     Attributes:
         cost: Operations and state of one update.
@@ -61,6 +62,28 @@ class Foreign:
         covers: Parameters of two or more dimensions that are part of the update and no synapses.
         arrivals: The synapses inside that cannot be seen, None if there are none.
         levels: The most events that one neuron puts out in one step.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from picojoule.energy import Inner, Meter, Synapses
+        >>> class Kernel(nn.Module):  # its weights meet no function of torch that a meter knows
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.weight = nn.Parameter(torch.ones(2, 3))
+        ...     def forward(self, x):
+        ...         return torch.from_numpy(x.numpy() @ self.weight.detach().numpy().T >= 2).float()
+        >>> def arrivals(module, args, kwargs, skip):
+        ...     x, weight = args[0], module.weight
+        ...     fanout = (weight != 0).sum(0).double() if skip else len(weight)
+        ...     met = Synapses(x, fanout, weight, None, output=len(x) * len(weight))
+        ...     return lambda result: [Inner("weight", met, "input")]
+        >>> neurons = {Kernel: Foreign(NeuronCost(adds=1, states=1), arrivals=arrivals)}
+        >>> net = nn.Sequential(Kernel())
+        >>> with Meter(net, samples=1, inputs="events", neurons=neurons) as meter:
+        ...     out = net(torch.tensor([[1.0, 0.0, 1.0]]))
+        >>> {name: int(count.ac) for name, count in meter.counts.items()}
+        {'0.weight': 4, '0': 0}
     """
 
     cost: NeuronCost
