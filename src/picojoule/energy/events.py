@@ -134,11 +134,16 @@ def step_map(out: Tensor, kind: Kind, within: Tensor | None) -> Tensor:
 
 
 def inside(values: Tensor, within: Tensor | None) -> Tensor:
-    """Returns values [T, B, ...] or [T*B, ...] with zeros after the end of their sequences."""
+    """Returns values [T, B, ...] or [T*B, ...] with zeros after the end of their sequences.
+
+    Others are returned as they are: which of them are after an end is not known.
+    """
     if within is None:
         return values
     if values.shape[:2] != within.shape:
         within = within.flatten()
+        if values.shape[:1] != within.shape:
+            return values
     return values * within.view(*within.shape, *[1] * (values.dim() - within.dim()))
 
 

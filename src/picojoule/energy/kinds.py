@@ -193,7 +193,13 @@ def joined(kinds: Sequence[Kind]) -> Kind:
     if len(names) > 1 and not names <= {"events", "levels"}:
         return first.analog()
     name = first.name if len(names) == 1 else "levels"
-    return replace(first, name=name, hidden=hidden, signed=any(kind.signed for kind in kinds))
+    signed = any(kind.signed for kind in kinds)
+    return replace(first, name=name, hidden=hidden, signed=signed, within=within(kinds))
+
+
+def within(kinds: Iterable[Kind]) -> Tensor | None:
+    """Returns the steps within sequences, if any of these has events outside of them."""
+    return next((kind.within for kind in kinds if kind.within is not None), None)
 
 
 def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
@@ -208,7 +214,8 @@ def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
     if not _same_scale(first, second):
         return Kind("graded", hidden=hidden, steps=first.steps)
     signed = minus or first.signed or second.signed
-    return replace(first, name="levels", hidden=hidden, signed=signed)
+    both = within((first, second))
+    return replace(first, name="levels", hidden=hidden, signed=signed, within=both)
 
 
 def product(first: Kind, second: Kind) -> Kind:
@@ -219,10 +226,10 @@ def product(first: Kind, second: Kind) -> Kind:
     if (first.counted or first.gate) and (second.counted or second.gate):
         name = "levels" if "levels" in (first.name, second.name) else "events"
         signed = first.signed or second.signed
-        within = first.within if second.within is not None else None
+        both = first.within if second.within is not None else None
         events, other = (first, second) if first.counted else (second, first)
         scaled = events if other.is_worth(1) else events.scaled(other.scale)
-        kind = Kind(name, scaled.scale, signed, hidden, first.steps, within=within)
+        kind = Kind(name, scaled.scale, signed, hidden, first.steps, within=both)
         return replace(kind, factors=scaled.factors)
     return Kind("graded", hidden=hidden, steps=first.steps)
 

@@ -195,7 +195,8 @@ def negate(call: Call, input: Tensor) -> Outcome:
     kind = call.kind(input)
     if kind is None:
         return DERIVED
-    return Outcome(Kind(kind.name, kind.scale, True, kind.hidden, kind.steps))
+    negative = Kind(kind.name, kind.scale, True, kind.hidden, kind.steps, within=kind.within)
+    return Outcome(negative)
 
 
 @Before

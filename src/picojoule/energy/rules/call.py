@@ -11,7 +11,7 @@ from torch import Tensor
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts, Sizes, as_counts
 from picojoule.energy.events import event_map
-from picojoule.energy.kinds import Beside, Kind, everywhere
+from picojoule.energy.kinds import NOTHING, Beside, Kind, everywhere
 from picojoule.energy.rules.outcome import Outcome
 
 Share = float | Tensor
@@ -146,7 +146,7 @@ class Call:
         is listed.
         """
         if isinstance(value, (int, float)):
-            return everywhere(value)
+            return self._lasting(everywhere(value))
         if not isinstance(value, Tensor):
             return Kind("analog")
         if self._lineage is not None:
@@ -154,7 +154,7 @@ class Call:
         if (kind := self.kind(value)) is not None:
             return kind
         if (mask := self.mask(value)) is not None:
-            return replace(mask, mask=False)
+            return self._lasting(replace(mask, mask=False))
         if self._lineage is not None and not self._lineage.is_seen(value):
             self._lineage.declare(value, Kind("analog"))
             self.unseen += value.numel()
@@ -172,6 +172,14 @@ class Call:
         """Returns a kind as that of a factor."""
         multiplied = self.convention.levels == "multiply"
         return kind.graded() if multiplied and kind and kind.name == "levels" else kind
+
+    def _lasting(self, kind: Kind) -> Kind:
+        """Returns the kind of constants, which do not end with the sequences."""
+        return (
+            replace(kind, within=self.within)
+            if kind is not NOTHING and self.within is not None
+            else kind
+        )
 
     def chosen(self, value: Tensor, number: float = 1) -> Outcome:
         """Returns the outcome for a number where a comparison of analog values is true, else zero.

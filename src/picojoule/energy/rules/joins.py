@@ -89,6 +89,12 @@ def extreme(call: Call, *values: Any, **named: Any) -> Outcome:
     return _together(call, tensors((*values, *named.values())))
 
 
+def running_extreme(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Takes the largest or smallest up to each place, which goes on after a sequence's end."""
+    outcome = extreme(call, *args, **kwargs)
+    return outcome.mapped(lambda kind: replace(kind, within=call.within))
+
+
 def pad(call: Call, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Outcome:
     """Pads with a number, zero if none is given, or with copies."""
     kind, held = call.kind(input), call.beside(input)

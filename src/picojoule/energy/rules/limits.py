@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from picojoule.energy.kinds import NOTHING, Kind, product
+from picojoule.energy.kinds import NOTHING, Kind, product, within
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import DERIVED, Outcome, Rule
 
@@ -155,7 +155,8 @@ def _compared(silent: Any) -> Rule:
 
 
 def _fired(kinds: Sequence[Kind]) -> Kind:
-    return replace(kinds[0].fired(), hidden=any(kind.hidden for kind in kinds))
+    hidden = any(kind.hidden for kind in kinds)
+    return replace(kinds[0].fired(), hidden=hidden, within=within(kinds))
 
 
 greater = _compared(lambda zero, other: zero > other)
@@ -200,7 +201,7 @@ def either(call: Call, input: Any, other: Any) -> Outcome:
     fixed = len(kinds) == 2 or (call.constant(constant) and call.out.dtype == torch.bool)
     if not fixed or not all(_is_true(call, kind) for kind in kinds):
         return call.unknown(*kinds)
-    return Outcome(replace(_fired(kinds), within=None))
+    return Outcome(_fired(kinds))
 
 
 def any_of(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:

@@ -1,5 +1,6 @@
 """Rules of sums, means and products along axes, and of dropout."""
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -39,7 +40,8 @@ def running(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
     if kind is None:
         return DERIVED
     added = call.sparse("add", input, kind) if kind.counted else call.dense(add=input.numel())
-    return Outcome(kind.levels(), [added])
+    # Sums go on after a sequence's end.
+    return Outcome(replace(kind.levels(), within=call.within), [added])
 
 
 def number_of(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:

@@ -34,6 +34,7 @@ from picojoule.energy.rules.joins import (
     masked_fill,
     pad,
     pad_packed,
+    running_extreme,
     setitem,
     stack,
     where,
@@ -139,8 +140,9 @@ _GROUPS: dict[Rule, str] = {
     join_columns: "hstack",
     stack: "stack",
     respelled(beneath, sequences="tensors"): "vstack dstack column_stack row_stack pad_sequence",
-    extreme: """amax amin aminmax max maximum fmax min minimum fmin cummax cummin sort msort topk
+    extreme: """amax amin aminmax max maximum fmax min minimum fmin sort msort topk
         kthvalue median mode""",
+    running_extreme: "cummax cummin",
     pad: "pad",
     pad_packed: "pad_packed_sequence",
     masked_fill: "masked_fill",
