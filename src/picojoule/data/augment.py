@@ -132,5 +132,6 @@ def _moved(x: Tensor, lengths: Tensor | None, limit: int) -> Tensor:
     source = torch.arange(steps) - later
     ends = torch.full((len(x), 1), steps) if lengths is None else lengths.view(-1, 1)
     there = (source >= 0) & (source < ends) & (torch.arange(steps) < ends)
-    moved = x[torch.arange(len(x)).unsqueeze(1), source.clamp(0, steps - 1)]
+    rows = source.clamp(0, steps - 1) + steps * torch.arange(len(x)).unsqueeze(1)
+    moved = x.flatten(0, 1).index_select(0, rows.flatten()).view(x.shape)
     return moved * there.view(len(x), steps, *[1] * (x.ndim - 2))

@@ -44,9 +44,9 @@ class Split:
 
     def at(self, index: Tensor) -> "Split":
         """Returns the items at ``index``, ``[M]`` int64, in that order."""
-        return Split(
-            self.x[index], self.y[index], None if self.lengths is None else self.lengths[index]
-        )
+        # Whole items are copied, where x[index] goes from element to element.
+        x = self.x.index_select(0, index) if isinstance(self.x, Tensor) else self.x[index]
+        return Split(x, self.y[index], None if self.lengths is None else self.lengths[index])
 
 
 @dataclass(frozen=True, eq=False)
