@@ -196,6 +196,7 @@ MASKS = {
     "truth times a number": lambda: 1.0 * (torch.arange(8) < 5),
     "chosen numbers": lambda: torch.where(torch.arange(8) < 5, 1.0, 0.0),
     "drawn into empty memory": lambda: torch.empty(8).bernoulli_(0.5),
+    "paths that are kept": lambda: (0.9 + torch.rand(8)).floor_(),
     "dropped ones": lambda: F.dropout(torch.ones(8), 0.5) / 2,
 }
 
@@ -226,6 +227,40 @@ def test_what_analog_values_let_pass_is_events(made):
     assert meter.counts["layer"].mac == 0 if "mac" in dict(meter.counts["layer"].items()) else True
     assert passed.shape == X[0].shape
     assert list(meter.uncounted) == ["network: values of a comparison"]
+
+
+DRAWN = {
+    "bernoulli": torch.bernoulli,
+    "rand below": lambda x: (torch.rand_like(x) < x).float(),
+    "above rand": lambda x: x.gt(torch.rand(x.shape)).to(x),
+    "rand in its place": lambda x: (x >= torch.rand(3, 8)).float(),
+}
+
+
+@pytest.mark.parametrize("row", DRAWN)
+def test_spikes_that_are_drawn_from_rates(row):
+    rates = torch.rand(3, 8)
+    torch.manual_seed(2)
+    spikes = DRAWN[row](rates)
+    torch.manual_seed(2)
+    kind, number = arrived(DRAWN[row], rates, inputs="analog")
+    assert kind.name == "events"
+    assert number == spikes.sum()
+
+
+def test_numbers_of_spikes_that_are_drawn_from_rates():
+    torch.manual_seed(2)
+    kind, number = arrived(torch.poisson, 3 * torch.rand(3, 8), inputs="analog")
+    assert (kind.name, number > 8) == ("levels", True)
+
+
+def test_values_compared_with_other_random_numbers_are_no_spikes():
+    for way in (
+        lambda x: (x > torch.randn_like(x)).float(),
+        lambda x: (x > torch.rand_like(x) * 2).float(),
+        lambda x: (x > 1 + torch.rand(8)).float(),
+    ):
+        assert arrived(way, torch.rand(3, 8), inputs="analog")[0].name == "analog"
 
 
 def test_values_that_events_choose_are_graded():

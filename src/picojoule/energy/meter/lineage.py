@@ -21,15 +21,17 @@ class _Known:
         events: Its events, summed over some of its first axes, if somebody asked for them.
         version: How often the tensor had been changed in place when they were summed, or when it
             was seen to hold zeros alone.
+        drawn: The least of numbers that were drawn evenly from there to one above, None for others.
     """
 
-    __slots__ = ("beside", "events", "kind", "origins", "version")
+    __slots__ = ("beside", "drawn", "events", "kind", "origins", "version")
 
     def __init__(self, kind: Kind | None, origins: frozenset[int] = frozenset()) -> None:
         self.kind, self.origins = kind, origins
         self.beside: Beside | None = None
         self.events: Tensor | None = None
         self.version: int | None = None
+        self.drawn: float | None = None
 
 
 class _Records:
@@ -142,13 +144,29 @@ class Lineage:
         return bool(self.origins(value))
 
     def derive(
-        self, inputs: Sequence[Tensor], outputs: Iterable[Tensor], mask: Kind | None = None
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Iterable[Tensor],
+        mask: Kind | None = None,
+        drawn: float | None = None,
     ) -> None:
-        """Lets what is computed from weights alone stand for them, and of constants be one."""
+        """Lets what is computed from weights alone stand for them, and of constants be one.
+
+        Args:
+            inputs: What it is computed from.
+            outputs: What it is.
+            mask: Its kind if it holds zeros and ones.
+            drawn: The least of it if it was drawn evenly from there to one above.
+        """
         origins = frozenset[int]().union(*map(self.origins, inputs))
         if origins or all(self.is_constant(value) for value in inputs):
             for value in outputs:
-                self._known.put(value, _Known(mask, origins))
+                self._known.put(value, _Known(mask, origins)).drawn = drawn
+
+    def drawn_from(self, value: Any) -> float | None:
+        """Returns from where to one above a constant was drawn, None for others."""
+        known = self._known.get(value) if isinstance(value, Tensor) else None
+        return None if known is None else known.drawn
 
     def is_constant(self, value: Tensor) -> bool:
         """Tells whether a tensor was seen to be made of numbers and parameters alone."""

@@ -204,7 +204,7 @@ class Recorder:
             self.lineage.pass_on(kinds, outputs, first, in_order=in_order, beside=beside)
         elif not outcome.outside:
             inputs = [] if outcome.fresh else tensors((*call.args, *call.kwargs.values()))
-            self.lineage.derive(inputs, results, kind)
+            self.lineage.derive(inputs, results, kind, outcome.drawn)
         if first is not None and results[0] is first:
             self.lineage.wrote(first)
 

@@ -77,7 +77,7 @@ def subtract(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome
 def _added(call: Call, input: Any, other: Any, alpha: float, *, minus: bool) -> Outcome:
     first, second = call.kind(input), call.kind(other)
     if first is None and second is None:
-        return DERIVED
+        return Outcome(drawn=_shifted(call, input, other) if alpha == 1 and not minus else None)
     kind = analog(first, second)
     if first is not None and second is not None:
         kind = summed(first, second if alpha == 1 else second.scaled(alpha), minus=minus)
@@ -86,6 +86,13 @@ def _added(call: Call, input: Any, other: Any, alpha: float, *, minus: bool) -> 
     elif _is(0, other if first is not None else input):  # sum([...]) in Python starts from 0
         kind = first or second or kind
     return Outcome(kind, _additions(call, input, other))
+
+
+def _shifted(call: Call, input: Any, other: Any) -> float | None:
+    """Returns from where constants are drawn after a number was added to them."""
+    value, number = (input, other) if isinstance(input, Tensor) else (other, input)
+    least = call.drawn(value)
+    return least + number if least is not None and isinstance(number, (int, float)) else None
 
 
 def _is(number: float, value: Any) -> bool:

@@ -32,6 +32,9 @@ class Lineage(Protocol):
     def forget_written(self, value: Tensor) -> None:
         """Forgets zeros into which somebody wrote where nobody saw it."""
 
+    def drawn_from(self, value: Any) -> float | None:
+        """Returns from where to one above a constant was drawn, None for others."""
+
     def is_constant(self, value: Tensor) -> bool:
         """Tells whether a tensor was seen to be made of numbers and parameters alone."""
         ...
@@ -138,6 +141,10 @@ class Call:
         if isinstance(places, (list, tuple)):
             return all(map(self.settled, places))
         return places is None or places is ... or isinstance(places, (int, slice))
+
+    def drawn(self, value: Any) -> float | None:
+        """Returns from where to one above a constant was drawn, None for others."""
+        return None if self._lineage is None else self._lineage.drawn_from(value)
 
     def joining(self, value: Any) -> Kind:
         """Returns the kind of values that are put beside others, written or compared.

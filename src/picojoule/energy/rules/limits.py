@@ -98,7 +98,9 @@ def rounded(call: Call, input: Tensor, *_: Any, decimals: int = 0, **__: Any) ->
     """Rounds; whole numbers stay what they are."""
     kind = call.kind(input)
     if kind is None:
-        return DERIVED
+        least = call.drawn(input)  # a share of ones, as paths are dropped by hand
+        dropped = call.name == "floor" and least is not None and 0 <= least <= 1
+        return Outcome(Kind("events", mask=True)) if dropped else DERIVED
     return Outcome(kind.whole()) if kind.sparse and decimals == 0 else call.unknown(kind)
 
 
@@ -142,6 +144,8 @@ def _compared(silent: Any) -> Rule:
     def rule(call: Call, input: Any, other: Any) -> Outcome:
         kinds = _kinds(call, input, other)
         if not kinds or not all(kind.sparse for kind in kinds):
+            if kinds and any(call.drawn(value) == 0 for value in (input, other)):
+                return Outcome(Kind("events", steps=kinds[0].steps))  # drawn from rates
             return DERIVED
         constant = 0 if len(kinds) == 2 else input if call.kind(input) is None else other
         if isinstance(constant, Tensor) and not call.constant(constant):

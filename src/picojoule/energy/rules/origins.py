@@ -17,6 +17,11 @@ def fresh(call: Call, *_: Any, **__: Any) -> Outcome:
     return FRESH
 
 
+def drawn(call: Call, *_: Any, **__: Any) -> Outcome:
+    """Draws numbers evenly between zero and one."""
+    return Outcome(fresh=True, drawn=0.0)
+
+
 def mask() -> Outcome:
     """Returns the outcome of a function that makes zeros and ones."""
     return Outcome(Kind("events", mask=True), fresh=True)
@@ -85,11 +90,11 @@ def filled(call: Call, *args: Any, **kwargs: Any) -> Outcome:
 
 
 def draw(call: Call, *_: Any, **__: Any) -> Outcome:
-    """Draws events from rates."""
-    kind = kind_of(call)
+    """Draws events from rates, or numbers of them (``poisson``)."""
+    kind, once = kind_of(call), call.name == "bernoulli"
     if kind is None or kind is NOTHING or kind.mask:
-        return mask()
-    return Outcome(Kind("events", steps=kind.steps))
+        return mask() if once else FRESH
+    return Outcome(Kind("events" if once else "levels", steps=kind.steps))
 
 
 def cast(call: Call, *args: Any, **kwargs: Any) -> Outcome:

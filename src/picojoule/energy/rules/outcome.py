@@ -69,6 +69,7 @@ class Outcome:
         reached: Weights that were counted without being the weight or bias of an arrival.
         in_order: Whether the result holds the values of the first argument in their order.
         fresh: Whether a result without kind is made of nothing but shapes and numbers.
+        drawn: The least of a result that was drawn evenly from there to one above, None for others.
         outside: Whether a result comes from where nothing can be seen.
         beside: The kinds along an axis of the result, or of each, if it holds several.
     """
@@ -80,6 +81,7 @@ class Outcome:
     reached: Sequence[Tensor] = ()
     in_order: bool = False
     fresh: bool = False
+    drawn: float | None = None
     outside: bool = False
     beside: Beside | Sequence[Beside | None] | None = None
 
