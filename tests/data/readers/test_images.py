@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from fuzzing import read_or_refused
 from picojoule.data.readers import images
@@ -34,6 +34,14 @@ def test_every_mode_becomes_grey_or_colour(tmp_path, mode):
     assert images.channels([file]) == (1 if mode in ("1", "L", "LA") else 3)
 
 
+def test_the_colours_of_a_palette_are_read(tmp_path):
+    colours = np.array([[[250, 10, 20], [0, 200, 90]]], np.uint8)
+    drawn = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    drawn.putpalette(colours.tobytes())
+    drawn.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(images.decode(tmp_path / "a.png", 3), colours.transpose(2, 0, 1))
+
+
 def test_grey_among_colours_becomes_colour(tmp_path):
     files = [picture(tmp_path / "a.png", "L"), picture(tmp_path / "b.jpg", seed=1)]
     assert images.channels(files) == 3
@@ -49,6 +57,47 @@ def test_scaled_and_cut_to_a_square(tmp_path):
     Image.fromarray(wide).save(tmp_path / "a.png")
     assert (images.decode(tmp_path / "a.png", 3, 10)[:, :, 1:-1] == 200).all()
     assert images.decode(picture(tmp_path / "b.png", size=(3, 200)), 1, 8).shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "P"])
+def test_what_is_transparent_lies_on_a_white_ground_and_is_said(tmp_path, caplog, kind):
+    """Strokes of ink on no ground: two that differ, and one without a transparent pixel."""
+    boxes = {"bar": (3, 1, 5, 14), "dash": (1, 3, 14, 5), "full": (0, 0, 15, 15)}
+    for name, box in boxes.items():
+        clear, ink = ((0, 0), (0, 255)) if kind == "LA" else ((0, 0, 0, 0), (0, 0, 0, 255))
+        drawn = Image.new("LA" if kind == "LA" else "RGBA", (16, 16), clear)
+        ImageDraw.Draw(drawn).rectangle(box, fill=ink)
+        drawn.convert(kind).save(tmp_path / f"{name}.png")
+    files = [tmp_path / f"{name}.png" for name in boxes]
+    split = images.read(files, [0, 1, 1], channels=1, bad=Bad(False))
+    for pixels, (left, top, right, bottom) in zip(split.x[:, 0], boxes.values(), strict=True):
+        expected = np.full((16, 16), 255)
+        expected[top : bottom + 1, left : right + 1] = 0
+        np.testing.assert_array_equal(pixels.numpy(), expected)
+    assert caplog.text.count("2 of 3 pictures") == 1
+    assert "laid on a white ground" in caplog.text
+    for channels in (1, 3):
+        assert images.decode(files[0], channels).std() > 50
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (3, Image.Transpose.ROTATE_180),
+        (6, Image.Transpose.ROTATE_90),
+        (8, Image.Transpose.ROTATE_270),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 24])
+def test_photographs_stand_upright(tmp_path, orientation, turn, size):
+    ramp = np.add.outer(np.arange(32) * 6, np.arange(40)).astype(np.uint8)
+    Image.fromarray(ramp).save(tmp_path / "up.jpg", quality=95)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(ramp).transpose(turn).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    up, turned = (images.decode(tmp_path / f"{n}.jpg", 1, size) for n in ("up", "turned"))
+    assert turned.shape == up.shape
+    assert np.abs(turned.astype(int) - up).mean() < 8
 
 
 def test_mixed_sizes_are_refused_or_left_out(tmp_path):
@@ -75,7 +124,7 @@ def test_what_is_no_picture_is_named(tmp_path):
         ("empty.png", "is no whole picture"),
         ("none.png", "is no whole picture"),
         ("notes.txt", "is no picture: expected one of .png"),
-        ("deep.png", "has no pixels of 8 bits"),
+        ("deep.png", "has no pixels of 8 bits: its mode is I;16; scale"),
     ):
         with pytest.raises(ValueError, match=f"{name} {fault}"):
             images.read([tmp_path / name], [0], channels=3, bad=Bad(False))

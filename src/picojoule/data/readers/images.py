@@ -1,5 +1,6 @@
 """Pictures: files of PNG, JPEG, BMP, PPM or PGM, one each."""
 
+import logging
 import math
 import struct
 import warnings
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from picojoule.data.readers.bad import Bad
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
@@ -55,9 +58,11 @@ def read(
         ValueError: For no picture at all, and what ``bad`` does not leave out; the message names
             the file.
     """
-    x, count, good, first = None, 0, [], None
+    x, count, good, first, transparent = None, 0, [], None, 0
     items = zip(files, labels, strict=True)
-    for (file, label), picture in bad.each(items, lambda item: decode(item[0], channels, size)):
+    for (file, label), (picture, is_laid) in bad.each(
+        items, lambda item: _decoded(item[0], channels, size)
+    ):
         if x is None:
             x, first = zeros((len(files), *picture.shape), np.uint8), file
         if picture.shape != x.shape[1:]:
@@ -68,11 +73,19 @@ def read(
             )
             bad.met(ValueError(problem))
             continue
+        transparent += is_laid
         x[count] = picture
         good.append(label)
         count += 1
     if x is None:
         raise ValueError(f"there is no picture that can be read among {len(files)}")
+    if transparent:
+        logger.warning(
+            "%d of %d pictures, in %s, are transparent in part: they were laid on a white ground",
+            transparent,
+            count,
+            files[0].parent.parent,
+        )
     return Split(torch.from_numpy(x[:count]), torch.tensor(good, dtype=torch.int64))
 
 
@@ -89,7 +102,7 @@ def channels(files: Sequence[Path]) -> int:
 
 
 def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
-    """Reads one picture.
+    """Reads one picture as a viewer shows it: upright, and on a white ground if it is transparent.
 
     Shape:
         ``[channels, H, W]`` uint8.
@@ -98,14 +111,33 @@ def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
         ValueError: For a file that is no whole picture of a known format, or not of 8 bits; the
             message names it.
     """
+    return _decoded(file, channels, size)[0]
+
+
+def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, bool]:
+    """Reads one picture, and tells whether it is transparent in part."""
     with _opened(file) as picture:
         if picture.mode not in (*_GREY, *_COLOUR):
-            raise ValueError(f"{file} has no pixels of 8 bits: its mode is {picture.mode}")
+            raise ValueError(
+                f"{file} has no pixels of 8 bits: its mode is {picture.mode}; scale its values to "
+                "0..255, or give arrays of floats in 0..1 (.npz)"
+            )
+        picture, is_laid = _laid(ImageOps.exif_transpose(picture))
         picture = picture.convert("RGB" if channels == 3 else "L")
         if size is not None:
             picture = _square(picture, size)
         pixels = np.array(picture)
-    return pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]
+    return (pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]), is_laid
+
+
+def _laid(picture: Image.Image) -> tuple[Image.Image, bool]:
+    """Lays a picture on a white ground, and tells whether the ground shows."""
+    if not picture.has_transparency_data:
+        return picture, False
+    over = picture.convert("RGBA")
+    ground = Image.new("RGBA", over.size, "white")
+    ground.alpha_composite(over)
+    return ground, over.getextrema()[3][0] < 255
 
 
 def _square(picture: Image.Image, size: int) -> Image.Image:
