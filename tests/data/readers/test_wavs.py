@@ -41,6 +41,7 @@ def bad_files(tmp_path):
     yield "truncated", raw[:-10]
     yield "no wav file", b"RIFX" + raw[4:100]
     yield "is empty", b""
+    yield "truncated", raw[:6]
     yield "no sample", raw[:40] + struct.pack("<I", 0)
     for name, samples, rate in (
         ("at 8000 Hz", TONE, 8_000),
@@ -50,6 +51,12 @@ def bad_files(tmp_path):
     for value in (np.nan, np.inf):
         noise = np.where(np.arange(400) == 7, value, TONE)
         yield "not finite", write(tmp_path / "x.wav", noise, subtype="FLOAT").read_bytes()
+    loud = (TONE * 18_000).astype(np.float32)
+    yield (
+        r"samples outside -1\.\.1, up to 8",
+        write(tmp_path / "x.wav", loud, subtype="FLOAT").read_bytes(),
+    )
+    yield "no wav file that can be read", write(tmp_path / "x.wav", subtype="GSM610").read_bytes()
     soundfile.write(tmp_path / "x.flac", TONE, 16_000)
     yield "it is FLAC", (tmp_path / "x.flac").read_bytes()
 
@@ -77,6 +84,16 @@ def test_damaged_headers_are_read_or_refused(tmp_path_factory, at, value, kept):
     path.write_bytes(content[: max(kept, at) or None])
     found = read_or_refused(lambda: wavs.read_wav(path, 16_000), "fuzz.wav")
     assert found is None or len(found)
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFF00, 0x7FFFF000, 0x7FFFFFFF - 36])
+def test_the_sizes_that_recorders_announce_to_a_pipe(tmp_path, size):
+    path = write(tmp_path / "a.wav")
+    whole, raw = wavs.read_wav(path, 16_000), path.read_bytes()
+    announced = min(size + 36, 0xFFFFFFFF) if size else 0
+    sizes = struct.pack("<I", announced), struct.pack("<I", size)
+    path.write_bytes(raw[:4] + sizes[0] + raw[8:40] + sizes[1] + raw[44:])
+    assert wavs.read_wav(path, 16_000).equal(whole)
 
 
 @pytest.mark.parametrize("unknown", [b"\x00" * 4, b"\xff" * 4])

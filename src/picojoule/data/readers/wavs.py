@@ -16,7 +16,9 @@ from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
 
 SUFFIXES = (".wav",)
-_UNKNOWN = (b"\x00" * 4, b"\xff" * 4)
+# Programs that write to a pipe announce nothing, or about as much as a number can say.
+_UNKNOWN_BYTES = 0x7FFF0000
+_ROUNDING = 1e-4
 
 
 def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
@@ -31,7 +33,8 @@ def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
 
     Raises:
         ValueError: For a file that is missing, truncated, no wav file, without a sample, of another
-            rate, with several channels, or with values that are not finite; the message names it.
+            rate, with several channels, or with samples that are not finite or outside of -1..1;
+            the message names it.
     """
     samples, _ = _decoded(path, rate_hz)
     return samples
@@ -112,7 +115,9 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
             exact = sound.subtype == "PCM_16"
             samples = sound.read(dtype="int16" if exact else "float32")
             found = sound.samplerate
-    except (soundfile.LibsndfileError, TypeError, MemoryError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, TypeError, ValueError, MemoryError, RuntimeError) as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         reason = getattr(error, "error_string", error)
         raise ValueError(f"{path} is no wav file that can be read: {reason}") from error
     if not len(samples):
@@ -120,6 +125,12 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
     if not exact:
         if not np.isfinite(samples).all():
             raise ValueError(f"{path} has samples that are not finite (NaN or infinite)")
+        loudest = float(np.abs(samples).max())
+        if loudest > 1 + _ROUNDING:
+            raise ValueError(
+                f"{path} has samples outside -1..1, up to {loudest:g}: scale them, or write a file "
+                "of 16 bits a sample"
+            )
         samples = np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype(np.int16)
     return torch.from_numpy(samples), found
 
@@ -127,21 +138,25 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
 def _sized(raw: bytes) -> bytes:
     """Fills in the sizes in a file, if the program that wrote it to a pipe did not know them.
 
-    The sizes of such a file, and of the sound that comes last in it, are 0 or 2^32 - 1.
+    The sizes of such a file, and of the sound that comes last in it, are 0, or 2 GiB and more.
     """
-    if raw[:4] != b"RIFF" or raw[4:8] not in _UNKNOWN:
+    if raw[:4] != b"RIFF" or len(raw) < 12 or not _is_unknown(raw[4:8]):
         return raw
     sized = bytearray(raw)
     sized[4:8] = (len(raw) - 8).to_bytes(4, "little")
     place = 12
     while place + 8 <= len(raw):
         size = raw[place + 4 : place + 8]
-        if raw[place : place + 4] == b"data" and size in _UNKNOWN:
+        if raw[place : place + 4] == b"data" and _is_unknown(size):
             sized[place + 4 : place + 8] = (len(raw) - place - 8).to_bytes(4, "little")
             break
         # Chunks begin at even places.
         place += 8 + (int.from_bytes(size, "little") + 1) // 2 * 2
     return bytes(sized)
+
+
+def _is_unknown(size: bytes) -> bool:
+    return not 0 < int.from_bytes(size, "little") < _UNKNOWN_BYTES
 
 
 def _check(path: Path, sound: soundfile.SoundFile, rate_hz: int | None) -> None:

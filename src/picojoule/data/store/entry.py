@@ -27,7 +27,7 @@ from picojoule.data.split import Split
 logger = logging.getLogger(__name__)
 
 # Of the layout here and of what the readers give; each release of picojoule is another anyway.
-VERSION = 2
+VERSION = 3
 _CHUNK_BYTES = 1 << 24
 _INDEX = "index.json"
 _CHECKED = "checked"
