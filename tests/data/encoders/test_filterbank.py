@@ -206,6 +206,7 @@ def test_what_is_cut_is_said(caplog):
     bank = Filterbank()
     assert bank.prepare(split).lengths.tolist() == [1, 48, 100]
     assert "1 of 3 recordings last longer than 100 steps of 0.01 s: 1 of 150 steps" in caplog.text
+    assert "max_steps=101 keeps them all" in caplog.text
     caplog.clear()
     bank.prepare(split.at(torch.tensor([0, 1])))
     assert not caplog.text

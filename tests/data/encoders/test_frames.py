@@ -90,9 +90,19 @@ def test_pooling_loses_no_event():
     assert torch.equal(pooled[0], pooled[1])
 
 
-def test_more_than_255_are_255():
+def test_more_than_255_are_255_and_that_is_said(caplog):
     split = split_of([[(0, 1)] * 300 + [(0, 2)] * 255], (3,))
-    assert Frames(steps=1, binary=False).prepare(split).x.tolist() == [[[0, 255, 255]]]
+    frames = Frames(steps=1, binary=False)
+    assert frames.prepare(split).x.tolist() == [[[0, 255, 255]]]
+    assert "45 of 555 events are lost, as a cell of a frame counts to 255: more and" in caplog.text
+    caplog.clear()
+    counts = torch.full((1, 2, 4), 200, dtype=torch.uint8)
+    pooled = Frames(steps=2, pool=2, binary=False).prepare(Split(counts, torch.tensor([0])))
+    assert pooled.x.unique().tolist() == [255]
+    assert "580 of 1600 events are lost" in caplog.text
+    caplog.clear()
+    Frames(steps=1).prepare(split)
+    assert not caplog.text
     assert Frames(steps=1).prepare(split).x.tolist() == [[[0, 1, 1]]]
 
 
@@ -101,7 +111,8 @@ def test_what_is_cut_is_said(caplog):
     prepared = Frames(steps=2, step_s=10e-3).prepare(split)
     assert prepared.lengths.tolist() == [2, 2, 2]
     assert caplog.messages == [
-        "2 of 3 recordings last longer than 2 steps of 0.01 s: 3 of 5 events are cut"
+        "2 of 3 recordings last longer than 2 steps of 0.01 s: 3 of 5 events are cut; "
+        "more steps or a longer step_s keep them"
     ]
 
 

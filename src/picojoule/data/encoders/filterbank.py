@@ -133,9 +133,9 @@ class Filterbank(Encoder):
         steps = whole.clamp(max=self.max_steps)
         if bool((whole > steps).any()):
             logger.warning(
-                "%d of %d recordings last longer than %d steps of %g s: %d of %d steps are cut",
-                *(int((whole > steps).sum()), len(split), self.max_steps, self.step_s),
-                *(int((whole - steps).sum()), int(whole.sum())),
+                f"{int((whole > steps).sum())} of {len(split)} recordings last longer than "
+                f"{self.max_steps} steps of {self.step_s:g} s: {int((whole - steps).sum())} of "
+                f"{int(whole.sum())} steps are cut; max_steps={int(whole.max())} keeps them all"
             )
         mel = _mel_bands(self.bands, self._window, self.rate_hz)
         window = torch.hann_window(self._window, dtype=torch.float64)

@@ -102,18 +102,22 @@ class Frames(Encoder):
         frame = self.inputs(lists.shape)
         x = zeros((len(lists), self.steps, *frame), np.uint8)
         lengths = np.ones(len(lists), np.int64)
-        cut = np.zeros(2, np.int64)
+        cut, over = np.zeros(2, np.int64), 0
         for some, index, size in self._pieces(lists, lengths, cut):
             flat = x[some].reshape(-1)
             if self.binary:
                 flat[index] = 1
             else:
-                flat[:] = np.minimum(np.bincount(index, minlength=size), _MOST)
+                counts = np.bincount(index, minlength=size)
+                flat[:] = np.minimum(counts, _MOST)
+                over += int((counts - flat).sum())
         if cut.any():
             logger.warning(
-                "%d of %d recordings last longer than %d steps of %g s: %d of %d events are cut",
-                *(cut[0], len(lists), self.steps, self.step_s, cut[1], len(lists.times_us)),
+                f"{cut[0]} of {len(lists)} recordings last longer than {self.steps} steps of "
+                f"{self.step_s:g} s: {cut[1]} of {len(lists.times_us)} events are cut; more steps "
+                "or a longer step_s keep them"
             )
+        _warn_of_full_cells(over, len(lists.times_us))
         return Split(torch.from_numpy(x), split.y, torch.from_numpy(lengths))
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -171,16 +175,21 @@ class Frames(Encoder):
         shape = tuple(split.x.shape[2:])
         place, cells = self._places(shape), math.prod(self.inputs(shape))
         x = zeros((len(split), self.steps, cells), np.uint8)
+        over = total = 0
         for row, frames, length in zip(x, split.x, lengths.tolist(), strict=True):
             counts = np.zeros((cells, length), np.int64)
             np.add.at(counts, place, frames[:length].reshape(length, -1).numpy().T)
             row[:length] = np.minimum(counts.T, 1 if self.binary else _MOST)
+            if not self.binary:
+                total += int(counts.sum())
+                over += int((counts.T - row[:length]).sum())
         if bool((whole > lengths).any()):
             logger.warning(
-                "%d of %d recordings last longer than %d steps: %d of %d steps are cut",
-                *(int((whole > lengths).sum()), len(split), self.steps),
-                *(int((whole - lengths).sum()), int(whole.sum())),
+                f"{int((whole > lengths).sum())} of {len(split)} recordings last longer than "
+                f"{self.steps} steps: {int((whole - lengths).sum())} of {int(whole.sum())} steps "
+                "are cut; more steps keep them"
             )
+        _warn_of_full_cells(over, total)
         x = x.reshape(len(split), self.steps, *self.inputs(shape))
         return Split(torch.from_numpy(x), split.y, lengths)
 
@@ -190,3 +199,11 @@ class Frames(Encoder):
         grid = np.indices(shape)
         grid[-2:] //= self.pool
         return np.ravel_multi_index(tuple(grid), frame).reshape(-1)
+
+
+def _warn_of_full_cells(over: int, events: int) -> None:
+    if over:
+        logger.warning(
+            f"{over} of {events} events are lost, as a cell of a frame counts to {_MOST}: more and "
+            "shorter steps, or a smaller pool, keep them"
+        )
