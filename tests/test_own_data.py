@@ -87,6 +87,24 @@ def test_sounds_of_one_s_own_have_their_rate_in_the_filterbank(sounds, tmp_path)
         load_recipe(folder.path / "recipe.toml", ["data.encoder.rate_hz=8000"]).data.make_encoder()
 
 
+def test_a_class_balanced_part_is_trained_on(pictures, tmp_path):
+    recipe = load_recipe("digits", ["data.limit=200", *SETTINGS])
+    run = start(recipe, out=tmp_path / "run", machine=CPU)
+    whole = pj.data.load("digits")
+    train = run.splits.train
+    assert len(train) == 200
+    shares = whole.train.y.bincount() * 200 / len(whole.train)
+    assert (train.y.bincount() - shares).abs().max() < 1
+    assert torch.equal(run.splits.test.x, whole.test.x)
+    assert resume(run.folder.path).splits.train.x.equal(train.x)
+    own = load_recipe("digits", [f"data.folder={pictures}", "data.limit=10", *SETTINGS])
+    found = start(own, out=tmp_path / "own", machine=CPU).splits
+    assert found.train.y.bincount().tolist() == [5, 5]
+    assert found.train.fingerprint
+    with pytest.raises(ValueError, match=r"data\.limit=9 leaves classes out: set it to 10"):
+        start(load_recipe("digits", ["data.limit=9", *SETTINGS]), machine=CPU)
+
+
 def test_changed_data_are_noticed(pictures, tmp_path):
     recipe = load_recipe("digits", [f"data.folder={pictures}", *SETTINGS])
     run = start(recipe, out=tmp_path / "run", machine=CPU)

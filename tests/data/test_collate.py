@@ -3,10 +3,10 @@ import pickle
 import pytest
 import torch
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from torch.utils.data.distributed import DistributedSampler
 
-from picojoule.data import Augment, Direct, Filterbank, Latency, Split, loader
+from picojoule.data import Augment, Direct, Filterbank, Latency, Split, load, loader
 
 
 def images(count: int = 50) -> Split:
@@ -18,6 +18,35 @@ def images(count: int = 50) -> Split:
 
 def seen(batches) -> list[int]:
     return [int(label) for _, y, _ in batches for label in y]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda split: split[10:31:5],
+        lambda split: split[[10, 15, 20, 25, 30]],
+        lambda split: split[torch.tensor([10, 15, 20, 25, 30])],
+        lambda split: split[torch.isin(torch.arange(len(split)), torch.arange(10, 31, 5))],
+        lambda split: Subset(split, [10, 15, 20, 25, 30]),
+        lambda split: Subset(Subset(split, range(10, 40)), [0, 5, 10, 15, 20]),
+    ],
+)
+def test_parts_of_a_split(part):
+    split = load("digits").test
+    x, y, lengths = next(iter(loader(part(split), Direct(), batch_size=5)))
+    assert x[0].equal(split.x[10:31:5])
+    assert y.equal(split.y[10:31:5])
+    assert lengths is None
+
+
+def test_one_item_and_none():
+    split = load("digits").test
+    assert [one.y.tolist() for one in (split[3], split[-1])] == [[split.y[3]], [split.y[-1]]]
+    assert len(list(split[:7])) == 7
+    assert len(split[5:5]) == 0
+    assert split[::-1].y.equal(split.y.flip(0))
+    with pytest.raises(IndexError):
+        split[len(split)]
 
 
 def test_batches_in_order():

@@ -1,12 +1,10 @@
 """Batches of a split, encoded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Generator, Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Subset
 
 from picojoule.data.augment import Augment
 from picojoule.data.encoders.coding import Encoder
@@ -16,7 +14,7 @@ Batch = tuple[Tensor, Tensor, Tensor | None]
 
 
 def loader(
-    split: Split,
+    split: Split | Subset[Any],
     encoder: Encoder,
     *,
     batch_size: int,
@@ -29,7 +27,7 @@ def loader(
     Each is ``(x [T, B, ...] float32, y [B] int64, lengths [B] int64 or None)``.
 
     Args:
-        split: What ``encoder.prepare`` gave.
+        split: What ``encoder.prepare`` gave, or a ``torch.utils.data.Subset`` of it.
         encoder: What turns a batch into steps.
         batch_size: Number of items in a batch.
         shuffle: In a new order each time, drawn from torch's global random state (so that a run
@@ -52,28 +50,12 @@ def loader(
     if batch_size < 1:
         raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
     return DataLoader(
-        _Items(split),
+        split,  # pyright: ignore[reportArgumentType]
         batch_size=batch_size,
         shuffle=shuffle,
         generator=generator,
         collate_fn=_Collate(encoder, augment),
     )
-
-
-class _Items(Dataset[Split]):
-    """A split as torch's loader takes it, with a batch as one indexing operation."""
-
-    def __init__(self, split: Split) -> None:
-        self.split = split
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, index: int) -> Split:
-        return self.split.at(torch.tensor([index]))
-
-    def __getitems__(self, indices: Sequence[int]) -> Split:
-        return self.split.at(torch.as_tensor(indices))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Items with their labels, and how some of them are held out."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,11 @@ class Split:
 
     Raises:
         ValueError: If the three do not hold the same number of items.
+
+    Example:
+        >>> split = Split(torch.zeros(10, 1, 8, 8), torch.arange(10))
+        >>> split[2:5].y, split[[7, 0]].y, split[-1].y
+        (tensor([2, 3, 4]), tensor([7, 0]), tensor([9]))
     """
 
     x: Any
@@ -41,6 +46,18 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Split":
+        """Returns the items at a number, a slice, a list, or a tensor of numbers or bools.
+
+        Raises:
+            IndexError: For a number that no item has.
+        """
+        return self.at(torch.from_numpy(np.atleast_1d(np.arange(len(self))[index]).copy()))
+
+    def __getitems__(self, index: Sequence[int]) -> "Split":
+        """Returns a batch, in the way in which torch's loaders and subsets ask for one."""
+        return self[index]
 
     def at(self, index: Tensor) -> "Split":
         """Returns the items at ``index``, ``[M]`` int64, in that order."""

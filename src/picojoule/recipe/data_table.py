@@ -51,6 +51,8 @@ class DataTable(Table):
         size: Pixels of the shorter side, to which the user's own pictures are scaled.
         hold_out: The speaker whose recordings are the test set.
         skip_bad: Whether to leave out items that cannot be read.
+        limit: The most items to train on, with the classes in the proportion of all; the splits to
+            choose and to test on stay whole.
         encoder: The encoder and its parameters.
         augment: Random changes of training items.
         found: Properties of the user's own data.
@@ -61,6 +63,7 @@ class DataTable(Table):
     size: Annotated[int, Field(ge=1)] | None = None
     hold_out: str | None = None
     skip_bad: bool = False
+    limit: Annotated[int, Field(ge=1)] | None = None
     encoder: Named
     augment: AugmentTable = AugmentTable()
     found: FoundTable | None = None

@@ -1,13 +1,17 @@
 """Opens the data of a run: a named data set, or the user's own."""
 
+import dataclasses
 import inspect
+import logging
 from pathlib import Path
 
 import torch
 
-from picojoule.data import ENCODERS, Dataset, Split, Splits, dataset, load, load_own
+from picojoule.data import ENCODERS, Dataset, Split, Splits, dataset, hold_out, load, load_own
 from picojoule.recipe import Recipe
 from picojoule.recipe.data_table import FoundTable
+
+logger = logging.getLogger(__name__)
 
 
 def open_data(
@@ -32,7 +36,7 @@ def open_data(
         if folder is not None:
             raise ValueError(f"the run is on {table.name}, not on data of your own: say --data-dir")
         found = load(table.name, data_dir, hold_out=table.hold_out, skip_bad=table.skip_bad)
-        return recipe, found
+        return recipe, _limited(found, table.limit)
     place = folder or table.folder
     own = load_own(place, dataset(table.name), size=table.size, skip_bad=table.skip_bad)
     now = FoundTable(
@@ -42,14 +46,34 @@ def open_data(
         rate_hz=own.dataset.rate_hz,
     )
     if table.found is None:
-        return _noted(recipe, now, own.dataset), own.splits
+        return _noted(recipe, now, own.dataset), _limited(own.splits, table.limit)
     if now != table.found:
         changed = [name for name, value in now if value != getattr(table.found, name)]
         raise ValueError(
             f"the data in {place} are not those that the run was started with (other "
             f"{', '.join(changed)}): start a new run, or say --data where they are"
         )
-    return recipe, own.splits
+    return recipe, _limited(own.splits, table.limit)
+
+
+def _limited(splits: Splits, limit: int | None) -> Splits:
+    """Leaves at most ``limit`` items to train on, by class.
+
+    Raises:
+        ValueError: If there are more classes.
+    """
+    train = splits.train
+    if limit is None or limit >= len(train):
+        return splits
+    classes = len(train.y.unique())
+    if limit < classes:
+        raise ValueError(f"data.limit={limit} leaves classes out: set it to {classes} at least")
+    part = train.at(hold_out(train.y, limit)[1])
+    logger.warning("%d of %d items are trained on (data.limit)", limit, len(train))
+    # What an encoder makes of it is kept by its fingerprint.
+    fingerprint = f"{train.fingerprint} {limit}" if train.fingerprint else ""
+    part = dataclasses.replace(part, fingerprint=fingerprint)
+    return dataclasses.replace(splits, train=part)
 
 
 def _noted(recipe: Recipe, found: FoundTable, own: Dataset) -> Recipe:
