@@ -26,3 +26,4 @@ from .store import cache_folder as cache_folder
 from .store import fetch as fetch
 from .store import get as get
 from .store import prepared as prepared
+from .waves import Waves as Waves

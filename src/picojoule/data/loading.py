@@ -48,9 +48,9 @@ def load(
         skip_bad: Leave out recordings and pictures that cannot be read; each is logged.
 
     Returns:
-        The splits; ``x`` is ``[N, C, H, W]`` uint8 of images (``digits``: float32 in 0..1),
-        ``[N, S]`` of waveforms, float32 in -1..1 (``fsdd``) or int16, with ``lengths`` in samples,
-        or ``EventLists``.
+        The splits; ``x`` is ``[N, C, H, W]`` uint8 of images (``digits``: float32 in 0..1), of
+        sounds ``[N, S]`` float32 in -1..1 (``fsdd``) or ``Waves``, with ``lengths`` in samples, or
+        ``EventLists``.
 
     Raises:
         ValueError: For an unknown name, for data that are missing, damaged or truncated (the
@@ -159,7 +159,7 @@ def _share(dataset: Dataset) -> float:
 
 
 def _as_float(split: Split) -> Split:
-    return Split(split.x.float() / 32_768, split.y, split.lengths, fingerprint=split.fingerprint)
+    return Split(split.x[:].float() / 32_768, split.y, split.lengths, fingerprint=split.fingerprint)
 
 
 def _digits(dataset: Dataset) -> Splits:

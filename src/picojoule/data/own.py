@@ -19,6 +19,7 @@ from picojoule.data.sets.schema import Dataset, Sizes
 from picojoule.data.split import RawSplits, Split, Splits
 from picojoule.data.store import cache
 from picojoule.data.store.entry import stamp
+from picojoule.data.waves import joined
 from picojoule.data.zeros import Zeros
 
 # The share of the training items, if there is no validation split.
@@ -112,7 +113,7 @@ def _sounds(place: Path, like: Dataset, how: Reading) -> Found:
     found = layout(place, wavs.SUFFIXES)
     rate_hz = wavs.first_rate([path for files in found.splits.values() for path in files.paths])
     read = {
-        name: wavs.read(*files, rate_hz=rate_hz, bad=how.bad, zeros=how.zeros)
+        name: joined(wavs.sounds(*files, rate_hz=rate_hz, bad=how.bad), how.zeros)
         for name, files in found.splits.items()
     }
     return _parts(read), {"labels": found.labels, "rate_hz": rate_hz}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from picojoule.data.split import Split
-from picojoule.data.zeros import Zeros
+from picojoule.data.zeros import GrowingRow, Zeros
 
 _PIECE = 1 << 20
 
@@ -117,7 +117,7 @@ def collect(
     Raises:
         ValueError: For no recording at all.
     """
-    times, address = _Growing(np.int64, zeros), _Growing(np.int32, zeros)
+    times, address = GrowingRow(np.int64, zeros), GrowingRow(np.int32, zeros)
     offsets, labels = [0], []
     for recording in recordings:
         order = slice(None)
@@ -131,27 +131,6 @@ def collect(
         raise ValueError(f"{where} holds no recording that can be read")
     lists = EventLists(times.done(), address.done(), torch.tensor(offsets), shape)
     return Split(lists, torch.tensor(labels))
-
-
-class _Growing:
-    """A row of numbers that grows to twice its size whenever it is full."""
-
-    def __init__(self, dtype: type[np.generic], zeros: Zeros) -> None:
-        self._array = zeros((1 << 16,), dtype)
-        self._zeros = zeros
-        self.size = 0
-
-    def add(self, values: np.ndarray) -> None:
-        end = self.size + len(values)
-        if end > len(self._array):
-            larger = self._zeros((max(end, 2 * len(self._array)),), self._array.dtype)
-            larger[: self.size] = self._array[: self.size]
-            self._array = larger
-        self._array[self.size : end] = values
-        self.size = end
-
-    def done(self) -> Tensor:
-        return torch.from_numpy(self._array[: self.size])
 
 
 def _check_offsets(offsets: Tensor, times: int, addresses: int) -> None:

@@ -17,7 +17,7 @@ class Split:
     Args:
         x: The items ``[N, ...]``; images are uint8 0..255 or float 0..1, waveforms float in -1..1
             or int16, zero after their end. Anything with ``len(x)`` and ``x[index]`` will do:
-            recorded events are ``EventLists``.
+            recorded events are ``EventLists``, sounds of unequal length ``Waves``.
         y: The class of each, ``[N]`` int64.
         lengths: How much of each item counts, ``[N]`` int64: in samples of a waveform, in steps
             once an encoder has prepared it. None if all of every item counts.

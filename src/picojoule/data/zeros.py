@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 # As ``np.zeros`` does: shape and type to an array.
 Zeros = Callable[[tuple[int, ...], Any], np.ndarray]
@@ -40,3 +42,31 @@ def in_files(folder: Path) -> Zeros:
             return np.memmap(file, dtype, "w+", shape=shape)
 
     return zeros
+
+
+class GrowingRow:
+    """A row of numbers that grows to twice its size whenever it is full.
+
+    Args:
+        dtype: The type of its numbers.
+        zeros: Makes the arrays.
+    """
+
+    def __init__(self, dtype: type[np.generic], zeros: Zeros) -> None:
+        self._array = zeros((1 << 16,), dtype)
+        self._zeros = zeros
+        self.size = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Appends numbers."""
+        end = self.size + len(values)
+        if end > len(self._array):
+            larger = self._zeros((max(end, 2 * len(self._array)),), self._array.dtype)
+            larger[: self.size] = self._array[: self.size]
+            self._array = larger
+        self._array[self.size : end] = values
+        self.size = end
+
+    def done(self) -> Tensor:
+        """Returns the row as a tensor."""
+        return torch.from_numpy(self._array[: self.size])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from picojoule.data import Filterbank, Split, encoder
+from picojoule.data import Filterbank, Split, Waves, encoder
 
 RATE = 8_000
 
@@ -198,6 +198,16 @@ def test_what_is_not_prepared_is_refused():
 def test_too_many_bands():
     with pytest.raises(ValueError, match="200 mel bands are too many for 8000 Hz"):
         Filterbank(bands=200).prepare(noises(1_000))
+
+
+def test_sounds_end_to_end_are_encoded_as_padded_ones():
+    lengths = torch.tensor([900, 4_000, 10])
+    wave = torch.randint(-9_000, 9_000, (int(lengths.sum()),), dtype=torch.int16)
+    waves = Waves(wave, torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]))
+    found = Filterbank().prepare(Split(waves, torch.arange(3), lengths))
+    padded = Filterbank().prepare(Split(waves[:], torch.arange(3), lengths))
+    assert found.x.equal(padded.x)
+    assert found.lengths.equal(padded.lengths)
 
 
 def test_what_is_cut_is_said(caplog):

@@ -5,12 +5,14 @@ import struct
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzzing import read_or_refused
 from picojoule.data.readers import wavs
 from picojoule.data.readers.bad import Bad
+from picojoule.data.waves import joined
 
 TONE = (np.sin(np.arange(400) * 0.3) * 0.5).astype(np.float64)
 
@@ -18,6 +20,10 @@ TONE = (np.sin(np.arange(400) * 0.3) * 0.5).astype(np.float64)
 def write(path, samples=TONE, rate=16_000, subtype="PCM_16"):
     soundfile.write(path, samples, rate, subtype=subtype)
     return path
+
+
+def read(files, labels, bad):
+    return joined(wavs.sounds(files, labels, rate_hz=16_000, bad=bad))
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "PCM_U8", "FLOAT", "DOUBLE"])
@@ -29,11 +35,14 @@ def test_every_kind_of_sample_becomes_16_bits(tmp_path, subtype):
 
 def test_sounds_of_unequal_length(tmp_path):
     files = [write(tmp_path / f"{k}.wav", TONE[: 100 * k]) for k in (1, 4, 2)]
-    split = wavs.read(files, [2, 0, 1], rate_hz=16_000, bad=Bad(False))
+    split = read(files, [2, 0, 1], Bad(False))
     assert split.lengths.tolist() == [100, 400, 200]
     assert split.y.tolist() == [2, 0, 1]
-    assert not split.x[0, 100:].any()
-    assert split.x[2, :200].equal(wavs.read_wav(files[2], 16_000))
+    assert split.x.shape == (3, 400)
+    assert not split.x[:][0, 100:].any()
+    assert split.x[2].equal(split.x[:][2, :200])
+    assert split.x[2].equal(wavs.read_wav(files[2], 16_000))
+    assert split.x[torch.tensor([2, 0])].equal(split.x[:][[2, 0], :200])
 
 
 def bad_files(tmp_path):
@@ -68,12 +77,12 @@ def test_bad_files_are_named_or_left_out(tmp_path):
             content = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
         bad.write_bytes(content)
         with pytest.raises(ValueError, match=rf"bad\.wav.*{fault}"):
-            wavs.read([good, bad], [0, 1], rate_hz=16_000, bad=Bad(False))
+            read([good, bad], [0, 1], Bad(False))
         left_out = Bad(skip=True)
-        assert wavs.read([good, bad], [0, 1], rate_hz=16_000, bad=left_out).y.tolist() == [0]
+        assert read([good, bad], [0, 1], left_out).y.tolist() == [0]
         assert len(left_out.items) == 1
     with pytest.raises(ValueError, match="no sound that can be read among 1"):
-        wavs.read([bad], [0], rate_hz=16_000, bad=Bad(True))
+        read([bad], [0], Bad(True))
 
 
 @given(at=st.integers(0, 300), value=st.integers(0, 255), kept=st.integers(0, 300))

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picojoule.data import Direct, EventLists, Filterbank, Frames, Split, prepared
+from picojoule.data import Direct, EventLists, Filterbank, Frames, Split, Waves, prepared
 from picojoule.data.store import cache
 from picojoule.data.store import entry as store
 from picojoule.data.store.entry import Selection
@@ -110,6 +110,21 @@ def test_events_are_kept():
         assert found.x.shape == (4,)
         assert found.x.times_us.tolist() == [0, 5, 2]
         assert found.lengths is None
+
+
+def test_sounds_take_the_room_of_their_samples(place):
+    """One long sound among short ones; part "b" has another order."""
+    lengths = [20, 1_000_000, 5, *[30] * 300]
+    samples = torch.arange(sum(lengths)).to(torch.int16)
+    waves = Waves(samples, torch.tensor([0, *lengths]).cumsum(0))
+    split = Split(waves, torch.arange(303), waves.lengths)
+    content = cache.Content({"a": Selection(split), "b": Selection(split, torch.tensor([2, 0]))})
+    for _ in range(2):
+        found = cache.kept("sounds", "place", "key", lambda _: content).splits
+        assert all(one.equal(other) for one, other in zip(found["a"].x, waves, strict=True))
+        assert found["b"].x[:].equal(waves[[2, 0]])
+        assert found["b"].lengths.tolist() == [5, 20]
+    assert sum(file.stat().st_size for file in place.rglob("*.npy")) < 1.1 * samples.nbytes
 
 
 def test_another_key_is_another_entry(place):

@@ -114,9 +114,9 @@ class Filterbank(Encoder):
             zeros: Makes the events, as ``np.zeros`` does.
 
         Shape:
-            ``x`` ``[N, S]`` float or int16 waveforms with ``lengths`` ``[N]`` in samples (None: all
-            of S); gives ``x`` ``[N, T, channels]`` uint8, zero after the end, and ``lengths``
-            ``[N]`` in steps.
+            ``x`` ``[N, S]`` float or int16 waveforms, or ``Waves``, with ``lengths`` ``[N]`` in
+            samples (None: all of S); gives ``x`` ``[N, T, channels]`` uint8, zero after the end,
+            and ``lengths`` ``[N]`` in steps.
 
         Raises:
             ValueError: For something else than waveforms.

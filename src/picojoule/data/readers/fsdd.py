@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from picojoule.data.readers import wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.sets.schema import Dataset
-from picojoule.data.split import RawSplits, Split
+from picojoule.data.split import RawSplits
+from picojoule.data.waves import joined
 from picojoule.data.zeros import Zeros
 
 
@@ -102,7 +102,7 @@ def read(
             that of the other speakers; what else there is of them is trained on.
 
     Shape:
-        ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
+        ``x`` ``Waves`` of int16; ``lengths`` ``[N]`` in samples.
 
     Raises:
         ValueError: For a damaged or foreign recording; the message names it, or the folder.
@@ -124,13 +124,8 @@ def read(
     for name, split in splits.items():
         if not split:
             raise ValueError(f"{folder} has no recording that can be read for {name}")
-    train, validation, test = map(_split, splits.values())
+    train, validation, test = (
+        joined((wave.numpy(), utterance.label) for utterance, wave in split)
+        for split in splits.values()
+    )
     return RawSplits(train, validation, test)
-
-
-def _split(items: list[tuple[Utterance, Tensor]]) -> Split:
-    lengths = torch.tensor([len(wave) for _, wave in items])
-    x = torch.zeros(len(items), int(lengths.max()), dtype=torch.int16)
-    for row, (_, wave) in zip(x, items, strict=True):
-        row[: len(wave)] = wave
-    return Split(x, torch.tensor([utterance.label for utterance, _ in items]), lengths)

@@ -1,17 +1,18 @@
 """Speech Commands: a folder of wavs for each word, and lists of which are for what."""
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from picojoule.data.readers import wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.sets.schema import Dataset
-from picojoule.data.split import RawSplits, Split
+from picojoule.data.split import RawSplits
+from picojoule.data.waves import joined
 from picojoule.data.zeros import Zeros
 
 NOISE = "_background_noise_"
@@ -38,7 +39,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
         zeros: Makes the arrays, as ``np.zeros`` does.
 
     Shape:
-        ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
+        ``x`` ``Waves`` of int16; ``lengths`` ``[N]`` in samples.
 
     Raises:
         ValueError: For a list or a word that is missing, and what ``bad`` does not leave out; the
@@ -55,18 +56,16 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
             others = [pair for pair in names if pair[0] not in words]
             others.sort(key=lambda pair: hashlib.sha256("/".join(pair).encode()).digest())
             chosen += others[: math.ceil(_SHARE * len(chosen))]
-        split = wavs.read(
+        sounds = wavs.sounds(
             [folder / word / file for word, file in chosen],
             [labels.index(word if word in words else "unknown") for word, _ in chosen],
             rate_hz=rate_hz,
             bad=bad,
-            zeros=zeros,
         )
-        if noise:
-            count = math.ceil(_SHARE * sum(word in words for word, _ in chosen))
-            silences = _silences(noise, _SPAN[name], count, rate_hz)
-            split = _with(split, silences, labels.index("silence"), zeros)
-        splits[name] = split
+        count = math.ceil(_SHARE * sum(word in words for word, _ in chosen)) if noise else 0
+        silences = _silences(noise, _SPAN[name], count, rate_hz)
+        silent = ((silence, labels.index("silence")) for silence in silences)
+        splits[name] = joined(itertools.chain(sounds, silent), zeros)
     return RawSplits(splits["train"], splits["validation"], splits["test"])
 
 
@@ -126,15 +125,3 @@ def _silences(
             piece = wave[start : min(start + rate_hz, last)]
             row[: len(piece)] = piece
     return out
-
-
-def _with(split: Split, silences: np.ndarray, label: int, zeros: Zeros) -> Split:
-    second = silences.shape[1]
-    width = max(second, split.x.shape[1])
-    x = torch.from_numpy(zeros((len(split) + len(silences), width), np.int16))
-    x[: len(split), : split.x.shape[1]] = split.x
-    x[len(split) :, :second] = torch.from_numpy(silences)
-    y = torch.cat([split.y, torch.full((len(silences),), label)])
-    assert split.lengths is not None
-    lengths = torch.cat([split.lengths, torch.full((len(silences),), second)])
-    return Split(x, y, lengths)

@@ -1,7 +1,7 @@
 """Sounds: wav files, one each."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,6 @@ from torch import Tensor
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import content
 from picojoule.data.sets.schema import Dataset
-from picojoule.data.split import Split
-from picojoule.data.zeros import Zeros
 
 SUFFIXES = (".wav",)
 # Programs that write to a pipe announce nothing, or about as much as a number can say.
@@ -65,40 +63,27 @@ def first_rate(files: Sequence[Path]) -> int:
     raise ValueError(f"there is no sound that can be read among {len(files)}, as {files[0]}")
 
 
-def read(
-    files: Sequence[Path],
-    labels: Sequence[int],
-    *,
-    rate_hz: int,
-    bad: Bad,
-    zeros: Zeros = np.zeros,
-) -> Split:
-    """Reads sounds of one rate.
+def sounds(
+    files: Sequence[Path], labels: Sequence[int], *, rate_hz: int, bad: Bad
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yields the samples, ``[S]`` int16, and the class of each sound.
 
     Args:
         files: One each.
         labels: The class of each.
         rate_hz: Samples per second that each must have.
         bad: The rule for one that cannot be read.
-        zeros: Makes the array, as ``np.zeros`` does.
-
-    Shape:
-        ``x`` ``[N, S]`` int16, zero after the end of each; ``lengths`` ``[N]`` in samples.
 
     Raises:
         ValueError: For no sound at all, and what ``bad`` does not leave out; the message names the
             file.
     """
-    # Read twice: all at once need not fit into memory.
-    items = zip(files, labels, strict=True)
-    good = list(bad.each(items, lambda item: len(read_wav(item[0], rate_hz))))
-    if not good:
+    count, items = 0, zip(files, labels, strict=True)
+    for (_, label), wave in bad.each(items, lambda item: read_wav(item[0], rate_hz)):
+        count += 1
+        yield wave.numpy(), label
+    if not count:
         raise ValueError(f"there is no sound that can be read among {len(files)}")
-    x = zeros((len(good), max(length for _, length in good)), np.int16)
-    for row, ((file, _), length) in zip(x, good, strict=True):
-        row[:length] = read_wav(file, rate_hz).numpy()
-    y = torch.tensor([label for (_, label), _ in good], dtype=torch.int64)
-    return Split(torch.from_numpy(x), y, torch.tensor([length for _, length in good]))
 
 
 def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:

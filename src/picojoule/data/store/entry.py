@@ -23,11 +23,12 @@ from torch import Tensor
 
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
+from picojoule.data.waves import Waves
 
 logger = logging.getLogger(__name__)
 
 # Of the layout here and of what the readers give; each release of picojoule is another anyway.
-VERSION = 3
+VERSION = 4
 _CHUNK_BYTES = 1 << 24
 _INDEX = "index.json"
 _CHECKED = "checked"
@@ -95,12 +96,19 @@ class _Pieces(NamedTuple):
 def _arrays(split: Split, index: Tensor | None) -> dict[str, _Pieces]:
     """Returns every array of the items at ``index``, or of all if that is None, by its name."""
     rows = None if index is None else index.numpy()
-    named = {"y": split.y} | ({} if split.lengths is None else {"lengths": split.lengths})
-    found = {} if isinstance(split.x, EventLists) else {"x": _rows(split.x.numpy(), rows)}
-    found |= {name: _rows(tensor.numpy(), rows) for name, tensor in named.items()}
+    found = {"y": split.y} | ({} if split.lengths is None else {"lengths": split.lengths})
+    ragged = {}
     if isinstance(split.x, EventLists):
-        found |= _lists(split.x, np.arange(len(split)) if rows is None else rows)
-    return found
+        ragged = {"times": split.x.times_us, "address": split.x.address}
+    elif isinstance(split.x, Waves):
+        ragged = {"samples": split.x.samples}
+    else:
+        found["x"] = split.x
+    whole = {name: _rows(tensor.numpy(), rows) for name, tensor in found.items()}
+    if not ragged:
+        return whole
+    each = np.arange(len(split)) if rows is None else rows
+    return whole | _lists(split.x.offsets.numpy(), each, ragged)
 
 
 def _rows(array: np.ndarray, rows: np.ndarray | None) -> _Pieces:
@@ -110,17 +118,16 @@ def _rows(array: np.ndarray, rows: np.ndarray | None) -> _Pieces:
     return _Pieces(array.dtype, shape, (array[one if rows is None else rows[one]] for one in some))
 
 
-def _lists(lists: EventLists, rows: np.ndarray) -> dict[str, _Pieces]:
-    """Returns the events of the recordings at ``rows``, one piece each."""
-    ends = lists.offsets.numpy()
+def _lists(ends: np.ndarray, rows: np.ndarray, arrays: Mapping[str, Tensor]) -> dict[str, _Pieces]:
+    """Returns the lists at ``rows`` of arrays of lists that end at ``ends``, one piece each."""
     offsets = np.concatenate([[0], np.cumsum((ends[1:] - ends[:-1])[rows])])
 
-    def events(array: np.ndarray) -> _Pieces:
+    def lists(array: np.ndarray) -> _Pieces:
         pieces = (array[ends[row] : ends[row + 1]] for row in rows)
         return _Pieces(array.dtype, (int(offsets[-1]),), pieces)
 
-    times, address = events(lists.times_us.numpy()), events(lists.address.numpy())
-    return {"times": times, "address": address, "offsets": _rows(offsets, None)}
+    found = {name: lists(tensor.numpy()) for name, tensor in arrays.items()}
+    return found | {"offsets": _rows(offsets, None)}
 
 
 def write(making: Path, key: str, content: Content) -> None:
@@ -220,9 +227,9 @@ def _split(where: Path, name: str, facts: Mapping[str, Any]) -> Split:
         array: torch.from_numpy(np.load(_file(where, name, array), mmap_mode="c"))
         for array in facts["files"]
     }
-    if facts["shape"] is None:
-        x = arrays["x"]
-    else:
+    if facts["shape"] is not None:
         lists = (arrays["times"], arrays["address"], arrays["offsets"])
         x = EventLists(*lists, shape=tuple(facts["shape"]), check=False)
+    else:
+        x = Waves(arrays["samples"], arrays["offsets"]) if "samples" in arrays else arrays["x"]
     return Split(x, arrays["y"], arrays.get("lengths"), fingerprint=facts["fingerprint"])
