@@ -140,7 +140,7 @@ def test_truncated_recording(own_copy, kept):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"<html>not found</html>", "is no wav file that can be read")],
+    [(b"", "is empty"), (b"<html>not found</html>", "is no sound that can be read")],
 )
 def test_no_sound(own_copy, content, message):
     path = own_copy / "3_lucas_20.wav"

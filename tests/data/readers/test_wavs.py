@@ -33,6 +33,17 @@ def test_every_kind_of_sample_becomes_16_bits(tmp_path, subtype):
     np.testing.assert_allclose(found.numpy(), TONE * 32_768, atol=coarse)
 
 
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
+def test_packed_sounds_are_read(tmp_path, suffix):
+    tone = np.sin(np.arange(16_000) * 0.3) * 0.999
+    soundfile.write(tmp_path / f"a.{suffix}", tone, 16_000)
+    found = wavs.read_wav(tmp_path / f"a.{suffix}", 16_000).numpy() / 32_768
+    assert len(found) == len(tone)
+    inner = slice(2_000, -2_000)
+    closeness = np.corrcoef(found[inner], tone[inner])[0, 1]
+    assert closeness > (0.9999 if suffix == "flac" else 0.99)
+
+
 def test_sounds_of_unequal_length(tmp_path):
     files = [write(tmp_path / f"{k}.wav", TONE[: 100 * k]) for k in (1, 4, 2)]
     split = read(files, [2, 0, 1], Bad(False))
@@ -48,7 +59,7 @@ def test_sounds_of_unequal_length(tmp_path):
 def bad_files(tmp_path):
     raw = write(tmp_path / "whole.wav").read_bytes()
     yield "truncated", raw[:-10]
-    yield "no wav file", b"RIFX" + raw[4:100]
+    yield "no sound", b"RIFX" + raw[4:100]
     yield "is empty", b""
     yield "truncated", raw[:6]
     yield "no sample", raw[:40] + struct.pack("<I", 0)
@@ -65,9 +76,12 @@ def bad_files(tmp_path):
         r"samples outside -1\.\.1, up to 8",
         write(tmp_path / "x.wav", loud, subtype="FLOAT").read_bytes(),
     )
-    yield "no wav file that can be read", write(tmp_path / "x.wav", subtype="GSM610").read_bytes()
+    yield "no sound that can be read", write(tmp_path / "x.wav", subtype="GSM610").read_bytes()
+    soundfile.write(tmp_path / "x.aiff", TONE, 16_000)
+    yield "it is AIFF", (tmp_path / "x.aiff").read_bytes()
     soundfile.write(tmp_path / "x.flac", TONE, 16_000)
-    yield "it is FLAC", (tmp_path / "x.flac").read_bytes()
+    flac = (tmp_path / "x.flac").read_bytes()
+    yield "truncated|no sound that can be read", flac[: len(flac) // 2]
 
 
 def test_bad_files_are_named_or_left_out(tmp_path):

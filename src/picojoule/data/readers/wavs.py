@@ -1,4 +1,4 @@
-"""Sounds: wav files, one each."""
+"""Sounds: files of wav, flac, ogg or mp3, one each."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,17 @@ from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import content
 from picojoule.data.sets.schema import Dataset
 
-SUFFIXES = (".wav",)
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+_FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
+# Their decoders may go a little beyond full scale.
+_LOSSY = ("OGG", "MP3")
 # Programs that write to a pipe announce nothing, or about as much as a number can say.
 _UNKNOWN_BYTES = 0x7FFF0000
 _ROUNDING = 1e-4
 
 
 def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
-    """Reads the samples of a mono wav file.
+    """Reads the samples of a mono wav, flac, ogg or mp3 file.
 
     Args:
         path: The file; samples of another kind than 16 bits are rounded to that.
@@ -30,9 +33,9 @@ def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
         ``[S]`` int16.
 
     Raises:
-        ValueError: For a file that is missing, truncated, no wav file, without a sample, of another
-            rate, with several channels, or with samples that are not finite or outside of -1..1;
-            the message names it.
+        ValueError: For a file that is missing, truncated, of another kind, without a sample, of
+            another rate, with several channels, or with samples that are not finite or outside of
+            -1..1; the message names it.
     """
     samples, _ = _decoded(path, rate_hz)
     return samples
@@ -99,19 +102,21 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
             _check(path, sound, rate_hz)
             exact = sound.subtype == "PCM_16"
             samples = sound.read(dtype="int16" if exact else "float32")
-            found = sound.samplerate
+            found, frames, is_lossy = sound.samplerate, sound.frames, sound.format in _LOSSY
     except (soundfile.LibsndfileError, TypeError, ValueError, MemoryError, RuntimeError) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
         reason = getattr(error, "error_string", error)
-        raise ValueError(f"{path} is no wav file that can be read: {reason}") from error
+        raise ValueError(f"{path} is no sound that can be read: {reason}") from error
     if not len(samples):
         raise ValueError(f"{path} holds no sound: it has no sample")
+    if len(samples) < frames:
+        raise ValueError(f"{path} is truncated: it has {len(samples)} of {frames} samples")
     if not exact:
         if not np.isfinite(samples).all():
             raise ValueError(f"{path} has samples that are not finite (NaN or infinite)")
         loudest = float(np.abs(samples).max())
-        if loudest > 1 + _ROUNDING:
+        if loudest > 1 + _ROUNDING and not is_lossy:
             raise ValueError(
                 f"{path} has samples outside -1..1, up to {loudest:g}: scale them, or write a file "
                 "of 16 bits a sample"
@@ -145,8 +150,8 @@ def _is_unknown(size: bytes) -> bool:
 
 
 def _check(path: Path, sound: soundfile.SoundFile, rate_hz: int | None) -> None:
-    if sound.format not in ("WAV", "WAVEX"):
-        raise ValueError(f"{path} is no wav file that can be read: it is {sound.format}")
+    if sound.format not in _FORMATS:
+        raise ValueError(f"{path} is no sound that can be read: it is {sound.format}")
     if sound.channels != 1 or rate_hz not in (None, sound.samplerate):
         wanted = "" if rate_hz is None else f" at {rate_hz} Hz"
         raise ValueError(
