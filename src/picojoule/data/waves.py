@@ -1,6 +1,6 @@
 """Sounds of unequal length."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,10 @@ class Waves:
         if not numbers.ndim:
             return waves[0]
         return pad_sequence(waves, batch_first=True) if waves else self.samples.new_zeros(0, 0)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yields each sound, ``[S]``."""
+        return iter(self.samples.split(self.lengths.tolist()))
 
     @property
     def lengths(self) -> Tensor:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from picojoule.cli import app
 from picojoule.data import Dataset, dataset, fetch, get, load
 
 ARCHIVE = r"free-spoken-digit-dataset-26eb9aaf\.zip"
@@ -412,3 +413,38 @@ def test_archive_without_a_recording(sounds, server, tmp_path):
     with pytest.raises(ValueError, match=r"has no 0_george_0\.wav in it"):
         fetch(sounds, tmp_path, progress=False)
     assert everything(tmp_path) == {}
+
+
+def test_a_description_of_one_s_own_is_fetched_on_the_command_line(server, tmp_path):
+    body = packed({f"top/{name}": content for name, content in RECORDS.items()})
+    server.bodies["mine.tar.gz"] = body
+    (file := tmp_path / "mine.toml").write_text(
+        f"""
+        name = "mine"
+        description = "pictures of mine"
+        modality = "image"
+        format = "cifar"
+        folder = "pictures"
+        marker = "test_batch.bin"
+        licence = "mine"
+        citation = "me"
+        labels = ["zero", "one", "two", "three", "four", "five"]
+        inputs = [3, 32, 32]
+        sizes = {{ train = 9, validation = 1, test = 1 }}
+        splits.train = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                        "data_batch_4.bin", "data_batch_5.bin"]
+        splits.test = ["test_batch.bin"]
+
+        [[files]]
+        path = "mine.tar.gz"
+        url = "{server.url}mine.tar.gz"
+        sha256 = "{hashlib.sha256(body).hexdigest()}"
+        gives = "test_batch.bin"
+        """
+    )
+    for words in (["show", str(file)], ["get", str(file), "--data-dir", str(tmp_path)]):
+        with pytest.raises(SystemExit) as done:
+            app(["data", *words])
+        assert not done.value.code
+    assert server.asked == ["mine.tar.gz"]
+    assert [len(s) for s in vars(load(file, tmp_path)).values()] == [9, 1, 1]

@@ -15,7 +15,7 @@ class Files(NamedTuple):
     labels: list[int]
 
 
-class Layout(NamedTuple):
+class ClassFolders(NamedTuple):
     """The classes, in the order of their names, and the files of each split.
 
     Attributes:
@@ -30,7 +30,7 @@ class Layout(NamedTuple):
 
 def layout(
     root: Path, suffixes: Sequence[str], names: Mapping[str, Sequence[str]] = NAMES
-) -> Layout:
+) -> ClassFolders:
     """Finds the files in a folder for each class, or in such folders for each split.
 
     Names that begin with a dot are not looked at.
@@ -62,7 +62,7 @@ def layout(
     return _divided(folders, root, suffixes)
 
 
-def _divided(folders: dict[str, Path], root: Path, suffixes: Sequence[str]) -> Layout:
+def _divided(folders: dict[str, Path], root: Path, suffixes: Sequence[str]) -> ClassFolders:
     first = next(iter(folders.values()))
     labels = tuple(folder.name for folder in _folders(first))
     if len(labels) < 2:
@@ -76,7 +76,7 @@ def _divided(folders: dict[str, Path], root: Path, suffixes: Sequence[str]) -> L
             if other.name not in labels:
                 raise ValueError(f"{other} is of a class that {first} does not have")
         splits[name] = _files(folder, labels, all_of_them=folder == first)
-    return Layout(labels, splits)
+    return ClassFolders(labels, splits)
 
 
 def _files(folder: Path, labels: Sequence[str], *, all_of_them: bool) -> Files:
