@@ -137,7 +137,7 @@ def _laid(picture: Image.Image) -> tuple[Image.Image, bool]:
     over = picture.convert("RGBA")
     ground = Image.new("RGBA", over.size, "white")
     ground.alpha_composite(over)
-    return ground, over.getextrema()[3][0] < 255
+    return ground, bool((np.asarray(over)[..., 3] < 255).any())
 
 
 def _square(picture: Image.Image, size: int) -> Image.Image:
