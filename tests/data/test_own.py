@@ -94,7 +94,7 @@ def test_sounds_at_their_own_rate(tmp_path, write_wav):
         ("down", "up"),
     )
     train = own.splits.train
-    assert train.x[:][:, 0].tolist() == [1_000 * (label + 1) for label in train.y.tolist()]
+    assert train.x.padded()[:, 0].tolist() == [1_000 * (label + 1) for label in train.y.tolist()]
     write_wav(tmp_path / "up" / "3.wav", np.ones(9, np.int16), 8_000)
     with pytest.raises(ValueError, match=r"up/3\.wav: expected mono at 22050 Hz, found .* 8000 Hz"):
         load_own(tmp_path, AUDIO)

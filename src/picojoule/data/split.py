@@ -9,6 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Index = int | slice | Sequence[int] | Tensor
+
+
+def picked(count: int, index: Index) -> np.ndarray:
+    """Returns the numbers, of 0 to ``count``, that an index picks: a row, or one number.
+
+    Raises:
+        IndexError: For a number that is not one of them.
+    """
+    return np.arange(count)[index.numpy() if isinstance(index, Tensor) else index]
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -47,13 +58,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Split":
+    def __getitem__(self, index: Index) -> "Split":
         """Returns the items at a number, a slice, a list, or a tensor of numbers or bools.
 
         Raises:
             IndexError: For a number that no item has.
         """
-        return self.at(torch.from_numpy(np.atleast_1d(np.arange(len(self))[index]).copy()))
+        return self.at(torch.from_numpy(np.atleast_1d(picked(len(self), index)).copy()))
 
     def __getitems__(self, index: Sequence[int]) -> "Split":
         """Returns a batch, in the way in which torch's loaders and subsets ask for one."""

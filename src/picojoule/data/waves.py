@@ -1,14 +1,13 @@
 """Sounds of unequal length."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from picojoule.data.split import Split
+from picojoule.data.split import Index, Split, picked
 from picojoule.data.zeros import GrowingRow, Zeros
 
 
@@ -16,16 +15,14 @@ from picojoule.data.zeros import GrowingRow, Zeros
 class Waves:
     """N sounds, end to end: they take no more room than their samples, however long one is.
 
-    An index gives them padded with zeros to the longest of those that it names, ``[M, S]``.
-
     Args:
         samples: ``[total]`` int16.
         offsets: The start of each sound and the end of the last, ``[N + 1]`` int64.
 
     Example:
         >>> waves = Waves(torch.tensor([1, 2, 3, 4]), torch.tensor([0, 1, 4]))
-        >>> waves.shape, waves[0], waves[:]
-        ((2, 3), tensor([1]), tensor([[1, 0, 0],
+        >>> waves[1].samples, waves.padded()
+        (tensor([2, 3, 4]), tensor([[1, 0, 0],
                 [2, 3, 4]]))
     """
 
@@ -35,16 +32,19 @@ class Waves:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Tensor:
-        """Returns one sound ``[S]`` by its number, or those of a slice, list or tensor padded."""
-        numbers = np.arange(len(self))[index]
-        waves = [
-            self.samples[self.offsets[number] : self.offsets[number + 1]]
-            for number in np.atleast_1d(numbers).tolist()
-        ]
-        if not numbers.ndim:
-            return waves[0]
-        return pad_sequence(waves, batch_first=True) if waves else self.samples.new_zeros(0, 0)
+    def __getitem__(self, index: Index) -> "Waves":
+        """Returns the sounds at a number, a slice, a list, or a tensor of numbers or bools."""
+        numbers = np.atleast_1d(picked(len(self), index)).tolist()
+        waves = [self.samples[self.offsets[n] : self.offsets[n + 1]] for n in numbers]
+        ends = torch.tensor([0, *map(len, waves)]).cumsum(0)
+        return Waves(torch.cat([self.samples[:0], *waves]), ends)
+
+    def padded(self) -> Tensor:
+        """Returns all sounds with zeros after the end of each, ``[N, S]``."""
+        out = self.samples.new_zeros(self.shape)
+        for row, wave in zip(out, self, strict=True):
+            row[: len(wave)] = wave
+        return out
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yields each sound, ``[S]``."""

@@ -19,18 +19,18 @@ def read_inputs(
 ) -> tuple[Tensor, Tensor | None]:
     """Reads files as inputs of a data set.
 
-        Args:
-                paths: Pictures (``.npy``, ``.png``, ``.jpg`` and others) or sounds (``.wav``, ``.flac``,
+    Args:
+        paths: Pictures (``.npy``, ``.png``, ``.jpg`` and others) or sounds (``.wav``, ``.flac``,
             ``.ogg``, ``.mp3``), one each.
-            dataset: The data set whose modality, shape or sampling rate they must have.
-            size: Pixels of the shorter side to scale pictures to; None if they are not scaled.
-    
-        Returns:
-            Pictures [N, C, H, W] in 0..1 and None, or sounds [N, S] and their lengths in samples [N].
+        dataset: The data set whose modality, shape or sampling rate they must have.
+        size: Pixels of the shorter side to scale pictures to; None if they are not scaled.
 
-        Raises:
-            ValueError: If no file is given, or one does not fit; the message names it.
-            FileNotFoundError: If a file does not exist.
+    Returns:
+        Pictures [N, C, H, W] in 0..1 and None, or sounds [N, S] and their lengths in samples [N].
+
+    Raises:
+        ValueError: If no file is given, or one does not fit; the message names it.
+        FileNotFoundError: If a file does not exist.
     """
     if not paths:
         raise ValueError("no file to predict: give one or more")

@@ -50,10 +50,15 @@ def test_sounds_of_unequal_length(tmp_path):
     assert split.lengths.tolist() == [100, 400, 200]
     assert split.y.tolist() == [2, 0, 1]
     assert split.x.shape == (3, 400)
-    assert not split.x[:][0, 100:].any()
-    assert split.x[2].equal(split.x[:][2, :200])
-    assert split.x[2].equal(wavs.read_wav(files[2], 16_000))
-    assert split.x[torch.tensor([2, 0])].equal(split.x[:][[2, 0], :200])
+    padded = split.x.padded()
+    assert not padded[0, 100:].any()
+    assert padded[2, :200].equal(wavs.read_wav(files[2], 16_000))
+    assert split.x[2].samples.equal(padded[2, :200])
+    for index in ([2, 0], torch.tensor([2, 0])):
+        assert split.x[index].padded().equal(padded[[2, 0], :200])
+    assert split.x[torch.tensor([1])].shape == (1, 400)
+    assert split[torch.tensor([False, True, True])].lengths.tolist() == [400, 200]
+    assert split.x[:0].padded().shape == (0, 0)
 
 
 def bad_files(tmp_path):

@@ -122,7 +122,7 @@ def test_sounds_take_the_room_of_their_samples(place):
     for _ in range(2):
         found = cache.kept("sounds", "place", "key", lambda _: content).splits
         assert all(one.equal(other) for one, other in zip(found["a"].x, waves, strict=True))
-        assert found["b"].x[:].equal(waves[[2, 0]])
+        assert found["b"].x.padded().equal(waves[[2, 0]].padded())
         assert found["b"].lengths.tolist() == [5, 20]
     assert sum(file.stat().st_size for file in place.rglob("*.npy")) < 1.1 * samples.nbytes
 
