@@ -135,8 +135,9 @@ class _Feedback(torch.autograd.Function):
             backward = [part.backward(own, *ends) for part in parts]
             bands.append(Band(some, replay=replay, backward=backward))
         states = [(one[0], old) for one, old in zip(room, kept, strict=True)]
-        given = (weight.contiguous(), gradient, states, _KEPT, bands)
-        layer = Recurrence(*given, apart=apart, more=more)
+        layer = Recurrence(
+            weight.contiguous(), gradient, states, _KEPT, bands, apart=apart, more=more
+        )
         layer.backward(wanted, arriving)
         of_tensors = [one for part in parts for one in part.of_tensors(asked)]
         of_weight = None
@@ -189,13 +190,14 @@ class _Bound:
     def forward(self, own: _Rows, fired: Tensor) -> Call:
         """Returns the call of a step forward, which changes the state in place."""
         states = own.states[self._part.states]
-        ends, room = (self._each(own.received), self._each(fired)), None
+        received, goal, room = self._each(own.received), self._each(fired), None
         if self._summed:
-            room = self._loops.totals(*ends, steps=len(fired), threads=self._threads)
+            room = self._loops.totals(received, goal, steps=len(fired), threads=self._threads)
             self._totals.append(room)
             room = Each(room)
-        given = (self._taken, states, states)
-        return self._loops.forward(*ends, *given, totals=room, threads=self._threads)
+        return self._loops.forward(
+            received, goal, self._taken, states, states, totals=room, threads=self._threads
+        )
 
     def totals(self) -> Tensor:
         """Sums of what it put out [T, N], after all steps of all rows."""
@@ -205,8 +207,10 @@ class _Bound:
         """Returns the call of a step forward, from each state to the next."""
         unused = torch.empty_like(self._part.of(own.received[:1]))
         before, after = self._before(own), [Each(one[1:]) for one in own.states[self._part.states]]
-        given = (self._each(own.received), unused, self._taken, before, after)
-        return self._loops.forward(*given, threads=self._threads)
+        received = self._each(own.received)
+        return self._loops.forward(
+            received, unused, self._taken, before, after, threads=self._threads
+        )
 
     def backward(
         self, own: _Rows, arriving: Tensor, wanted: Tensor, held: Sequence[Tensor]
@@ -223,12 +227,19 @@ class _Bound:
         spikes = self._part.of(arriving).unsqueeze(0)
         ends = self._each(own.received), spikes, self._each(wanted)
         self._sums.append(sums := self._loops.sums(*ends))
-        taken, held = (self._taken, self._backward.taken), held[self._part.states]
-        given = (ends, taken, self._before(own), held, held, sums)
-        return self._loops.backward(*given, threads=self._threads)
+        held = held[self._part.states]
+        return self._loops.backward(
+            ends,
+            parameters=(self._taken, self._backward.taken),
+            states=self._before(own),
+            last=held,
+            first=held,
+            sums=sums,
+            threads=self._threads,
+        )
 
     def of_tensors(self, asked: Sequence[bool]) -> list[Tensor | None]:
-        """Gradients of the part's parameters and buffers, after all steps of all rows.
+        """Returns the gradients of the part's parameters and buffers, after all steps of all rows.
 
         ``asked`` says of those of all parts which learn.
         """

@@ -55,7 +55,7 @@ class _Convolution(torch.autograd.Function):
         ctx.plan, ctx.path, ctx.bias = plan, paths[1], None if bias is None else bias.shape
         if paths[0] == "dense":
             return nn.functional.conv2d(x, weight, bias, plan.stride, plan.padding)
-        return convolution_c.forward(x, weight, bias, *plan)
+        return convolution_c.forward(x, weight, bias, plan.stride, plan.padding, plan.last)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -68,7 +68,9 @@ class _Convolution(torch.autograd.Function):
         if any(needed):
             found = list(_dense_gradients(grad, x, weight, ctx.bias, plan, needed))
         if by_events:
-            found[1] = convolution_c.gradient(x, grad, weight.shape, *plan)
+            found[1] = convolution_c.gradient(
+                x, grad, weight.shape, plan.stride, plan.padding, plan.last
+            )
         return *found, None, None
 
 

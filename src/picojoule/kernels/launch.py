@@ -73,9 +73,13 @@ class CCall:
             if isinstance(one, Each)
         ]
         self._moves = (_Move * len(moves))(*moves)
-        run = ctypes.cast(function, ctypes.c_void_p)
-        parts = (ctypes.addressof(one) for one in (self._numbers, self._pointers, self._moves))
-        self.raw = CStep(run, *parts, len(moves))
+        self.raw = CStep(
+            run=ctypes.cast(function, ctypes.c_void_p),
+            numbers=ctypes.addressof(self._numbers),
+            pointers=ctypes.addressof(self._pointers),
+            moves=ctypes.addressof(self._moves),
+            count=len(moves),
+        )
 
     def __call__(self, step: int) -> None:
         """Runs one step."""
@@ -125,10 +129,8 @@ def of_triton(source: str) -> Prepare:
 
     def prepare(name: str, sizes: Sizes, given: Sequence[Given]) -> Call:
         grid, block = (sizes.blocks,), sizes.block
-        kernel, numbers = (
-            getattr(compiled, name)[grid],
-            [getattr(sizes, name) for name in TRITON_SIZES],
-        )
+        kernel = getattr(compiled, name)[grid]
+        numbers = [getattr(sizes, field) for field in TRITON_SIZES]
         device = next(one for one in map(one_of, given) if one is not None)
 
         def call(step: int) -> None:

@@ -158,18 +158,22 @@ class Recurrence:
             self._given = self._given.contiguous()
         given = self._given
         states = [(one.data_ptr(), kept.data_ptr(), one.shape[1]) for one, kept in self._states]
+        steps, rows, size = shape
         return _Layer(
-            *shape,
-            self._every,
-            len(states),
-            len(self._bands),
-            (_State * len(states))(*states),
-            (_Band * len(self._bands))(*map(_band, self._bands)),
-            self._weight.data_ptr(),
-            None if given is None else given.data_ptr(),
-            *((0, 0) if given is None else given.stride()[:2]),
-            None if self._more is None else self._more.data_ptr(),
-            limit,
+            steps=steps,
+            rows=rows,
+            size=size,
+            every=self._every,
+            states=len(states),
+            bands=len(self._bands),
+            state=(_State * len(states))(*states),
+            band=(_Band * len(self._bands))(*map(_band, self._bands)),
+            weight=self._weight.data_ptr(),
+            given=None if given is None else given.data_ptr(),
+            given_step=0 if given is None else given.stride(0),
+            given_row=0 if given is None else given.stride(1),
+            more=None if self._more is None else self._more.data_ptr(),
+            limit=limit,
         )
 
 
@@ -198,8 +202,17 @@ class _Layer(ctypes.Structure):
 
 
 def _band(band: Band) -> _Band:
-    steps = [(CStep * len(calls))(*(call.raw for call in calls)) for calls in band[1:]]
-    return _Band(band.rows.start, band.rows.stop, max(map(len, steps)), *steps)
+    forward, replay, backward = (
+        (CStep * len(calls))(*(call.raw for call in calls)) for calls in band[1:]
+    )
+    return _Band(
+        start=band.rows.start,
+        stop=band.rows.stop,
+        count=max(map(len, (forward, replay, backward))),
+        forward=forward,
+        replay=replay,
+        backward=backward,
+    )
 
 
 def _call(name: str, layer: _Layer, *tensors: Tensor) -> None:
