@@ -18,14 +18,11 @@ pytestmark = needs_kernels
 
 
 @every
-def test_every_neuron_has_it(case):
-    x = currents(4, 3, SIZE, dtype=torch.float32)
-    assert case.make(size=SIZE).engine_for(x) == "fused"
-
-
-@every
-def test_is_eager_in_double_precision(case):
-    assert_same(made(case), currents(23, 3, SIZE), 1e-9)
+def test_is_eager_in_double_precision_from_rest_and_from_a_state(case):
+    neuron, x = made(case), currents(32, 3, SIZE)
+    assert_same(neuron, x[:23], 1e-9)
+    _, state = scan(neuron, x[23:27], engine="eager")
+    assert_same(neuron, x[27:], 1e-9, state)
 
 
 @every
@@ -38,19 +35,11 @@ def test_is_eager_step_by_step_in_single_precision(case):
 
 
 @every
-@pytest.mark.parametrize(
-    "shape", [(3, 1, SIZE), (2, 7, SIZE, 3, 2), (5, 130, SIZE), (1, 2, SIZE, 450)]
-)
-def test_shapes_that_do_not_divide_evenly(case, shape):
-    if case.spatial or len(shape) == 3:
-        assert_same(made(case), currents(*shape), 1e-9)
-
-
-@every
-def test_starts_from_a_state(case):
-    neuron, x = made(case), currents(9, 3, SIZE)
-    _, state = scan(neuron, x[:4], engine="eager")
-    assert_same(neuron, x[4:], 1e-9, state)
+def test_shapes_that_do_not_divide_evenly(case):
+    neuron = made(case)
+    for shape in ((3, 1, SIZE), (2, 7, SIZE, 3, 2), (5, 130, SIZE), (1, 2, SIZE, 450)):
+        if case.spatial or len(shape) == 3:
+            assert_same(neuron, currents(*shape), 1e-9)
 
 
 def test_a_state_may_be_one_number_for_all():
@@ -62,8 +51,9 @@ def test_a_state_may_be_one_number_for_all():
 
 
 @every
-def test_without_gradients_it_puts_out_the_same(case):
+def test_every_neuron_has_it_and_without_gradients_puts_out_the_same(case):
     neuron, x = case.make(size=SIZE), currents(9, 3, SIZE, dtype=torch.float32)
+    assert neuron.engine_for(x) == "fused"
     expected, _ = neuron(x)
     with torch.no_grad():
         assert torch.equal(neuron(x)[0], expected)
