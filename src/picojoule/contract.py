@@ -1,4 +1,4 @@
-"""The contract between neurons and those who run or price them."""
+"""Contract between neurons and those who run or price them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -17,14 +17,14 @@ SUMS: ContextVar[Callable[[Tensor, Tensor], None] | None] = ContextVar("sums", d
 
 @dataclass(frozen=True)
 class NeuronCost:
-    """What one update of one neuron takes, by which chips price it.
+    """Operations and state of one update of one neuron, by which chips price it.
 
     Attributes:
         adds: Additions and subtractions per neuron and step, the input included.
         multiplies: Multiplications per neuron and step.
         states: Words of state read and written per neuron and step.
-        comparisons: With a threshold, per neuron and step; no chip prices them alone, they are
-            part of its ``update``.
+        comparisons: Comparisons with a threshold per neuron and step; no chip prices them alone,
+            they are part of its ``update``.
     """
 
     adds: int = 0
@@ -34,13 +34,13 @@ class NeuronCost:
 
 
 class Arrivals(NamedTuple):
-    """What the synapses inside a neuron layer received.
+    """Events that the synapses inside a layer of neurons received.
 
     Attributes:
-        name: Under which name, below the neuron's own, they are counted.
-        values: Events that arrived, [T, B, N], or of the last steps where none came before.
-        weight: Their weights, [out, N].
-        steps: Which steps of the layer's own output the values are, None where they are not.
+        name: Name, below the neuron's own, under which they are counted.
+        values: Events that arrived, [T, B, N], or those of the last steps if none came before.
+        weight: Weights of the synapses, [out, N].
+        steps: Steps of the layer's own output that the values are; None if they are not.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Arrivals(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What the neurons of one kind put out, in a layer that holds several.
+    """Output of the neurons of one kind in a layer of several.
 
     Attributes:
-        name: Under which name, below the layer's own, they are counted.
-        neuron: The kind: its output, cost, species and clock.
-        values: What they put out, [T, B, ...].
-        present: How much of each neuron along axis 2 there is, 0 or 1; None where all are there.
+        name: Name, below the layer's own, under which they are counted.
+        neuron: The neurons, with their output, cost, species and dt.
+        values: Their output, [T, B, ...].
+        present: 1 for each neuron along axis 2 that is of this kind, else 0; None if all are.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Group(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The engine that ran a layer.
+    """Engine that ran a layer.
 
     Attributes:
         engine: ``"fused"`` or ``"eager"``.
@@ -81,11 +81,11 @@ class Verdict(NamedTuple):
 
 
 class Stepping(Protocol):
-    """A layer that runs through time step by step, as an engine knows it.
+    """Layer that runs through time step by step, as an engine knows it.
 
     Attributes:
-        engine: The engine asked for; None for the fastest that can run it.
-        ran: The engine of its last run, None before.
+        engine: Engine to run by; None for the fastest that can run it.
+        ran: Engine of its last run; None before.
     """
 
     engine: str | None

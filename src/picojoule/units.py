@@ -1,4 +1,4 @@
-"""Quantities with their units, as people write them: ``"12 nJ"``, ``"20 ms"``."""
+"""Quantities with units, read from text and written as text: ``"12 nJ"``, ``"20 ms"``."""
 
 import math
 
@@ -6,10 +6,13 @@ from quantiphy import QuantiPhyError, Quantity
 
 
 def picojoule(value: float | str) -> float:
-    """An energy in pJ: a number is one already, a text has a number and a unit of joule.
+    """Reads an energy in pJ.
+
+    Args:
+        value: A number of picojoule, or a text of a number and a unit of joule.
 
     Raises:
-        ValueError: It is no energy.
+        ValueError: If it is not an energy.
 
     Example:
         >>> picojoule("12 nJ"), picojoule(350)
@@ -19,10 +22,13 @@ def picojoule(value: float | str) -> float:
 
 
 def seconds(value: float | str) -> float:
-    """A time in seconds: a number is one already, a text has a number and a unit of second.
+    """Reads a time in seconds.
+
+    Args:
+        value: A number of seconds, or a text of a number and a unit of second.
 
     Raises:
-        ValueError: It is no time.
+        ValueError: If it is not a time.
 
     Example:
         >>> seconds("20 ms")
@@ -32,7 +38,7 @@ def seconds(value: float | str) -> float:
 
 
 def format_energy(pj: float) -> str:
-    """An energy for people: three digits and the prefix that suits.
+    """Formats an energy: three digits and the prefix that suits.
 
     Example:
         >>> format_energy(12_400), format_energy(0)
