@@ -1,4 +1,4 @@
-"""Questions of counting that have two honest answers."""
+"""Conventions of counting, where two answers are honest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ _LEVELS = ("accumulate", "multiply")
 
 @dataclass(frozen=True)
 class Convention:
-    """How to count where tools and papers differ with reason.
+    """Convention of counting, for what tools and papers count differently and with reason.
 
     Attributes:
-        levels: What a level of n at a synapse is: ``"accumulate"``, n accumulates with n accesses
-            to memory; ``"multiply"``, one multiply-accumulate with one access for each level above
-            zero.
+        levels: How a level of n at a synapse is counted: ``"accumulate"``, as n accumulates with n
+            accesses to memory; ``"multiply"``, as one multiply-accumulate with one access for each
+            level above zero.
         skip_zero_weights: Whether a weight of exactly zero is no synapse (as for NeuroBench).
         fold_batch_norm: Whether batch norm after synapses is folded into their weights and costs
             nothing; else one multiplication and one addition for each element.
 
     Raises:
-        ValueError: Another word for ``levels``.
+        ValueError: If ``levels`` is neither of the two.
     """
 
     levels: Literal["accumulate", "multiply"] = "accumulate"
@@ -40,13 +40,13 @@ Conventions = Convention | Mapping[str, Convention]
 
 
 def convention_of(conventions: Conventions, layer: str) -> Convention:
-    """Returns how a layer is counted.
+    """Returns the convention of a layer.
 
     Args:
-        conventions: One for all layers; or one by dotted name, where ``*`` stands for anything and
-            a name is that of all layers below it too. The first that fits counts, and the default
-            if none does.
-        layer: The layer's dotted name.
+        conventions: One for all layers, or conventions by dotted name, in which ``*`` stands for
+            anything and a name includes all layers below it. The first that fits counts, and the
+            default if none does.
+        layer: Dotted name of the layer.
 
     Example:
         >>> convention_of({"head.*": Convention(levels="multiply")}, "head.0").levels

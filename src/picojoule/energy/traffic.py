@@ -1,4 +1,4 @@
-"""Traffic: what arrived at a layer in one call, and how large the layer is."""
+"""Traffic: the values that arrived at a layer in one call, and the sizes of the layer."""
 
 from dataclasses import dataclass
 from math import prod
@@ -14,27 +14,27 @@ from picojoule.energy.rules.outcome import Synapses
 
 @dataclass(frozen=True, eq=False)
 class Traffic:
-    """What arrived at one layer in one call, or what a layer of neurons put out.
+    """Record of the values that arrived at one layer in one call, or that neurons put out.
 
     Attributes:
-        layer: Dotted name of the layer that consumed it, or that fired.
-        values: What arrived or was put out, with its graph.
-        kind: Its kind.
+        layer: Dotted name of the layer that consumed them, or that fired.
+        values: The values, with their graph.
+        kind: Kind of the values.
         fanout: Synapses of each element: one number, or a map over the last axes of ``values``.
-        synapses: The call as its rule describes it; None for what neurons put out.
+        synapses: Call as its rule describes it; None for outputs of neurons.
         events: Events at each place of the last axes of ``values``, summed over all others; as
             few axes as the fan-out map has, or as were known. None for analog values. Reduced
             while the network runs, because it may change its tensors in place later.
         multiplied: Whether a level is one multiply-accumulate (see ``Convention``).
-        within: Which steps [T, B] of ``values`` lie within their sequences, None for all.
+        within: Mask [T, B] of the steps that lie within their sequences; None for all.
         valid: Share of the rows of a call that lie within their sequences (1 for neurons' outputs).
         steps: Steps of the network's input.
-        batch: Samples of one call, None where that is not known.
-        lag: By how many steps these values are fewer, because they arrive steps later.
-        leading: How many of the first axes of ``values`` are no part of a neuron's place: 2 for
+        batch: Samples of one call; None if that is not known.
+        lag: Number of steps that are missing, because the values arrive later.
+        leading: Number of first axes of ``values`` that are no part of a neuron's place: 2 for
             [T, B, ...], 1 for [B, ...].
         samples: Samples that ran in the whole block, by which sums are divided.
-        version: How often ``values`` had been changed in place, None where that is not known.
+        version: Number of changes in place of ``values`` so far; None if that is not known.
     """
 
     layer: str
@@ -55,7 +55,7 @@ class Traffic:
 
     @property
     def scale(self) -> float | Tensor:
-        """What one event is worth in ``values``."""
+        """Value of one event in ``values``."""
         return self.kind.scale
 
     @property
@@ -64,10 +64,10 @@ class Traffic:
         return self.synapses is None
 
     def number(self, power: float = 1.0) -> Tensor:
-        """Events at each element of ``values``, each number to a power, with their graph.
+        """Computes the events at each element of ``values``, to a power, with their graph.
 
         Raises:
-            RuntimeError: The network changed these values in place after they were counted.
+            RuntimeError: If the network changed the values in place after they were counted.
         """
         if self.version is not None and version_of(self.values) != self.version:
             raise RuntimeError(
@@ -80,7 +80,7 @@ class Traffic:
 
     @property
     def sizes(self) -> Sizes:
-        """The constant sizes of a layer of synapses, for one step and one sample."""
+        """Constant sizes of a layer of synapses, for one step and one sample."""
         call = self.synapses
         if call is None:
             return Sizes()
@@ -100,12 +100,12 @@ class Traffic:
 
 
 def kernel_positions(call: Synapses) -> int:
-    """Kernel positions of a convolution, 1 for other synapses."""
+    """Returns the kernel positions of a convolution, 1 for other synapses."""
     return prod(call.weight.shape[2:]) if call.located and call.weight is not None else 1
 
 
 def dense_pairs(call: Synapses) -> float | Tensor:
-    """Pairs of an element and a synapse of a dense ANN."""
+    """Returns the pairs of an element and a synapse in a dense ANN."""
     if call.dense is not None:
         return call.dense
     if isinstance(call.fanout, Tensor):
@@ -114,7 +114,7 @@ def dense_pairs(call: Synapses) -> float | Tensor:
 
 
 def _axes(call: Synapses) -> int:
-    """How many of the last axes are one sample and step of the input."""
+    """Returns the number of last axes that are one sample and step of the input."""
     if not call.located:
         return 1
     if call.weight is not None:
@@ -123,10 +123,10 @@ def _axes(call: Synapses) -> int:
 
 
 def inputs_of(call: Synapses) -> int:
-    """Input elements of one sample and step."""
+    """Returns the input elements of one sample and step."""
     return prod(call.values.shape[-_axes(call) :])
 
 
 def outputs_of(call: Synapses) -> int:
-    """Output elements of one sample and step."""
+    """Returns the output elements of one sample and step."""
     return call.output // max(1, call.values.numel() // max(1, inputs_of(call)))

@@ -1,4 +1,4 @@
-"""Chips: price lists, and what counts cost by them."""
+"""Chips: price lists, and the energy of counts by them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -17,19 +17,19 @@ Evidence = Literal["measured", "simulated", "estimated"]
 
 
 class Chip(BaseModel):
-    """A price list.
+    """Price list of a chip.
 
     Attributes:
-        name: By which it is found.
-        description: What it is, and what it does not cover.
-        node: The process, and the supply where it is known: ``"45 nm CMOS, 0.9 V"``.
-        precision: Of the operations that are priced: ``"fp32"``, ``"int8"``.
-        evidence: ``"measured"`` on silicon, ``"simulated"`` before it, or ``"estimated"``: worked
-            out, or of an origin that is not said. That of the weakest of its prices.
+        name: Name by which it is found.
+        description: Description, with what the list does not cover.
+        node: Process, and supply if it is known: ``"45 nm CMOS, 0.9 V"``.
+        precision: Precision of the operations that are priced: ``"fp32"``, ``"int8"``.
+        evidence: ``"measured"`` on silicon, ``"simulated"`` before it, or ``"estimated"`` (worked
+            out, or of unknown origin): the weakest evidence of its prices.
         scope: ``"per-operation"``, or ``"all-in"``: one price per accumulate that holds everything.
         excluded: Counts that the list leaves out on purpose.
         word_bits: Bits of a word in memory.
-        prices: By count, a price or a price for each type of neuron (``price`` in the file).
+        prices: For each count, a price or a price for each type of neuron (``price`` in the file).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
@@ -51,30 +51,29 @@ class Chip(BaseModel):
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """Counts that it neither prices nor leaves out on purpose."""
+        """Counts that the list neither prices nor leaves out on purpose."""
         return tuple(n for n in COUNTS if n not in self.prices and n not in self.excluded)
 
     def each_price(self) -> Iterator[tuple[str, str, Price]]:
-        """Every price with its count and its type of neuron, empty where it is for all."""
+        """Yields each price with its count and its type of neuron (empty if it is for all)."""
         for count, entry in self.prices.items():
             for neuron, price in ({"": entry} if isinstance(entry, Price) else entry).items():
                 yield count, neuron, price
 
     def find(self, count: str, sizes: Sizes) -> Price | None:
-        """The price of a count in a layer of these sizes, None where there is none."""
+        """Returns the price of a count in a layer of these sizes; None if there is none."""
         entry = self.prices.get(count)
         return entry.get(sizes.neuron) if isinstance(entry, dict) else entry
 
     def quantised(self, bits: int) -> "Chip | None":
-        """The same chip for activations of ``bits`` bits and weights of whole words.
+        """Returns the chip for activations of ``bits`` bits and weights of whole words.
 
-        Its ``mac`` costs ``ac + (mac - ac) * (bits - 1) / (word_bits - 1)``: a product of one bit
-        is an accumulate, and each further bit one more of the additions of a full one. Where the
-        size of an array decides what it costs to read an input or write an output, they are of
-        ``bits`` bits.
+        Its ``mac`` costs ``ac + (mac - ac) * (bits - 1) / (word_bits - 1)``: a product by one bit
+        is an accumulate, and each further bit adds one of the additions of a full product. If the
+        price of an input or output depends on the size of an array, the array has ``bits`` bits.
 
         Returns:
-            None where a price of ``mac`` or ``ac`` is missing.
+            The chip, or None if it has no price of ``mac`` or ``ac``.
         """
         mac, ac = self.prices.get("mac"), self.prices.get("ac")
         if not (isinstance(mac, Price) and isinstance(ac, Price)):
@@ -89,13 +88,13 @@ class Chip(BaseModel):
         return self.model_copy(update={"prices": {**self.prices, **changed}})
 
     def price(self, counts: dict[str, OpCounts]) -> Energy:
-        """What these counts cost.
+        """Prices counts.
 
         Args:
-            counts: By layer, as ``Meter.counts`` gives them.
+            counts: Counts by layer, as ``Meter.counts`` gives them.
 
         Returns:
-            Energy per sample in pJ; linear in the counts, with their graph. Where a count is priced
+            Energy per sample in pJ; linear in the counts, with their graph. If a count is priced
             by type of neuron and a layer's type is not among them, ``unpriced`` names both:
             ``"spike.LIF"``.
         """
@@ -128,7 +127,7 @@ class Chip(BaseModel):
         return Energy(total, floor, low, high, by_layer, by_kind, excluded, unpriced)
 
     def _missing(self, count: str, sizes: Sizes) -> str:
-        """What a price is missing for: a count, or a count of one type of neuron."""
+        """Names what has no price: a count, or a count of one type of neuron."""
         return f"{count}.{sizes.neuron}" if count in self.prices and sizes.neuron else count
 
 
@@ -139,12 +138,12 @@ def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
 def conflicts(
     prices: Mapping[str, Any], excluded: Iterable[str], scope: str
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What does not go together in a price list: the key of each mistake, and what it is.
+    """Finds contradictions in a price list; yields the key and the message of each.
 
     Args:
-        prices: By count, a ``Price`` or what a file has in its place.
+        prices: For each count, a ``Price`` or what a file has in its place.
         excluded: Counts that the list leaves out.
-        scope: As in ``Chip``.
+        scope: Scope as in ``Chip``.
     """
     for name in prices:
         if name not in COUNTS:

@@ -1,4 +1,4 @@
-"""Chip files: found by name or path, read, and refused with line and key of each mistake."""
+"""Reading of chip files, by name or path, with line and key of each mistake."""
 
 from importlib import resources
 from pathlib import Path
@@ -23,31 +23,31 @@ _EXPECTED = {
 
 
 def chip_names() -> list[str]:
-    """The names of the chips that come with picojoule."""
+    """Returns the names of the chips that come with picojoule."""
     return _toml.names_in(_CHIPS)
 
 
 def load_chip(name: str | Path) -> Chip:
-    """A chip by name, or from a user's own TOML file.
+    """Loads a chip by name, or from a user's own TOML file.
 
     Args:
         name: One of ``chip_names()``, or the path of a file.
 
     Raises:
-        ValueError: No chip of that name, or a file that is not a valid price list; the message has
-            a line for each mistake, with the file, the line there and the key.
-        FileNotFoundError: A path where there is no file.
+        ValueError: If there is no chip of that name, or the file is not a valid price list; the
+            message has a line for each mistake, with file, line and key.
+        FileNotFoundError: If there is no file at the path.
     """
     return parse_chip(*read_chip(name))
 
 
 def read_chip(name: str | Path) -> tuple[str, str]:
-    """The text of a chip's file, and what to call that file; see ``load_chip``."""
+    """Returns the text of a chip's file and the name of that file; see ``load_chip``."""
     return _toml.read_text("chip", name, _CHIPS)
 
 
 def parse_chip(text: str, file: str) -> Chip:
-    """A chip from the text of its file; ``file`` is named in errors."""
+    """Parses the text of a chip's file; errors name ``file``."""
     content = _toml.parse(text, file)
     try:
         return Chip.model_validate(content)
@@ -65,7 +65,7 @@ def _conflicts(content: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
 
 
 def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
-    """One of pydantic's errors: its key, and what is wrong and what to do."""
+    """Explains one of pydantic's errors: its key, and what is wrong and what to do."""
     keys = tuple(str(key) for key in problem["loc"] if key not in ("<price>", "<types>"))
     where, given = ".".join(keys), problem["input"]
     match problem["type"]:

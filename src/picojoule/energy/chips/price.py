@@ -1,4 +1,4 @@
-"""Prices: what one event costs, with a source for every number."""
+"""Prices of single counts, with a source for every number."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,17 +9,17 @@ from picojoule.energy.counts import Sizes
 
 
 class Price(BaseModel):
-    """What one count costs: ``pj + pj_per_bit * bits`` of the array it goes to.
+    """Price of one count: ``pj + pj_per_bit * bits`` of the array that is accessed.
 
     Attributes:
         pj: Picojoule per count (for ``second``: per second, which is pW).
-        low: The low end of published values of ``pj``; ``pj`` where left out.
-        high: The high end.
-        array: Which array of the layer: ``"weights"``, ``"bias"``, ``"inputs"``, ``"potentials"``.
-        fifo: Entries of the queue that takes the array's place where events go in or out.
+        low: Low end of the published values of ``pj``; None for ``pj``.
+        high: High end of the published values of ``pj``; None for ``pj``.
+        array: Array of the layer: ``"weights"``, ``"bias"``, ``"inputs"`` or ``"potentials"``.
+        fifo: Entries of the queue that takes the array's place if events go in or out.
         pj_per_bit: Picojoule per bit of the array.
-        source: Where the number is published.
-        note: What the reader should know of it.
+        source: Publication of the number.
+        note: Note for the reader.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
@@ -57,12 +57,12 @@ class Price(BaseModel):
 
     @property
     def ends(self) -> tuple[float, float, float]:
-        """``pj``, its low and its high end."""
+        """Values of ``pj``, its low and its high end."""
         low = self.pj if self.low is None else self.low
         return self.pj, low, self.pj if self.high is None else self.high
 
     def at(self, sizes: Sizes, word_bits: int) -> tuple[float, float, float]:
-        """Picojoule of one count in a layer of these sizes, with its low and its high end."""
+        """Returns the picojoule of one count in a layer of these sizes, with their ends."""
         words = 0 if self.array is None else getattr(sizes, self.array)
         if self.fifo is not None and (sizes.events or self.array is None):
             words = self.fifo
@@ -85,10 +85,10 @@ Entry = Annotated[
 
 
 def with_fewer_bits(mac: Price, ac: Price, share: float) -> Price:
-    """A multiply-accumulate by a value of ``share`` of a word's bits.
+    """Returns the price of a multiply-accumulate by a value of a share of a word's bits.
 
     A multiplier adds one shifted weight for each bit of the value, and an accumulate is its last
-    addition, so that what a MAC costs above an accumulate goes with the bits.
+    addition, so that the cost of a MAC above that of an accumulate is proportional to the bits.
     """
     ends = [one + (all_bits - one) * share for all_bits, one in zip(mac.ends, ac.ends, strict=True)]
     pj, low, high = ends[0], min(ends), max(ends)
