@@ -266,6 +266,7 @@ def test_pj_recipes_lists_the_penalties_with_their_options(command, monkeypatch)
     out = command("recipes")
     for name in kinds():
         assert name in out
+    assert "penalties that a recipe may name" in out
     assert "rate, weight=1.0, side=above" in out
 
 

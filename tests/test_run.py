@@ -57,6 +57,20 @@ def test_a_run_has_its_recipe_before_anything_else(tmp_path):
     assert list((tmp_path / "a").iterdir()) == [run.folder.path]
 
 
+def test_a_run_reads_its_recipe_once(tmp_path, monkeypatch):
+    reads = []
+
+    def noted(path):
+        reads.append(path)
+        return load_recipe(path)
+
+    monkeypatch.setattr("picojoule.run.folder.load_recipe", noted)
+    run = start(tiny(LIVELY, "budget.limit=75%"), out=tmp_path / "run", machine=CPU)
+    finish(run)
+    recipe = run.folder.path / "recipe.toml"
+    assert sorted(reads) == [recipe, run.folder.path / "unconstrained" / "recipe.toml"]
+
+
 def test_a_finished_run_holds_weights_report_and_log(done):
     names = {item.name for item in done.path.iterdir()}
     assert names == {

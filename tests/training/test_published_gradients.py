@@ -1,12 +1,14 @@
 """Gradients of the penalties, against finite differences on a network that is smooth forwards."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import picojoule as pj
+from picojoule.energy.events import event_map
 from training.spiking import metered
 
 POWERS = [1, 1.5, 2, 3]
@@ -19,20 +21,21 @@ PENALTIES = {
 }
 
 
+class Threshold(nn.Module):
+    """Somebody's neuron without memory."""
+
+    def forward(self, current: Tensor) -> Tensor:
+        return (current > 0.5).to(current.dtype)
+
+
 class Smooth(nn.Module):
-    """Somebody's neuron without memory whose spikes are no steps: a sigmoid in both directions."""
+    """The same with spikes that are no steps: a sigmoid in both directions."""
 
     def forward(self, current: Tensor) -> Tensor:
         return torch.sigmoid(2 * current - 1)
 
 
-COST = {Smooth: pj.NeuronCost(adds=1)}
-
-
-@pytest.fixture(autouse=True)
-def _any_values(monkeypatch) -> None:
-    """Lets spikes be no whole numbers, which a meter refuses: only smooth ones have differences."""
-    monkeypatch.setattr("picojoule.energy.meter.meter.check_named", lambda *said: None)
+COST = {Threshold: pj.NeuronCost(adds=1)}
 
 
 class Net(nn.Module):
@@ -40,8 +43,8 @@ class Net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.neuron = nn.Conv1d(1, 2, 3, stride=2, padding=1), Smooth()
-        self.main, self.other = nn.Linear(3, 4), Smooth()
+        self.first, self.neuron = nn.Conv1d(1, 2, 3, stride=2, padding=1), Threshold()
+        self.main, self.other = nn.Linear(3, 4), Threshold()
         self.short, self.last = nn.Conv1d(2, 3, 2), nn.Linear(4, 2)
         # Some fire often and some seldom, so that no rate comes near a target between them.
         self.first.bias = nn.Parameter(torch.tensor([-0.5, 1.5]))
@@ -49,18 +52,36 @@ class Net(nn.Module):
         for layer in (self.first, self.main):
             layer.weight.data.mul_(0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What both layers of neurons put out."""
         spikes = self.neuron(self.first(x))
         inner = self.other(self.main(spikes))
-        return self.last(inner).sum((1, 2)) + self.short(spikes).sum((1, 2))
+        self.last(inner)
+        self.short(spikes)
+        return spikes, inner
 
 
 def case() -> tuple[Net, Tensor]:
     return Net().double(), torch.randn(5, 1, 6, dtype=torch.float64)
 
 
-def traffic(net: nn.Module, x: Tensor) -> list[pj.energy.Traffic]:
-    return metered(net, x, samples=len(x), neurons=COST).traffic
+def traffic(net: Net, x: Tensor) -> list[pj.energy.Traffic]:
+    """Records of smooth spikes, in place of the whole ones without which a meter counts nothing."""
+    net.neuron, net.other = Threshold(), Threshold()
+    records = metered(net, x, samples=len(x), neurons=COST).traffic
+    net.neuron, net.other = Smooth(), Smooth()
+    spikes, inner = net(x)
+    smooth = {"neuron": spikes, "main": spikes, "short": spikes, "other": inner, "last": inner}
+    return [
+        replace(
+            one,
+            values=smooth[one.layer],
+            events=event_map(smooth[one.layer], one.kind, one.fanout),
+            version=None,
+        )
+        for one in records
+        if one.layer in smooth
+    ]
 
 
 def differences(function: Callable[[], float], weight: nn.Parameter) -> list[float]:

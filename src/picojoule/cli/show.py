@@ -154,8 +154,9 @@ def penalties() -> Table:
     rows = []
     for name, kind in sorted(penalty_kinds().items()):
         options = ", ".join(map(_option, inspect.signature(kind).parameters.values()))
-        rows.append((name, options, (inspect.getdoc(kind) or "").split("\n")[0]))
-    return listing("penalties, [penalty] of a recipe", ("name", "options", "description"), rows)
+        first = (inspect.getdoc(kind) or "").split("\n")[0]
+        rows.append((name, options, first.replace("``", "")))
+    return listing("penalties that a recipe may name", ("name", "options", "description"), rows)
 
 
 def _option(parameter: inspect.Parameter) -> str:

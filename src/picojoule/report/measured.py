@@ -22,10 +22,10 @@ def measure(
     ann_steps: int | None = None,
     convention: Conventions = Convention(),
 ) -> Report:
-    """Measures the accuracy and the energy of a network on a test set.
+    """Measures the accuracy and the energy of a network on a test set, in evaluation mode.
 
     Args:
-        net: x [T, B, ...] to out [T, B, K] and a state.
+        net: x [T, B, ...] to out [T, B, K], alone or with a state.
         loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
         readout: out [T, B, K] and lengths to scores [B, K].
         chips: The chips to price it on.
@@ -36,8 +36,8 @@ def measure(
         convention: How to count if there are two honest answers.
 
     Raises:
-        ValueError: If the data set is empty, batches have other parts, two chips have one name, a
-            count is not finite, or events are not whole numbers.
+        ValueError: If the data set is empty, batches have other parts, there is no chip, two chips
+            have one name, a count is not finite, or events are not whole numbers.
     """
     found = evaluate(
         net,

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,9 @@ class Folder:
             shutil.rmtree(making, ignore_errors=True)
         return cls(path)
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
-        """The recipe that is trained, read anew at each access."""
+        """The recipe that is trained, read once."""
         return load_recipe(self.path / "recipe.toml")
 
     @property

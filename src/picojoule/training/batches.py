@@ -13,10 +13,10 @@ Inputs = str | Mapping[str, str]
 
 
 def unpacked(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The three parts of a batch: x [T, B, ...], label [B], lengths [B] or None.
+    """Returns the three parts of a batch: x [T, B, ...], label [B], lengths [B] or None.
 
     Raises:
-        ValueError: It has other parts.
+        ValueError: If it has other parts.
     """
     if not isinstance(batch, (tuple, list)) or len(batch) != 3:
         parts = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
@@ -29,7 +29,12 @@ def unpacked(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
 
 
 def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:
-    """The kind of a loader's input: as given, or as its ``collate_fn`` says; analog if neither."""
+    """Returns the kind of a loader's input.
+
+    Args:
+        loader: Its ``collate_fn`` may have a ``kind``.
+        inputs: The kind as the caller says it; None for that of the loader, analog if it has none.
+    """
     return getattr(loader.collate_fn, "kind", "analog") if inputs is None else inputs
 
 
@@ -45,15 +50,15 @@ def metered(
     """Runs a network that Fabric has set up, and counts what it does.
 
     Args:
-        model: The network as Fabric wraps it; it may give back a state beside its output or not.
+        model: The network as Fabric wraps it; it returns its output, alone or with a state.
         x: [T, B, ...].
-        lengths: Steps of each sequence [B], None where all have T.
+        lengths: Steps of each sequence [B], None if all have T.
         inputs: The kind of ``x``, see ``Meter``.
         convention: How to count, see ``Meter``.
-        traffic: Whether the meter keeps it, see ``Meter``.
+        traffic: Whether the meter keeps its traffic, see ``Meter``.
 
     Returns:
-        Output [T, B, K] and the meter.
+        The output [T, B, K] and the meter.
     """
     net = model.module
     ours = any(isinstance(module, Neuron) for module in net.modules())

@@ -25,7 +25,7 @@ def save(folder: Path, epoch: int, state: Mapping[str, Any]) -> Path:
     At any moment the folder holds a whole checkpoint, if it held one before.
 
     Args:
-        folder: Made where it is missing.
+        folder: Made if it is missing.
         epoch: Epochs done.
         state: Nested dicts, lists and tuples of tensors, numbers, texts and None.
 
@@ -33,8 +33,8 @@ def save(folder: Path, epoch: int, state: Mapping[str, Any]) -> Path:
         The file.
 
     Raises:
-        OSError: It could not be written; older checkpoints are unharmed.
-        TypeError: ``state`` holds something else.
+        OSError: If the file could not be written; older checkpoints are unharmed.
+        TypeError: If ``state`` holds something else.
     """
     path = folder / f"epoch-{epoch:04d}.safetensors"
     data = _encode(state)
@@ -59,15 +59,15 @@ def save(folder: Path, epoch: int, state: Mapping[str, Any]) -> Path:
 
 
 def newest(folder: Path) -> Path | None:
-    """The latest checkpoint in ``folder``, None where there is none."""
+    """Returns the latest checkpoint in a folder, None if there is none."""
     return max(_checkpoints(folder), key=_epoch, default=None)
 
 
 def load(path: Path) -> Any:
-    """Reads what ``save`` wrote; tensors come on the CPU.
+    """Reads what ``save`` wrote; its tensors are on the CPU.
 
     Raises:
-        ValueError: The file is damaged; the message names it and says how to go on.
+        ValueError: If the file is damaged; the message names it and says how to go on.
     """
     data = path.read_bytes()
     try:
@@ -97,7 +97,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Makes a rename in ``folder`` outlast a loss of power."""
+    """Makes a rename in a folder outlast a loss of power."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -132,7 +132,7 @@ def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _packed(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """``value`` as JSON, its tensors moved to ``tensors`` under their paths."""
+    """Returns a value as JSON; its tensors go to ``tensors`` under their paths."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Tensor):

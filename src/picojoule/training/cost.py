@@ -1,4 +1,4 @@
-"""What a data set costs on one chip, beside the dense networks it is to be held against."""
+"""The energy of a data set on one chip, beside that of dense networks to compare with."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,11 +10,11 @@ from picojoule.energy import Chip, OpCounts
 
 
 class Cost(BaseModel):
-    """What one sample costs on one chip, in pJ.
+    """The energy of one sample on one chip, in pJ.
 
     The break-even rates follow from the energy being linear in the spikes of hidden neurons. They
-    are None where no ANN is priced, where no hidden spike was seen, and where the floor alone costs
-    more than the ANN, so that the spiking network is dearer at any rate.
+    are None if no ANN is priced, if no hidden spike was seen, and if the floor alone costs more
+    than the ANN, so that the spiking network costs more at any rate.
 
     Attributes:
         total_pj: All that the chip prices.
@@ -25,16 +25,16 @@ class Cost(BaseModel):
         by_kind: Total split by count.
         excluded: Counts per sample that the chip file says it leaves out.
         unpriced: Counts per sample that the chip has no price for; not in the total.
-        ann_pj: The same architecture as a dense ANN, in the chip's own precision; None where the
+        ann_pj: The same architecture as a dense ANN, in the chip's own precision; None if the
             chip has no price for a MAC.
         quantised_ann_pj: The same with activations of ``quantised_ann_bits`` bits.
-        quantised_ann_bits: ceil(log2(N T + 1)): what T steps of up to N spikes can tell apart,
-            after Yan et al., arXiv:2409.08290, where N is 1.
+        quantised_ann_bits: ceil(log2(N T + 1)), the bits of what T steps of up to N spikes can tell
+            apart; after Yan et al., arXiv:2409.08290, in which N is 1.
         break_even_rate: Spikes per neuron and step at which the network would cost ``ann_pj``.
-        quantised_break_even_rate: At which it would cost ``quantised_ann_pj``.
-        saved_by_multiplying: By layer that is cheaper if each level that arrives is one
-            multiplication (``Convention(levels="multiply")``), and not as many accumulates: pJ that
-            this saves.
+        quantised_break_even_rate: The same for ``quantised_ann_pj``.
+        saved_by_multiplying: Energy in pJ that is saved if each level that arrives is one
+            multiplication (``Convention(levels="multiply")``) instead of as many accumulates, by
+            layer at which it saves any.
         spread: Standard error of ``total_pj`` over batches, as a share of it; 0 for one batch.
         scope: Scope of the prices, as the chip file says.
         precision: Precision of the prices, as the chip file says.
@@ -73,13 +73,13 @@ def cost_on(
     """Prices a network on a chip.
 
     Args:
-        chip: To price it on.
-        counts: By layer, per sample.
-        dense: Those of the same architecture as a dense ANN.
+        chip: Prices it.
+        counts: Counts per sample, by layer.
+        dense: Counts of the same architecture as a dense ANN.
         steps: T of the output.
         spread: Standard error over batches, as a share of the total.
         levels: N, the most spikes of a neuron in one step.
-        multiplied: Those of layers at which levels arrived, as if each were one multiplication.
+        multiplied: Counts of the layers at which levels arrived, if each is one multiplication.
     """
     energy = chip.price(counts)
     total, floor = float(energy.total), float(energy.floor)
@@ -113,16 +113,16 @@ def cost_on(
 
 
 def break_even(rate: float, total_pj: float, floor_pj: float, ann_pj: float | None) -> float | None:
-    """The spike rate at which a network costs what an ANN does.
+    """Returns the spike rate at which a network costs as much as an ANN.
 
     Args:
-        rate: Spikes per neuron and step as they are.
-        total_pj: What the network costs at that rate.
-        floor_pj: What it would cost without a hidden spike.
-        ann_pj: What the ANN costs, None where that is not known.
+        rate: Spikes per neuron and step of the network as it is.
+        total_pj: Energy of the network at that rate.
+        floor_pj: Its energy without any hidden spike.
+        ann_pj: Energy of the ANN, None if it is not known.
 
     Returns:
-        None where there is no such rate, or no telling.
+        The rate; None if there is none, or if it cannot be told.
 
     Example:
         >>> break_even(0.1, total_pj=50.0, floor_pj=10.0, ann_pj=30.0)
@@ -134,10 +134,10 @@ def break_even(rate: float, total_pj: float, floor_pj: float, ann_pj: float | No
 
 
 def spike_rate(counts: Mapping[str, Mapping[str, float]]) -> float:
-    """Mean spikes per neuron and step of all layers that spike; 0 where none does.
+    """Returns the mean spikes per neuron and step of all layers that spike; 0 if none does.
 
     Args:
-        counts: By layer and count, per sample or in total.
+        counts: Counts by layer and name, per sample or in total.
     """
     spiking = [layer for layer in counts.values() if "spike" in layer]
     updates = sum(layer.get("update", 0) for layer in spiking)
@@ -147,7 +147,7 @@ def spike_rate(counts: Mapping[str, Mapping[str, float]]) -> float:
 def _saved(
     chip: Chip, counts: Mapping[str, OpCounts], multiplied: Mapping[str, OpCounts]
 ) -> dict[str, float]:
-    """Returns what multiplications instead of accumulates save at the layers that they serve."""
+    """Returns the energy that multiplications save, by layer at which they save any."""
     prices = {
         layer: (chip.price({layer: counts[layer]}), chip.price({layer: one}))
         for layer, one in multiplied.items()
@@ -161,7 +161,7 @@ def _saved(
 
 
 def _dense_pj(chip: Chip | None, dense: dict[str, OpCounts]) -> float | None:
-    """What a dense ANN costs, None on a chip that cannot run one."""
+    """Returns the energy of a dense ANN, None on a chip that cannot run one."""
     if chip is None:
         return None
     energy = chip.price(dense)

@@ -13,11 +13,11 @@ _NEVER = torch.iinfo(torch.int64).max
 
 
 class NonFiniteLoss(ArithmeticError):  # noqa: N818
-    """The loss, the energy of a layer or a weight became infinite or not a number.
+    """Error of a training whose loss, energy of a layer or weight is infinite or not a number.
 
     Attributes:
-        epoch: Epoch in which it began, from 1.
-        step: Step at which it began, from 1.
+        epoch: The epoch in which it began, from 1.
+        step: The step at which it began, from 1.
     """
 
     def __init__(self, what: str, epoch: int, step: int, checkpoint: Path | None) -> None:
@@ -31,10 +31,12 @@ class NonFiniteLoss(ArithmeticError):  # noqa: N818
 
 
 class LossWatch:
-    """Remembers on the device at which step the loss or a layer's energy was first not finite.
+    """Watch for the first step at which the loss or a layer's energy is not finite.
+
+    It is kept on the device.
 
     Args:
-        device: Where the loss is.
+        device: That of the loss.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -49,13 +51,13 @@ class LossWatch:
         layers: Mapping[str, Tensor],
         counts: Callable[[], None] | None = None,
     ) -> None:
-        """Takes note of the loss of a step and the energy of each layer, without waiting for it.
+        """Takes in the loss of a step and the energy of each layer, without waiting for them.
 
         Args:
             loss: The loss.
             step: The step.
             layers: The energy of each layer.
-            counts: What checks the counts behind it, of which the last is asked.
+            counts: Checks the counts of the step; ``check`` calls that of the last one.
         """
         self._counts = counts
         bad = {name: ~e.detach().to(loss.device).isfinite() for name, e in layers.items()}
@@ -67,11 +69,11 @@ class LossWatch:
             self._bad[layer] = now & found if before is None else before | (now & found)
 
     def check(self, fabric: Fabric, epoch: int, checkpoint: Path | None) -> None:
-        """Reads the note; waits for the device, and is for all ranks to call together.
+        """Raises an error if anything was not finite; waits for the device, for all ranks at once.
 
         Raises:
-            NonFiniteLoss: The loss of a step was not finite, on any rank.
-            ValueError: What the last step counted as events is none.
+            NonFiniteLoss: If the loss of a step was not finite, on any rank.
+            ValueError: If what the last step counted as events is none.
         """
         if self._counts is not None:
             self._counts()
@@ -83,10 +85,10 @@ class LossWatch:
 
 
 def check_weights(net: nn.Module, epoch: int, step: int, checkpoint: Path | None) -> None:
-    """Looks at every weight; a finite loss can still have an infinite gradient.
+    """Checks every weight: a finite loss can still have an infinite gradient.
 
     Raises:
-        NonFiniteLoss: One is not finite.
+        NonFiniteLoss: If one is not finite.
     """
     finite = [weight.isfinite().all() for weight in net.parameters()]
     if finite and not bool(torch.stack(finite).all()):

@@ -32,23 +32,10 @@ def evaluate(
     """Runs a network over a data set in evaluation mode and prices what it did.
 
     Random encodings draw the same numbers each time, so that two measurements agree; random states
-    outside stay as they are. Several processes share the batches.
-
-    Args:
-        net: x [T, B, ...] to out [T, B, K], alone or with a state; left on Fabric's device.
-        loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``, in the same order on
-            every process.
-        readout: out [T, B, K] and lengths to scores [B, K].
-        chips: To price it on.
-        inputs: The kind of the network's input, see ``Meter``; where left out, as the loader's
-            ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
-        ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; as many as the
-            input has where left out.
-        convention: How to count if there are two honest answers, see ``Meter``.
-        fabric: Device, precision and processes; one device where left out.
-
-    Raises:
-        ValueError: An empty data set, batches of other parts, no chip, or two of one name.
+    outside stay as they are. Several processes share the batches, which the loader gives in the
+    same order on each. Arguments and errors are those of ``picojoule.measure``, which makes a
+    report of this; ``fabric`` says device, precision and processes (one device if left out), and
+    the network stays on its device.
     """
     started = time.perf_counter()
     fabric = fabric or Fabric(accelerator="auto", devices=1)
@@ -77,7 +64,7 @@ def outcome(
     convention: Conventions,
     fabric: Fabric,
 ) -> Outcome:
-    """Returns what ``evaluate`` measures first, and nothing that it would be compared with."""
+    """Measures what training needs: ``evaluate`` without the numbers to compare with."""
     totals = Totals(fabric, [chip])
 
     def add(meter: Meter, out: Tensor, correct: Tensor, counted: bool) -> None:
@@ -97,7 +84,17 @@ def _run(
     convention: Conventions,
     fabric: Fabric,
 ) -> None:
-    """Runs all batches: ``add`` takes meter, output, which labels are right, whether it counts."""
+    """Runs all batches.
+
+    Args:
+        model: The network as Fabric wraps it.
+        loader: Gives the batches.
+        add: Takes the meter of a batch, its output, which labels are right, and whether it counts.
+        readout: Makes scores of the output.
+        inputs: The kind of the input, None for that of the loader.
+        convention: How to count.
+        fabric: Device and processes.
+    """
     some = False
     with _evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
@@ -110,7 +107,7 @@ def _run(
 
 
 def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Any, bool]]:
-    """Deals batches to ranks; where they run out, a rank repeats one that is not counted.
+    """Deals batches to ranks; if they run out, a rank repeats one that is not counted.
 
     All ranks must call a network equally often, since it may exchange buffers when called.
     """
@@ -122,7 +119,7 @@ def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Any, bool]]:
 
 @contextmanager
 def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without a graph; every module gets its own mode back."""
+    """Sets evaluation mode without a graph, and gives every module its own mode back."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

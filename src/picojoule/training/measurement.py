@@ -1,4 +1,4 @@
-"""What was counted on a data set, summed, and priced once."""
+"""Counts on a data set: summed, and priced once."""
 
 import math
 import time
@@ -17,21 +17,21 @@ from picojoule.training.ranks import gathered, summed_counts
 
 @dataclass(frozen=True)
 class Measurement:
-    """A network on a data set.
+    """Accuracy, counts and energy of a network on a data set.
 
     Attributes:
-        accuracy: Share of samples labelled rightly.
+        accuracy: Share of samples with the right label.
         samples: Number of samples.
-        steps: Time steps of the output; the longest batch's where they differ.
+        steps: Time steps of the output; the longest batch's if they differ.
         parameters: Number of trainable parameters.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
-        counts: By layer, totals over the set: whole numbers, but for ``second``.
-        chips: By chip name.
-        uncounted: What ran in a batch and was not counted, with its elements.
+        counts: Totals over the set, by layer: whole numbers except for ``second``.
+        chips: Energy by chip name.
+        uncounted: Elements of what ran in a batch and was not counted, by name.
         unreached: Layers with weights that no batch ran.
-        seconds: What the measurement took.
-        convention: By which it was counted.
-        engines: By layer, the engine that ran it: ``"fused"``, or ``"eager"`` with the reason.
+        seconds: Time that the measurement took.
+        convention: How was counted if there are two honest answers.
+        engines: The engine that ran each layer: ``"fused"``, or ``"eager"`` with the reason.
     """
 
     accuracy: float
@@ -50,14 +50,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a network got right on a data set, and what it did.
+    """Accuracy and counts of a network on a data set.
 
     Attributes:
-        accuracy: Share of samples labelled rightly.
+        accuracy: Share of samples with the right label.
         samples: Number of samples.
-        counts: By layer, per sample.
-        totals: By layer, over the set: whole numbers, but for ``second``.
-        spread: By chip name, the standard error of the energy over batches, as a share of it.
+        counts: Counts per sample, by layer.
+        totals: Totals over the set, by layer: whole numbers except for ``second``.
+        spread: Standard error of the energy over batches, as a share of it, by chip name.
     """
 
     accuracy: float
@@ -73,7 +73,7 @@ class Totals:
 
     Attributes:
         fabric: Device and processes.
-        chips: To price on.
+        chips: Price the energy.
     """
 
     fabric: Fabric
@@ -113,7 +113,7 @@ class Totals:
 
 @dataclass
 class Beside:
-    """What a measurement says beside what was counted, summed over the batches of one rank.
+    """Sums over the batches of one rank of what a measurement compares with.
 
     Attributes:
         ann_steps: Steps of the dense ANN to compare with, None for as many as the input has.
@@ -182,15 +182,15 @@ def accumulate(totals: dict[str, OpCounts], counts: dict[str, OpCounts], samples
 
 
 def whole_totals(counts: Mapping[str, OpCounts]) -> dict[str, dict[str, float]]:
-    """Totals over a data set as numbers, whole but for ``second``.
+    """Returns totals over a data set as numbers, whole except for ``second``.
 
-    A mean over a batch times its size is whole but for its last bits.
+    A mean over a batch times its size is whole except for its last bits.
 
     Args:
         counts: Totals by layer.
 
     Raises:
-        ValueError: A total that is not finite, or not whole; the message names layer and count.
+        ValueError: If a total is not finite, or not whole; the message names layer and count.
     """
     values = {
         layer: {name: value.item() for name, value in one.items()} for layer, one in counts.items()
@@ -225,7 +225,7 @@ def _spikes_per_neuron(found: Outcome) -> float:
 
 
 def _spread(energies: Tensor, samples: Tensor) -> float:
-    """Standard error of the mean over samples, from its batches, as a share of the mean."""
+    """Returns the standard error of the mean over samples, from its batches, as a share of it."""
     batches = int((samples > 0).sum())
     share = samples / samples.sum()
     mean = (share * energies).sum()

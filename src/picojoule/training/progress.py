@@ -1,8 +1,8 @@
-"""How far a training has come: all that a checkpoint holds."""
+"""The progress of a training: all that a checkpoint holds."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,15 @@ _SCHEMA = 1
 
 @dataclass(eq=False)
 class Progress:
-    """What a training changes as it goes.
+    """State of a training, all that changes as it goes on.
 
     Attributes:
         fabric: Device, precision and processes.
         net: The network that learns.
         optimizer: Its optimizer.
-        scheduler: Of the learning rate, None without one.
-        penalty: None without one.
-        own: Generators of the training loader.
+        scheduler: That of the learning rate, None without one.
+        penalty: Its penalty, None without one.
+        own: The generators of the training loader.
         epoch: Epochs done.
         step: Steps taken.
         history: One record for each epoch.
@@ -50,11 +50,11 @@ class Progress:
 
     @property
     def limit_pj(self) -> float | None:
-        """The limit to choose an epoch by."""
+        """Limit by which an epoch is chosen, in pJ per sample."""
         return None if self.penalty is None else self.penalty.limit_pj
 
     def close_epoch(self, record: EpochRecord) -> None:
-        """Adds an epoch that is done, and keeps its weights where it is the best so far."""
+        """Adds an epoch that is done, and keeps its weights if it is the best so far."""
         self.history.append(record)
         self.epoch = record.epoch
         chosen = choose(self.history, self.limit_pj)
@@ -62,27 +62,27 @@ class Progress:
             self.best = deepcopy(self.net.state_dict())
 
     def epoch_log(self) -> Log:
-        """What is told at the end of an epoch."""
+        """Makes the record of the end of an epoch."""
         record = self.history[-1]
-        numbers = (
-            record.loss,
-            record.accuracy,
-            record.energy_pj,
-            record.penalty,
-            record.multiplier,
+        return Log(
+            epoch=record.epoch,
+            step=record.step,
+            loss=torch.tensor(record.loss),
+            accuracy=torch.tensor(record.accuracy),
+            energy_pj=torch.tensor(record.energy_pj),
+            penalty=None if record.penalty is None else torch.tensor(record.penalty),
+            multiplier=None if record.multiplier is None else torch.tensor(record.multiplier),
+            history=tuple(self.history),
         )
-        values = [None if number is None else torch.tensor(number) for number in numbers]
-        return Log(record.epoch, record.step, *values, history=tuple(self.history))  # pyright: ignore
 
     def finish(self) -> Log:
-        """Gives the network the chosen weights; what is told last."""
+        """Gives the network the chosen weights, and makes the last record."""
         if self.best is not None:
             self.net.load_state_dict(self.best)
-        log = self.epoch_log()
-        return Log(**{**vars(log), "chosen": choose(self.history, self.limit_pj)})
+        return replace(self.epoch_log(), chosen=choose(self.history, self.limit_pj))
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it; to be called by all ranks together, since each has its own random states."""
+        """Returns all of it; for all ranks at once, since each has its own random states."""
         states = random_states(self.fabric.device, self.own)
         return {
             "schema": _SCHEMA,
@@ -100,10 +100,10 @@ class Progress:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], source: Path) -> None:
-        """Goes on from ``state``, which is looked at as a whole before anything is changed.
+        """Goes on from a state, which is checked as a whole before anything is changed.
 
         Raises:
-            ValueError: It is of another training; the message names ``source``.
+            ValueError: If it is of another training; the message names ``source``.
         """
         if differences := list(self._differences(state)):
             raise ValueError(
@@ -124,7 +124,7 @@ class Progress:
         restore_random_states(states, self.fabric.device, self.own)
 
     def _differences(self, state: Mapping[str, Any]) -> Iterator[str]:
-        """What tells that ``state`` is of another training."""
+        """Yields what shows that a state is of another training."""
         if state.get("schema") != _SCHEMA:
             yield f"schema {state.get('schema')}, expected {_SCHEMA}"
             return

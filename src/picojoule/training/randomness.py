@@ -1,4 +1,4 @@
-"""The random states of one process: taken, put back, and held fixed."""
+"""The random states of one process: read, restored, and held fixed."""
 
 import math
 import random
@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 
 
 def generators(loader: DataLoader) -> list[torch.Generator]:
-    """The generators of its own that a loader draws from.
+    """Returns the generators of its own that a loader draws from.
 
     Raises:
-        TypeError: It is no ``DataLoader``.
+        TypeError: If it is no ``DataLoader``.
     """
     if not isinstance(loader, DataLoader):
         raise TypeError(
@@ -28,7 +28,7 @@ def generators(loader: DataLoader) -> list[torch.Generator]:
 
 
 def random_states(device: torch.device, own: list[torch.Generator]) -> dict[str, Tensor]:
-    """The states of torch, Python, numpy, the device and the generators ``own``, as tensors.
+    """Returns the states of torch, Python, NumPy, the device and the ``own`` generators as tensors.
 
     All integers in them are below 2**53, so float64 holds them exactly.
     """
@@ -50,7 +50,7 @@ def random_states(device: torch.device, own: list[torch.Generator]) -> dict[str,
 def restore_random_states(
     states: dict[str, Tensor], device: torch.device, own: list[torch.Generator]
 ) -> None:
-    """Puts back what ``random_states`` gave."""
+    """Restores what ``random_states`` returned."""
     torch.set_rng_state(states["torch"])
     *words, normal = states["python"].tolist()
     random.setstate((3, tuple(map(int, words)), None if math.isnan(normal) else normal))
@@ -65,7 +65,7 @@ def restore_random_states(
 
 @contextmanager
 def fixed_randomness(device: torch.device, own: list[torch.Generator]) -> Iterator[None]:
-    """Draws the same numbers inside each time, and leaves no trace outside."""
+    """Makes the block draw the same numbers each time, and leaves no trace outside."""
     before = random_states(device, own)
     try:
         random.seed(0)

@@ -11,7 +11,7 @@ from picojoule.energy import Energy, OpCounts
 
 
 def gathered(fabric: Fabric, value: Tensor) -> Tensor:
-    """``value`` of every rank along a new first axis, the same bits on each.
+    """Gathers a value of every rank along a new first axis, the same bits on each.
 
     A gather, since Fabric's all_reduce has a barrier in it, which waits for the device.
     """
@@ -21,7 +21,7 @@ def gathered(fabric: Fabric, value: Tensor) -> Tensor:
 
 
 def mean_energy(fabric: Fabric, energy: Energy) -> Energy:
-    """The mean over ranks in value, with the gradient of this rank's own part."""
+    """Returns an energy with the mean over ranks as value and the gradient of this rank's part."""
     if fabric.world_size == 1:
         return energy
 
@@ -33,7 +33,7 @@ def mean_energy(fabric: Fabric, energy: Energy) -> Energy:
 
 
 def summed_counts(fabric: Fabric, counts: Mapping[str, OpCounts]) -> dict[str, OpCounts]:
-    """The sum over ranks, in one exchange for all layers and counts."""
+    """Sums counts over ranks, in one exchange for all layers and counts."""
     if fabric.world_size == 1 or not counts:
         return dict(counts)
     flat: list[Tensor] = []

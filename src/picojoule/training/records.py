@@ -1,4 +1,4 @@
-"""What training tells: one record per step, one per epoch, and which epoch was chosen."""
+"""Records of a training: one per step, one per epoch, and the epoch that was chosen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Validation:
-    """The network on the validation set, in evaluation mode.
+    """Accuracy and energy of the network on the validation set, in evaluation mode.
 
     Attributes:
-        accuracy: Share of samples labelled rightly.
+        accuracy: Share of samples with the right label.
         energy_pj: Energy per sample, in pJ.
         spread: Standard error of ``energy_pj`` over batches, as a share of it.
     """
@@ -22,22 +22,27 @@ class Validation:
     spread: float
 
     def meets(self, limit_pj: float | None, *, errors: float = 0.0) -> bool:
-        """Whether the energy is within the limit, by so many standard errors."""
+        """Tells whether the energy is within the limit.
+
+        Args:
+            limit_pj: The limit, None for none.
+            errors: By how many standard errors it must be.
+        """
         return limit_pj is None or self.energy_pj <= limit_pj / (1 + errors * self.spread)
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: means over its training samples, and what came of it.
+    """Means over the training samples of one epoch, and its outcome.
 
     Attributes:
         epoch: Its number, from 1.
         step: Steps taken since the start of training.
         loss: Mean loss, penalty included.
-        accuracy: Share of training samples labelled rightly.
+        accuracy: Share of training samples with the right label.
         energy_pj: Mean energy per sample, in pJ.
         penalty: Mean penalty, None without one.
-        multiplier: The penalty's multiplier after the epoch, None where it has none.
+        multiplier: The penalty's multiplier after the epoch, None if it has none.
         validation: None without a validation set.
         engines: By layer, the engine that ran its last training step: ``"fused"``, or ``"eager"``
             with the reason; empty in records from before this was kept.
@@ -55,7 +60,7 @@ class EpochRecord:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "EpochRecord":
-        """The record whose ``dataclasses.asdict`` is ``fields``."""
+        """Makes the record whose ``dataclasses.asdict`` is ``fields``."""
         validation = fields["validation"]
         made = None if validation is None else Validation(**validation)
         return cls(**{**fields, "validation": made})
@@ -63,13 +68,13 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The epoch whose weights training returns.
+    """The epoch whose weights the network has after training.
 
     Attributes:
         epoch: Its number, from 1.
         accuracy: On the validation set.
         energy_pj: Energy per sample on the validation set, in pJ.
-        feasible: Whether that is within the limit; True where there is none.
+        feasible: Whether that is within the limit; True if there is none.
     """
 
     epoch: int
@@ -80,7 +85,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Log:
-    """What happened in one step, or in one epoch.
+    """Record of one step, or of one epoch.
 
     The tensors are scalars on the network's device; reading one waits for the device.
 
@@ -88,13 +93,13 @@ class Log:
         epoch: Number of the epoch, from 1.
         step: Steps taken since the start of training.
         loss: Loss of the batch, penalty included; at an epoch's end the mean over the epoch.
-        accuracy: Share of samples labelled rightly, of the batch or over the epoch.
-        energy_pj: Energy per sample in pJ, of the batch or over the epoch.
+        accuracy: Share of samples with the right label, in the batch or over the epoch.
+        energy_pj: Energy per sample in pJ, in the batch or over the epoch.
         penalty: The penalty's part of the loss, None without one.
-        multiplier: The penalty's multiplier after the step, None where it has none.
-        history: Every epoch so far; empty but at the end of an epoch.
-        chosen: Which epoch's weights the network now has; None but in the last log of a training
-            with a validation set.
+        multiplier: The penalty's multiplier after the step, None if it has none.
+        history: Every epoch so far; empty except at the end of an epoch.
+        chosen: The epoch whose weights the network now has; None except in the last record of a
+            training with a validation set.
     """
 
     epoch: int
@@ -114,18 +119,18 @@ class Log:
 
 
 def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | None:
-    """The most accurate epoch on the validation set among those that meet the limit.
+    """Chooses the most accurate epoch on the validation set among those that meet the limit.
 
     Epochs that meet it by two standard errors come first, since those will most likely meet it on
-    unseen samples too; then those that just meet it; where there is neither, the one that spends
-    least. Of equally accurate ones the one that spends less, of those the first.
+    unseen samples too; then those that just meet it; if there is neither, the one that spends
+    least. Of equally accurate epochs the one that spends less is chosen, of those the first.
 
     Args:
         history: Every epoch so far.
         limit_pj: Energy per sample, in pJ; None for no limit.
 
     Returns:
-        The choice, or None where no epoch was validated.
+        The choice, or None if no epoch was validated.
     """
 
     def merit(item: tuple[int, Validation]) -> tuple[bool, bool, float, float]:
@@ -139,4 +144,9 @@ def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | N
     if not validated:
         return None
     epoch, best = max(validated, key=merit)
-    return Chosen(epoch, best.accuracy, best.energy_pj, best.meets(limit_pj))
+    return Chosen(
+        epoch=epoch,
+        accuracy=best.accuracy,
+        energy_pj=best.energy_pj,
+        feasible=best.meets(limit_pj),
+    )

@@ -58,38 +58,37 @@ def train(
     a limit. With ``validation`` the network ends with the weights of the most accurate epoch within
     the limit (see ``choose``), else with the last ones.
 
-    With ``checkpoint`` every epoch is kept before it is told. A training that finds a checkpoint
-    there goes on from it and ends with the same weights, bit for bit, as one that was never
-    interrupted; one that was finished gives its last record at once.
+    With ``checkpoint`` every epoch is written there before its record is yielded. A training that
+    finds a checkpoint goes on from it and ends with the same weights, bit for bit, as one that was
+    never interrupted; one that was finished yields its last record at once.
 
     Args:
-        net: x [T, B, ...] to out [T, B, K], alone or with a state; takes ``lengths=`` where batches
+        net: x [T, B, ...] to out [T, B, K], alone or with a state; takes ``lengths=`` if batches
             have them.
         loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
-        optimizer: Of the parameters of ``net``.
+        optimizer: Updates the parameters of ``net``.
         criterion: Scores [B, K] and labels [B] to a loss.
         readout: out [T, B, K] and lengths to scores [B, K].
         chip: Prices the energy.
-        epochs: In all, those of a checkpoint included.
+        epochs: Number of epochs in all, those of a checkpoint included.
         penalty: Term of the loss that grows with energy.
         validation: Batches to choose the weights by.
         checkpoint: Folder of the checkpoints.
-        scheduler: Of the learning rate, stepped after every step.
-        inputs: The kind of the network's input, see ``Meter``; where left out, as the loader's
+        scheduler: Changes the learning rate after every step.
+        inputs: The kind of the network's input, see ``Meter``; if left out, as the loader's
             ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
         convention: How to count if there are two honest answers, see ``Meter``.
-        fabric: Device, precision and processes, launched where it has several; one device where
-            left out.
+        fabric: Device, precision and processes, launched if it has several; one device if left out.
 
     Yields:
         A ``Log`` for each step, and one with ``history`` at each epoch's end; the last has
         ``chosen``.
 
     Raises:
-        ValueError: A limit below the floor, batches of other parts, a damaged checkpoint or one of
-            another training.
-        NonFiniteLoss: The loss became infinite or not a number.
-        OSError: A checkpoint could not be written; the one before it is unharmed.
+        ValueError: If the limit is below the floor, batches have other parts, or the checkpoint is
+            damaged or of another training.
+        NonFiniteLoss: If the loss became infinite or not a number.
+        OSError: If a checkpoint could not be written; the one before it is unharmed.
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
@@ -129,7 +128,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Task:
-    """What stays as it is while a network learns."""
+    """The parts of a training that do not change."""
 
     fabric: Fabric
     model: Any
@@ -143,7 +142,7 @@ class _Task:
     convention: Conventions
 
     def outcome(self, loader: DataLoader) -> tuple[float, Energy, float]:
-        """The accuracy on a data set, the energy per sample and its spread over batches."""
+        """Returns the accuracy on a data set, the energy per sample and its spread over batches."""
         found = outcome(
             self.model,
             loader,
@@ -157,7 +156,7 @@ class _Task:
 
 
 def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy, Callable[[], None]]:
-    """One step of the optimizer, and the check of its counts. Nothing waits for the device."""
+    """Takes one step of the optimizer without waiting for the device; returns its check, too."""
     x, label, lengths = unpacked(batch)
     looks = task.penalty is not None and task.penalty.looks_at_traffic
     out, meter = metered(
@@ -203,7 +202,7 @@ def _epoch(
     folder: Path | None,
     validation: DataLoader | None,
 ) -> Generator[Log, None, EpochRecord]:
-    """Every step of one epoch; returns its record."""
+    """Yields the record of every step of one epoch, and returns that of the epoch."""
     fabric, epoch = task.fabric, progress.epoch + 1
     watch = LossWatch(fabric.device)
     sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
@@ -222,7 +221,7 @@ def _epoch(
 
 
 def _weighed(log: Log, samples: int) -> Tensor:
-    """A batch's part of the sums over an epoch: samples, loss, accuracy, energy, penalty."""
+    """Returns a batch's part of an epoch's sums: samples, loss, accuracy, energy, penalty."""
     penalty = torch.zeros_like(log.loss) if log.penalty is None else log.penalty
     values = (torch.ones_like(log.loss), log.loss, log.accuracy, log.energy_pj, penalty)
     return samples * torch.stack([value.to(log.loss.device).double() for value in values])
@@ -240,7 +239,7 @@ def _record(
     validated = None
     if validation is not None:
         share, energy, spread = task.outcome(validation)
-        validated = Validation(share, float(energy.total), spread)
+        validated = Validation(accuracy=share, energy_pj=float(energy.total), spread=spread)
         if task.penalty is not None:
             task.penalty.validated(spread)
     return EpochRecord(

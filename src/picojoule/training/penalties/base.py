@@ -15,12 +15,12 @@ from picojoule.energy import Energy, Traffic
 class Penalty(nn.Module, ABC):
     """A term of the loss that grows with energy.
 
-    It is dimensionless, so that learning rates do not depend on the chip. What it remembers is in
-    buffers, which checkpoints carry. Nothing in it waits for the device.
+    It has no unit, so that learning rates do not depend on the chip. Its memory is in buffers,
+    which checkpoints carry. Nothing in it waits for the device.
 
     Attributes:
-        multiplier: What it charges for energy now (0-d), None where the charge never changes.
-        limit_pj: The limit it keeps, in pJ per sample, None where it has none.
+        multiplier: Its present price of energy (0-d), None if that never changes.
+        limit_pj: The limit that it keeps, in pJ per sample, None if it has none.
         beside_budget: Whether a recipe may have it beside a budget, since it charges for something
             else than energy.
         looks_at_traffic: Whether it is given ``meter.traffic``, for which a training keeps what
@@ -50,7 +50,7 @@ class Penalty(nn.Module, ABC):
         return term
 
     def start(self, floor_pj: float) -> None:
-        """Takes note of the floor of the training set, before the first step.
+        """Learns the floor of the training set, before the first step.
 
         Training calls it on a penalty that has a limit.
 
@@ -60,20 +60,20 @@ class Penalty(nn.Module, ABC):
         del floor_pj
 
     def validated(self, spread: float) -> None:
-        """Takes note of how sure a validation's energy is.
+        """Learns the spread of a validation's energy.
 
         Args:
-            spread: Its standard error over batches, as a share of it.
+            spread: Its standard error over batches, as a share of the energy.
         """
         del spread
 
     @abstractmethod
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
-        """The term of the loss.
+        """Computes the term of the loss.
 
         Args:
             energy: Energy per sample of the batch.
-            traffic: What the meter saw arrive at each layer, for penalties on rates.
+            traffic: The records of ``meter.traffic``, for a penalty that looks at spikes.
 
         Returns:
             A dimensionless float32 scalar.
@@ -89,10 +89,10 @@ class Penalty(nn.Module, ABC):
 
 
 def checked_weight(weight: float) -> float:
-    """``weight`` where it is finite and at least 0.
+    """Returns a weight that is finite and at least 0.
 
     Raises:
-        ValueError: It is not.
+        ValueError: If it is not.
     """
     if not (math.isfinite(weight) and weight >= 0):
         raise ValueError(f"weight must be 0 or more, got {weight}")

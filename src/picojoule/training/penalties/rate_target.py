@@ -24,7 +24,8 @@ class RateTarget(TrafficPenalty):
 
     Steps after a sequence's end are left out.
 
-    Take it if single neurons should not fire too often or, with ``side="below"``, not be silent.
+    Take it if single neurons should not fire too often or, with ``side="below"``, not be silent; a
+    recipe may have it beside a budget.
 
     Args:
         rate: :math:`r`, spikes per neuron and step, above 0 and at most 1.

@@ -1,4 +1,4 @@
-"""Penalties on the spikes themselves, and how records of the meter are summed for them."""
+"""Penalties on spikes, and sums of the meter's records for them."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,10 +13,10 @@ from picojoule.training.penalties.base import Penalty, checked_weight
 
 
 class TrafficPenalty(Penalty, ABC):
-    """Abstract: a constant weight times a number read from the spikes of a batch.
+    """Abstract penalty: a constant weight times a number read from the spikes of a batch.
 
     Attributes:
-        fired: Whether it looks at what neurons put out, rather than at what arrives at synapses.
+        fired: Whether it looks at the spikes that neurons put out, rather than those at synapses.
     """
 
     fired: bool
@@ -27,17 +27,17 @@ class TrafficPenalty(Penalty, ABC):
 
     @abstractmethod
     def charge(self, records: Sequence[Traffic]) -> Tensor:
-        """What is weighted: a 0-d tensor.
+        """Computes the number that is weighted: a 0-d tensor.
 
         Args:
-            records: Those of spikes that arrived, or that neurons put out, at least one.
+            records: At least one, of spikes that arrived or that neurons put out.
         """
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
-        """The charge for ``traffic``; see ``Penalty``.
+        """Computes the charge for ``traffic``; see ``Penalty``.
 
         Raises:
-            ValueError: No traffic, or none with spikes that training could change.
+            ValueError: If there is no traffic, or none with spikes that training could change.
         """
         del energy
         name = type(self).__name__
@@ -60,12 +60,12 @@ class TrafficPenalty(Penalty, ABC):
         del energy
 
     def records(self, traffic: Sequence[Traffic]) -> list[Traffic]:
-        """The records of events and levels that it looks at."""
+        """Returns the records of events and levels that it looks at."""
         return [one for one in traffic if one.fired == self.fired and one.kind.counted]
 
 
 class Omega(TrafficPenalty, ABC):
-    """Abstract: the sum over layers of ``1/p`` times what spikes to the power ``p`` are worth."""
+    """Abstract penalty: the sum over layers of ``1/p`` times spikes to the power ``p``."""
 
     def __init__(self, weight: float, p: float = 1.0) -> None:
         super().__init__(weight)
@@ -76,10 +76,10 @@ class Omega(TrafficPenalty, ABC):
         self.p = p
 
     def omega(self, traffic: Sequence[Traffic]) -> dict[str, Tensor]:
-        """Omega of each layer, without the weight.
+        """Computes Omega of each layer, without the weight.
 
         Args:
-            traffic: What the meter saw, ``meter.traffic``.
+            traffic: The records of ``meter.traffic``.
 
         Returns:
             0-d float64 tensors, per sample, by the dotted name of the layer.
@@ -91,18 +91,18 @@ class Omega(TrafficPenalty, ABC):
         return layers
 
     def charge(self, records: Sequence[Traffic]) -> Tensor:
-        """The sum over layers; see ``TrafficPenalty``."""
+        """Computes the sum over layers; see ``TrafficPenalty``."""
         return torch.stack(list(self.omega(records).values())).sum()
 
     @abstractmethod
     def worth(self, record: Traffic) -> float:
-        """What every spike of a record is worth beyond its synapses."""
+        """Returns the worth of every spike of a record beyond its synapses."""
 
 
 def total(record: Traffic, p: float) -> Tensor:
-    """Events to the power ``p``, each times its synapses, summed: a 0-d float64 tensor.
+    """Sums events to the power ``p``, each times its synapses: a 0-d float64 tensor.
 
-    A level that arrives is as many events, each of which is its own power; what neurons put out
+    A level of n that arrives is n events of 1, whatever the power; a level that neurons put out
     is taken to the power as it is.
     """
     fanout = record.fanout
@@ -116,7 +116,7 @@ def total(record: Traffic, p: float) -> Tensor:
 
 
 def rates(records: Sequence[Traffic]) -> Tensor:
-    """Spikes per step of every neuron, over all records of its layer: [neurons]."""
+    """Computes the spikes per step of every neuron, over all records of its layer: [neurons]."""
     spikes: dict[tuple[str, torch.Size], Tensor] = {}
     steps: dict[tuple[str, torch.Size], int | Tensor] = {}
     for record in records:
@@ -132,6 +132,6 @@ def rates(records: Sequence[Traffic]) -> Tensor:
 
 
 def _wide(rows: Tensor) -> torch.dtype:
-    """In which to sum over the first axis: float32 holds whole numbers up to 2^24."""
+    """Returns the type in which to sum over rows: float32 holds whole numbers up to 2^24."""
     narrow = len(rows) <= 1 << 20
     return torch.promote_types(rows.dtype, torch.float32) if narrow else torch.float64
