@@ -26,7 +26,7 @@ def report():
     items = [((torch.rand(5, 4, 6) < 0.4).float() * 2, torch.arange(4) % 3, None) for _ in range(2)]
     loader = DataLoader(items, batch_size=None)  # pyright: ignore[reportArgumentType]
     chips = [pj.load_chip("45nm"), pj.load_chip("45nm-sram")]
-    return pj.measure(net, loader, readout=pj.readout.mean, chips=chips, inputs="events")
+    return pj.measure(net, loader, readout=pj.readout.mean, chips=chips, inputs="levels")
 
 
 def shown(thing) -> str:
