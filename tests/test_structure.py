@@ -22,7 +22,7 @@ ROOMS = {
     "surrogate": set(),
     "readout": set(),
     "contract": set(),
-    "kernels": {"surrogate"},
+    "kernels": {"surrogate", "contract"},
     "engine": {"surrogate", "contract", "kernels"},
     "neurons": {"surrogate", "contract", "kernels", "engine"},
     "networks": {"surrogate", "contract", "kernels", "engine", "neurons"},

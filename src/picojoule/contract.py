@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] and state
 
-# Who wants to know how much neurons put out sets this while they run. An engine that passes by all
-# of it anyway calls it with the output [T, B, ...] and with the sum over the batch, in float64 and
-# with its graph: [...] of all steps, or [T, ...] of each. Others leave it alone.
+# Who wants to know how many events there are sets this while neurons or products run. An engine
+# that passes by all that neurons put out anyway calls it with that [T, B, ...] and with the sum
+# over the batch, in float64 and with its graph: [...] of all steps, or [T, ...] of each. A product
+# that comes by the ones in its input calls it with the input and their number [], if there is
+# nothing else but zeros. Others leave it alone.
 SUMS: ContextVar[Callable[[Tensor, Tensor], None] | None] = ContextVar("sums", default=None)
 
 

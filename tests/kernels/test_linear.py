@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from event_cases import assert_counted_alike, make
+from picojoule.contract import SUMS
 from picojoule.kernels import cc, paths
 from picojoule.kernels import linear as kernels_linear
 from picojoule.kernels.linear import EventProducts, linear, spike_matmul
@@ -125,3 +126,35 @@ def names_of(out):
     """The names of the functions that made a tensor, two steps back."""
     functions = [out.grad_fn, *(function for function, _ in out.grad_fn.next_functions)]
     return {type(function).__name__ for function in functions}
+
+
+@pytest.mark.skipif(cc.tier() != "c", reason="products in C come by every event, and no others")
+class TestSums:
+    """What a product tells of its input."""
+
+    def heard(self, x, *, path="events"):
+        told = []
+        token = SUMS.set(lambda *of: told.append(of))
+        with EventProducts(path):
+            nn.Linear(40, 50)(x)
+        SUMS.reset(token)
+        return told
+
+    @pytest.mark.parametrize("shape", [(300, 40), (7, 50, 40), (2, 3, 9, 40)])
+    def test_the_ones(self, shape):
+        x = (torch.rand(shape) < 0.1).float()
+        ((values, ones),) = self.heard(x)
+        assert values is x
+        assert ones.dtype == torch.float64
+        assert ones == x.sum()
+
+    @pytest.mark.parametrize("other", [2.0, -1.0, 0.5, torch.nan])
+    def test_nothing_where_there_are_other_values(self, other):
+        x = (torch.rand(300, 40) < 0.1).float()
+        x[250, 39] = other
+        assert not self.heard(x)
+
+    def test_nothing_where_it_was_dense_or_the_sum_needs_a_gradient(self):
+        x = (torch.rand(300, 40) < 0.1).float()
+        assert not self.heard(x, path="dense")
+        assert not self.heard(x.requires_grad_())

@@ -99,8 +99,17 @@ def weight_gradient(spikes: Tensor, grads: Tensor, *, path: str | None = None) -
         return run_gradient(spikes, grads, chosen(path, spikes, grads, gradient=True)[1])
 
 
-def run_product(spikes: Tensor, weight_t: Tensor, base: Tensor | None, path: str) -> Tensor:
-    """Runs ``product`` on tensors that have the path given."""
+def run_product(
+    spikes: Tensor,
+    weight_t: Tensor,
+    base: Tensor | None,
+    path: str,
+    told: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Runs ``product`` on tensors that have the path given.
+
+    ``told`` is called with the number of events if the product counts them, and all are 1.
+    """
     if path == "dense":
         return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
     _check("weight_t", weight_t, spikes.shape[1])
@@ -108,7 +117,7 @@ def run_product(spikes: Tensor, weight_t: Tensor, base: Tensor | None, path: str
     if base is not None:
         rows = spikes.shape[: base.dim() - 1]
         base = base.to(spikes).expand(*rows, weight_t.shape[1]).contiguous()
-    return kernels().rows(spikes, weight_t, base, None)
+    return kernels().rows(spikes, weight_t, base, None, told)
 
 
 def run_gradient(spikes: Tensor, grads: Tensor, path: str) -> Tensor:

@@ -185,16 +185,19 @@ static void added(const Events *found, const REAL *x, int64_t rows, int64_t cols
     }
 }
 
-/* out[r] = base[r * base_stride] + x[r] weight, for rows x[r] of cols values. */
+/* out[r] = base[r * base_stride] + x[r] weight, for rows x[r] of cols values. Gives back how many
+   events there are if all are 1, else -1. */
 int64_t events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, int64_t n,
                     const REAL *base, int64_t base_stride, REAL *out, int threads) {
     /* As many rows as use a strip of the weights again; few, where all weights stay anyway. */
-    int64_t group = 4, state = 0;
+    int64_t group = 4, state = 0, all = 0;
+    int weighted = 0;
     if (strip_of(cols, n) < n) {
         group = (rows + threads - 1) / threads;
         group = group < 1 ? 1 : group < MANY ? group : MANY;
     }
-#pragma omp parallel num_threads(threads) if (rows * cols > 4096) reduction(min : state)
+#pragma omp parallel num_threads(threads) if (rows * cols > 4096) reduction(min : state)          \
+    reduction(+ : all) reduction(| : weighted)
     {
         Events events = made_for(group, cols);
         state = events.index ? 0 : NO_MEMORY;
@@ -205,10 +208,12 @@ int64_t events_rows(const REAL *x, int64_t rows, int64_t cols, const REAL *weigh
             listed(&events, x + first * cols, some, cols);
             added(&events, x + first * cols, some, cols, weight, n,
                   base ? base + first * base_stride : 0, base_stride, out + first * n);
+            all += events.all;
+            for (int64_t r = 0; r < some; r++) weighted |= events.weighted[r];
         }
         free(events.index);
     }
-    return state;
+    return state ? state : weighted ? -1 : all;
 }
 
 /* The events of some rows, at most SORTED, sorted by column. */

@@ -1,6 +1,7 @@
 """Functions of ``events.c`` and ``recurrence.c``: event-driven products by pointers."""
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -64,15 +65,26 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     return None if done(events) < 0 else out
 
 
-def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
-    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given."""
+def rows(
+    x: Tensor,
+    weight_t: Tensor,
+    base: Tensor | None,
+    out: Tensor | None,
+    told: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given.
+
+    ``told`` is called with the number of events if all are 1.
+    """
     outputs = weight_t.shape[1]
     out = borrow((x.shape[0], outputs), x) if out is None else out
     start = None if base is None else base.data_ptr()
     stride = outputs if base is not None and base.dim() == 2 else 0
     pointers = (weight_t.data_ptr(), outputs, start, stride, out.data_ptr())
     threads = torch.get_num_threads()
-    done(library(x.dtype).events_rows(x.data_ptr(), *x.shape, *pointers, threads))
+    ones = done(library(x.dtype).events_rows(x.data_ptr(), *x.shape, *pointers, threads))
+    if told is not None and ones >= 0:
+        told(ones)
     return out
 
 

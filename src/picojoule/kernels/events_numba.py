@@ -116,8 +116,14 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     return out
 
 
-def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
-    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given."""
+def rows(
+    x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None, told: object = None
+) -> Tensor:
+    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given.
+
+    It counts no events: nothing is ``told``.
+    """
+    del told
     out = _start(x.new_empty(len(x), weight_t.shape[1]) if out is None else out, base)
     values, weights, results = _array(x), _array(weight_t), _array(out)
     _share(len(x), x.numel(), lambda a, b: _rows(values, weights, results, a, b))

@@ -18,8 +18,14 @@ def row(x: Tensor, weight_t: Tensor, base: Tensor | None, limit: int) -> Tensor 
     return out if base is None else out + base
 
 
-def rows(x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None) -> Tensor:
-    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given."""
+def rows(
+    x: Tensor, weight_t: Tensor, base: Tensor | None, out: Tensor | None, told: object = None
+) -> Tensor:
+    """Returns base [N] or [R, N] + x [R, K] weight_t [K, N], in ``out`` if that is given.
+
+    It counts no events: nothing is ``told``.
+    """
+    del told
     found = torch.sparse.mm(x.to_sparse(), weight_t)
     found = found if base is None else found + base
     return found if out is None else out.copy_(found)

@@ -1,5 +1,7 @@
 """Event-driven products with gradients."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,6 +10,7 @@ from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_
 
 from picojoule._names import unknown
 from picojoule._torch import watched
+from picojoule.contract import SUMS
 from picojoule.kernels.convolution import conv2d
 from picojoule.kernels.event_products import run_gradient, run_product
 from picojoule.kernels.onednn import dense
@@ -19,11 +22,16 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, spikes: Tensor, weight_t: Tensor, base: Tensor | None, paths: tuple[str, str]
+        ctx: Any,
+        spikes: Tensor,
+        weight_t: Tensor,
+        base: Tensor | None,
+        paths: tuple[str, str],
+        told: Callable[[int], None] | None,
     ) -> Tensor:
         ctx.save_for_backward(spikes, weight_t)
         ctx.path, ctx.base = paths[1], None if base is None else base.shape
-        return run_product(spikes, weight_t, base, paths[0])
+        return run_product(spikes, weight_t, base, paths[0], told)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -37,7 +45,8 @@ class _Product(torch.autograd.Function):
             to_weight = spikes.t() @ grad
         elif needed[1]:
             to_weight = run_gradient(spikes, grad, ctx.path if suits(grad) else "dense").t()
-        return to_spikes, to_weight, grad.sum_to_size(ctx.base) if needed[2] else None, None
+        of_base = grad.sum_to_size(ctx.base) if needed[2] else None
+        return to_spikes, to_weight, of_base, None, None
 
 
 def spike_matmul(
@@ -80,16 +89,26 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return nn.functional.linear(input, weight, bias)
     learns = torch.is_grad_enabled() and weight.requires_grad
     paths = (path, path) if path else paths_for(values, len(weight), gradient=learns)
-    out = _multiplied(values, weight.t(), bias, paths)
+    hears = SUMS.get()
+    told = None if hears is None or input.requires_grad else partial(_tell, hears, input)
+    out = _multiplied(values, weight.t(), bias, paths, told)
     return out.view(*input.shape[:-1], len(weight))
 
 
+def _tell(hears: Callable[[Tensor, Tensor], None], input: Tensor, ones: int) -> None:
+    hears(input, torch.scalar_tensor(ones, dtype=torch.float64))
+
+
 def _multiplied(
-    spikes: Tensor, weight_t: Tensor, base: Tensor | None, paths: tuple[str, str]
+    spikes: Tensor,
+    weight_t: Tensor,
+    base: Tensor | None,
+    paths: tuple[str, str],
+    told: Callable[[int], None] | None = None,
 ) -> Tensor:
     if paths == ("dense", "dense"):
         return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
-    return _Product.apply(spikes, weight_t, base, paths)  # pyright: ignore[reportReturnType]
+    return _Product.apply(spikes, weight_t, base, paths, told)  # pyright: ignore[reportReturnType]
 
 
 class EventProducts(TorchFunctionMode):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._torch import vectorized, version_of
+from picojoule.contract import SUMS
 from picojoule.energy.convention import Convention, Conventions, convention_of
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import Summed, event_map, serves, summed
@@ -134,7 +135,11 @@ class Recorder:
         if type(rule) is Before:
             with Unseen():
                 outcome = rule(call, *args, **call.kwargs)
-        result = function(*args, **kwargs)
+        heard = SUMS.set(self._hear)
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            SUMS.reset(heard)
         # What is written into its first argument gives nothing back.
         given = args[0] if result is None and args else result
         results = [given] if isinstance(given, Tensor) else tensors((given,))
@@ -145,6 +150,13 @@ class Recorder:
                     outcome = rule(call, *args, **call.kwargs)
                 self._take(layer, call, outcome, results)
         return result
+
+    def _hear(self, values: Tensor, ones: Tensor) -> None:
+        """Keeps the number of events that a product counted, if they are what it counts."""
+        kind = self.lineage.kind_of(values)
+        plain = kind is not None and kind.counted and kind.is_worth(1) and kind.within is None
+        if plain and kind is not NOTHING:
+            self.lineage.keep_sum(values, ones)
 
     def _call(
         self, layer: str, name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
