@@ -1,6 +1,6 @@
 """What knowing costs: a training step with the meter and a budget over the same step without.
 
-    python benchmarks/meter.py [--repeats 15]
+    python benchmarks/meter.py [--repeats 15] [--only recurrent]
 
 Prints, for each network, the median seconds of a step without and with, their ratio, and the ratio
 of peak memory (each measured in a process of its own). Steps with and without alternate in one
@@ -44,9 +44,9 @@ def small() -> nn.Module:
 
 # name: network, shape of one step, classes, steps, batch
 WORKLOADS = {
-    "small 64-32-10, T=8, B=32": (small, (64,), 10, 8, 32),
     "recurrent 700-512-20, T=100, B=128": (recurrent, (700,), 20, 100, 128),
     "cnn7 1x28x28, T=4, B=64": (cnn7, (1, 28, 28), 10, 4, 64),
+    "small 64-32-10, T=8, B=32": (small, (64,), 10, 8, 32),
 }
 
 
@@ -111,6 +111,7 @@ def main() -> None:
     """Runs and prints the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--only", choices=[name.split()[0] for name in WORKLOADS])
     parser.add_argument("--peak", choices=WORKLOADS, help=argparse.SUPPRESS)
     parser.add_argument("--metered", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
@@ -124,6 +125,8 @@ def main() -> None:
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, float32")
     for name in WORKLOADS:
+        if given.only not in (None, name.split()[0]):
+            continue
         workload = Workload(name)
         for metered in (False, True):
             workload.step(metered)
