@@ -318,6 +318,30 @@ def test_nothing_else_becomes_an_event(row):
     assert done.ac == 0
 
 
+WEIGHTS = {
+    "beside zeros": (lambda w: torch.cat([w, torch.zeros(8, 1)], 1), 4),
+    "written into zeros": (lambda w: _set(torch.zeros(8, 5), w), 5),
+    "written into empty memory": (lambda w: _set(torch.empty(8, 3), w), 3),
+    "overwritten": (lambda w: nn.init.ones_(w), 3),
+    "drawn": (lambda w: nn.init.uniform_(w), 3),
+    "set to zero": (lambda w: nn.init.zeros_(w), 3),
+}
+
+
+def _set(made, weight):
+    made[:, :3] = weight
+    return made
+
+
+@pytest.mark.parametrize("row", WEIGHTS)
+def test_weights_that_are_made_in_the_network_are_weights(row):
+    make, outputs = WEIGHTS[row]
+    net = Two(lambda net, x: x @ make(net.weight), weight=nn.Parameter(torch.rand(8, 3)))
+    meter = run(net, X[0])
+    assert meter.counts["network"].ac == outputs * X[0].sum()
+    assert meter.uncounted == {}
+
+
 @pytest.mark.parametrize("make", [nn.LazyLinear, nn.LazyConv1d])
 def test_layers_whose_weights_are_made_by_their_first_call(make):
     layer = make(2) if make is nn.LazyLinear else make(2, 1)

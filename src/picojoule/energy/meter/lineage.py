@@ -159,7 +159,7 @@ class Lineage:
             drawn: The least of it if it was drawn evenly from there to one above.
         """
         origins = frozenset[int]().union(*map(self.origins, inputs))
-        if origins or all(self.is_constant(value) for value in inputs):
+        if origins or all(self.is_constant(v) or self.kind_of(v) is NOTHING for v in inputs):
             for value in outputs:
                 self._known.put(value, _Known(mask, origins)).drawn = drawn
 

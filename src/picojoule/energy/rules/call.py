@@ -129,9 +129,10 @@ class Call:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
         return None if self._lineage is None else self._lineage.beside_of(value)
 
-    def constant(self, value: Tensor) -> bool:
+    def constant(self, value: Any) -> bool:
         """Tells whether a tensor is made of numbers and parameters alone."""
-        return self._lineage is not None and self._lineage.is_constant(value)
+        tensor = isinstance(value, Tensor)
+        return tensor and self._lineage is not None and self._lineage.is_constant(value)
 
     def settled(self, places: Any) -> bool:
         """Tells whether values of the network chose some places only if they are events."""

@@ -19,7 +19,8 @@ from picojoule.energy.rules.outcome import DERIVED, Before, Outcome, Rule
 def _known(call: Call, values: Iterable[Any]) -> list[Kind]:
     """Returns the kinds of tensors and numbers, none if nothing of the network is among them."""
     given = list(values)
-    if not any(call.kind(value) is not None for value in given):
+    known = [kind for value in given if (kind := call.kind(value)) is not None]
+    if not known or (all(kind is NOTHING for kind in known) and any(map(call.constant, given))):
         return []
     return [call.joining(value) for value in given]
 

@@ -75,13 +75,15 @@ def outside(call: Call, *args: Any, **kwargs: Any) -> Outcome:
 
 def zero(call: Call, *_: Any, **__: Any) -> Outcome:
     """Overwrites values with zeros."""
-    return Outcome(NOTHING)
+    return DERIVED if call.learned(first_of(call)) else Outcome(NOTHING)
 
 
 def filled(call: Call, *args: Any, **kwargs: Any) -> Outcome:
     """Overwrites values with numbers, of a part of a tensor or of all."""
     value = first_of(call)
     number = [*args, *kwargs.values()][1] if call.name == "fill" else None
+    if call.learned(value):
+        return DERIVED
     if value is not None and call.out is value and viewed_by(value) is None:
         return constant(number)
     if value is None or call.kind(value) is None:
