@@ -100,6 +100,8 @@ class _Run:
             case spec.Clip():
                 return elements.clipped(signal, layer.high)
             case spec.Change():
+                if layer.how == "half" and not signal.sparse:
+                    self.each_element(name, signal, "multiply")
                 return elements.changed(signal, layer.how)
             case spec.Complement():
                 return elements.complement(signal, self.silent).mapped(self.inside)
