@@ -44,8 +44,17 @@ ROOMS = {
 }
 ROOMS["run"] = {*ROOMS}
 ROOMS["cli"] = {*ROOMS}
-# The rooms within energy, in the same way: a meter sees no chip, and a chip no meter.
-ENERGY = {"chips": set(), "rules": set(), "meter": {"rules"}}
+# The rooms within a room, in the same way: a meter sees no chip, and a chip no meter.
+WITHIN = {
+    "energy": {"chips": set(), "rules": set(), "meter": {"rules"}},
+    "data": {
+        "readers": set(),
+        "encoders": set(),
+        "sets": {"readers"},
+        "store": {"readers", "encoders", "sets"},
+    },
+    "training": {"penalties": set()},
+}
 
 
 def room(file: Path) -> str:
@@ -96,13 +105,13 @@ HELPERS = {
 }
 
 
-def rooms_of_energy(file: Path) -> set[str]:
-    """The rooms within energy that a file imports from."""
+def rooms_within(outer: str, file: Path) -> set[str]:
+    """The rooms within a room that a file imports from."""
     modules = [module.split(".") for module, _ in imports(file)]
-    return {parts[2] for parts in modules if parts[1:2] == ["energy"] and len(parts) > 2}
+    return {parts[2] for parts in modules if parts[1:2] == [outer] and len(parts) > 2}
 
 
-@pytest.mark.parametrize("plan", [ROOMS, ENERGY], ids=["rooms", "energy"])
+@pytest.mark.parametrize("plan", [ROOMS, *WITHIN.values()], ids=["rooms", *WITHIN])
 def test_the_floor_plan_goes_up(plan):
     below = set()
     for name, allowed in plan.items():
@@ -112,9 +121,9 @@ def test_the_floor_plan_goes_up(plan):
 
 def test_every_room_is_in_the_plan():
     assert {room(file) for file in FILES} - {"__init__"} - HELPERS <= set(ROOMS)
-    assert {path.name for path in (ROOT / "energy").iterdir() if any(path.glob("*.py"))} == set(
-        ENERGY
-    )
+    for outer in set(ROOMS) - HELPERS:
+        inner = [path for path in (ROOT / outer).glob("*/") if any(path.glob("*.py"))]
+        assert {path.name for path in inner} == set(WITHIN.get(outer, ()))
 
 
 @pytest.mark.parametrize("name", ROOMS)
@@ -125,16 +134,16 @@ def test_imports_go_down(name):
             assert not wrong, f"{file.relative_to(ROOT)} imports from {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("name", ENERGY)
-def test_imports_within_energy_go_down(name):
-    for file in (ROOT / "energy" / name).rglob("*.py"):
-        wrong = rooms_of_energy(file) & set(ENERGY) - ENERGY[name] - {name}
+@pytest.mark.parametrize(("outer", "name"), [(o, name) for o in WITHIN for name in WITHIN[o]])
+def test_imports_within_a_room_go_down(outer, name):
+    for file in (ROOT / outer / name).rglob("*.py"):
+        wrong = rooms_within(outer, file) & set(WITHIN[outer]) - WITHIN[outer][name] - {name}
         assert not wrong, f"{file.relative_to(ROOT)} imports from {sorted(wrong)}"
 
 
 def test_energys_own_files_know_no_meter_and_no_chip():
     for file in (ROOT / "energy").glob("*.py"):
-        wrong = rooms_of_energy(file) & {"meter", "chips"}
+        wrong = rooms_within("energy", file) & {"meter", "chips"}
         assert file.name == "__init__.py" or not wrong, f"{file} imports from {sorted(wrong)}"
 
 

@@ -14,11 +14,11 @@ from .loading import load as load
 from .own import Own as Own
 from .own import load_own as load_own
 from .recordings import EventLists as EventLists
-from .sets import Dataset as Dataset
-from .sets import File as File
-from .sets import Sizes as Sizes
-from .sets.named import DATASETS as DATASETS
-from .sets.named import dataset as dataset
+from .schema import Dataset as Dataset
+from .schema import File as File
+from .schema import Sizes as Sizes
+from .sets import DATASETS as DATASETS
+from .sets import dataset as dataset
 from .split import Split as Split
 from .split import Splits as Splits
 from .split import hold_out as hold_out

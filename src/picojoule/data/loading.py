@@ -11,9 +11,9 @@ import torch
 from picojoule.data.divide import check_classes, divided
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.formats import FORMATS, Source, source
+from picojoule.data.schema import Dataset
 from picojoule.data.sets.named import DATASETS
 from picojoule.data.sets.named import dataset as named
-from picojoule.data.sets.schema import Dataset
 from picojoule.data.split import Split, Splits
 from picojoule.data.split import hold_out as divide
 from picojoule.data.store import cache

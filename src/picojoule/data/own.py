@@ -15,7 +15,7 @@ from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
 from picojoule.data.readers.formats import everything
 from picojoule.data.recordings import EventLists
-from picojoule.data.sets.schema import Dataset, Sizes
+from picojoule.data.schema import Dataset, Sizes
 from picojoule.data.split import RawSplits, Split, Splits
 from picojoule.data.store import cache
 from picojoule.data.store.entry import stamp

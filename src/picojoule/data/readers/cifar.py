@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from picojoule.data.readers.bad import Bad
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 

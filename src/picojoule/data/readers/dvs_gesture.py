@@ -8,7 +8,7 @@ import numpy as np
 from picojoule.data.readers import aedat
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect, content
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits
 from picojoule.data.zeros import Zeros
 

@@ -19,7 +19,7 @@ from picojoule.data.readers import (
     speech,
 )
 from picojoule.data.readers.bad import Bad
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits
 from picojoule.data.zeros import Zeros
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from picojoule.data.readers import wavs
 from picojoule.data.readers.bad import Bad
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits
 from picojoule.data.waves import joined
 from picojoule.data.zeros import Zeros

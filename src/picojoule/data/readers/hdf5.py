@@ -16,7 +16,7 @@ import numpy as np
 from picojoule.data.readers import heaps
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits
 from picojoule.data.zeros import Zeros
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from picojoule.data.readers.bad import Bad
-from picojoule.data.sets.schema import Dataset, File
+from picojoule.data.schema import Dataset, File
 from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 

@@ -7,7 +7,7 @@ import numpy as np
 from picojoule.data.readers import images
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits
 from picojoule.data.zeros import Zeros
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect, content
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from picojoule.data.readers import wavs
 from picojoule.data.readers.bad import Bad
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits
 from picojoule.data.waves import joined
 from picojoule.data.zeros import Zeros

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import content
-from picojoule.data.sets.schema import Dataset
+from picojoule.data.schema import Dataset
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from picojoule import _toml
 from picojoule._names import unknown
 from picojoule.data.readers.formats import FORMATS
-from picojoule.data.sets.schema import Dataset, File, Sizes, SplitFiles
+from picojoule.data.schema import Dataset, File, Sizes, SplitFiles
 
 _SETS = resources.files("picojoule.data") / "sets"
 _KEYS = {

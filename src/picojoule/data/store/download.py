@@ -13,8 +13,8 @@ import pooch
 
 from picojoule.data.readers import fsdd, idx
 from picojoule.data.readers.bad import Bad
+from picojoule.data.schema import Dataset, File
 from picojoule.data.sets.named import dataset as named
-from picojoule.data.sets.schema import Dataset, File
 from picojoule.data.store.archive import unpack
 from picojoule.data.store.bar import Bar, shown
 
