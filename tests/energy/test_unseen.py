@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from energy.metering import Two, events, run
+from energy.metering import Two, events, run, total
 
 pytestmark = pytest.mark.filterwarnings("ignore:no neuron is known")
 
@@ -115,3 +116,98 @@ def test_a_buffer_beside_events_is_analog():
     net.register_buffer("low", torch.rand(8))
     meter = run(net, events(3, 8))
     assert meter.counts["layer"].mac == 3 * 8 * 4
+
+
+def attended(net, x):
+    seen = scripted(net.first(x))
+    query, key = seen + net.bias, seen * net.gain
+    return query @ key.T @ (query * net.gain)
+
+
+def keys_and_values(net, x):
+    seen = scripted(net.first(x))
+    return F.scaled_dot_product_attention(net.table, seen * net.gain, seen)
+
+
+MET = {
+    "attention by hand": (attended, 2 * 3 * 3 * 8),
+    "@": (lambda net, x: scripted(net.first(x)) @ net.table, 3 * 8 * 8),
+    "einsum": (lambda net, x: torch.einsum("ij,jk", scripted(net.first(x)), net.table), 3 * 8 * 8),
+    "bmm": (lambda net, x: torch.bmm(scripted(net.first(x))[None], net.table[None]), 3 * 8 * 8),
+    "addmm": (lambda net, x: torch.addmm(net.bias, scripted(net.first(x)), net.table), 3 * 8 * 8),
+    "keys and values": (keys_and_values, 2 * 8 * 3 * 8),
+    "the second of a bilinear layer": (
+        lambda net, x: F.bilinear(net.table[:3], scripted(net.first(x)), net.cube),
+        3 * 8 * 8 * 2,
+    ),
+    "scaled": (lambda net, x: net.layer(scripted(net.first(x)) * net.gain), 3 * 8 * 4),
+    "prelu": (lambda net, x: net.layer(F.prelu(scripted(net.first(x)), net.gain)), 3 * 8 * 4),
+    "batch norm": (lambda net, x: net.layer(net.norm(scripted(net.first(x)))), 3 * 8 * 4),
+    "written into a constant": (
+        lambda net, x: torch.rand(3, 8).add_(scripted(net.first(x))) @ net.table,
+        3 * 8 * 8,
+    ),
+    "complex": (lambda net, x: torch.fft.fft(net.first(x)) @ (net.table + 0j), 3 * 8 * 8),
+}
+
+
+@pytest.mark.parametrize("way", MET)
+def test_what_is_made_of_weights_and_unseen_values_is_no_weight(way):
+    torch.manual_seed(2)
+    function, pairs = MET[way]
+    net = Two(
+        function,
+        first=nn.Linear(8, 8),
+        layer=nn.Linear(8, 4),
+        norm=nn.BatchNorm1d(8),
+        gain=nn.Parameter(torch.ones(8)),
+        bias=nn.Parameter(torch.rand(8)),
+        table=nn.Parameter(torch.rand(8, 8)),
+        cube=nn.Parameter(torch.rand(2, 8, 8)),
+    )
+    x = events(3, 8)
+    meter = run(net, x)
+    assert total(meter, "mac") == pairs
+    assert total(meter, "ac") == 8 * x.sum()
+    assert any("unknown origin" in name or "fft" in name for name in meter.uncounted)
+
+
+def test_values_compared_with_a_learned_number_are_no_mask():
+    net = Two(
+        lambda net, x: net.layer((net.first(x) > net.threshold).float()),
+        first=nn.Linear(8, 8),
+        layer=nn.Linear(8, 4),
+        threshold=nn.Parameter(torch.zeros(8)),
+    )
+    meter = run(net, events(3, 8))
+    assert meter.counts["layer"].mac == 3 * 8 * 4
+    assert meter.uncounted == {"network: values of a comparison": 24}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net, x: net.table * torch.ones(8, 8),
+        lambda net, x: net.table * torch.rand(8, 8),
+        lambda net, x: net.low.expand_as(net.table) * net.table,
+        lambda net, x: net.table.type_as(scripted(x)),
+        lambda net, x: net.table.to(scripted(x)),
+        lambda net, x: net.low[None].expand_as(scripted(net.first(x))).T @ net.table[:3],
+    ],
+)
+def test_weights_stay_weights(change):
+    net = Two(
+        lambda net, x: x @ change(net, x),
+        first=nn.Identity(),
+        table=nn.Parameter(torch.rand(8, 8)),
+    )
+    net.register_buffer("low", torch.rand(8))
+    x = events(3, 8)
+    meter = run(net, x)
+    assert (total(meter, "ac"), total(meter, "mac")) == (8 * x.sum(), 0)
+    assert meter.uncounted == {}
+
+
+def test_whole_numbers_of_a_function_without_a_rule_are_listed():
+    net = Two(lambda net, x: net.first(x).argmax(-1), first=nn.Linear(8, 8))
+    assert run(net, events(3, 8)).uncounted == {"network: argmax": 3}

@@ -18,16 +18,19 @@ class _Known:
         kind: Its kind, None for weights and constants.
         beside: The kinds along one of its axes, if it holds several.
         origins: The ids of the parameters that it is made of, none for a constant.
+        unsure: Whether it is made of other values than these, of which nothing is known.
         events: Its events, summed over some of its first axes, if somebody asked for them.
         version: How often the tensor had been changed in place when they were summed, or when it
             was seen to hold zeros alone.
         drawn: The least of numbers that were drawn evenly from there to one above, None for others.
     """
 
-    __slots__ = ("beside", "drawn", "events", "kind", "origins", "version")
+    __slots__ = ("beside", "drawn", "events", "kind", "origins", "unsure", "version")
 
-    def __init__(self, kind: Kind | None, origins: frozenset[int] = frozenset()) -> None:
-        self.kind, self.origins = kind, origins
+    def __init__(
+        self, kind: Kind | None, origins: frozenset[int] = frozenset(), unsure: bool = False
+    ) -> None:
+        self.kind, self.origins, self.unsure = kind, origins, unsure
         self.beside: Beside | None = None
         self.events: Tensor | None = None
         self.version: int | None = None
@@ -84,8 +87,11 @@ class Lineage:
             self._known.put(parameter, _Known(None, frozenset({id(parameter)})))
 
     def declare(self, value: Tensor, kind: Kind) -> None:
-        """Sets the kind of a tensor."""
-        known = self._known.put(value, _Known(kind))
+        """Sets the kind of a tensor; of weights that nobody could be sure of, the origins stay."""
+        before = self._known.get(value)
+        unsure = before is not None and before.unsure
+        origins = before.origins if before is not None and unsure else frozenset[int]()
+        known = self._known.put(value, _Known(kind, origins))
         if kind is NOTHING:
             known.version = version_of(value)
 
@@ -120,7 +126,8 @@ class Lineage:
 
     def is_seen(self, value: Tensor) -> bool:
         """Tells whether it was seen where a tensor comes from."""
-        return self._known.get(value) is not None
+        known = self._known.get(value)
+        return known is not None and not known.unsure
 
     def kinds(self, values: Iterable[Tensor]) -> list[Kind]:
         """Returns the known kinds among these tensors; unknown ones are skipped."""
@@ -129,19 +136,20 @@ class Lineage:
     def is_new(self, value: Tensor) -> bool:
         """Tells whether nothing was seen of where a tensor comes from, or it is a constant."""
         known = self._known.get(value)
-        if known is None:
-            return value.is_floating_point()
+        number = value.is_floating_point() or value.is_complex()
+        if known is None or known.unsure:
+            return number
         constant = known.kind is None or known.kind.mask
-        return constant and not known.origins and value.is_floating_point()
+        return constant and not known.origins and number
 
     def origins(self, value: Tensor) -> frozenset[int]:
-        """Returns the ids of the parameters that a tensor is made of, if of these alone."""
+        """Returns the ids of the parameters that a tensor is made of."""
         known = self._known.get(value)
         return frozenset() if known is None else known.origins
 
     def is_learned(self, value: Tensor) -> bool:
         """Tells whether a tensor is made of parameters alone."""
-        return bool(self.origins(value))
+        return bool(self.origins(value)) and self.is_constant(value)
 
     def derive(
         self,
@@ -152,6 +160,9 @@ class Lineage:
     ) -> None:
         """Lets what is computed from weights alone stand for them, and of constants be one.
 
+        What is made of weights and anything else is nobody's weight, unless a layer takes it as
+        such.
+
         Args:
             inputs: What it is computed from.
             outputs: What it is.
@@ -159,9 +170,14 @@ class Lineage:
             drawn: The least of it if it was drawn evenly from there to one above.
         """
         origins = frozenset[int]().union(*map(self.origins, inputs))
-        if origins or all(self.is_constant(v) or self.kind_of(v) is NOTHING for v in inputs):
-            for value in outputs:
+        sure = all(self.is_constant(v) or self.kind_of(v) is NOTHING for v in inputs)
+        for value in outputs:
+            if sure:
                 self._known.put(value, _Known(mask, origins)).drawn = drawn
+            elif origins:
+                self._known.put(value, _Known(None, origins, unsure=True))
+            elif self.is_constant(value):  # which was written into
+                self._known.drop(value)
 
     def drawn_from(self, value: Any) -> float | None:
         """Returns from where to one above a constant was drawn, None for others."""
@@ -171,7 +187,7 @@ class Lineage:
     def is_constant(self, value: Tensor) -> bool:
         """Tells whether a tensor was seen to be made of numbers and parameters alone."""
         known = self._known.get(value)
-        return known is not None and (known.kind is None or known.kind.mask)
+        return known is not None and not known.unsure and (known.kind is None or known.kind.mask)
 
     def keep_sum(self, value: Tensor, events: Tensor) -> None:
         """Keeps the events of a tensor, for all who consume it.

@@ -21,6 +21,9 @@ from picojoule.energy.rules.outcome import Before, Outcome, Synapses
 from picojoule.energy.rules.table import RULES, name_of
 from picojoule.energy.traffic import Traffic
 
+# Functions that take a shape or a type from their second argument, but no value.
+_ALIKE = frozenset(("expand_as", "reshape_as", "to", "type_as", "view_as"))
+
 
 class Recorder:
     """The notes of one meter, taken while its network runs.
@@ -184,7 +187,7 @@ class Recorder:
         if not kinds:
             self.lineage.derive(inputs, results)
             return
-        outputs = [v for v in results if v.is_floating_point() or v.is_quantized]
+        outputs = [v for v in results if v.dtype != torch.bool]
         if not outputs:
             return
         if not self.updating:
@@ -215,7 +218,8 @@ class Recorder:
             in_order, beside = outcome.in_order, outcome.beside
             self.lineage.pass_on(kinds, outputs, first, in_order=in_order, beside=beside)
         elif not outcome.outside:
-            inputs = [] if outcome.fresh else tensors((*call.args, *call.kwargs.values()))
+            given = call.args[:1] if call.name in _ALIKE else (*call.args, *call.kwargs.values())
+            inputs = [] if outcome.fresh else tensors(given)
             self.lineage.derive(inputs, results, kind, outcome.drawn)
         if first is not None and results[0] is first:
             self.lineage.wrote(first)

@@ -29,7 +29,7 @@ def attention(
     """
     del dropout_p, is_causal, scale
     call.arriving(query)
-    kinds = [call.factor(given) for given in (query, key, value)]
+    kinds = [call.as_factor(call.operand(given)) for given in (query, key, value)]
     if not any(kinds):
         return DERIVED
     if enable_gqa:  # several heads of queries share one of keys and values
@@ -103,7 +103,7 @@ def multi_head(
     del embed_dim_to_check, dropout_p, training, is_causal
     given, skip = (query, key, value), call.convention.skip_zero_weights
     call.arriving(query)
-    if not any(map(call.kind, given)):
+    if not any([call.operand(one) for one in given]):
         return DERIVED
     own = (q_proj_weight, k_proj_weight, v_proj_weight)
     parts = own if use_separate_proj_weight else _thirds(in_proj_weight)

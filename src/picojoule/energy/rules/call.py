@@ -212,6 +212,15 @@ class Call:
             self.unseen += value.numel()
         return kind
 
+    def operand(self, value: Any) -> Kind | None:
+        """Returns the kind of an operand, None for weights and constants.
+
+        What nothing was seen of is analog, and listed.
+        """
+        if not isinstance(value, Tensor) or self._lineage is None:
+            return None if value is None else self.kind(value)
+        return self.kind(value) if self._lineage.is_seen(value) else self.arriving(value)
+
     def learned(self, *values: Any) -> bool:
         """Tells whether one of these is an array of learned numbers."""
         lineage = self._lineage

@@ -83,8 +83,7 @@ def bilinear(
     an event and an analog value are graded: one multiplication, and one multiply-accumulate per
     output. Those of two analog inputs are dense.
     """
-    call.arriving(input1)
-    if call.kind(input1) is None and call.kind(input2) is None:
+    if call.arriving(input1) is None and call.operand(input2) is None:
         return DERIVED
     after = analog(call.factor(input1), call.factor(input2))
     kinds = call.factor(input1) or after, call.factor(input2) or after

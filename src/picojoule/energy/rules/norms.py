@@ -35,7 +35,7 @@ def _normed(
 
 def batch_norm(call: Call, input: Tensor, *_: Any, **__: Any) -> Outcome:
     """Folds into the synapses before it; else a multiply and an addition for each element."""
-    kind = call.kind(input)
+    kind = call.arriving(input)
     if kind is None:
         return DERIVED
     folds = kind.folds and call.convention.fold_batch_norm

@@ -110,10 +110,10 @@ def product(
 ) -> Outcome:
     """Counts a function that is one product, perhaps with an addition after it.
 
-    The factor of which nothing is known is a weight.
+    A factor that is made of parameters or constants alone is a weight.
     """
-    kinds = call.factor(pair[0]), call.factor(pair[1])
-    added = bias is not None and call.kind(bias) is not None
+    kinds = call.as_factor(call.operand(pair[0])), call.as_factor(call.operand(pair[1]))
+    added = bias is not None and call.operand(bias) is not None
     if kinds == (None, None) and not added:
         return DERIVED
     arrivals = _met(call, kinds, pair, labels, bias=None if added else bias)

@@ -21,7 +21,7 @@ def einsum(call: Call, equation: str, *operands: Any) -> Outcome:
     terms = equation.replace(" ", "").partition("->")[0].split(",")
     labels = [_labels(term, value.dim()) for term, value in zip(terms, given, strict=True)]
     twice = any(len(set(own)) < len(own) for own in labels)
-    kinds = [call.kind(value) for value in given]
+    kinds = [call.operand(value) for value in given]
     if len(given) > 2 or twice:
         missed = {"einsum": call.out.numel()}
         return Outcome(analog(*kinds), missed=missed, reached=given) if any(kinds) else DERIVED
