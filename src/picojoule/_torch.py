@@ -4,7 +4,7 @@ No other file does, so that what a new version of them may break stands here.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -73,9 +73,9 @@ def watched() -> bool:
     """
     return (
         torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        or torch._C._is_tracing()  # pyright: ignore[reportAttributeAccessIssue]
         or transformed()
-        or _python_dispatch._get_current_dispatch_mode() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
     )
 
 
@@ -124,9 +124,17 @@ def hooks(module: nn.Module) -> Iterator[Any]:
     return (hook for kind in _HOOKS for hook in getattr(module, kind).values())
 
 
-def has_forward_hooks(module: nn.Module) -> bool:
-    """Returns whether a call of a module calls hooks."""
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+def have_forward_hooks(modules: Sequence[nn.Module]) -> bool:
+    """Returns whether a call of any of these modules calls hooks."""
+    for one in modules:  # noqa: SIM110  # a generator takes three times as long
+        if one._forward_hooks or one._forward_pre_hooks:
+            return True
+    return False
+
+
+def inner(modules: Sequence[nn.Module]) -> list[nn.Module | None]:
+    """Returns the submodules of each of these modules, in a row."""
+    return [child for one in modules for child in one._modules.values()]
 
 
 def drop_hook(module: nn.Module, handle: RemovableHandle) -> None:

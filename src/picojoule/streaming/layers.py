@@ -88,7 +88,7 @@ class Neurons(StreamLayer):
         self._state = state
         self._run: Callable[[Tensor], Tensor] | None = None
         self._tensors: list[Tensor] = []
-        self._known: list[tuple[int, int | None]] = []
+        self._known: list[int | None] = []
 
     def state(self) -> Any:
         """Returns a copy of the neurons' state."""
@@ -97,10 +97,10 @@ class Neurons(StreamLayer):
         leaves, spec = pytree.tree_flatten(self._state)
         return pytree.tree_unflatten([leaf.clone() for leaf in leaves], spec)
 
-    def _seen(self) -> list[tuple[int, int | None]]:
+    def _seen(self) -> list[int | None]:
         """Returns what changes if a parameter or buffer changes in place or is replaced."""
-        held = (one for tensors in self._held for one in tensors.values())
-        return [(id(one), version_of(one)) for one in held if one is not None]
+        held = [one for tensors in self._held for one in tensors.values() if one is not None]
+        return [*map(id, held), *map(version_of, held)]
 
     def _bind(self, x: Tensor) -> Callable[[Tensor], Tensor]:
         """Returns the function that runs a step of currents like these."""

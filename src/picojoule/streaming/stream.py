@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from picojoule._names import unknown
-from picojoule._torch import has_forward_hooks, submodules, watched
+from picojoule._torch import have_forward_hooks, inner, watched
 from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.neurons import Neuron
@@ -50,11 +50,10 @@ class Stream:
                 in training mode.
         """
         self._check(x)
-        if self._changed():
+        if inner(self._modules) != self._children:
             self._follow()
-        hooks = any(map(has_forward_hooks, self._modules))
         with torch.no_grad():
-            if hooks or watched():
+            if have_forward_hooks(self._modules) or watched():
                 out, state = self._net(x.unsqueeze(0), self.state)
                 self._layers.start(state)
                 out = out[0]
@@ -84,7 +83,7 @@ class Stream:
     def reset(self) -> None:
         """Starts over: the next step is the first of a sequence."""
         self._started = False
-        if self._changed():
+        if inner(self._modules) != self._children:
             self._follow()
         self.state = None
 
@@ -95,14 +94,7 @@ class Stream:
             layers.start(self.state)
         self._layers = layers
         self._modules = list(self._net.modules())
-        self._children = [tuple(submodules(one).values()) for one in self._modules]
-
-    def _changed(self) -> bool:
-        """Returns whether layers were replaced, added or removed."""
-        return any(
-            tuple(submodules(one).values()) != known
-            for one, known in zip(self._modules, self._children, strict=True)
-        )
+        self._children = inner(self._modules)
 
     def _check(self, x: Tensor) -> None:
         if self._net.training:
