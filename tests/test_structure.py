@@ -262,6 +262,25 @@ def test_a_basename_means_one_thing():
     assert not shared
 
 
+# Names of several classes, each public in its own room and read with the room before it.
+SHARED_NAMES = {
+    "Sizes": {"energy", "data"},  # of a layer's memory; of the splits of a data set
+    "Repeat": {"networks", "data"},  # a layer that repeats a step; an encoder that does
+}
+
+
+def test_no_two_classes_have_one_name():
+    places = {}
+    for file in FILES:
+        for node in ast.walk(parsed(file)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(room(file))
+    shared = {name: rooms for name, rooms in places.items() if len(rooms) > 1}
+    assert {name: sorted(rooms) for name, rooms in shared.items()} == {
+        name: sorted(rooms) for name, rooms in SHARED_NAMES.items()
+    }
+
+
 @pytest.mark.parametrize("name", picojoule.__all__)
 def test_everything_public_is_there_and_described(name):
     thing = getattr(picojoule, name)

@@ -131,7 +131,7 @@ class Kind:
         return replace(self.scaled(share), name="levels")
 
 
-class Beside(NamedTuple):
+class Segments(NamedTuple):
     """Several kinds side by side in one tensor, which as a whole is analog.
 
     Attributes:
@@ -142,9 +142,9 @@ class Beside(NamedTuple):
     axis: int
     parts: tuple[tuple[int, Kind], ...]
 
-    def mapped(self, change: Callable[[Kind], Kind]) -> "Beside":
+    def mapped(self, change: Callable[[Kind], Kind]) -> "Segments":
         """Returns the same parts after a change of the kind of each."""
-        return Beside(self.axis, tuple((size, change(kind)) for size, kind in self.parts))
+        return Segments(self.axis, tuple((size, change(kind)) for size, kind in self.parts))
 
     def cut(self, first: int, size: int) -> tuple[tuple[int, Kind], ...]:
         """Returns the parts of a stretch of the axis."""
@@ -156,7 +156,7 @@ class Beside(NamedTuple):
                 found.append((inside, kind))
         return tuple(found)
 
-    def reshaped(self, before: Sequence[int], after: Sequence[int]) -> "Beside | None":
+    def reshaped(self, before: Sequence[int], after: Sequence[int]) -> "Segments | None":
         """Returns the kinds of the same values in order in another shape, None if they mix."""
         unit, size = prod(before[self.axis :]) // before[self.axis], before[self.axis]
         rows = prod(before[: self.axis])
@@ -165,7 +165,7 @@ class Beside(NamedTuple):
             fits = prod(after[:axis]) == rows and after[axis] * place == size * unit
             if fits and all(length * unit % place == 0 for length, _ in self.parts):
                 parts = tuple((length * unit // place, kind) for length, kind in self.parts)
-                return Beside(axis, parts)
+                return Segments(axis, parts)
         return None
 
 

@@ -17,7 +17,7 @@ _KEPT = 8  # steps of which one state is kept: backward runs those between once 
 _SMALL = 64  # neurons up to which a dense product is the quickest, however few spikes there are
 
 
-class _How(NamedTuple):
+class _FeedbackSetup(NamedTuple):
     """The way in which a layer runs.
 
     Attributes:
@@ -67,7 +67,7 @@ def _run(
 ) -> tuple[Tensor, Any]:
     leaves, spec = pytree.tree_flatten(state.inner)
     told = SUMS.get() if all(part.plan.loops.adds_up for part in parts) else None
-    how = _How(parts, len(leaves), path, told is not None)
+    how = _FeedbackSetup(parts, len(leaves), path, told is not None)
     out, spikes, totals, *last = _Feedback.apply(  # pyright: ignore[reportGeneralTypeIssues]
         how, currents, weight, state.spikes, *leaves, *tensors
     )
@@ -79,7 +79,12 @@ def _run(
 class _Feedback(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, how: _How, currents: Tensor, weight: Tensor, spikes: Tensor, *tensors: Tensor
+        ctx: Any,
+        how: _FeedbackSetup,
+        currents: Tensor,
+        weight: Tensor,
+        spikes: Tensor,
+        *tensors: Tensor,
     ) -> Any:
         steps, leaves, learned = len(currents), tensors[: how.states], tensors[how.states :]
         received = borrow(currents.shape, currents)

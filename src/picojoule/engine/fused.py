@@ -31,7 +31,7 @@ def _run(
     leaves, spec = pytree.tree_flatten(state)
     order = Order(currents, as_they_lie=len(parts) == 1)
     told = SUMS.get() if all(part.plan.loops.adds_up for part in parts) else None
-    how = _How(parts, len(leaves), order, told is not None)
+    how = _SequenceSetup(parts, len(leaves), order, told is not None)
     out, totals, *last = _Sequence.apply(how, currents, *leaves, *tensors)  # pyright: ignore
     # Turned back here: a view that came from within could not be changed in place any more.
     out = order.back(out)
@@ -40,7 +40,7 @@ def _run(
     return out, pytree.tree_unflatten([order.back(one) for one in last], spec)
 
 
-class _How(NamedTuple):
+class _SequenceSetup(NamedTuple):
     """The way in which a layer runs.
 
     Attributes:
@@ -58,7 +58,7 @@ class _How(NamedTuple):
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, how: _How, currents: Tensor, *tensors: Tensor) -> Any:
+    def forward(ctx: Any, how: _SequenceSetup, currents: Tensor, *tensors: Tensor) -> Any:
         ctx.how = parts, count, order, summed = how
         ctx.save_for_backward(currents, *tensors)
         ctx.set_materialize_grads(False)

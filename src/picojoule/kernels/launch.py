@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels import cc, module
-from picojoule.kernels.sizes import Sizes
+from picojoule.kernels.sizes import LoopSizes
 from picojoule.kernels.source_triton import SIZES as TRITON_SIZES
 
 Call = Callable[[int], None]  # with the number of a step
@@ -24,7 +24,7 @@ class Each(NamedTuple):
 
 
 Given = Tensor | Each | None
-Prepare = Callable[[str, Sizes, Sequence[Given]], Call]
+Prepare = Callable[[str, LoopSizes, Sequence[Given]], Call]
 
 
 def one_of(given: Given) -> Tensor | None:
@@ -62,7 +62,7 @@ class CCall:
         raw: The same for callers in C.
     """
 
-    def __init__(self, function: Any, sizes: Sizes, given: Sequence[Given]) -> None:
+    def __init__(self, function: Any, sizes: LoopSizes, given: Sequence[Given]) -> None:
         self._function, self._given = function, given
         starts = [None if one is None else one.data_ptr() for one in map(one_of, given)]
         self._numbers = (ctypes.c_int64 * len(sizes))(*sizes)
@@ -98,7 +98,7 @@ def of_numba(source: str) -> Prepare:
     """Compiles Python by numba; its functions take a share of the chunks, sizes and arrays."""
     compiled = module.load(source)
 
-    def prepare(name: str, sizes: Sizes, given: Sequence[Given]) -> Call:
+    def prepare(name: str, sizes: LoopSizes, given: Sequence[Given]) -> Call:
         function, numbers = getattr(compiled, name), np.array(sizes, np.int64)
         threads, chunks = sizes.threads, sizes.blocks
         bounds = [worker * chunks // threads for worker in range(threads + 1)]
@@ -127,7 +127,7 @@ def of_triton(source: str) -> Prepare:
     """Compiles Python by Triton: a program for each chunk, which takes tensors and sizes."""
     compiled = module.load(source)
 
-    def prepare(name: str, sizes: Sizes, given: Sequence[Given]) -> Call:
+    def prepare(name: str, sizes: LoopSizes, given: Sequence[Given]) -> Call:
         grid, block = (sizes.blocks,), sizes.block
         kernel = getattr(compiled, name)[grid]
         numbers = [getattr(sizes, field) for field in TRITON_SIZES]

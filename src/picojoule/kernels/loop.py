@@ -8,7 +8,7 @@ from torch import Tensor
 
 from picojoule.kernels.launch import Call, Given, of_c, of_numba, of_triton, one_of
 from picojoule.kernels.program import Program
-from picojoule.kernels.sizes import BLOCK, Sizes
+from picojoule.kernels.sizes import BLOCK, LoopSizes
 from picojoule.kernels.source_c import c_source
 from picojoule.kernels.source_numba import numba_source
 from picojoule.kernels.source_triton import triton_source
@@ -228,7 +228,7 @@ class Loops:
         written = one_of(ends[-1])
         row = 0 if written is None else _row(written)  # one part of a mixture writes into all of it
         past = layout.steps * layout.rows * row * self.dtype.itemsize >= NON_TEMPORAL_BYTES
-        sizes = Sizes(
+        sizes = LoopSizes(
             steps=layout.steps,
             period=layout.period,
             elements=elements,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 BLOCK = 512  # elements that pass through time together, at most
 
 
-class Sizes(NamedTuple):
+class LoopSizes(NamedTuple):
     """The numbers of one call; a step and a row are strides from one step or period to the next.
 
     Attributes:

@@ -5,13 +5,13 @@ from importlib.resources import files
 import torch
 
 from picojoule.kernels.program import Program
-from picojoule.kernels.sizes import BLOCK, Sizes, c_struct
+from picojoule.kernels.sizes import BLOCK, LoopSizes, c_struct
 
 _TYPES = {torch.float32: ("float", "int32_t", ""), torch.float64: ("double", "int64_t", "DOUBLE")}
 # Each worker takes a run of chunks; what a chunk computes does not depend on
 # how many workers there are.
 _FRAME = """
-void NAME(const Sizes *n, void **a) {
+void NAME(const LoopSizes *n, void **a) {
   const int64_t steps = n->steps, period = n->period, elements = n->elements;
   const int64_t per = n->per_period, block = n->block;
   const int64_t threads = n->threads, chunks = (elements + period - 1) / period * per;
@@ -43,7 +43,7 @@ def c_source(forward: Program, backward: Program | None, states: int, dtype: tor
     """
     number, truth, define = _TYPES[dtype]
     parts = [f"#define REAL {number}\n#define TRUTH {truth}\n"]
-    parts.append(f"#include <stdint.h>\n#define BLOCK {BLOCK}\n{c_struct(Sizes)}")
+    parts.append(f"#include <stdint.h>\n#define BLOCK {BLOCK}\n{c_struct(LoopSizes)}")
     parts += [f"#define {define}\n"] if define else []
     parts.append(files("picojoule.kernels").joinpath("loop.c").read_text("utf-8"))
     parts.append(_framed("forward", _forward(forward, states)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from picojoule.kernels.program import Program
-from picojoule.kernels.sizes import BLOCK, Sizes
+from picojoule.kernels.sizes import BLOCK, LoopSizes
 
 _HEAD = """import numpy as np
 from numba import njit
@@ -62,7 +62,7 @@ def numba_source(
 
 
 def _framed(name: str, args: list[str], rows: int, body: list[str]) -> str:
-    sizes = "\n".join(f"    {field} = n[{k}]" for k, field in enumerate(Sizes._fields))
+    sizes = "\n".join(f"    {field} = n[{k}]" for k, field in enumerate(LoopSizes._fields))
     text = (
         _FRAME.replace("UNPACKED", sizes)
         .replace("NAME", name)

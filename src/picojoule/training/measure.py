@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from picojoule.energy import Chip, Convention, Conventions, Meter
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
-from picojoule.training.measurement import Beside, Measurement, Outcome, Totals
+from picojoule.training.measurement import Baselines, Evaluation, Measurement, Totals
 from picojoule.training.randomness import fixed_randomness, generators
 
 
@@ -44,17 +44,17 @@ def evaluate(
     if len({chip.name for chip in chips}) < len(chips):
         raise ValueError(f"two chips of one name: {', '.join(chip.name for chip in chips)}")
     model: Any = net if is_wrapped(net) else fabric.setup_module(net)
-    totals, beside = Totals(fabric, chips), Beside(ann_steps)
+    totals, baselines = Totals(fabric, chips), Baselines(ann_steps)
 
     def add(meter: Meter, out: Tensor, correct: Tensor, counted: bool) -> None:
         totals.add(meter, correct, counted=counted)
-        beside.add(meter, out.shape[0], counted=counted)
+        baselines.add(meter, out.shape[0], counted=counted)
 
     _run(model, loader, add, readout, inputs, convention, fabric)
-    return beside.measurement(totals, model.module, convention, started)
+    return baselines.measurement(totals, model.module, convention, started)
 
 
-def outcome(
+def evaluation(
     model: Any,
     loader: DataLoader,
     *,
@@ -63,7 +63,7 @@ def outcome(
     inputs: Inputs,
     convention: Conventions,
     fabric: Fabric,
-) -> Outcome:
+) -> Evaluation:
     """Measures what training needs: ``evaluate`` without the numbers to compare with."""
     totals = Totals(fabric, [chip])
 
@@ -72,7 +72,7 @@ def outcome(
         totals.add(meter, correct, counted=counted)
 
     _run(model, loader, add, readout, inputs, convention, fabric)
-    return totals.outcome()
+    return totals.evaluation()
 
 
 def _run(

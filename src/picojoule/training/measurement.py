@@ -49,7 +49,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Evaluation:
     """Accuracy and counts of a network on a data set.
 
     Attributes:
@@ -93,7 +93,7 @@ class Totals:
         self.energies.append(torch.stack(prices))
         accumulate(self.counts, counts, samples)
 
-    def outcome(self) -> Outcome:
+    def evaluation(self) -> Evaluation:
         """Reads the sums over all ranks from the device."""
         fabric = self.fabric
         sizes = torch.tensor(self.samples, dtype=torch.float64, device=fabric.device)
@@ -102,7 +102,7 @@ class Totals:
         correct = int(gathered(fabric, torch.stack(self.correct)).sum())
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
-        return Outcome(
+        return Evaluation(
             accuracy=correct / samples,
             samples=samples,
             counts={layer: one / samples for layer, one in counts.items()},
@@ -112,7 +112,7 @@ class Totals:
 
 
 @dataclass
-class Beside:
+class Baselines:
     """Sums over the batches of one rank of what a measurement compares with.
 
     Attributes:
@@ -141,7 +141,7 @@ class Beside:
         self, totals: Totals, net: nn.Module, convention: Conventions, started: float
     ) -> Measurement:
         """Reads these and the totals, summed over all ranks, from the device."""
-        found, fabric = totals.outcome(), totals.fabric
+        found, fabric = totals.evaluation(), totals.fabric
         dense, multiplied = (
             {layer: one / found.samples for layer, one in summed_counts(fabric, sums).items()}
             for sums in (self.dense, self.multiplied)
@@ -217,7 +217,7 @@ def whole_totals(counts: Mapping[str, OpCounts]) -> dict[str, dict[str, float]]:
     return values
 
 
-def _spikes_per_neuron(found: Outcome) -> float:
+def _spikes_per_neuron(found: Evaluation) -> float:
     spiking = [layer for layer, totals in found.totals.items() if "spike" in totals]
     neurons = sum(found.counts[layer].sizes.potentials for layer in spiking)
     spikes = sum(found.totals[layer]["spike"] for layer in spiking)

@@ -21,7 +21,7 @@ from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, metered, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
-from picojoule.training.measure import outcome
+from picojoule.training.measure import evaluation
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import generators
@@ -113,7 +113,7 @@ def train(
     if folder is not None and (saved := newest(folder)) is not None:
         progress.load_state_dict(load(saved), saved)
     elif penalty is not None and penalty.limit_pj is not None:
-        _, energy, _ = task.outcome(loader)
+        _, energy, _ = task.evaluation(loader)
         penalty.start(float(energy.floor))
     batches = fabric.setup_dataloaders(loader)
     while progress.epoch < epochs:
@@ -141,9 +141,9 @@ class _Task:
     inputs: Inputs
     convention: Conventions
 
-    def outcome(self, loader: DataLoader) -> tuple[float, Energy, float]:
+    def evaluation(self, loader: DataLoader) -> tuple[float, Energy, float]:
         """Returns the accuracy on a data set, the energy per sample and its spread over batches."""
-        found = outcome(
+        found = evaluation(
             self.model,
             loader,
             readout=self.readout,
@@ -238,7 +238,7 @@ def _record(
     multiplier = None if task.penalty is None else task.penalty.multiplier
     validated = None
     if validation is not None:
-        share, energy, spread = task.outcome(validation)
+        share, energy, spread = task.evaluation(validation)
         validated = Validation(accuracy=share, energy_pj=float(energy.total), spread=spread)
         if task.penalty is not None:
             task.penalty.validated(spread)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakIdRef
 
 from picojoule._torch import version_of, viewed_by
-from picojoule.energy.kinds import NOTHING, Beside, Kind, joined
+from picojoule.energy.kinds import NOTHING, Kind, Segments, joined
 
 
 class _Known:
@@ -31,7 +31,7 @@ class _Known:
         self, kind: Kind | None, origins: frozenset[int] = frozenset(), unsure: bool = False
     ) -> None:
         self.kind, self.origins, self.unsure = kind, origins, unsure
-        self.beside: Beside | None = None
+        self.beside: Segments | None = None
         self.events: Tensor | None = None
         self.version: int | None = None
         self.drawn: float | None = None
@@ -117,7 +117,7 @@ class Lineage:
         if stale:
             self._known.drop(value)
 
-    def beside_of(self, value: Any) -> Beside | None:
+    def beside_of(self, value: Any) -> Segments | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
         if not (self._holds_several and isinstance(value, Tensor)):
             return None
@@ -213,7 +213,7 @@ class Lineage:
         first: Any,
         *,
         in_order: bool,
-        beside: Beside | Sequence[Beside | None] | None = None,
+        beside: Segments | Sequence[Segments | None] | None = None,
     ) -> None:
         """Sets the kind of each result of a function.
 
@@ -231,11 +231,11 @@ class Lineage:
         for value, kind in zip(outputs, kinds, strict=False):
             self.declare(value, kind)
         if beside is not None:
-            self._keep_beside(outputs, [beside] if isinstance(beside, Beside) else beside)
+            self._keep_beside(outputs, [beside] if isinstance(beside, Segments) else beside)
         if events is not None and len(outputs) == 1 and outputs[0].device == first.device:
             self.keep_sum(outputs[0], events)
 
-    def _keep_beside(self, outputs: Sequence[Tensor], beside: Sequence[Beside | None]) -> None:
+    def _keep_beside(self, outputs: Sequence[Tensor], beside: Sequence[Segments | None]) -> None:
         for value, held in zip(outputs, beside, strict=False):
             size = 0 if held is None else sum(length for length, _ in held.parts)
             if held is not None and value.shape[held.axis] == size:

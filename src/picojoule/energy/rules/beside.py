@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from picojoule._torch import viewed_by
-from picojoule.energy.kinds import Beside, Kind, joined
+from picojoule.energy.kinds import Kind, Segments, joined
 from picojoule.energy.rules.call import Call, tensors
 from picojoule.energy.rules.outcome import Outcome, Rule
 
 
-def held_by(call: Call) -> tuple[Tensor, Beside] | None:
+def held_by(call: Call) -> tuple[Tensor, Segments] | None:
     """Returns the first argument of a call that holds several kinds, and these."""
     given = tensors((*call.args, *call.kwargs.values()))
     return next(((one, held) for one in given if (held := call.beside(one)) is not None), None)
@@ -31,7 +31,7 @@ def each_kind(rule: Rule) -> Rule:
         for size, kind in held.parts:
             after = rule(call.taking(value, kind), *args, **kwargs).kind
             parts.append((size, after if isinstance(after, Kind) else kind.analog()))
-        return replace(outcome, beside=Beside(held.axis, tuple(parts)))
+        return replace(outcome, beside=Segments(held.axis, tuple(parts)))
 
     return apart
 
@@ -49,7 +49,7 @@ def viewed(call: Call) -> Outcome | None:
     args = [there if one is value else one for one in call.args]
     named = {name: there if one is value else one for name, one in call.kwargs.items()}
     kinds: list[Kind] = []
-    beside: list[Beside | None] = []
+    beside: list[Segments | None] = []
     for view in tensors([call.function(*args, **named)]):
         stride = there.stride(held.axis)
         long = [axis for axis, size in enumerate(view.shape) if size > 1]
@@ -61,11 +61,11 @@ def viewed(call: Call) -> Outcome | None:
         parts = held.cut(first, view.shape[places[0]] if places else 1)
         one = len(parts) == 1
         kinds.append(parts[0][1] if one else Kind("analog", steps=parts[0][1].steps))
-        beside.append(None if one else Beside(places[0] - view.dim(), parts))
+        beside.append(None if one else Segments(places[0] - view.dim(), parts))
     return Outcome(kinds, beside=beside)
 
 
-def padded(held: Beside, around: Any, fill: Kind | None) -> Beside | None:
+def padded(held: Segments, around: Any, fill: Kind | None) -> Segments | None:
     """Returns the kinds after padding, by numbers of a kind or, if there is none, by copies."""
     at = 2 * (-held.axis - 1)
     before, after = around[at : at + 2] if len(around) > at else (0, 0)
@@ -75,10 +75,10 @@ def padded(held: Beside, around: Any, fill: Kind | None) -> Beside | None:
         return None
     others = any(around[:at]) or any(around[at + 2 :])
     parts = [(size, joined([kind, fill]) if others else kind) for size, kind in held.parts]
-    return Beside(held.axis, ((before, fill), *parts, (after, fill)))
+    return Segments(held.axis, ((before, fill), *parts, (after, fill)))
 
 
-def layered(each: Sequence[Beside | None]) -> Beside | None:
+def layered(each: Sequence[Segments | None]) -> Segments | None:
     """Returns the kinds of tensors put beside one another along another axis, if they are alike."""
     known = [one for one in each if one is not None]
     sizes = {(one.axis, *(size for size, _ in one.parts)) for one in known}
@@ -88,4 +88,4 @@ def layered(each: Sequence[Beside | None]) -> Beside | None:
         (column[0][0], joined([kind for _, kind in column]))
         for column in zip(*(one.parts for one in known), strict=True)
     ]
-    return Beside(known[0].axis, tuple(parts))
+    return Segments(known[0].axis, tuple(parts))

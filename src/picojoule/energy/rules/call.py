@@ -11,14 +11,14 @@ from torch import Tensor
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts, Sizes, as_counts
 from picojoule.energy.events import event_map
-from picojoule.energy.kinds import NOTHING, Beside, Kind, everywhere
+from picojoule.energy.kinds import NOTHING, Kind, Segments, everywhere
 from picojoule.energy.rules.outcome import Outcome
 
 Share = float | Tensor
 
 
-class Lineage(Protocol):
-    """The lineage of tensors, as rules ask for it."""
+class Provenance(Protocol):
+    """What is known of where tensors come from, as rules ask for it."""
 
     def kind_of(self, value: Any) -> Kind | None:
         """Returns the kind of a tensor, None if nothing is known of it."""
@@ -26,7 +26,7 @@ class Lineage(Protocol):
     def mask_of(self, value: Any) -> Kind | None:
         """Returns the kind of a constant of zeros and ones, None for anything else."""
 
-    def beside_of(self, value: Any) -> Beside | None:
+    def beside_of(self, value: Any) -> Segments | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
 
     def forget_written(self, value: Tensor) -> None:
@@ -94,7 +94,7 @@ class Call:
     def __init__(
         self,
         convention: Convention,
-        lineage: Lineage | None = None,
+        lineage: Provenance | None = None,
         *,
         name: str = "",
         function: Callable[..., Any] | None = None,
@@ -125,7 +125,7 @@ class Call:
         """Returns the kind of a constant of zeros and ones, None for anything else."""
         return None if self._lineage is None else self._lineage.mask_of(value)
 
-    def beside(self, value: Any) -> Beside | None:
+    def beside(self, value: Any) -> Segments | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
         return None if self._lineage is None else self._lineage.beside_of(value)
 

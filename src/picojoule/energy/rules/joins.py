@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from picojoule.energy.kinds import NOTHING, Beside, Kind, joined, product
+from picojoule.energy.kinds import NOTHING, Kind, Segments, joined, product
 from picojoule.energy.rules.beside import layered, padded
 from picojoule.energy.rules.call import Call, moved, tensors
 from picojoule.energy.rules.origins import compared
@@ -82,7 +82,7 @@ def _side_by_side(call: Call, tensors: Sequence[Tensor], dim: int, sizes: Sequen
         held = call.beside(value)
         along = held is not None and held.axis == axis and value.dim() == call.out.dim()
         parts += held.parts if held is not None and along else [(size, moved(part) or part)]
-    return Outcome(kind.analog(), beside=Beside(axis, tuple(parts)))
+    return Outcome(kind.analog(), beside=Segments(axis, tuple(parts)))
 
 
 def extreme(call: Call, *values: Any, **named: Any) -> Outcome:

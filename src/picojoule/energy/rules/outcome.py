@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.counts import OpCounts
-from picojoule.energy.kinds import Beside, Kind
+from picojoule.energy.kinds import Kind, Segments
 
 
 class Synapses(NamedTuple):
@@ -83,13 +83,13 @@ class Outcome:
     fresh: bool = False
     drawn: float | None = None
     outside: bool = False
-    beside: Beside | Sequence[Beside | None] | None = None
+    beside: Segments | Sequence[Segments | None] | None = None
 
     def mapped(self, change: Callable[[Kind], Kind]) -> "Outcome":
         """Returns the same outcome after a change of each kind in it."""
         alone = isinstance(self.kind, Kind)
         kinds = [self.kind] if isinstance(self.kind, Kind) else self.kind
-        held = [self.beside] if isinstance(self.beside, Beside) else self.beside
+        held = [self.beside] if isinstance(self.beside, Segments) else self.beside
         changed = None if kinds is None else [change(kind) for kind in kinds]
         beside = None if held is None else [one and one.mapped(change) for one in held]
         return replace(self, kind=changed[0] if alone and changed else changed, beside=beside)

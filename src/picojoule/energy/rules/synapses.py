@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from picojoule.energy.kinds import Beside, Kind
+from picojoule.energy.kinds import Kind, Segments
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.fanout import (
     Axes,
@@ -38,7 +38,7 @@ def arriving(call: Call, part: str, synapses: Synapses, kind: Kind) -> list[Arri
     return [one._replace(part=part) for one in _each_kind(synapses, beside)]
 
 
-def _each_kind(synapses: Synapses, beside: Beside) -> list[Arrival]:
+def _each_kind(synapses: Synapses, beside: Segments) -> list[Arrival]:
     """Lets each kind meet its own columns of the weights; all that is dense is one arrival.
 
     The first of the arrivals has the outputs and biases.
