@@ -8,6 +8,7 @@ import torch
 
 import picojoule as pj
 import tiny
+from all_penalties import GIVEN
 from picojoule import cli
 from picojoule.recipe import load_recipe
 from picojoule.run import resume, start
@@ -18,16 +19,6 @@ from picojoule.training.penalties import kinds
 
 CPU = Machine(accelerator="cpu")
 LIVELY = "network.neuron.threshold=0.1"
-# What each needs to be told; a penalty that is not here needs nothing.
-NEEDED = {
-    "BalancedPenalty": {"weight": 0.5},
-    "EnergyBudget": {"limit_pj": 500.0},
-    "FixedPrice": {"weight": 0.5},
-    "RateTarget": {"rate": 0.01, "weight": 50.0},
-    "SpikePenalty": {"weight": 1e-2, "p": 2},
-    "SynapticPenalty": {"weight": 1e-4},
-    "SynOpsTarget": {"target": 500.0},
-}
 
 
 def settings(name: str, **options: object) -> list[str]:
@@ -62,7 +53,7 @@ def weights(path) -> bytes:
 
 @pytest.mark.parametrize("name", kinds())
 def test_every_penalty_trains_by_its_name_and_goes_on_bit_for_bit(command, tmp_path, name):
-    options = NEEDED.get(name, {})
+    options = GIVEN.get(name, {})
     said = [word for setting in settings(name, **options) for word in ("--set", setting)]
     out = command("train", "digits", *said, "--accelerator", "cpu", "--out", str(tmp_path / "run"))
     folder = Folder(tmp_path / "run")

@@ -1,23 +1,34 @@
-"""Small spiking networks of every kind of layer, and one of each published penalty."""
+"""Small spiking networks of every kind of layer, and one of each penalty that looks at spikes."""
 
 from collections.abc import Callable
+from functools import partial
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 import picojoule as pj
+from all_penalties import GIVEN
 from energy.metering import Two
+from picojoule.training.penalties import kinds
+from picojoule.training.penalties.traffic_penalty import TrafficPenalty
 
-ALL: dict[str, Callable[[], pj.Penalty]] = {
-    "synaptic": lambda: pj.SynapticPenalty(1e-3),
-    "synaptic 2": lambda: pj.SynapticPenalty(1e-3, p=2),
-    "spike": lambda: pj.SpikePenalty(1e-2),
-    "spike 2": lambda: pj.SpikePenalty(1e-2, p=2),
-    "balanced": lambda: pj.BalancedPenalty(0.5),
-    "synops": lambda: pj.SynOpsTarget(10.0),
-    "rate": lambda: pj.RateTarget(0.05, weight=5.0),
-}
+
+def _of_each_kind() -> dict[str, Callable[[], pj.Penalty]]:
+    """Makes every penalty that looks at spikes, and the powers 1 and 2 of those that have one."""
+    made: dict[str, Callable[[], pj.Penalty]] = {}
+    for name, kind in kinds().items():
+        if issubclass(kind, TrafficPenalty):
+            given = GIVEN.get(name, {})
+            if "p" in signature(kind).parameters:
+                made |= {f"{name} {p}": partial(kind, **given | {"p": p}) for p in (1, 2)}
+            else:
+                made[name] = partial(kind, **given)
+    return made
+
+
+ALL = _of_each_kind()
 
 
 class Loop(nn.Module):

@@ -44,7 +44,7 @@ def test_a_silent_network_is_charged_nothing_and_can_learn(energy):
     net, x = NETWORKS["network"]()
     for layer in (net[0], net[2]):
         nn.init.zeros_(layer.bias)
-    for name in ("synaptic", "spike", "balanced"):
+    for name in ("SynapticPenalty 1", "SpikePenalty 1", "BalancedPenalty 1"):
         charge = ALL[name]()(energy(1.0), metered(net, 0 * x).traffic)
         assert charge.item() == 0
         charge.backward()

@@ -29,7 +29,7 @@ def test_what_lies_after_the_end_of_a_sequence_is_not_charged(name, energy):
     assert two.item() == pytest.approx(one.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["synaptic", "synaptic 2", "spike", "spike 2", "balanced"])
+@pytest.mark.parametrize("name", [name for name in ALL if name[-1].isdigit()])
 def test_the_mean_over_processes_is_the_penalty_of_the_whole_batch(name, energy):
     """Each process has its part; training takes the mean of their gradients."""
     net, x = NETWORKS["network"]()
