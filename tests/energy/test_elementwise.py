@@ -24,7 +24,6 @@ class Result:
 
 X, Y = events(4, 3, 8), events(4, 3, 8)
 N, ONES, BOTH = X.numel(), int(X.sum()), int(X.sum() + Y.sum())
-VECTOR = torch.rand(8)
 MASK = torch.rand(4, 3, 8) < 0.5
 
 OF_EVENTS = {
@@ -36,8 +35,11 @@ OF_EVENTS = {
     "events times a constant": (lambda x, y: x * 0.5 / 3, {}),
     "events times a mask": (lambda x, y: x * MASK, {}),
     "events times events": (lambda x, y: x * y, {}),
-    "events times values": (lambda x, y: x * VECTOR, {"multiply": ONES}),
-    "levels times values": (lambda x, y: (x + x) * VECTOR, {"add": 2 * ONES, "multiply": ONES}),
+    "events times values": (lambda x, y: x * torch.rand(8), {"multiply": ONES}),
+    "levels times values": (
+        lambda x, y: (x + x) * torch.rand(8),
+        {"add": 2 * ONES, "multiply": ONES},
+    ),
     "sum of events": (lambda x, y: x.sum(0), {"add": ONES}),
     "mean of events": (lambda x, y: x.mean(0), {"add": ONES}),
     "sum of levels": (lambda x, y: (x + y).sum(), {"add": 2 * BOTH}),
@@ -49,7 +51,7 @@ OF_ANALOG = {
     "minus": (lambda x, y: x - y, {"add": N}),
     "times a constant": (lambda x, y: x * 0.5, {"multiply": N}),
     "over a constant": (lambda x, y: x / 3, {"multiply": N}),
-    "times values": (lambda x, y: x * VECTOR, {"multiply": N}),
+    "times values": (lambda x, y: x * torch.rand(8), {"multiply": N}),
     "times one another": (lambda x, y: x * y, {"multiply": N}),
     "times a mask": (lambda x, y: x * MASK, {}),
     "sum": (lambda x, y: x.sum(0), {"add": N - N // 4}),

@@ -20,6 +20,18 @@ def constant(value: Any) -> bool:
     return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, (int, float))
 
 
+def _operands(call: Call, first: Any, second: Any) -> tuple[Kind | None, Kind | None]:
+    """Returns the kinds of two operands.
+
+    Beside values of the network, an array of which nothing was seen is analog, and listed.
+    """
+    kinds = call.kind(first), call.kind(second)
+    if kinds == (None, None) or call.fires:  # of an update only what it puts out is counted
+        return kinds
+    first, second = (None if constant(value) else call.operand(value) for value in (first, second))
+    return first or kinds[0], second or kinds[1]
+
+
 def _elements(*values: Any) -> int:
     shapes = [value.shape for value in values if isinstance(value, Tensor)]
     return torch.broadcast_shapes(*shapes).numel()
@@ -75,7 +87,7 @@ def subtract(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome
 
 
 def _added(call: Call, input: Any, other: Any, alpha: float, *, minus: bool) -> Outcome:
-    first, second = call.kind(input), call.kind(other)
+    first, second = _operands(call, input, other)
     if first is None and second is None:
         return Outcome(drawn=_shifted(call, input, other) if alpha == 1 and not minus else None)
     kind = analog(first, second)
@@ -102,13 +114,13 @@ def _is(number: float, value: Any) -> bool:
 @Before
 def subtract_from(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome:
     """Subtracts the first from the second; ``1 - events`` asks for the opposite line, for free."""
-    kind = call.kind(input)
-    if kind is None and call.kind(other) is None:
+    kind, second = _operands(call, input, other)
+    if kind is None and second is None:
         return DERIVED
     free = kind is not None and kind.counted and not isinstance(other, Tensor)
     counts = [] if free else _additions(call, input, other)
     # The opposite of what comes after the end of a sequence would be events.
-    after = _complement(call, input, other, alpha) or analog(kind, call.kind(other))
+    after = _complement(call, input, other, alpha) or analog(kind, second)
     return Outcome(replace(after, within=call.within), counts)
 
 
@@ -129,7 +141,7 @@ def _complement(call: Call, input: Any, other: Any, alpha: float) -> Kind | None
 @each_kind
 def multiply(call: Call, input: Any, other: Any, **_: Any) -> Outcome:
     """Multiplies: by a constant the kind stays; events times values are a value at each event."""
-    first, second = call.kind(input), call.kind(other)
+    first, second = _operands(call, input, other)
     gates = call.mask(input), call.mask(other)
     if first is None and second is None:
         return _masks(call, gates[0], gates[1], input, other)
@@ -182,7 +194,7 @@ def _gated(call: Call, values: Any, factor: Any) -> Kind | None:
 @each_kind
 def divide(call: Call, input: Any, other: Any, *, rounding_mode: str | None = None) -> Outcome:
     """Divides: by a constant the kind stays, by anything else events become graded."""
-    first, second = call.kind(input), call.kind(other)
+    first, second = _operands(call, input, other)
     if first is None and second is None:
         mask = None if rounding_mode else call.mask(input)
         if mask is None or not isinstance(other, (int, float)) or not other:
