@@ -262,6 +262,11 @@ class TestSpikes:
         with pytest.raises(ValueError, match="events"):
             pj.spikes(torch.ones(1), "event")
 
+    @pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+    def test_refuses_what_no_event_is_worth(self, scale):
+        with pytest.raises(ValueError, match="a number above zero"):
+            pj.spikes(torch.ones(1), scale=scale)
+
 
 class Says(nn.Module):
     """A neuron that puts out what it is given."""
@@ -280,6 +285,8 @@ class Says(nn.Module):
         (Foreign(COST, output="levels"), -3.0, "signed=True"),
         (Foreign(COST, signed=True), -2.0, 'output="levels"'),
         (Foreign(COST, scale=0.5), 1.0, 'output="levels"'),
+        (Foreign(COST, scale=1e6), 0.7, "scale=0.25"),
+        (Foreign(COST, output="levels", scale=1e9), -0.7, "scale=0.25"),
     ],
 )
 @pytest.mark.parametrize("read", ["counts", "traffic"])

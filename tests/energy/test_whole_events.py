@@ -39,6 +39,20 @@ def test_inputs_that_are_not_what_they_were_said_to_be(inputs, x, change, dtype)
         _ = meter.counts
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("values", [[0.25] * 4, [0.5, 0.5, 1, 2], [1.25, 0.75, 0, 3]])
+@pytest.mark.parametrize("grad", [True, False])
+def test_levels_whose_sum_is_whole_by_chance(values, dtype, grad):
+    x = torch.tensor(values, dtype=dtype).repeat(4, 2)
+    with torch.set_grad_enabled(grad):
+        meter = run(nn.Linear(8, 3).to(dtype), x, inputs="levels")
+    with pytest.raises(ValueError, match="said to be levels, but are no whole numbers"):
+        _ = meter.counts
+    assert (
+        run(nn.Linear(8, 3).to(dtype), 4 * x, inputs="levels").counts["network"].ac == 12 * x.sum()
+    )
+
+
 @pytest.mark.parametrize("inputs", ["events", "levels"])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("layer", [nn.Linear(8, 3), nn.Conv1d(4, 2, 3), nn.AvgPool1d(2)])

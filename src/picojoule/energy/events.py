@@ -14,8 +14,9 @@ class Summed(NamedTuple):
 
     Attributes:
         events: The events at each place, in float64.
-        rest: By how much the sum of the values differs, at each place or in all; None if the events
-            are that sum.
+        rest: By how much the sum of the values differs, at each place or in all, or that of their
+            squares; of levels the squares of how far each is from a whole number. None if the
+            events are that sum.
         rounding: By how much of the events it may, because numbers of that type are rounded.
     """
 
@@ -67,12 +68,19 @@ def summed(values: Tensor, kind: Kind, fanout: int | Tensor) -> Summed:
             rest = whole - total
         rounding = max(1e-5, 4 * torch.finfo(number.dtype).eps)
         return Summed(total + rest if total.requires_grad else whole, rest, rounding)
-    if kind.name == "events" and number.is_floating_point():
-        flat = number.detach().reshape(-1)
-        flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
-        squares = torch.stack([torch.dot(part, part).double() for part in flat.split(1 << 24)])
-        return Summed(total, squares.sum() - total.detach().sum())  # more than one, or less
-    return Summed(total)
+    if not number.is_floating_point():
+        return Summed(total)
+    number = number.detach()
+    if kind.name == "events":
+        return Summed(total, _squares(number) - total.detach().sum())  # more than one, or less
+    return Summed(total, _squares(number - number.round()))
+
+
+def _squares(values: Tensor) -> Tensor:
+    """Sums the squares of all values."""
+    flat = values.reshape(-1)
+    flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
+    return torch.stack([torch.dot(part, part).double() for part in flat.split(1 << 24)]).sum()
 
 
 @torch.no_grad()
@@ -181,8 +189,9 @@ def _number(values: Tensor, kind: Kind) -> Tensor:
 def faults(values: Tensor, kind: Kind) -> Tensor:
     """Returns which rules of its kind values break, as three truth values on their device.
 
-    The first is for numbers that are not whole, the second for negative ones, the third for more
-    than one event at a place. Values that are not finite break none.
+    The first is for numbers that are not whole, or so small that they would be none; the second for
+    negative ones, the third for more than one event at a place. Values that are not finite break
+    none.
     """
     if values.layout is not torch.strided:
         values = values.to_dense()
@@ -194,7 +203,9 @@ def faults(values: Tensor, kind: Kind) -> Tensor:
         if values.is_floating_point()
         else 1e-3
     )
-    broken = ((number - number.round()).abs() > near, size < -0.5, many)
+    whole = number.round()
+    fractions = ((number - whole).abs() > near) | ((whole == 0) & (number != 0))
+    broken = (fractions, size < -0.5, many)
     return torch.stack([one.any() for one in broken])
 
 

@@ -1,5 +1,7 @@
 """The kind of a tensor, declared by hand."""
 
+import math
+
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
@@ -19,14 +21,14 @@ def spikes(
         tensor: Any tensor.
         kind: ``"events"`` (0 or 1), ``"levels"`` (whole numbers of events), ``"graded"`` (an analog
             value at each event, else 0) or ``"analog"``.
-        scale: Worth of one event in the tensor.
+        scale: Worth of one event in the tensor, above zero.
         signed: Whether events may be negative; they count by magnitude.
 
     Returns:
         The same tensor, with its graph.
 
     Raises:
-        ValueError: An unknown kind.
+        ValueError: An unknown kind, or a scale that is no number above zero.
 
     Example:
         >>> import torch
@@ -36,6 +38,8 @@ def spikes(
     """
     if kind not in KINDS:
         raise ValueError(unknown("kind", kind, KINDS))
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale is what one event is worth, a number above zero, got {scale!r}")
     if has_torch_function_unary(tensor):
         return handle_torch_function(
             spikes, (tensor,), tensor, kind=kind, scale=scale, signed=signed
