@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
@@ -27,12 +27,21 @@ class NeuronCost:
         states: Words of state read and written per neuron and step.
         comparisons: Comparisons with a threshold per neuron and step; no chip prices them alone,
             they are part of its ``update``.
+
+    Raises:
+        ValueError: One of them is below zero.
     """
 
     adds: int = 0
     multiplies: int = 0
     states: int = 0
     comparisons: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            number = getattr(self, field.name)
+            if not number >= 0:
+                raise ValueError(f"{field.name} must be zero or more, got {number!r}")
 
 
 class Arrivals(NamedTuple):

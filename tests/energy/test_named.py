@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import threading
 import warnings
 
@@ -500,3 +501,39 @@ class TestLevels:
         for layer, counts in meter.multiplied.items():
             assert dict(counts.items()) == dict(other.counts[layer].items())
         assert other.multiplied == {}
+
+
+@pytest.mark.parametrize(
+    ("make", "allowed"),
+    [
+        (lambda: Foreign(COST, output="event"), "did you mean 'events'"),
+        (lambda: Foreign(COST, scale=0), "other than zero"),
+        (lambda: Foreign(COST, scale=float("nan")), "other than zero"),
+        (lambda: Foreign(COST, levels=0), "at least 1"),
+        (lambda: pj.NeuronCost(adds=-100), "adds must be zero or more"),
+        (lambda: pj.NeuronCost(comparisons=float("nan")), "comparisons must be zero or more"),
+    ],
+)
+def test_a_description_that_cannot_be(make, allowed):
+    with pytest.raises(ValueError, match=allowed):
+        make()
+
+
+@pytest.mark.parametrize("name", ["typo", "0.weight", "lay*", ""])
+def test_a_convention_for_no_layer(name):
+    net = nn.Sequential(nn.Linear(2, 2))
+    with (
+        pytest.raises(ValueError, match=rf"unknown layer of a convention '{re.escape(name)}'"),
+        Meter(net, samples=1, convention={"0": pj.Convention(), name: pj.Convention()}),
+    ):
+        net(torch.ones(1, 2))
+
+
+@pytest.mark.parametrize(
+    "name", ["attention", "attention.scores", "*.scores", "att*", "network", "*"]
+)
+def test_a_convention_for_a_part_of_a_layer(name):
+    net = Two(lambda net, x: net.attention(x, x, x)[0], attention=nn.MultiheadAttention(4, 1))
+    with Meter(net, samples=1, convention={name: pj.Convention()}) as meter:
+        net(torch.ones(2, 1, 4))
+    assert total(meter, "mac")

@@ -1,6 +1,6 @@
 """Conventions of counting, where two answers are honest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -54,11 +54,30 @@ def convention_of(conventions: Conventions, layer: str) -> Convention:
     """
     if isinstance(conventions, Convention):
         return conventions
+    fitting = (convention for name, convention in conventions.items() if _fits(name, layer))
+    return next(fitting, Convention())
+
+
+def check_fit(conventions: Conventions, layers: Iterable[str]) -> None:
+    """Finds a convention that is for no layer.
+
+    Args:
+        conventions: One for all layers, or conventions by dotted name.
+        layers: The dotted names of all layers.
+
+    Raises:
+        ValueError: There is one.
+    """
+    if isinstance(conventions, Convention):
+        return
+    layers = set(layers)
+    for name in conventions:
+        if not any(_fits(name, layer) for layer in layers):
+            raise ValueError(unknown("layer of a convention", name, layers))
+
+
+def _fits(pattern: str, layer: str) -> bool:
+    """Tells whether a name, in which ``*`` stands for anything, is of a layer or one around it."""
     parts = layer.split(".")
     around = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
-    fitting = (
-        convention
-        for name, convention in conventions.items()
-        if any(fnmatchcase(one, name) for one in around)
-    )
-    return next(fitting, Convention())
+    return any(fnmatchcase(one, pattern) for one in around)

@@ -11,7 +11,7 @@ from torch import nn
 
 from picojoule._names import unknown
 from picojoule.contract import NeuronCost
-from picojoule.energy.convention import Convention, Conventions
+from picojoule.energy.convention import Convention, Conventions, check_fit
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.kinds import KINDS
 from picojoule.energy.meter.clock import Clock
@@ -61,8 +61,8 @@ class Meter:
     Raises:
         TypeError: ``net`` that is no module, ``samples`` that is no whole number, or ``neurons``
             that is no mapping.
-        ValueError: An unknown kind, ``samples`` missing, not positive or not those that ran, or a
-            network that gives back no tensor.
+        ValueError: An unknown kind, ``samples`` missing, not positive or not those that ran, a
+            convention for no layer, or a network that gives back no tensor.
         RuntimeError: Entered twice, the network did not run inside the block, or activation
             checkpointing in its reentrant form.
 
@@ -110,6 +110,7 @@ class Meter:
                 "Name the types of its neurons: Meter(net, neurons={Type: NeuronCost(...)})",
                 stacklevel=2,
             )
+        self._convention = convention
         self._recorder = Recorder(net, convention, Clock(), keep=traffic)
         for layer in layers.values():
             self._recorder.reach(layer.covers)
@@ -148,6 +149,7 @@ class Meter:
                 "the module that does"
             )
         self._calls.check(timed=self._observer.timed)
+        check_fit(self._convention, {*self._names.values(), *self._recorder.layers})
         idle = [
             f"'{self._names[module]}' ({type(module).__name__})"
             for module in self._layers

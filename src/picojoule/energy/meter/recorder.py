@@ -65,6 +65,11 @@ class Recorder:
             self._by_layer[layer] = convention_of(self._conventions, layer)
         return self._by_layer[layer]
 
+    @property
+    def layers(self) -> set[str]:
+        """Names of the layers of which anything was taken down."""
+        return {call.layer for call in self.traffic} | {layer for layer, _ in self.others}
+
     def miss(self, what: str, elements: int) -> None:
         """Takes down what was met and not counted."""
         self.missed[what] = self.missed.get(what, 0) + elements

@@ -1,13 +1,16 @@
 """What there is to know of a neuron of another library."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from picojoule._names import unknown
 from picojoule.contract import NeuronCost
 from picojoule.energy.convention import Convention
+from picojoule.energy.kinds import KINDS
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.rules.synapses import convolution
@@ -63,6 +66,9 @@ class Foreign:
         arrivals: The synapses inside that cannot be seen, None if there are none.
         levels: The most events that one neuron puts out in one step.
 
+    Raises:
+        ValueError: The kind is unknown, an event is worth nothing, or ``levels`` is below one.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -96,6 +102,16 @@ class Foreign:
     covers: tuple[str, ...] = ()
     arrivals: Arriving | None = None
     levels: int = 1
+
+    def __post_init__(self) -> None:
+        if self.output not in KINDS:
+            raise ValueError(unknown("kind of output", self.output, KINDS))
+        if not (math.isfinite(self.scale) and self.scale):
+            raise ValueError(
+                f"scale is what one event is worth, a number other than zero, got {self.scale!r}"
+            )
+        if not self.levels >= 1:
+            raise ValueError(f"levels must be at least 1, got {self.levels!r}")
 
 
 Table = dict[str, Foreign | Callable[[Any], Foreign]]
