@@ -56,12 +56,12 @@ class Augment:
 
     @property
     def is_spatial(self) -> bool:
-        """Whether images are changed."""
+        """True if images are changed."""
         return bool(self.shift or self.flip or self.cutout)
 
     @property
     def is_temporal(self) -> bool:
-        """Whether anything is changed in time."""
+        """True if anything is changed in time."""
         return bool(self.time_shift or self.mix or self.drop)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -37,8 +37,8 @@ class Sizes:
     Attributes:
         weights: Words of its weight array.
         bias: Words of its bias array.
-        inputs: Elements of one step's input. Of a linear layer of a foreign network its features,
-            since which further axes are steps is not known.
+        inputs: Elements of one step's input; the features alone for a linear layer of a foreign
+            network, because it is not known which other axes are steps.
         potentials: Elements of one step's output, one potential each.
         neuron: The type of its neurons, empty for a layer of synapses.
         events: Whether its inputs (or a neuron's outputs) are events in a queue.
@@ -58,7 +58,7 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class OpCounts:
-    """What one layer did: 0-d float64 tensors, per sample and summed over time.
+    """Counts of what one layer did: 0-d float64 tensors, per sample and summed over time.
 
     Attributes:
         mac: Multiply-accumulates by analog values.
@@ -76,8 +76,9 @@ class OpCounts:
         pool: Pairs of a value and a pooling window it lies in.
         bias: Biases added.
         second: Neurons times the seconds they are switched on.
-        hidden: The part of all this that hidden spikes caused, which training can change. At most:
-            events of the input that are added to hidden spikes, or joined with them, count as such.
+        hidden: The part of these counts that hidden spikes caused, which training can change. It is
+            an upper bound: input events that are added to hidden spikes, or joined with them,
+            count as hidden.
         sizes: The layer's constant sizes.
     """
 
@@ -106,19 +107,19 @@ class OpCounts:
         hidden: dict[str, Tensor] | None = None,
         sizes: Sizes = Sizes(),
     ) -> "OpCounts":
-        """Counts by name; ``hidden`` names those that hidden spikes caused."""
+        """Makes a record of counts by name; ``hidden`` are those that hidden spikes caused."""
         part = cls(**cast(Any, hidden)) if hidden else None
         return cls(**cast(Any, counts), hidden=part, sizes=sizes)
 
     def items(self) -> Iterator[tuple[str, Tensor]]:
-        """The counts that this layer has, by name."""
+        """Yields the counts that this layer has, by name."""
         for name in COUNTS:
             value = getattr(self, name)
             if value is not _ABSENT:
                 yield name, value
 
     def __add__(self, other: "OpCounts") -> "OpCounts":
-        """The sum; sizes are those of the larger of both."""
+        """Returns the sum; each size is the larger of both."""
         done: dict[tuple[int, int], Tensor] = {}  # what stands for several counts is added once
 
         def plus(first: OpCounts | None, second: OpCounts | None) -> dict[str, Tensor]:
@@ -136,11 +137,11 @@ class OpCounts:
         return OpCounts.of(plus(self, other), plus(self.hidden, other.hidden), sizes)
 
     def __mul__(self, factor: float | Tensor) -> "OpCounts":
-        """Every count times ``factor``."""
+        """Returns every count times ``factor``."""
         return self.map(lambda value: value * factor)
 
     def __truediv__(self, divisor: float | Tensor) -> "OpCounts":
-        """Every count over ``divisor``."""
+        """Returns every count over ``divisor``."""
         return self.map(lambda value: value / divisor)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -148,11 +149,11 @@ class OpCounts:
         return _restored, (dict(self.items()), self.hidden, self.sizes)
 
     def detach(self) -> "OpCounts":
-        """The same counts cut from the graph."""
+        """Returns the same counts, cut from the graph."""
         return self.map(Tensor.detach)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "OpCounts":
-        """The counts after ``change`` of each; what stands for several is changed once."""
+        """Returns the counts after ``change`` of each; what stands for several is changed once."""
         done: dict[int, Tensor] = {}
         parts = []
         for one in (self, self.hidden):

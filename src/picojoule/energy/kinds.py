@@ -13,23 +13,23 @@ KINDS = ("events", "levels", "graded", "analog")
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """What a tensor carries.
+    """Kind of the values in a tensor.
 
     Attributes:
         name: ``"events"`` (0 or 1), ``"levels"`` (whole numbers of events), ``"graded"`` (an analog
             value at each event, else 0) or ``"analog"``.
-        scale: What one event or level is worth in the tensor; per position where it varies.
+        scale: Value of one event or level in the tensor; one for each position if it varies.
         signed: Whether events count by magnitude.
-        hidden: Whether neurons of the network put the events out.
-        given: Whether these are inputs of the network, which no neuron has seen.
-        steps: Steps that the tensor spans, None where that is not known.
-        number: Of graded values, the events at each element, which have a gradient.
-        folds: Whether the values come straight out of synapses, so that a norm folds into these.
-        within: Which steps [T, B] lie within their sequences, where events may lie outside.
-        factors: Of a scale that is a learned number, or a product of some, these and the number
-            that they multiply, each with its power.
-        mask: Whether these are constants of zeros and ones, which no part of the network made.
-        gate: Whether analog values are zeros and ones, as what comparisons of such values give.
+        hidden: Whether the events come from neurons of the network.
+        given: Whether the values are inputs of the network, which have passed no neuron.
+        steps: Number of steps in the tensor, None if that is not known.
+        number: Number of events at each element of graded values, with a gradient.
+        folds: Whether the values come directly from synapses, so that a norm folds into them.
+        within: Mask [T, B] of the steps that lie within their sequences, if events may lie outside.
+        factors: Factors of a scale that is a product of learned numbers: these and the number that
+            they multiply, each with its power.
+        mask: Whether the values are constant zeros and ones, which no part of the network made.
+        gate: Whether analog values are all zeros and ones, such as the results of comparisons.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Kind:
 
     @property
     def sparse(self) -> bool:
-        """Whether zeros cost nothing."""
+        """True if zeros cost nothing."""
         return self.name != "analog"
 
     @property
     def counted(self) -> bool:
-        """Whether values over scale are numbers of events."""
+        """True if values divided by ``scale`` are numbers of events."""
         return self.name in ("events", "levels")
 
     def analog(self) -> "Kind":
@@ -74,7 +74,7 @@ class Kind:
 
     @property
     def uneven(self) -> bool:
-        """Whether events are worth more in some places than in others."""
+        """True if an event has another value in some places than in others."""
         return isinstance(self.scale, Tensor) and self.scale.numel() > 1
 
     def is_worth(self, number: float) -> bool:

@@ -60,7 +60,7 @@ class Traffic:
 
     @property
     def fired(self) -> bool:
-        """Whether these are the outputs of a layer of neurons."""
+        """True if the values are the outputs of a layer of neurons."""
         return self.synapses is None
 
     def number(self, power: float = 1.0) -> Tensor:
@@ -84,7 +84,7 @@ class Traffic:
         call = self.synapses
         if call is None:
             return Sizes()
-        # Where steps and samples are known, all other axes are places that share the weights.
+        # If steps and samples are known, all other axes are places that share the weights.
         rows = call.values.numel() // max(1, inputs_of(call))
         runs = (self.kind.steps or 0) * (self.batch or 0)
         places = rows // runs if runs and rows % runs == 0 else 1

@@ -11,7 +11,7 @@ _inline = njit(inline="always", error_model="numpy")
 
 
 def _call(name, kind, args, builder):
-    """LLVM's own operation on numbers of one type."""
+    """Calls LLVM's own operation on numbers of one type."""
     typed = ir.FunctionType(kind, [kind] * len(args))
     return builder.call(builder.module.declare_intrinsic(name, [kind], typed), args)
 

@@ -176,7 +176,7 @@ class Loops:
 
     @property
     def adds_up(self) -> bool:
-        """Whether the loops can give totals of what they put out."""
+        """True if the loops can give totals of what they put out."""
         return self.tier == "c"
 
     def totals(self, *ends: Given, steps: int | None = None, threads: int | None = None) -> Tensor:

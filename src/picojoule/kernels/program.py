@@ -29,7 +29,7 @@ class Sum:
 
     @property
     def whole(self) -> bool:
-        """Whether the sum is over all elements."""
+        """True if the sum is over all elements."""
         return len(self.axes) == self.rank
 
     @property

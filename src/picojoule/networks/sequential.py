@@ -75,7 +75,7 @@ class Sequential(nn.Sequential):
 
     @property
     def by_chunks(self) -> bool:
-        """Whether it runs its steps in chunks, by calling itself."""
+        """True if it runs its steps in chunks, by calling itself."""
         return self.chunk is not None
 
     def forward(
@@ -263,7 +263,7 @@ def _steps_of(chunk: int | None) -> int | None:
 
 
 def _looks_across(norm: NormBase) -> bool:
-    """Whether a norm's output for an item depends on others, or it keeps statistics."""
+    """Tells whether a norm's output for an item depends on others, or it keeps statistics."""
     tracks = norm.track_running_stats
     return (
         (norm.training or not tracks) if isinstance(norm, BatchNorm) else norm.training and tracks
@@ -284,9 +284,9 @@ def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def _may_be_sparse(layer: nn.Module, rows: Tensor) -> bool:
-    """Whether some density of values of this shape lets the layer, or its gradient, go by events.
+    """Tells whether the layer or its gradient could go by events, if few values are nonzero.
 
-    Whether these values do is asked by the product itself.
+    The product itself looks at how many are.
     """
     if not rows.is_cpu or torch.compiler.is_compiling():
         return False

@@ -121,7 +121,7 @@ class Barrier(Neuron):
     0 <= u <= N, else 0, in the last line too, so that each spike counts in the one step that it
     leaves in.
 
-    Take it behind a sum of spikes, as where a residual block adds its shortcut, so that the number
+    Take it behind a sum of spikes, such as that of a residual block, so that the number
     of spikes does not grow with every sum.
 
     Args:
@@ -173,7 +173,7 @@ class Barrier(Neuron):
 def _straight(
     z: Tensor, u: Tensor, low: float, high: float | Tensor, slope: float | Tensor
 ) -> Tensor:
-    """``z`` in value, ``slope * u`` in gradient where low <= u <= high."""
+    """Returns ``z`` with the gradient of ``slope * u`` at each u in low..high, else none."""
     # Only finite membranes pass, so that an infinite one has finite gradients.
     line = torch.where((u >= low) & (u <= high), u, 0.0) * slope
     return z + (line - line.detach())

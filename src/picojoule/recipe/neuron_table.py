@@ -55,7 +55,7 @@ def make(table: Named, size: int) -> Neuron:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _Kind:
-    """Makes neurons of one kind in a mixture, from their number and on the mixture's clock."""
+    """Factory of the neurons of one kind in a mixture, with the mixture's clock."""
 
     table: Named
     share: float

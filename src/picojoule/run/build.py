@@ -23,7 +23,7 @@ OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch
 
 @dataclass(frozen=True)
 class NeuronFactory:
-    """Makes the neurons of a layer from their number, as a recipe describes them."""
+    """Factory of a layer of neurons from their number, as a recipe describes them."""
 
     table: Named
 

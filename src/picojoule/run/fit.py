@@ -199,7 +199,7 @@ def _write(folder: Folder, net: nn.Module, report: Report) -> None:
 
 
 class _Clock:
-    """Logs each epoch with the seconds it took, also across interruptions."""
+    """Log of each epoch with the seconds it took, also across interruptions."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder

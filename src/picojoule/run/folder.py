@@ -113,7 +113,7 @@ class Folder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has a report, and so nothing left to do."""
+        """True if the run has a report, and so nothing left to do."""
         return self._has("report.json")
 
     @property

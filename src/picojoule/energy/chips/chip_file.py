@@ -93,7 +93,7 @@ def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
 
 
 def _in_pj(given: Any) -> str:
-    """How to write an energy that was given as a text."""
+    """Says how to write an energy that was given as a text."""
     try:
         return f": write {picojoule(given):g}" if isinstance(given, str) else ""
     except ValueError:

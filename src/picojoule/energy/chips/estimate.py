@@ -42,7 +42,7 @@ class Energy:
         by_layer: The total by layer.
         by_kind: The total by count.
         excluded: Counts that the chip file says it leaves out.
-        unpriced: Counts that the chip has no price for; never taken as zero in silence. Where it
+        unpriced: Counts that the chip has no price for; never taken as zero in silence. If it
             has one for other types of neuron, the type is named: ``"spike.LIF"``.
     """
 
@@ -56,6 +56,6 @@ class Energy:
     unpriced: Mapping[str, Tensor] = field(default_factory=dict)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Energy":
-        """The same record with ``total``, ``floor``, ``low`` and ``high`` changed."""
+        """Returns the same record with ``total``, ``floor``, ``low`` and ``high`` changed."""
         names = ("total", "floor", "low", "high")
         return replace(self, **{name: change(getattr(self, name)) for name in names})

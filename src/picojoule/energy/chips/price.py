@@ -57,7 +57,7 @@ class Price(BaseModel):
 
     @property
     def ends(self) -> tuple[float, float, float]:
-        """Values of ``pj``, its low and its high end."""
+        """Values of ``pj`` and of its low and high end."""
         low = self.pj if self.low is None else self.low
         return self.pj, low, self.pj if self.high is None else self.high
 
@@ -72,7 +72,7 @@ class Price(BaseModel):
 
 
 def is_by_type(entry: Any) -> bool:
-    """Whether an entry, or what a file has in its place, holds a price for each type of neuron."""
+    """Tells whether an entry, or a file's table for it, holds a price for each type of neuron."""
     parts = entry.values() if isinstance(entry, dict) else ()
     return bool(parts) and all(isinstance(part, (dict, Price)) for part in parts)
 

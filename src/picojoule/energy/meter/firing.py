@@ -16,7 +16,7 @@ from picojoule.energy.traffic import Traffic
 
 
 class Firing:
-    """Takes down what layers of neurons did in one call.
+    """Record keeper of what layers of neurons did in one call.
 
     Args:
         recorder: The notes to add to.

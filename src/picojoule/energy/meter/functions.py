@@ -20,7 +20,7 @@ def is_function(named: Any) -> bool:
 
 
 class Functions:
-    """Tells when one of some functions is called or returns, by whatever name it is called.
+    """Watcher that tells when one of some functions is called or returns, by whatever name.
 
     An ``autograd.Function`` is seen with the graph of its result, since what is followed is its
     ``apply``. Functions that one ``def`` made are one function. Other threads are not followed.
@@ -52,7 +52,7 @@ class Functions:
             undo: What ends it.
 
         Raises:
-            RuntimeError: A profiler runs in this thread.
+            RuntimeError: If a profiler runs in this thread.
         """
         if not (self._classes or self._codes):
             return

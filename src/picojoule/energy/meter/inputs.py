@@ -16,7 +16,7 @@ from picojoule.energy.rules.call import tensors
 
 
 class Inputs:
-    """Declares the kinds of a network's inputs and sets the clock, at each call.
+    """Declaration of the kinds of a network's inputs, which also sets the clock at each call.
 
     Args:
         declared: The kind of the network's inputs, or a kind per argument name.

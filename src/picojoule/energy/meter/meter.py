@@ -33,7 +33,7 @@ from picojoule.energy.traffic import Traffic
 
 
 class Meter:
-    """Counts what a network does inside a ``with`` block.
+    """Counter of what a network does inside a ``with`` block.
 
     Layers are named by forward hooks; a ``TorchFunctionMode`` sees every torch function that runs
     between them, so that functions count as modules do and the graph is kept. Which values are
@@ -45,7 +45,7 @@ class Meter:
 
     Args:
         net: The network, ours or anyone's. It is not changed.
-        samples: Samples run inside the block in all; may be left out where the network holds a
+        samples: Samples run inside the block in all; may be left out if the network holds a
             picojoule neuron (then it is the sum of ``x.shape[1]``).
         inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
             ``"events"`` or ``"levels"``.
@@ -171,7 +171,7 @@ class Meter:
 
     @property
     def traffic(self) -> list[Traffic]:
-        """What arrived at each call with synapses, and what each layer of neurons put out.
+        """Records of what arrived at synapses, and of what neurons put out, in each call.
 
         Raises:
             RuntimeError: It was not kept.
@@ -212,8 +212,8 @@ class Meter:
         """Counts per sample of the same architecture as a dense ANN.
 
         Args:
-            steps: How often the ANN runs: 1 where the input is static; as many times as the input
-                has steps where left out.
+            steps: How often the ANN runs: 1 if the input is static; as many times as the input
+                has steps if left out.
 
         Raises:
             ValueError: ``steps`` of a foreign network, of which every call counts: how many of
@@ -258,7 +258,7 @@ class Meter:
 
     @property
     def _hidden(self) -> set[nn.Module]:
-        """Modules inside which nothing can be seen, where the module around them ran."""
+        """Modules inside which nothing can be seen, if the module around them ran."""
         return {module for module, holder in self._scripted.items() if holder in self._observer.ran}
 
     def put_off_check(self) -> Callable[[], None]:

@@ -16,7 +16,7 @@ _PREFIXES = ("module.", *(f"{name}." for name in WRAPPED))
 
 
 def plain_name(name: str) -> str:
-    """A dotted name without what wrappers put before it; empty for the network itself."""
+    """Returns a dotted name without what wrappers put before it; empty for the network itself."""
     while name.startswith(_PREFIXES):
         name = name.split(".", 1)[1]
     parts = [part for part in name.split(".") if part not in WRAPPED]
@@ -24,7 +24,7 @@ def plain_name(name: str) -> str:
 
 
 def arguments(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a call by the names that the network's ``forward`` gives them."""
+    """Finds the arguments of a call by the names that the network's ``forward`` gives them."""
     parameters = _parameters(net)
     while parameters and all(parameter.kind in _ANY for parameter in parameters):  # a wrapper
         inner = inner_module(net)
@@ -52,7 +52,7 @@ def _of_method(function: Any) -> tuple[inspect.Parameter, ...]:
 
 
 class Unseen:
-    """What a meter does inside is nothing to another meter, nor to activation checkpointing.
+    """Context in which a meter works unseen by other meters and by activation checkpointing.
 
     A checkpointed region is run again for its gradient, then without a meter, and must save the
     same tensors: those of the meter are kept out of its sight.

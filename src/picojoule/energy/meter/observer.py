@@ -24,7 +24,7 @@ from picojoule.energy.spikes import spikes
 
 
 class Observer:
-    """Learns from forward hooks which layer runs, what went in and what neurons put out.
+    """Set of forward hooks that learn which layer runs, what goes in and what neurons put out.
 
     Args:
         names: The modules that can be seen, with their names.
@@ -279,7 +279,7 @@ def _by_chunks(module: nn.Module) -> bool:
 
 
 class _Watch(TorchFunctionMode):
-    """Lets a meter see the functions that run inside its network, but not inside its neurons."""
+    """Mode in which a meter sees the functions inside its network, but not inside its neurons."""
 
     def __init__(self, observer: Observer) -> None:
         super().__init__()

@@ -23,9 +23,9 @@ class NeuronLayer:
         kind: What it puts out.
         leading: First axes of its output that are no part of a neuron's place: 2 for [T, B, ...].
         species: The type of neuron, by which chips price.
-        dt: Seconds per step, None where that is not known.
+        dt: Seconds per step, None if that is not known.
         covers: Parameters that are part of the update and no synapses.
-        arrivals: What arrives at synapses inside, None where there are none.
+        arrivals: What arrives at synapses inside, None if there are none.
         timed: Whether it runs through time as picojoule's do, so that axis 1 is the batch.
         groups: Its kinds of neurons, if there are several, and what each put out.
         levels: The most events of one neuron in one step.

@@ -21,12 +21,12 @@ class Calls:
     """The calls of a network inside a block, and the samples in them.
 
     Args:
-        samples: Samples that the user says will run, None where they are counted.
+        samples: Samples that the user says will run, None if they are counted.
         needed: Whether they cannot be counted.
 
     Raises:
-        TypeError: ``samples`` is no whole number.
-        ValueError: It is missing or not positive.
+        TypeError: If ``samples`` is no whole number.
+        ValueError: If it is missing or not positive.
     """
 
     def __init__(self, samples: int | None, *, needed: bool) -> None:
@@ -45,7 +45,7 @@ class Calls:
 
     @property
     def samples(self) -> int:
-        """Those that the user said, else those seen on axis 1."""
+        """Number of samples that the user said, else of those seen on axis 1."""
         return self._seen(1) if self._declared is None else self._declared
 
     def first(self, named: Mapping[str, Any]) -> Tensor:
@@ -55,7 +55,7 @@ class Calls:
             named: The arguments of the call, by name.
 
         Raises:
-            ValueError: There is none, or it holds no sample.
+            ValueError: If there is none, or it holds no sample.
         """
         given = tensors(named.values())
         given.sort(key=lambda value: not value.is_floating_point())
@@ -81,7 +81,7 @@ class Calls:
             timed: Whether axis 1 is known to be the batch.
 
         Raises:
-            ValueError: No axis holds so many samples or a multiple, in a call or over all calls.
+            ValueError: If no axis holds so many samples or a multiple, in a call or over all calls.
         """
         said = self._declared
         if said is None or (said == 1 and not timed):
@@ -103,7 +103,7 @@ class Calls:
         """Finds the form of activation checkpointing that would lose the penalty's gradient.
 
         Raises:
-            RuntimeError: It is in use.
+            RuntimeError: If it is in use.
         """
         if not self._grad or torch.is_grad_enabled():
             return
@@ -132,10 +132,10 @@ def _shape(packed: PackedSequence) -> torch.Size:
 
 
 def scripted(net: nn.Module) -> dict[nn.Module, nn.Module | None]:
-    """Scripted and traced modules, each with the nearest module around it that can be seen.
+    """Finds scripted and traced modules, each with the nearest module around it that can be seen.
 
     Raises:
-        ValueError: The network itself is one.
+        ValueError: If the network itself is one.
     """
     if isinstance(net, torch.jit.ScriptModule):
         raise ValueError(

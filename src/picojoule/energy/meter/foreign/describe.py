@@ -1,4 +1,4 @@
-"""What there is to know of a neuron of another library."""
+"""Descriptions of neurons of other libraries."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,14 +17,14 @@ from picojoule.energy.rules.synapses import convolution
 
 
 class Inner(NamedTuple):
-    """What arrived at synapses inside a neuron layer during one call.
+    """Values that arrived at synapses inside a neuron layer during one call.
 
     Attributes:
-        name: Under which name, below the layer's own, they are counted.
+        name: Name under which they are counted, below that of the layer.
         call: The values that arrived and at how many synapses.
         source: Where the values come from: ``"input"``, of the kind of the layer's first argument;
             ``"output"``, of the kind of what the layer puts out; ``"analog"``, its state.
-        steps: Which steps of the layer's own output the values are, None where they are not.
+        steps: Steps of the layer's own output that the values are, None if they are not from it.
     """
 
     name: str
@@ -120,17 +120,17 @@ Table = dict[str, Foreign | Callable[[Any], Foreign]]
 def argument(
     index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Tensor | Any | None:
-    """An argument of a call by its place or its name, None where it was left out."""
+    """Returns an argument of a call by its place or its name, None if it was left out."""
     return args[index] if len(args) > index else kwargs.get(name)
 
 
 def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The first argument of a call, however it was passed."""
+    """Returns the first argument of a call, however it was passed."""
     return args[0] if args else next(iter(kwargs.values()))
 
 
 def absent(like: Tensor, *shape: int) -> Tensor:
-    """Stands for a tensor of which only the shape and the device are asked for."""
+    """Returns a tensor of which only shape and device matter, in place of one that is not there."""
     return like.new_zeros(1).expand(shape)
 
 

@@ -26,7 +26,7 @@ from picojoule.energy.rules.synapses import projection
 
 
 def _last_spikes(state: Any) -> Tensor | None:
-    """The spikes in a state, which refractory neurons keep one level down."""
+    """Finds the spikes in a state, which refractory neurons keep one level down."""
     if state is None or hasattr(state, "z"):
         return None if state is None else state.z
     return next((part.z for part in state if hasattr(part, "z")), None)
@@ -55,7 +55,7 @@ def _arrivals(
 
 
 def _recurrent(module: Any, state: Any, out: Tensor, skip: bool) -> Iterable[Inner]:
-    """The spikes of each step's predecessor; those before the first are in ``state``."""
+    """Yields the spikes of the step before each; those before the first are in ``state``."""
     before, steps = _last_spikes(state), None
     if not hasattr(module, "record_states"):  # a cell: one step
         if before is None:

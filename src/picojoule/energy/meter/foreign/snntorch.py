@@ -1,6 +1,6 @@
 """Neurons of snnTorch 1.0.0.
 
-One call is one step, ``spk, mem = lif(x, mem)``, or ``spk = lif(x)`` where the state is hidden;
+One call is one step, ``spk, mem = lif(x, mem)``, or ``spk = lif(x)`` if the state is hidden;
 ``StateLeaky``, ``LinearLeaky`` and ``LeakyParallel`` take all steps at once. A reset in the step
 after the spike costs what any reset costs.
 """
@@ -37,7 +37,7 @@ _GATED = NeuronCost(adds=1, multiplies=3, states=2)
 
 
 def _worth(module: Any) -> float:
-    """What a spike is worth; where only one neuron may fire, the factor is not applied."""
+    """Returns the value of a spike; if only one neuron may fire, the factor is not applied."""
     return 1.0 if module.inhibition else module.graded_spikes_factor.item()
 
 
@@ -48,7 +48,7 @@ def _one_step(cost: NeuronCost, arrivals: Any = None) -> Any:
 def _feedback(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False
 ) -> Arrived:
-    """The last spikes, through one weight each or through a layer of weights."""
+    """Describes the last spikes at one weight each, or at a layer of weights."""
     x, given = first(args, kwargs), argument(1, "spk", args, kwargs)
     last = module.spk if given is None else given
     last = last if last.shape == x.shape else torch.zeros_like(x)
@@ -89,7 +89,7 @@ def _lstm(
 def _conv_lstm(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False
 ) -> Arrived:
-    """One convolution of the input beside the state: events from here, analog values from there."""
+    """Describes one convolution of the input (events) beside the state (analog values)."""
     x = first(args, kwargs)
 
     def inner(result: Any) -> Iterable[Inner]:
@@ -132,7 +132,7 @@ def _state_leaky(arrivals: Any = None) -> Any:
 
 
 def _rnn(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False) -> Arrived:
-    """All steps of an RNN whose hidden weights are a leak, and zero elsewhere unless enabled."""
+    """Describes all steps of an RNN whose hidden weights are a leak, zero elsewhere by default."""
     x, rnn = first(args, kwargs), module.rnn
 
     def inner(result: Any) -> Iterable[Inner]:

@@ -39,7 +39,7 @@ def _leading(module: Any) -> int:
 
 
 def _psn(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False) -> Arrived:
-    """Every input meets a weight for each step that looks at it, and no step knows another."""
+    """Describes inputs that meet a weight for each step that looks at them."""
     x, weight = first(args, kwargs), module.weight
     if _leading(module) == 2:
         shown = _shown(module, len(x))
@@ -53,7 +53,7 @@ def _psn(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool 
 
 
 def _shown(module: Any, steps: int) -> Tensor:
-    """Which steps [out, in] look at which, as weights above zero."""
+    """Returns which steps [out, in] look at which, as weights above zero."""
     all_steps = torch.ones(steps, steps, device=module.weight.device)
     if not hasattr(module, "k"):
         return all_steps
@@ -65,7 +65,7 @@ def _shown(module: Any, steps: int) -> Tensor:
 def _inter_layer(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], skip: bool = False
 ) -> Arrived:
-    """The last spikes, within their own population."""
+    """Describes the last spikes at the synapses within their own population."""
     del args, kwargs
 
     def inner(out: Any) -> Iterable[Inner]:
