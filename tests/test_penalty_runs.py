@@ -10,6 +10,7 @@ import picojoule as pj
 import tiny
 from all_penalties import GIVEN
 from picojoule import cli
+from picojoule.cli.console import OUT
 from picojoule.recipe import load_recipe
 from picojoule.run import resume, start
 from picojoule.run.build import build_penalty
@@ -253,7 +254,7 @@ def test_a_checkpoint_from_before_it_knew_goes_on(tmp_path):
 
 
 def test_pj_recipes_lists_the_penalties_with_their_options(command, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(OUT, "width", 400)
     out = command("recipes")
     for name in kinds():
         assert name in out

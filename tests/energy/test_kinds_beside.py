@@ -240,3 +240,16 @@ def test_what_is_repeated_lasts_longer():
         net(2 * torch.rand(1, 5, 4))
     assert meter.counts["layer"].mac == 3 * 4 * 2
     assert meter.dense()["layer"].mac == 8 * 2
+
+
+def test_what_a_comparison_gives_lasts_as_long_as_what_was_compared():
+    net = Two(
+        lambda net, x: net.neuron(net.layer(net.repeat((x > 0.5).to(x.dtype)))),
+        neuron=IF(),
+        repeat=pj.Repeat(3),
+        layer=nn.Linear(4, 2),
+    )
+    with Meter(net, inputs="analog") as meter:
+        net(torch.rand(1, 5, 4))
+    assert meter.counts["layer"].mac == 3 * 4 * 2
+    assert meter.dense()["layer"].mac == 4 * 2

@@ -23,9 +23,10 @@ class _Known:
         version: How often the tensor had been changed in place when they were summed, or when it
             was seen to hold zeros alone.
         drawn: The least of numbers that were drawn evenly from there to one above, None for others.
+        steps: Number of steps in what has no kind and is made of values of the network.
     """
 
-    __slots__ = ("beside", "drawn", "events", "kind", "origins", "unsure", "version")
+    __slots__ = ("beside", "drawn", "events", "kind", "origins", "steps", "unsure", "version")
 
     def __init__(
         self, kind: Kind | None, origins: frozenset[int] = frozenset(), unsure: bool = False
@@ -35,6 +36,7 @@ class _Known:
         self.events: Tensor | None = None
         self.version: int | None = None
         self.drawn: float | None = None
+        self.steps: int | None = None
 
 
 class _Records:
@@ -171,13 +173,21 @@ class Lineage:
         """
         origins = frozenset[int]().union(*map(self.origins, inputs))
         sure = all(self.is_constant(v) or self.kind_of(v) is NOTHING for v in inputs)
+        steps = next((steps for v in inputs if (steps := self.steps_of(v))), None)
         for value in outputs:
             if sure:
                 self._known.put(value, _Known(mask, origins)).drawn = drawn
-            elif origins:
-                self._known.put(value, _Known(None, origins, unsure=True))
+            elif origins or steps:
+                self._known.put(value, _Known(None, origins, unsure=True)).steps = steps
             elif self.is_constant(value):  # which was written into
                 self._known.drop(value)
+
+    def steps_of(self, value: Tensor) -> int | None:
+        """Returns the number of steps in a tensor, None if that is not known."""
+        known = self._known.get(value)
+        if known is None:
+            return None
+        return known.steps if known.kind is None else known.kind.steps
 
     def drawn_from(self, value: Any) -> float | None:
         """Returns from where to one above a constant was drawn, None for others."""

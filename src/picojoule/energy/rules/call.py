@@ -32,6 +32,9 @@ class Provenance(Protocol):
     def forget_written(self, value: Tensor) -> None:
         """Forgets zeros into which somebody wrote where nobody saw it."""
 
+    def steps_of(self, value: Tensor) -> int | None:
+        """Returns the number of steps in a tensor, None if that is not known."""
+
     def drawn_from(self, value: Any) -> float | None:
         """Returns from where to one above a constant was drawn, None for others."""
 
@@ -198,7 +201,8 @@ class Call:
         if self.fires:
             return Outcome(Kind("events", number, hidden=True))
         missed = {"values of a comparison": value.numel()}
-        return Outcome(Kind("analog", gate=number == 1), missed=missed)
+        steps = None if self._lineage is None else self._lineage.steps_of(value)
+        return Outcome(Kind("analog", steps=steps, gate=number == 1), missed=missed)
 
     def arriving(self, value: Tensor) -> Kind | None:
         """Returns the kind of what arrives; what nothing was seen of is analog, and listed."""
@@ -207,7 +211,7 @@ class Call:
         self._lineage.forget_written(value)
         kind = self.kind(value)
         if kind is None and self._lineage.is_new(value):
-            kind = Kind("analog")
+            kind = Kind("analog", steps=self._lineage.steps_of(value))
             self._lineage.declare(value, kind)
             self.unseen += value.numel()
         return kind
