@@ -12,7 +12,7 @@ from all_penalties import GIVEN
 from picojoule import cli
 from picojoule.cli.console import OUT
 from picojoule.recipe import load_recipe
-from picojoule.run import resume, start
+from picojoule.run import Run, resume, start
 from picojoule.run.build import build_penalty
 from picojoule.run.folder import Folder, Machine
 from picojoule.training.checkpoint import load, newest, save
@@ -25,6 +25,16 @@ LIVELY = "network.neuron.threshold=0.1"
 def settings(name: str, **options: object) -> list[str]:
     said = [f"penalty.{option}={value}" for option, value in options.items()]
     return [*tiny.SETTINGS, LIVELY, f"penalty.name={name}", *said]
+
+
+def interrupt_and_resume(run: Run) -> None:
+    """Leaves a run at its first checkpoint, and trains it to the end from there."""
+    steps = run.train()
+    while not (run.folder.path / "checkpoints").exists():
+        next(steps)
+    steps.close()
+    for _ in resume(run.folder.path).train():
+        pass
 
 
 def refused(*overrides: str, recipe: str = "digits") -> str:
@@ -72,12 +82,7 @@ def test_every_penalty_trains_by_its_name_and_goes_on_bit_for_bit(command, tmp_p
     interrupted = start(
         load_recipe("digits", settings(name, **options)), out=tmp_path / "again", machine=CPU
     )
-    steps = interrupted.train()
-    while not (interrupted.folder.path / "checkpoints").exists():
-        next(steps)
-    steps.close()
-    for _ in resume(interrupted.folder.path).train():
-        pass
+    interrupt_and_resume(interrupted)
     assert weights(interrupted.folder.path) == weights(folder.path)
 
 
@@ -173,12 +178,7 @@ def test_a_penalty_that_allows_it_stands_beside_a_budget_and_goes_on(tmp_path):
     whole, again = (start(recipe, out=tmp_path / name, machine=CPU) for name in "ab")
     for _ in whole.train():
         pass
-    steps = again.train()
-    while not (again.folder.path / "checkpoints").exists():
-        next(steps)
-    steps.close()
-    for _ in resume(again.folder.path).train():
-        pass
+    interrupt_and_resume(again)
     assert weights(again.folder.path) == weights(whole.folder.path)
     report = whole.folder.report
     assert report.penalty["name"] == "RateTarget"

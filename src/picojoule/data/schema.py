@@ -1,4 +1,4 @@
-"""What is known of a named data set and of its files."""
+"""Descriptions of named data sets and of their files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a network is called with: the kinds of its inputs, and which of its steps run."""
+"""The inputs that a network is called with: their kinds, and which of its steps run."""
 
 from collections.abc import Mapping
 from dataclasses import replace

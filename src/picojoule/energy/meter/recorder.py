@@ -119,7 +119,7 @@ class Recorder:
         return found.events
 
     def kept(self, values: Tensor) -> Tensor:
-        """Returns the values, or a placeholder of their shape if records must not keep them."""
+        """Returns the values, or one number of their shape if records must not keep them."""
         return values if self.keep else values.new_empty(()).expand(values.shape)
 
     def see(self, layer: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

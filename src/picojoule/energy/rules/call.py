@@ -1,4 +1,4 @@
-"""What a counting rule is asked about: one call, and what is known of the values in it."""
+"""The question to a counting rule: one call, and what is known of the values in it."""
 
 from collections.abc import Callable, Iterable
 from copy import copy
@@ -18,7 +18,7 @@ Share = float | Tensor
 
 
 class Provenance(Protocol):
-    """What is known of where tensors come from, as rules ask for it."""
+    """The knowledge of where tensors come from, as rules ask for it."""
 
     def kind_of(self, value: Any) -> Kind | None:
         """Returns the kind of a tensor, None if nothing is known of it."""

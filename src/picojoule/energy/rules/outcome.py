@@ -1,4 +1,4 @@
-"""What a counting rule gives back: what arrived at which synapses, other counts, and kinds.
+"""The answer of a counting rule: what arrived at which synapses, other counts, and kinds.
 
 The one signature of a rule is ``rule(call, *args, **kwargs) -> Outcome``. It takes the function's
 own arguments under their own names, and a ``Call``, which knows the rest. It looks at shapes only,

@@ -1,4 +1,4 @@
-"""What turns a batch's energy into a term of the loss."""
+"""The base of penalties, which turn a batch's energy into a term of the loss."""
 
 import math
 import warnings
