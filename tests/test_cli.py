@@ -72,6 +72,41 @@ def test_train_shows_epochs_energies_floor_and_outcome(pj, tmp_path):
     assert json.loads((out / "report.json").read_text())["seed"] == 3
 
 
+def trained_with(pj, monkeypatch, *words: object):
+    """The recipe that ``pj train`` would start with these words."""
+    recipes = []
+
+    def start(recipe, **_):
+        recipes.append(recipe)
+        raise ValueError("looked at")
+
+    monkeypatch.setattr("picojoule.run.start", start)
+    assert "looked at" in pj("train", *words)[2]
+    return recipes[0]
+
+
+def test_options_are_short_for_settings(pj, monkeypatch):
+    short = "--budget 10nj --chip 45nm-sram --epochs 5 --lr 1e-3 --batch-size 32 --seed 4"
+    fields = ("budget.limit=10 nJ", "budget.chip=45nm-sram", "train.epochs=5", "train.lr=1e-3")
+    long = [w for f in (*fields, "train.batch_size=32", "seed=4") for w in ("--set", f)]
+    given = trained_with(pj, monkeypatch, "digits", *short.split())
+    assert given == trained_with(pj, monkeypatch, *long)
+    assert given.budget.limit_pj == 10_000
+    assert trained_with(pj, monkeypatch, "--budget", "40%").budget.share == 0.4
+    assert trained_with(pj, monkeypatch, "--budget", "none").budget.limit == "none"
+
+
+def test_a_field_is_given_once(pj, monkeypatch):
+    for setting in ("budget.limit=3 nJ", "budget={ limit = 'none' }"):
+        code, _, err = pj("train", "--budget", "2 nJ", "--set", setting)
+        assert (code, f"--budget 2 nJ and --set {setting} are of the same field" in err) == (
+            2,
+            True,
+        )
+    twice = ("--set", "train.epochs=3", "--set", "train.epochs=4")
+    assert trained_with(pj, monkeypatch, *twice, "--lr", "0.1").train.epochs == 4
+
+
 def test_train_says_whether_the_budget_was_met(pj, done):
     code, text, _ = pj("train", "--resume", done)
     assert code == 0
@@ -393,7 +428,7 @@ def test_version_and_help(pj):
         ("train --set budget.chip={}/none.toml", "no chip file at"),
         ("train --set budget.limit=0", "above zero"),
         ("train --set budget.limit=-1", "above zero"),
-        ("train --set budget.limit=10 --out {}/new", "below this network's floor of"),
+        ("train --budget 10pj --out {}/new", "below this network's floor of"),
         ("train fsdd --data-dir {}", "pj data get fsdd --data-dir"),
         ("train --out {}", "exists already"),
         ("train --resume {}", "there is no run in"),
@@ -414,13 +449,14 @@ def test_what_a_user_can_mend_is_a_message_and_exit_code_2(pj, tmp_path, words, 
     code, out, err = pj(*words.format(tmp_path).split())
     assert code == 2
     assert out == ""
-    assert err.startswith("error: ")
-    assert message in err
+    told = "".join(line for line in err.splitlines(True) if not line.startswith("INFO"))
+    assert told.startswith("error: ")
+    assert message in told
     assert "Traceback" not in err
 
 
 def test_a_wrong_option_is_click_s_own_error(pj):
-    code, _, err = pj("train", "--epochs", 3)
+    code, _, err = pj("train", "--epoch", 3)
     assert code == 2
     assert "No such option" in err
 

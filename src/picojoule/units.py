@@ -1,18 +1,38 @@
 """Quantities with units, read from text and written as text: ``"12 nJ"``, ``"20 ms"``."""
 
 import math
+import re
 
-from quantiphy import QuantiPhyError, Quantity
+from quantiphy import Quantity
+
+_NUMBER = r"[-+]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+# What a prefix multiplies by. In the other case it means the same, but for m and M, p and P.
+_PREFIXES = {
+    "": 1.0,
+    "a": 1e-18,
+    "f": 1e-15,
+    "p": 1e-12,
+    "n": 1e-9,
+    "u": 1e-6,
+    "µ": 1e-6,  # U+00B5, the micro sign
+    "μ": 1e-6,  # U+03BC, the Greek letter
+    "m": 1e-3,
+    "k": 1e3,
+    "g": 1e9,
+    "t": 1e12,
+}
+_DOUBTFUL = {"m": ("milli", "mega", 1e6), "p": ("pico", "peta", 1e15)}
 
 
 def picojoule(value: float | str) -> float:
     """Reads an energy in pJ.
 
     Args:
-        value: A number of picojoule, or a text of a number and a unit of joule.
+        value: A number of picojoule, or a text of a number and a unit of joule, in any case that
+            leaves no doubt: ``"12 nj"`` is read, ``"12 MJ"`` and ``"12 mj"`` are refused.
 
     Raises:
-        ValueError: If it is not an energy.
+        ValueError: If it is not an energy, or the case of its unit leaves a doubt.
 
     Example:
         >>> picojoule("12 nJ"), picojoule(350)
@@ -25,10 +45,10 @@ def seconds(value: float | str) -> float:
     """Reads a time in seconds.
 
     Args:
-        value: A number of seconds, or a text of a number and a unit of second.
+        value: A number of seconds, or a text of a number and a unit of second, see ``picojoule``.
 
     Raises:
-        ValueError: If it is not a time.
+        ValueError: If it is not a time, or the case of its unit leaves a doubt.
 
     Example:
         >>> seconds("20 ms")
@@ -52,11 +72,17 @@ def _number(value: float | str, unit: str, expected: str, scale: float) -> float
         raise ValueError(f"expected {expected}, got {value!r}")
     if not isinstance(value, str):
         return float(value)
-    try:
-        quantity = Quantity(value)
-    except QuantiPhyError:
-        raise ValueError(f"expected {expected}, got '{value}'") from None
-    if quantity.units != unit or not math.isfinite(quantity.real):
+    parts = re.fullmatch(rf"\s*({_NUMBER})\s*([a-zA-Zµμ]?)({unit}|{unit.swapcase()})\s*", value)
+    if parts is None or parts[2].lower() not in _PREFIXES:
+        raise ValueError(f"expected {expected}, got '{value}'")
+    number, prefix, small = float(parts[1]), parts[2], parts[2].lower()
+    if prefix in ("M", "P") or (prefix == "m" and parts[3] != unit):
+        one, other, power = _DOUBTFUL[small]
+        raise ValueError(
+            f"'{value}' may be {one} or {other}: write '{parts[1]} {small}{unit}' for {one}, "
+            f"'{number * power:g} {unit}' for {other}"
+        )
+    if not math.isfinite(number):
         raise ValueError(f"expected {expected}, got '{value}'")
     # Rounded to what a text can say, so that '12 nJ' is 12000 pJ and not 12000.000000000002.
-    return float(f"{quantity.real * scale:.12g}")
+    return float(f"{number * _PREFIXES[small] * scale:.12g}")

@@ -14,7 +14,8 @@ from picojoule import __version__
 from picojoule.cli.chip_commands import chips_app, chosen
 from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.data_commands import data_app
-from picojoule.cli.runs import is_first, report
+from picojoule.cli.runs import is_first
+from picojoule.cli.train_command import Data, DataDir, train
 
 # What needs torch is imported where it is used: help and completion are to be quick.
 app = typer.Typer(
@@ -22,20 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Trains the most accurate spiking network that fits a joule budget.",
 )
+app.command("train")(train)
 app.add_typer(data_app, name="data")
 app.add_typer(chips_app, name="chips")
-
-DataDir = Annotated[
-    str | None,
-    typer.Option(help="Folder of the data sets.", metavar="DIR", envvar="PICOJOULE_DATA"),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data of your own: folders of pictures or sounds by class, or .npz arrays.",
-        metavar="DIR",
-    ),
-]
 
 
 def main() -> None:
@@ -74,65 +64,11 @@ def _options(
     del version
     handler = RichHandler(console=ERR, show_time=False, show_path=False)
     logging.basicConfig(format="%(message)s", handlers=[handler], force=True)
-    logging.getLogger("picojoule").setLevel(logging.DEBUG if verbose else logging.INFO)
+    level = logging.DEBUG if verbose else logging.INFO if is_first() else logging.WARNING
+    logging.getLogger("picojoule").setLevel(level)
     if not verbose:
         handler.addFilter(_worth_saying)
         warnings.filterwarnings("ignore", category=FutureWarning, module="lightning_fabric")
-
-
-@app.command()
-def train(
-    recipe: Annotated[
-        str | None, typer.Argument(help="Name or path of a recipe; digits where left out.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A field of the recipe: train.epochs=5", metavar="KEY=VALUE"),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="A new folder; runs/NAME-xxxx where left out.")
-    ] = None,
-    data_dir: DataDir = None,
-    data: Data = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it.")
-    ] = False,
-    resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder.", metavar="RUN")
-    ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    devices: Annotated[str, typer.Option(help="Number of devices, or which.")] = "1",
-    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
-    strategy: Annotated[str, typer.Option(help="How devices work together.")] = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
-) -> None:
-    """Train a recipe to its joule budget, or go on with a run that was interrupted."""
-    from picojoule import run
-    from picojoule.recipe import load_recipe, toml
-    from picojoule.run.folder import Machine
-
-    data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
-    machine = Machine(
-        data_dir=data_dir,
-        accelerator=accelerator,
-        devices=int(devices) if devices.lstrip("-").isdigit() else devices,
-        nodes=nodes,
-        strategy=strategy,
-        precision=precision,
-    )
-    overrides = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
-    overrides += ["data.skip_bad=true"] if skip_bad else []
-    if resume is None:
-        overrides += [] if data is None else [f"data.folder={toml.text(str(data))}"]
-        report(run.start(load_recipe(recipe or "digits", overrides), out=out, machine=machine))
-        return
-    if recipe or overrides or out or machine != Machine(data_dir=data_dir):
-        raise ValueError(
-            "a run goes on as it was started: --resume takes no recipe, and no option but "
-            f"--data-dir and --data: pj train --resume {resume}"
-        )
-    report(run.resume(resume, data_dir=data_dir, data=data))
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """An experiment as data, read from TOML and checked before any work begins."""
 
 import hashlib
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -95,12 +96,25 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
         ValueError: If a recipe, key or name is unknown (the message gives the nearest), or a value
             makes no sense.
     """
-    tables = read(name_or_path, assignments(overrides))
+    given = assignments(overrides)
+    _check_unit(given)
+    tables = read(name_or_path, given)
     try:
         return Recipe.model_validate(tables)
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors()]
         raise ValueError(f"recipe '{name_or_path}': " + "\n".join(lines)) from None
+
+
+def _check_unit(given: Mapping[str, Any]) -> None:
+    """Refuses a limit that was given by hand as a bare number, which a file means as pJ."""
+    budget = given.get("budget")
+    limit = budget.get("limit") if isinstance(budget, dict) else None
+    if isinstance(limit, (int, float)) and not isinstance(limit, bool) and 0 < limit < math.inf:
+        raise ValueError(
+            f"budget.limit = {limit:g} needs its unit: '{limit:g} nJ' or '{limit:g} pJ' for an "
+            f"energy, '{limit:g}%' for a share of what is spent without a budget"
+        )
 
 
 def _explain(detail: Any) -> str:

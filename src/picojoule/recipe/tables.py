@@ -89,10 +89,10 @@ class BudgetTable(Table):
             return _share(float(share[1]))
         try:
             limit_pj = picojoule(limit)
-        except ValueError:
+        except ValueError as error:
             raise ValueError(
-                f"expected an energy such as '12 nJ', a number of pJ, a share of the unconstrained "
-                f"energy such as '50%', or 'none', got {limit!r}"
+                f"{error}; a limit may also be a share of the unconstrained energy such as '50%', "
+                "or 'none'"
             ) from None
         if not (limit_pj > 0 and math.isfinite(limit_pj)):
             raise ValueError(
