@@ -1,12 +1,15 @@
 """How parameters are given, and that no value they may take ends in NaN."""
 
+import copy
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch.distributions import LogNormal, Normal, Uniform
 
 from all_neurons import NEURONS, SIZE
+from engine_cases import assert_same, currents, ran
 from picojoule.neurons import (
     ALIF,
     BRF,
@@ -148,3 +151,79 @@ def test_gradients_at_the_ends_of_what_is_allowed_are_no_nan(make):
     out.sum().backward()
     for gradient in (x.grad, *(learnt.grad for learnt in neuron.parameters())):
         assert gradient is None or not gradient.isnan().any()
+
+
+# Parameters outside of their range
+
+FAR = {
+    "zero": lambda start: torch.zeros_like(start),
+    "below zero": lambda start: -start.abs() - 1e-3,
+    "far below zero": lambda start: -40.0 - start.abs(),
+    "far above": lambda start: 40.0 + 40 * start.abs(),
+}
+
+
+def outside():
+    """Every parameter of every kind, at each place that is out of its range or at an end of it."""
+    for case in NEURONS:
+        if case.mixed or case.chooses or case.name.startswith("Recurrent"):
+            continue  # made of the others
+        for name, _ in case.make(size=SIZE).named_parameters():
+            # A polynomial has no range, and how far a threshold learns is the surrogate's matter.
+            if name.startswith("theta") or (name == "threshold" and "Multi" not in case.name):
+                continue
+            bounded = name.startswith("raw") or (case.name, name) == ("BRF", "omega")
+            for where in FAR if bounded else list(FAR)[:-1]:
+                # A harmonic oscillator has its frequency squared; levels are above zero.
+                if where != "zero" or (case.name != "HRF" and name != "threshold"):
+                    yield pytest.param(case, name, where, id=f"{case.name}, {name}, {where}")
+
+
+@pytest.mark.parametrize(("case", "name", "where"), list(outside()))
+def test_a_parameter_outside_of_its_range_has_a_gradient(case, name, where):
+    neuron = case.make(size=SIZE).double()
+    learned = neuron.get_parameter(name).requires_grad_()
+    learned.data.copy_(FAR[where](learned.data))
+    x = currents(20, 4, SIZE) + 0.4
+    ran(neuron, x, "eager")
+    gradient = learned.grad
+    assert gradient.isfinite().all()
+    assert (gradient.abs() > 1e-7).all(), gradient
+    assert_same(neuron, x, 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "start"),
+    [
+        (partial(LI), "tau", -1e-3),
+        (partial(LIF, threshold=50.0), "tau", -20e-3),
+        (partial(CubaLIF, threshold=50.0), "tau", 0.0),
+        (partial(CubaLIF, threshold=50.0), "tau_synapse", -5e-3),
+        (partial(ALIF, tau=5e-3, threshold=50.0), "tau", -1e-6),
+        (partial(PLIF, threshold=50.0), "raw", 40.0),
+        (partial(PLIF, threshold=50.0), "raw", -40.0),
+        (partial(AdLIF, threshold=50.0), "raw_tau", -40.0),
+        (partial(BRF, omega=60.0, threshold=50.0), "omega", 110.0),
+        (partial(BRF, threshold=50.0, b_offset=3.0), "b_offset", 0.0),
+        (partial(RF, threshold=50.0), "b", 0.0),
+    ],
+)
+def test_a_parameter_that_left_its_range_finds_back(make, name, start):
+    target = make(size=1)
+    neuron = copy.deepcopy(target)
+    learned = neuron.get_parameter(name).requires_grad_()
+    way = float(target.get_parameter(name).detach() - start)
+    learned.data.fill_(start)
+    x = torch.ones(10, 1, 1)
+    x[-1] = 0
+    wanted, losses = target(x)[1], []
+    optimizer = torch.optim.Adam([learned], lr=abs(way) / 20, betas=(0.5, 0.9))
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss = sum(
+            (a - b.detach()).square().sum() for a, b in zip(neuron(x)[1], wanted, strict=True)
+        )
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses) < losses[0] / 2

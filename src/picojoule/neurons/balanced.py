@@ -11,7 +11,7 @@ from torch import Tensor
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
 from picojoule.neurons.membrane import saturate
-from picojoule.neurons.parameters import Value, not_negative, parameter
+from picojoule.neurons.parameters import Value, led, magnitude, not_negative, parameter
 from picojoule.surrogate import Surrogate, spike_function
 
 REFRACTORY = 0.9  # what a step leaves of the refractory variable, as published
@@ -129,9 +129,10 @@ class BRF(Neuron):
     def step(self, current: Tensor, state: BRFState) -> tuple[Tensor, BRFState]:
         """Runs one step: current [B, size, ...] to spikes [B, size, ...]."""
         u, v, q = state
-        omega = self.omega.abs().clamp(max=_LARGEST / self.dt)
+        omega = magnitude(self.omega)
+        omega = led(omega.clamp(max=_LARGEST / self.dt), omega)
         p = divergence_boundary(omega, self.dt)
-        b = along(p - self.b_offset.abs(), current) - q
+        b = along(p - magnitude(self.b_offset), current) - q
         omega = along(omega, current)
         u, v = (
             saturate(u + self.dt * (b * u - omega * v + current)),
@@ -225,7 +226,7 @@ class HRF(Neuron):
         """Runs one step: current [B, size, ...] to spikes [B, size, ...]."""
         u, v, q = state
         square = self.omega.square()
-        b = along(self.dt / 2 * square + self.b_offset.abs(), current) + q
+        b = along(self.dt / 2 * square + magnitude(self.b_offset), current) + q
         v = saturate(v + self.dt * u)
         u = saturate(u + self.dt * (current - 2 * b * u - along(square, current) * v))
         spikes = self.surrogate(u - along(self.threshold, current) - q)

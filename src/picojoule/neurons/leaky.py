@@ -10,7 +10,7 @@ from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
 from picojoule.neurons.integrate import LIFState
 from picojoule.neurons.membrane import RESETS, fire, leak
-from picojoule.neurons.parameters import Value, one_of, parameter
+from picojoule.neurons.parameters import Value, one_of, parameter, squashed
 from picojoule.surrogate import Surrogate, spike_function
 
 
@@ -104,7 +104,7 @@ class PLIF(Neuron):
     def step(self, current: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """Runs one step: current [B, ...] to spikes [B, ...]."""
         raw = along(self.raw, current)
-        v = torch.sigmoid(-raw) * state.membrane + torch.sigmoid(raw) * current
+        v = squashed(-raw) * state.membrane + squashed(raw) * current
         threshold = along(self.threshold, current)
         spikes, v = fire(v, threshold, self.surrogate, self.reset, self.detach_reset)
         return spikes, LIFState(v)

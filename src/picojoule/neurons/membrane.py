@@ -1,20 +1,27 @@
 """Functions that neurons share: a membrane's leak, its spikes and reset, its bounds."""
 
+import math
+
 import torch
 from torch import Tensor
 
+from picojoule.neurons.parameters import led
 from picojoule.surrogate import Surrogate
 
 RESETS = ("zero", "subtract")
+_SHORT = 0.1  # steps: of a shorter time constant the leak hardly depends any more
 
 
 def leak(tau: Tensor, dt: float) -> Tensor:
     """Computes the share of a membrane that is left after a step, exp(-dt / tau).
 
     A time constant that training pushes below zero makes a membrane that forgets at once; in the
-    equation as it stands, the membrane would grow without end.
+    equation as it stands, the membrane would grow without end. The slope of the leak, which ends
+    there, goes on below a tenth of a step as it is at that, so that training finds back.
     """
-    return torch.exp(-dt / tau.clamp(min=dt / 80))
+    alpha = torch.exp(-dt / tau.clamp(min=dt / 80))
+    slope = math.exp(-1 / _SHORT) / (_SHORT**2 * dt)
+    return torch.where(tau < _SHORT * dt, led(alpha, tau, slope), alpha)
 
 
 def fire(

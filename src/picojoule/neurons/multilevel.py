@@ -7,7 +7,7 @@ from torch import Tensor
 
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
-from picojoule.neurons.parameters import Value, one_of, parameter
+from picojoule.neurons.parameters import Value, magnitude, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
 
 
@@ -36,6 +36,8 @@ class MultiLevelIF(Neuron):
     ``k * threshold / N``. (One derivative at the last threshold, as a figure of the publication
     shows, would leave the lower levels hardly any gradient.) The published surrogate is
     ``picojoule.surrogate.Sigmoid(5.0)``.
+
+    The absolute value of a learned ``threshold`` is used.
 
     Take it for levels in place of steps.
 
@@ -95,7 +97,7 @@ class MultiLevelIF(Neuron):
 
     def step(self, current: Tensor, state: MultiLevelState) -> tuple[Tensor, MultiLevelState]:
         """Runs one step: current [B, ...] to spikes [B, ...], 0 to N."""
-        threshold = along(self.threshold, current)
+        threshold = along(magnitude(self.threshold), current)
         u = state.membrane + current
         z = torch.floor(self.levels * u.detach() / threshold.detach()).clamp(0, self.levels)
         if self.backward == "ste":

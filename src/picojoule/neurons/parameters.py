@@ -13,6 +13,11 @@ from picojoule.neurons.base import per_neuron, positive
 Value = float | Tensor | tuple[float, float] | Distribution
 Check = Callable[[str, float | Tensor], float | Tensor]
 
+# How near to an end of its range a raw parameter starts, as a share of the range, and where it is
+# then.
+_NEAREST = 1e-4
+_FAR = math.log(1 / _NEAREST - 1)
+
 
 def parameter(name: str, value: Value, size: int | None, check: Check = positive) -> nn.Parameter:
     """Makes a parameter shared by all neurons [] or one for each [size], without a gradient.
@@ -61,13 +66,33 @@ def raw(name: str, value: Sequence[float], size: int, check: Check = positive) -
     _check_size(size)
     for end in bounds(name, value):
         check(name, end)
-    return per_neuron(torch.logit(torch.rand(size), eps=1e-4), size)
+    return per_neuron(torch.logit(torch.rand(size), eps=_NEAREST), size)
 
 
 def within(raw: Tensor, value: tuple[float, float]) -> Tensor:
     """Computes the value that a raw parameter stands for: low + (high - low) sigmoid(raw)."""
     low, high = value
-    return low + (high - low) * torch.sigmoid(raw)
+    return low + (high - low) * squashed(raw)
+
+
+def squashed(raw: Tensor) -> Tensor:
+    """Computes sigmoid(raw), whose slope far out goes on as it is where raw values begin."""
+    share = torch.sigmoid(raw)
+    return torch.where(raw.abs() > _FAR, led(share, raw, _NEAREST * (1 - _NEAREST)), share)
+
+
+def magnitude(value: Tensor) -> Tensor:
+    """Computes abs(value), whose slope is 1 at zero: a parameter that is zero can learn."""
+    return torch.where(value < 0, -value, value)
+
+
+def led(value: Tensor, learned: Tensor, slope: float = 1.0) -> Tensor:
+    """Returns ``value`` with the gradient of ``slope * learned``.
+
+    A value that ends at the end of its range has no gradient beyond it; led by its parameter it
+    has one that leads back.
+    """
+    return value.detach() + slope * (learned - learned.detach())
 
 
 def not_negative(name: str, value: float | Tensor) -> float | Tensor:

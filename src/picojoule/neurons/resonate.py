@@ -12,7 +12,7 @@ from torch import Tensor
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
 from picojoule.neurons.membrane import saturate
-from picojoule.neurons.parameters import Value, not_negative, one_of, parameter
+from picojoule.neurons.parameters import Value, magnitude, not_negative, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
 
 
@@ -104,7 +104,7 @@ class RF(Neuron):
     def step(self, current: Tensor, state: RFState) -> tuple[Tensor, RFState]:
         """Runs one step: current [B, ...] to spikes [B, ...]."""
         x, y = state
-        growth, turn = -self.dt * self.b.abs(), self.dt * self.omega.abs()
+        growth, turn = -self.dt * magnitude(self.b), self.dt * magnitude(self.omega)
         if self.integration == "exact":
             c, s = growth.exp() * turn.cos(), growth.exp() * turn.sin()
         else:
