@@ -35,7 +35,8 @@ class Split:
         fingerprint: The sha256 of the content if it comes from the cache, else empty.
 
     Raises:
-        ValueError: If the three do not hold the same number of items.
+        ValueError: If the three do not hold the same number of items, or a label is negative.
+        TypeError: If labels are no whole numbers.
 
     Example:
         >>> split = Split(torch.zeros(10, 1, 8, 8), torch.arange(10))
@@ -54,6 +55,10 @@ class Split:
                 raise ValueError(
                     f"expected {name} [{len(self.x)}], one for each item, got {list(other.shape)}"
                 )
+        if self.y.is_floating_point() or self.y.is_complex() or self.y.dtype == torch.bool:
+            raise TypeError(f"expected labels as whole numbers, got {self.y.dtype}")
+        if len(self.y) and (least := int(self.y.min())) < 0:
+            raise ValueError(f"expected labels from 0 on, the numbers of classes, got {least}")
 
     def __len__(self) -> int:
         return len(self.x)

@@ -4,7 +4,7 @@ import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Group
@@ -13,6 +13,8 @@ from picojoule.energy import Convention, Conventions
 from picojoule.report.energy_tables import by_layer_and_kind
 from picojoule.training import Cost, Measurement
 from picojoule.training.cost import spike_rate
+
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Record(BaseModel):
@@ -29,9 +31,9 @@ class RecipeId(_Record):
 class Accuracy(_Record):
     """The share of samples classified correctly (0 to 1) on each split; None if not measured."""
 
-    train: float | None = None
-    validation: float | None = None
-    test: float
+    train: _Share | None = None
+    validation: _Share | None = None
+    test: _Share
 
 
 class BudgetReport(_Record):

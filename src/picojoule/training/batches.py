@@ -1,8 +1,9 @@
 """What a batch holds, and a network that runs on it under the meter."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -11,12 +12,31 @@ from picojoule.neurons import Neuron
 
 Inputs = str | Mapping[str, str]
 
+_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
-def unpacked(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Returns the three parts of a batch: x [T, B, ...], label [B], lengths [B] or None.
+
+class Batch(NamedTuple):
+    """The parts of a batch.
+
+    Attributes:
+        x: The input [T, B, ...].
+        label: The class of each sample [B], int64.
+        lengths: Steps of each sequence [B], None if all have T.
+        highest: The highest label; None if it is not known without waiting for a device.
+    """
+
+    x: Tensor
+    label: Tensor
+    lengths: Tensor | None
+    highest: int | None
+
+
+def unpacked(batch: Any) -> Batch:
+    """Returns the parts of a batch as its loader gives it, with labels that are class numbers.
 
     Raises:
-        ValueError: If it has other parts.
+        ValueError: If it has other parts, or other labels.
+        TypeError: If its labels are no whole numbers.
     """
     if not isinstance(batch, (tuple, list)) or len(batch) != 3:
         parts = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
@@ -25,7 +45,29 @@ def unpacked(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
             "DataLoader a collate_fn that makes such batches"
         )
     x, label, lengths = batch
-    return x, label, lengths
+    if not isinstance(label, Tensor) or label.dtype not in _WHOLE:
+        got = label.dtype if isinstance(label, Tensor) else f"a {type(label).__name__}"
+        raise TypeError(
+            f"expected labels [B] as a tensor of whole numbers (int64), got {got}: give the number "
+            "of each sample's class; labels of other tasks are not supported yet"
+        )
+    if label.shape != x.shape[1:2]:
+        raise ValueError(
+            f"expected labels {list(x.shape[1:2])}, one class number for each sample of x "
+            f"{list(x.shape)}, got {list(label.shape)}: of one-hot labels give label.argmax(-1); "
+            "labels of each step are not supported yet"
+        )
+    return Batch(x, label.long(), lengths, _highest(label))
+
+
+def _highest(label: Tensor) -> int | None:
+    """Returns the highest label, if it lies on the CPU, where reading it waits for nothing."""
+    if label.device.type != "cpu" or not len(label):
+        return None
+    numbers = label.numpy()
+    if (least := int(numbers.min())) < 0:
+        raise ValueError(f"expected labels from 0 on, the numbers of classes, got {least}")
+    return int(numbers.max())
 
 
 def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:

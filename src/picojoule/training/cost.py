@@ -144,6 +144,15 @@ def spike_rate(counts: Mapping[str, Mapping[str, float]]) -> float:
     return sum(layer["spike"] for layer in spiking) / updates if updates else 0.0
 
 
+def silent_layers(counts: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    """Returns the layers of neurons that put out no spike.
+
+    Args:
+        counts: Counts by layer and name, per sample or in total.
+    """
+    return tuple(layer for layer, done in counts.items() if done.get("spike") == 0)
+
+
 def _saved(
     chip: Chip, counts: Mapping[str, OpCounts], multiplied: Mapping[str, OpCounts]
 ) -> dict[str, float]:

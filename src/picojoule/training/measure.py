@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from picojoule.energy import Chip, Convention, Conventions, Meter
 from picojoule.readout import Readout
-from picojoule.training.batches import Inputs, kind_of, metered, unpacked
+from picojoule.training.batches import Batch, Inputs, kind_of, metered, unpacked
 from picojoule.training.measurement import Baselines, Evaluation, Measurement, Totals
 from picojoule.training.randomness import fixed_randomness, generators
 
@@ -46,8 +46,8 @@ def evaluate(
     model: Any = net if is_wrapped(net) else fabric.setup_module(net)
     totals, baselines = Totals(fabric, chips), Baselines(ann_steps)
 
-    def add(meter: Meter, out: Tensor, correct: Tensor, counted: bool) -> None:
-        totals.add(meter, correct, counted=counted)
+    def add(meter: Meter, out: Tensor, scores: Tensor, batch: Batch, counted: bool) -> None:
+        totals.add(meter, scores, batch, counted=counted)
         baselines.add(meter, out.shape[0], counted=counted)
 
     _run(model, loader, add, readout, inputs, convention, fabric)
@@ -67,9 +67,9 @@ def evaluation(
     """Measures what training needs: ``evaluate`` without the numbers to compare with."""
     totals = Totals(fabric, [chip])
 
-    def add(meter: Meter, out: Tensor, correct: Tensor, counted: bool) -> None:
+    def add(meter: Meter, out: Tensor, scores: Tensor, batch: Batch, counted: bool) -> None:
         del out
-        totals.add(meter, correct, counted=counted)
+        totals.add(meter, scores, batch, counted=counted)
 
     _run(model, loader, add, readout, inputs, convention, fabric)
     return totals.evaluation()
@@ -78,7 +78,7 @@ def evaluation(
 def _run(
     model: Any,
     loader: DataLoader,
-    add: Callable[[Meter, Tensor, Tensor, bool], None],
+    add: Callable[[Meter, Tensor, Tensor, Batch, bool], None],
     readout: Readout,
     inputs: Inputs | None,
     convention: Conventions,
@@ -89,7 +89,7 @@ def _run(
     Args:
         model: The network as Fabric wraps it.
         loader: Gives the batches.
-        add: Takes the meter of a batch, its output, which labels are right, and whether it counts.
+        add: Takes the meter of a batch, its output, its scores, it, and whether it counts.
         readout: Makes scores of the output.
         inputs: The kind of the input, None for that of the loader.
         convention: How to count.
@@ -98,15 +98,15 @@ def _run(
     some = False
     with _evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
-            x, label, lengths = unpacked(batch)
+            x, lengths = batch.x, batch.lengths
             out, meter = metered(model, x, lengths, kind_of(loader, inputs), convention)
-            add(meter, out, readout(out, lengths).argmax(-1) == label, mine)
+            add(meter, out, readout(out, lengths), batch, mine)
             some = True
     if not some:
         raise ValueError("the loader gave no batch: nothing to measure")
 
 
-def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Any, bool]]:
+def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Batch, bool]]:
     """Deals batches to ranks; if they run out, a rank repeats one that is not counted.
 
     All ranks must call a network equally often, since it may exchange buffers when called.
@@ -114,7 +114,7 @@ def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Any, bool]]:
     batches = iter(loader)
     while deal := tuple(islice(batches, fabric.world_size)):
         mine = fabric.global_rank < len(deal)
-        yield fabric.to_device(deal[fabric.global_rank if mine else 0]), mine
+        yield fabric.to_device(unpacked(deal[fabric.global_rank if mine else 0])), mine
 
 
 @contextmanager

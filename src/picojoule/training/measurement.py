@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from picojoule.energy import Chip, Conventions, Meter, OpCounts
 from picojoule.engine import engines
+from picojoule.training.batches import Batch
 from picojoule.training.cost import Cost, cost_on
 from picojoule.training.ranks import gathered, summed_counts
+from picojoule.training.scores import Scoring
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Measurement:
 
     Attributes:
         accuracy: Share of samples with the right label.
+        majority: Share of samples with the most frequent label.
         samples: Number of samples.
         steps: Time steps of the output; the longest batch's if they differ.
         parameters: Number of trainable parameters.
@@ -35,6 +38,7 @@ class Measurement:
     """
 
     accuracy: float
+    majority: float
     samples: int
     steps: int
     parameters: int
@@ -54,6 +58,7 @@ class Evaluation:
 
     Attributes:
         accuracy: Share of samples with the right label.
+        majority: Share of samples with the most frequent label.
         samples: Number of samples.
         counts: Counts per sample, by layer.
         totals: Totals over the set, by layer: whole numbers except for ``second``.
@@ -61,6 +66,7 @@ class Evaluation:
     """
 
     accuracy: float
+    majority: float
     samples: int
     counts: dict[str, OpCounts]
     totals: dict[str, dict[str, float]]
@@ -79,17 +85,17 @@ class Totals:
     fabric: Fabric
     chips: Sequence[Chip]
     samples: list[int] = field(default_factory=list)
-    correct: list[Tensor] = field(default_factory=list)
+    scoring: Scoring = field(default_factory=Scoring)
     energies: list[Tensor] = field(default_factory=list)
     counts: dict[str, OpCounts] = field(default_factory=dict)
 
-    def add(self, meter: Meter, correct: Tensor, *, counted: bool) -> None:
+    def add(self, meter: Meter, scores: Tensor, batch: Batch, *, counted: bool) -> None:
         """Adds a batch; one that is not ``counted`` weighs nothing."""
+        self.scoring.add(scores, batch, counted=counted)
         samples = meter.samples if counted else 0
         counts = meter.counts
         prices = [chip.price(counts).total.to(self.fabric.device) for chip in self.chips]
         self.samples.append(samples)
-        self.correct.append(correct.sum() * counted)
         self.energies.append(torch.stack(prices))
         accumulate(self.counts, counts, samples)
 
@@ -99,14 +105,16 @@ class Totals:
         sizes = torch.tensor(self.samples, dtype=torch.float64, device=fabric.device)
         sizes = gathered(fabric, sizes).flatten()  # [batches]
         energies = gathered(fabric, torch.stack(self.energies)).flatten(0, 1)  # [batches, chips]
-        correct = int(gathered(fabric, torch.stack(self.correct)).sum())
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
+        totals = whole_totals(counts)  # before the scores: its error names a layer
+        accuracy, majority = self.scoring.read(fabric)
         return Evaluation(
-            accuracy=correct / samples,
+            accuracy=accuracy,
+            majority=majority,
             samples=samples,
             counts={layer: one / samples for layer, one in counts.items()},
-            totals=whole_totals(counts),
+            totals=totals,
             spread={chip.name: _spread(energies[:, i], sizes) for i, chip in enumerate(self.chips)},
         )
 
@@ -160,6 +168,7 @@ class Baselines:
         }
         return Measurement(
             accuracy=found.accuracy,
+            majority=found.majority,
             samples=found.samples,
             steps=self.steps,
             parameters=sum(p.numel() for p in net.parameters() if p.requires_grad),

@@ -15,11 +15,18 @@ class Validation:
         accuracy: Share of samples with the right label.
         energy_pj: Energy per sample, in pJ.
         spread: Standard error of ``energy_pj`` over batches, as a share of it.
+        silent: Layers of neurons that put out no spike; empty in records from before this was kept.
     """
 
     accuracy: float
     energy_pj: float
     spread: float
+    silent: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Validation":
+        """Makes the record whose ``dataclasses.asdict`` is ``fields``, also if read from JSON."""
+        return cls(**{**fields, "silent": tuple(fields.get("silent", ()))})
 
     def meets(self, limit_pj: float | None, *, errors: float = 0.0) -> bool:
         """Tells whether the energy is within the limit.
@@ -62,7 +69,7 @@ class EpochRecord:
     def of(cls, fields: Mapping[str, Any]) -> "EpochRecord":
         """Makes the record whose ``dataclasses.asdict`` is ``fields``."""
         validation = fields["validation"]
-        made = None if validation is None else Validation(**validation)
+        made = None if validation is None else Validation.of(validation)
         return cls(**{**fields, "validation": made})
 
 

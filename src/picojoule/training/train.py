@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,18 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from picojoule._torch import set_passes
-from picojoule.energy import Chip, Convention, Conventions, Energy
+from picojoule.energy import Chip, Convention, Conventions
 from picojoule.engine import engines
 from picojoule.readout import Readout
-from picojoule.training.batches import Inputs, kind_of, metered, unpacked
+from picojoule.training.batches import Inputs, kind_of, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
-from picojoule.training.measure import evaluation
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import generators
-from picojoule.training.ranks import gathered, mean_energy
-from picojoule.training.records import EpochRecord, Log, Validation
+from picojoule.training.ranks import gathered
+from picojoule.training.records import EpochRecord, Log
+from picojoule.training.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +84,8 @@ def train(
         ``chosen``.
 
     Raises:
-        ValueError: If the limit is below the floor, batches have other parts, or the checkpoint is
-            damaged or of another training.
+        ValueError: If the limit is below the floor, batches have other parts, labels are not one
+            number of a class for each sample, or the checkpoint is damaged or of another training.
         NonFiniteLoss: If the loss became infinite or not a number.
         OSError: If a checkpoint could not be written; the one before it is unharmed.
     """
@@ -96,7 +95,7 @@ def train(
     model, wrapped = fabric.setup(net.train(), optimizer)
     if penalty is not None:
         fabric.to_device(penalty)
-    task = _Task(
+    task = Task(
         fabric=fabric,
         model=model,
         optimizer=wrapped,
@@ -113,9 +112,9 @@ def train(
     if folder is not None and (saved := newest(folder)) is not None:
         progress.load_state_dict(load(saved), saved)
     elif penalty is not None and penalty.limit_pj is not None:
-        _, energy, _ = task.evaluation(loader)
+        _, energy = task.validated(loader)
         penalty.start(float(energy.floor))
-    batches = fabric.setup_dataloaders(loader)
+    batches = fabric.setup_dataloaders(loader, move_to_device=False)
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation)
         progress.close_epoch(record)
@@ -126,77 +125,8 @@ def train(
     yield progress.finish()
 
 
-@dataclass(frozen=True)
-class _Task:
-    """The parts of a training that do not change."""
-
-    fabric: Fabric
-    model: Any
-    optimizer: Any
-    criterion: Callable[[Tensor, Tensor], Tensor]
-    readout: Readout
-    chip: Chip
-    penalty: Penalty | None
-    scheduler: LRScheduler | None
-    inputs: Inputs
-    convention: Conventions
-
-    def evaluation(self, loader: DataLoader) -> tuple[float, Energy, float]:
-        """Returns the accuracy on a data set, the energy per sample and its spread over batches."""
-        found = evaluation(
-            self.model,
-            loader,
-            readout=self.readout,
-            chip=self.chip,
-            inputs=self.inputs,
-            convention=self.convention,
-            fabric=self.fabric,
-        )
-        return found.accuracy, self.chip.price(found.counts), found.spread[self.chip.name]
-
-
-def _step(task: _Task, batch: Any, epoch: int, step: int) -> tuple[Log, Energy, Callable[[], None]]:
-    """Takes one step of the optimizer without waiting for the device; returns its check, too."""
-    x, label, lengths = unpacked(batch)
-    looks = task.penalty is not None and task.penalty.looks_at_traffic
-    out, meter = metered(
-        task.model,
-        x,
-        lengths,
-        inputs=task.inputs,
-        convention=task.convention,
-        traffic=looks,
-    )
-    check = meter.put_off_check()
-    scores = task.readout(out, lengths)
-    energy = mean_energy(task.fabric, task.chip.price(meter.counts))
-    loss = task.criterion(scores, label)
-    charge = None
-    if task.penalty is not None:
-        charge = task.penalty(energy, meter.traffic if looks else None)
-        loss = loss + charge
-    del meter  # and with it spikes that the gradient may let go of on its way
-    task.optimizer.zero_grad()
-    task.fabric.backward(loss)
-    task.optimizer.step()
-    if task.scheduler is not None:
-        task.scheduler.step()
-    if task.penalty is not None:
-        task.penalty.update(energy)
-    log = Log(
-        epoch=epoch,
-        step=step,
-        loss=loss.detach(),
-        accuracy=(scores.argmax(-1) == label).double().mean(),
-        energy_pj=energy.total.detach(),
-        penalty=None if charge is None else charge.detach(),
-        multiplier=None if task.penalty is None else task.penalty.multiplier,
-    )
-    return log, energy, check
-
-
 def _epoch(
-    task: _Task,
+    task: Task,
     progress: Progress,
     batches: Any,
     folder: Path | None,
@@ -207,11 +137,12 @@ def _epoch(
     watch = LossWatch(fabric.device)
     sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
     set_passes(batches, progress.epoch)
-    for batch in batches:
+    for given in batches:
         progress.step += 1
-        log, energy, counts = _step(task, batch, epoch, progress.step)
+        batch = fabric.to_device(unpacked(given))
+        log, energy, counts = task.step(batch, epoch, progress.step)
         watch.see(log.loss, progress.step, energy.by_layer, counts)
-        sums += _weighed(log, samples=len(batch[1]))
+        sums += _weighed(log, samples=len(batch.label))
         if progress.step % _CHECK_EVERY == 0:
             watch.check(fabric, epoch, folder and newest(folder))
         yield log
@@ -228,7 +159,7 @@ def _weighed(log: Log, samples: int) -> Tensor:
 
 
 def _record(
-    task: _Task, progress: Progress, sums: Tensor, validation: DataLoader | None
+    task: Task, progress: Progress, sums: Tensor, validation: DataLoader | None
 ) -> EpochRecord:
     samples, *totals = sums.tolist()
     if not samples:
@@ -238,10 +169,9 @@ def _record(
     multiplier = None if task.penalty is None else task.penalty.multiplier
     validated = None
     if validation is not None:
-        share, energy, spread = task.evaluation(validation)
-        validated = Validation(accuracy=share, energy_pj=float(energy.total), spread=spread)
+        validated, _ = task.validated(validation)
         if task.penalty is not None:
-            task.penalty.validated(spread)
+            task.penalty.validated(validated.spread)
     return EpochRecord(
         epoch=progress.epoch + 1,
         step=progress.step,

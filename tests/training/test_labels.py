@@ -1,0 +1,115 @@
+"""Labels and scores that cannot be compared are refused, before training and before measuring."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+import picojoule as pj
+
+B, T, CLASSES = 4, 5, 3
+
+
+def net(outputs=CLASSES):
+    torch.manual_seed(0)
+    return pj.Sequential(nn.Linear(6, 8), pj.LIF(), nn.Linear(8, outputs), pj.LI())
+
+
+def loader(label, samples=B):
+    batches = [(torch.rand(T, samples, 6), torch.arange(samples) % CLASSES, None)] * 2
+    batches.append((torch.rand(T, B, 6), label, None))
+    return DataLoader(batches, batch_size=None)  # pyright: ignore[reportArgumentType]
+
+
+def measured(net, loader, readout=pj.readout.mean):
+    return pj.measure(net, loader, readout=readout, chips=[pj.load_chip("45nm")])
+
+
+def trained(net, loader, readout=pj.readout.mean):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    return list(
+        pj.train(
+            net,
+            loader,
+            optimizer,
+            criterion=nn.CrossEntropyLoss(),
+            readout=readout,
+            chip=pj.load_chip("45nm"),
+            epochs=1,
+        )
+    )
+
+
+WRONG = {
+    "of each step": (torch.zeros(B, T, dtype=torch.int64), r"got \[4, 5\].*each step"),
+    "of each step, time first": (torch.zeros(T, B, dtype=torch.int64), r"got \[5, 4\]"),
+    "one-hot": (torch.eye(CLASSES, dtype=torch.int64)[[0, 1, 2, 0]], r"label.argmax\(-1\)"),
+    "a column": (torch.zeros(B, 1, dtype=torch.int64), r"got \[4, 1\]"),
+    "too few": (torch.zeros(B - 1, dtype=torch.int64), r"expected labels \[4\].*got \[3\]"),
+    "one for all": (torch.tensor(1), r"got \[\]"),
+    "real numbers": (torch.rand(B), "whole numbers.*got torch.float32"),
+    "soft": (torch.rand(B, CLASSES), "got torch.float32"),
+    "truth values": (torch.ones(B, dtype=torch.bool), "got torch.bool"),
+    "a list": ([0, 1, 2, 0], "got a list"),
+    "none": (None, "got a NoneType"),
+    "negative": (torch.tensor([0, 1, -100, 2]), "from 0 on.*got -100"),
+    "above the classes": (torch.tensor([0, 1, 3, 2]), "expected labels 0 to 2.*got 3"),
+}
+
+
+@pytest.mark.parametrize("run", [trained, measured])
+@pytest.mark.parametrize("name", WRONG)
+def test_labels_that_are_no_class_of_each_sample_are_refused(run, name):
+    label, said = WRONG[name]
+    with pytest.raises((ValueError, TypeError), match=said):
+        run(net(), loader(label))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
+def test_whole_numbers_of_any_type_are_labels(dtype):
+    label = torch.arange(B) % CLASSES
+    same, other = measured(net(), loader(label)), measured(net(), loader(label.to(dtype)))
+    assert other.accuracy == same.accuracy
+    first, second = (trained(net(), loader(one)) for one in (label, label.to(dtype)))
+    assert first[-1].loss == second[-1].loss
+
+
+@pytest.mark.parametrize("run", [trained, measured])
+@pytest.mark.parametrize(
+    "readout",
+    [
+        lambda out, lengths: out,
+        lambda out, lengths: out[-1].sum(-1),
+        lambda out, lengths: out.mean(0).repeat(2, 1),
+    ],
+    ids=["of each step", "one number", "of too many samples"],
+)
+def test_scores_that_are_not_of_each_sample_and_class_are_refused(run, readout):
+    with pytest.raises(ValueError, match=r"expected scores \[4, classes\] from the readout"):
+        run(net(), loader(torch.zeros(B, dtype=torch.int64)), readout)
+
+
+def test_scores_that_are_no_numbers_name_no_class():
+    silent = net()
+    silent[2].bias.data[1] = torch.nan
+    with pytest.raises(ValueError, match="scores of 12 of 12 samples are not numbers"):
+        measured(silent, loader(torch.zeros(B, dtype=torch.int64)))
+
+
+@pytest.mark.parametrize("test", [423.0, -0.1, float("nan")])
+def test_an_accuracy_is_a_share(test):
+    with pytest.raises(ValueError, match="test"):
+        pj.report.Accuracy(test=test)
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        (torch.zeros(B, T, dtype=torch.int64), r"expected labels \[4\].*got \[4, 5\]"),
+        (torch.rand(B), "expected labels as whole numbers, got torch.float32"),
+        (torch.tensor([0, -1, 0, 1]), "expected labels from 0 on.*got -1"),
+    ],
+)
+def test_splits_hold_class_numbers(label, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        pj.data.Split(torch.zeros(B, 1, 8, 8), label)
