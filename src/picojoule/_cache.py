@@ -15,6 +15,9 @@ def cache_folder(room: str) -> Path:
     the user's own folder for caches.
     """
     chosen = os.environ.get(VARIABLE)
-    return (
-        Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("picojoule")
-    ) / room
+    return Path(chosen).expanduser() / room if chosen else own_cache_folder(room)
+
+
+def own_cache_folder(room: str) -> Path:
+    """Returns the folder of this user's own for what others must not change; it need not exist."""
+    return platformdirs.user_cache_path("picojoule") / room

@@ -7,6 +7,7 @@ Compiled files are kept under ``PICOJOULE_CACHE``, or the user's cache folder.
 """
 
 import ctypes
+import errno
 import hashlib
 import importlib.util
 import logging
@@ -20,8 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from picojoule._cache import cache_folder
 from picojoule._names import unknown
+from picojoule.kernels import private
 
 TIERS = ("c", "numba", "off")
 # No fast-math: infinite and undefined values must stay what they are. No contraction: a product
@@ -133,35 +134,46 @@ def _load(source: str, compiler_name: str) -> ctypes.CDLL:
     assert compiler is not None
     made = [compiler, *(_flags(compiler) or FLAGS)]
     text = "\0".join([source, *made, _version(compiler), _machine()])
-    folder = _folder()
-    file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.so"
+    name = f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.so"
+    file = private.find(name)
+    if file is None:
+        code = _compiled(made, source)
+        file = private.keep(name, code) or private.lend(name, code)
     try:
         return ctypes.CDLL(str(file))
-    except OSError:  # not there, or damaged
-        _compile(made, source, file)
-        return ctypes.CDLL(str(file))
+    except OSError as error:  # as from a disk that runs no programs
+        _log.warning("%s: loaded from a temporary folder", error)
+        return ctypes.CDLL(str(private.lend(name, file.read_bytes())))
 
 
-def _compile(command: list[str], source: str, file: Path) -> None:
-    """Compiles to a file of its own name first: another process may do the same just now."""
-    handle, name = tempfile.mkstemp(suffix=".so", dir=file.parent)
-    os.close(handle)
-    try:
+def _compiled(command: list[str], source: str) -> bytes:
+    """Compiles C; returns the shared object.
+
+    Raises:
+        OSError: If the disk of temporary files is full.
+        RuntimeError: If the compiler refuses the source.
+    """
+    with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [*command, "-x", "c", "-", "-o", name, "-lm"],
+            [*command, "-x", "c", "-", "-o", f"{folder}/one.so", "-lm"],
             input=source,
             capture_output=True,
             text=True,
+            env=os.environ | {"LC_ALL": "C"},  # so that its words are known
         )
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            if done.returncode and os.strerror(number) in done.stderr:
+                raise OSError(
+                    number,
+                    f"{command[0]} had no room for a kernel ({os.strerror(number)}): make some, or "
+                    f"let TMPDIR name a folder on another disk than {tempfile.gettempdir()}",
+                )
         if done.returncode:
             raise RuntimeError(
                 f"{command[0]} could not compile a kernel (PICOJOULE_KERNELS=numba runs without "
                 f"it):\n{done.stderr[:2000]}"
             )
-        os.replace(name, file)
-        _log.info("compiled %s", file)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        return Path(folder, "one.so").read_bytes()
 
 
 @cache
@@ -183,7 +195,12 @@ def _flags(compiler: str) -> tuple[str, ...] | None:
 
 
 def _tries(command: list[str]) -> bool:
-    with tempfile.TemporaryDirectory() as folder:
+    try:
+        place = tempfile.TemporaryDirectory()
+    except OSError as error:
+        _log.warning("no C is compiled: %s", error.strerror)
+        return False
+    with place as folder:
         source = "#include <math.h>\nint one(void) { return 1; }\n"
         line = [*command, "-x", "c", "-", "-o", f"{folder}/one.so"]
         return not subprocess.run(line, input=source, capture_output=True, text=True).returncode
@@ -201,19 +218,3 @@ def _machine() -> str:
     text = info.read_text() if info.exists() else ""
     lines = [line for line in text.splitlines() if line.startswith(("flags", "model name"))]
     return "\n".join([platform.machine(), platform.processor(), *sorted(set(lines))])
-
-
-def _folder() -> Path:
-    """Returns the folder of compiled files, which is this user's alone: what lies there is run."""
-    folder = cache_folder("kernels")
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return _temporary()
-
-
-@cache
-def _temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="picojoule-kernels-"))

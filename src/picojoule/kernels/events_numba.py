@@ -5,18 +5,18 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from picojoule.kernels.launch import together
+from picojoule.kernels.module import kept
 
 _BLOCK = 256  # rows that are sorted together
 _ALONE = 1 << 15  # values that one thread goes through before another would have started
 
 
-@numba.njit(cache=True, nogil=True)
+@kept(nogil=True)
 def _count(x: Any, step: int) -> int:
     events = 0
     for r in range(0, x.shape[0], step):
@@ -25,7 +25,7 @@ def _count(x: Any, step: int) -> int:
     return events
 
 
-@numba.njit(cache=True, nogil=True)
+@kept(nogil=True)
 def _add(places: Any, values: Any, rows: Any, out: Any, start: int, stop: int) -> None:
     """Adds values[e] rows[places[e]] for each event e to columns start..stop of out.
 
@@ -46,7 +46,7 @@ def _add(places: Any, values: Any, rows: Any, out: Any, start: int, stop: int) -
         e += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kept(nogil=True)
 def _compact(x: Any, places: Any) -> int:
     """Writes where the events of a row are; gives how many there are."""
     events = 0
@@ -56,7 +56,7 @@ def _compact(x: Any, places: Any) -> int:
     return events
 
 
-@numba.njit(cache=True, nogil=True)
+@kept(nogil=True)
 def _rows(x: Any, weight: Any, out: Any, first: int, last: int) -> None:
     places = np.empty(x.shape[1] + 1, np.int32)
     for r in range(first, last):
@@ -64,7 +64,7 @@ def _rows(x: Any, weight: Any, out: Any, first: int, last: int) -> None:
         _add(there, x[r][there], weight, out[r], 0, weight.shape[1])
 
 
-@numba.njit(cache=True, nogil=True)
+@kept(nogil=True)
 def _sorted(x: Any, first: int, last: int) -> Any:
     """Lists the events of some rows, block by block and in each by column, for the cache's sake.
 
@@ -92,7 +92,7 @@ def _sorted(x: Any, first: int, last: int) -> Any:
     return rows, values, starts
 
 
-@numba.njit(cache=True, nogil=True)
+@kept(nogil=True)
 def _outer(events: Any, grads: Any, out: Any, start: int, stop: int) -> None:
     rows, values, starts = events
     for block in starts:

@@ -15,7 +15,7 @@ from picojoule.kernels.program import Program
 from picojoule.kernels.sizes import BLOCK, LoopSizes
 
 _HEAD = """import numpy as np
-from numba import njit
+from picojoule.kernels.module import kept
 from picojoule.kernels.elements import *
 from picojoule.kernels.elements import exponential_{kind} as exponential
 
@@ -28,7 +28,7 @@ BLOCK = {block}
 """
 _FRAME = """
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kept(nogil=True, error_model="numpy")
 def NAME(first, last, worker, n, ARGS):
 UNPACKED
     zeros, unused, l_ = np.zeros(BLOCK, R), np.zeros(BLOCK, R), np.zeros(ROWS * BLOCK, R)
