@@ -106,13 +106,6 @@ def test_what_was_made_in_a_step_is_kept(tmp_path, monkeypatch):
     assert run.folder.path.exists()
 
 
-def test_a_share_under_the_floor_is_told_with_what_it_is_of(tmp_path):
-    run = start(tiny("budget.limit=1%"), out=tmp_path / "run", machine=CPU)
-    pattern = r"budget\.limit = 1% of the \S+ [np]J spent without a budget: limit_pj=.* floor of"
-    with pytest.raises(ValueError, match=pattern):
-        finish(run)
-
-
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"threads": "x"}', "\xff"])
 def test_a_damaged_machine_is_named(tmp_path, content):
     folder = start(tiny(), out=tmp_path / "run", machine=CPU).folder

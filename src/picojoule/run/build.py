@@ -1,10 +1,11 @@
 """Builds what a recipe describes: network, optimizer, penalty, batches."""
 
+import logging
 import math
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -69,11 +70,9 @@ def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
     Raises:
         ValueError: If network, encoder and the shape of the data do not fit together.
     """
-    encoder = recipe.data.make_encoder()
     shape = list(recipe.data.dataset.inputs)
     try:
-        one = encoder.prepare(split.at(torch.tensor([0])))
-        x, _, lengths = next(iter(loader(one, encoder, batch_size=1)))
+        x, _, lengths = few(recipe, split, torch.tensor([0]))
         shape = list(x.shape[2:])
         net.eval()(x, lengths=lengths)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
@@ -82,6 +81,24 @@ def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
             f"the shape {shape} of {recipe.data.dataset.name} do not fit ({error}): choose "
             "another network.name or data.encoder.name"
         ) from error
+
+
+def few(recipe: Recipe, split: Split, indices: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Encodes a few items of a split as one batch.
+
+    Args:
+        recipe: Names the encoder. What it warns of is not heard: it will be said of all items.
+        split: The data as loaded.
+        indices: Which items [B].
+    """
+    encoder = recipe.data.make_encoder()
+    warns = logging.getLogger(type(encoder).__module__)
+    warns.disabled = True
+    try:
+        part = encoder.prepare(split.at(indices))
+    finally:
+        warns.disabled = False
+    return next(iter(loader(part, encoder, batch_size=len(indices))))
 
 
 def build_optimizer(recipe: Recipe, net: nn.Module) -> Optimizer:

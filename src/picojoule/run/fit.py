@@ -130,13 +130,18 @@ def spent_pj(folder: Folder) -> float:
     Raises:
         ValueError: If the log has no validated epoch.
     """
-    records = [{k: v for k, v in one.items() if k != "seconds"} for one in folder.log()]
-    chosen = choose([EpochRecord.of(record) for record in records], None)
+    chosen = choose(history(folder), None)
     if chosen is None:
         raise ValueError(
             f"'{folder.path / 'log.jsonl'}' has no validated epoch: start the run anew"
         )
     return chosen.energy_pj
+
+
+def history(folder: Folder) -> list[EpochRecord]:
+    """Returns the epochs in a training's log."""
+    records = [{k: v for k, v in one.items() if k != "seconds"} for one in folder.log()]
+    return [EpochRecord.of(record) for record in records]
 
 
 def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: Log) -> Report:

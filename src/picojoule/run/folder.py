@@ -3,7 +3,8 @@
 ``RUN/`` holds ``recipe.toml`` and ``machine.json`` from the moment it exists, and ``chip.toml``, a
 copy of the user's own chip file, if the recipe names one; then ``checkpoints/`` and ``log.jsonl``,
 and at the end ``weights.safetensors`` and, last, ``report.json``. If the budget is a share,
-``unconstrained/`` is a run of its own without a budget.
+``unconstrained/`` is a run of its own without a budget; ``refused.txt`` says why the share was
+refused after some of it.
 """
 
 import json
@@ -169,6 +170,12 @@ class Folder:
         first = ("recipe.toml", "machine.json", CHIP_FILE)
         if all(item.is_dir() or item.name in first for item in self.path.rglob("*")):
             shutil.rmtree(self.path)
+
+    def refuse(self, why: str) -> None:
+        """Removes the folder if nothing was trained in it, else notes why it goes no further."""
+        self.discard_untouched()
+        if self.path.exists():
+            self.write("refused.txt", f"{why}\n".encode())
 
     def _has(self, name: str) -> bool:
         return (self.path / name).is_file()

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from picojoule._memory import keep_freed_memory
 from picojoule.data import Splits
 from picojoule.recipe import Recipe
 from picojoule.run.build import build_network, check_fit, steps_per_epoch
-from picojoule.run.fit import Step, fit, spent_pj
+from picojoule.run.fit import Step, fit, history, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.run.open_data import open_data
+from picojoule.run.share_check import check_untrained, check_validated
+from picojoule.training import BelowFloor
 from picojoule.units import format_energy
 
 logger = logging.getLogger(__name__)
@@ -41,14 +43,15 @@ class Run:
         """Trains to the end, after which the folder has weights and a report.
 
         If the budget is a share of the unconstrained energy, that energy is measured first, by a
-        run without a budget in ``unconstrained/``. A new run that fails before its first step
-        leaves no folder.
+        run without a budget in ``unconstrained/``, unless it is clear before or after some of its
+        epochs that the share is below the floor (see ``share_check``). A run that is refused, or a
+        new one that fails, before its first step leaves no folder.
 
         Yields:
             One record for each step and each epoch.
 
         Raises:
-            ValueError: If the limit is below the floor.
+            BelowFloor: If the limit is below the floor, or cannot be hoped to end above it.
             NonFiniteLoss: If the loss becomes infinite or not a number.
             OSError: If the folder cannot be written.
         """
@@ -59,6 +62,10 @@ class Run:
             for step in self._train(self.fabric, self.splits):
                 stepped = True
                 yield step
+        except BelowFloor as error:
+            if self.fabric.is_global_zero:
+                self.folder.refuse(str(error))
+            raise
         except (ValueError, TypeError, RuntimeError, OSError):
             if self.new and not stepped and self.fabric.is_global_zero:
                 self.folder.discard_untouched()
@@ -66,27 +73,36 @@ class Run:
 
     def _train(self, fabric: Fabric, splits: Splits) -> Iterator[Step]:
         budget = self.folder.recipe.budget
-        limit_pj, free_pj = budget.limit_pj, None
-        if budget.share is not None:
-            unconstrained = self._unconstrained(fabric)
-            yield from fit(unconstrained, fabric, splits)
-            free_pj = spent_pj(unconstrained)
-            limit_pj = budget.share * free_pj
+        if budget.share is None:
+            yield from fit(self.folder, fabric, splits, limit_pj=budget.limit_pj)
+            return
+        unconstrained = yield from self._without_budget(fabric, splits)
+        free_pj = spent_pj(unconstrained)
+        limit_pj = budget.share * free_pj
         try:
             yield from fit(self.folder, fabric, splits, limit_pj=limit_pj, free_pj=free_pj)
-        except ValueError as error:
-            if free_pj is None:
-                raise
-            raise ValueError(
+        except BelowFloor as error:
+            raise BelowFloor(
                 f"with budget.limit = {budget.limit} of the {format_energy(free_pj)} spent without "
                 f"a budget: {error}"
             ) from error
 
-    def _unconstrained(self, fabric: Fabric) -> Folder:
-        """Opens or makes the run of the same recipe without a budget, inside this one."""
-        path = self.folder.path / "unconstrained"
+    def _without_budget(self, fabric: Fabric, splits: Splits) -> Generator[Step, None, Folder]:
+        """Trains without a budget for as long as the share may be kept; returns the folder."""
+        recipe, path = self.folder.recipe, self.folder.path / "unconstrained"
         if fabric.broadcast(path.exists()):
-            return Folder(path)
+            unconstrained = Folder(path)
+            check_validated(recipe, history(unconstrained))
+        else:
+            check_untrained(recipe, splits.train, fabric)
+            unconstrained = self._unconstrained(fabric, path)
+        for step in fit(unconstrained, fabric, splits):
+            yield step
+            check_validated(recipe, step.log.history)
+        return unconstrained
+
+    def _unconstrained(self, fabric: Fabric, path: Path) -> Folder:
+        """Makes the run of the same recipe without a budget, inside this one."""
         recipe = self.folder.recipe
         free = recipe.model_copy(
             update={"budget": recipe.budget.model_copy(update={"limit": "none"})}

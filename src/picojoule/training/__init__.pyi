@@ -4,6 +4,7 @@ from .measure import evaluate as evaluate
 from .measurement import Cost as Cost
 from .measurement import Measurement as Measurement
 from .penalties import BalancedPenalty as BalancedPenalty
+from .penalties import BelowFloor as BelowFloor
 from .penalties import EnergyBudget as EnergyBudget
 from .penalties import FixedPrice as FixedPrice
 from .penalties import Penalty as Penalty

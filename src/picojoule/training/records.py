@@ -16,12 +16,15 @@ class Validation:
         energy_pj: Energy per sample, in pJ.
         spread: Standard error of ``energy_pj`` over batches, as a share of it.
         silent: Layers of neurons that put out no spike; empty in records from before this was kept.
+        floor_pj: The part of ``energy_pj`` that no hidden spike can change; None in records from
+            before this was kept.
     """
 
     accuracy: float
     energy_pj: float
     spread: float
     silent: tuple[str, ...] = ()
+    floor_pj: float | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Validation":

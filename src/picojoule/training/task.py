@@ -61,8 +61,8 @@ class Task:
         )
         energy, spread = self.chip.price(found.counts), found.spread[self.chip.name]
         silent = silent_layers(found.totals)
-        made = Validation(found.accuracy, float(energy.total), spread, silent)
-        return made, energy
+        total_pj, floor_pj = float(energy.total), float(energy.floor)
+        return Validation(found.accuracy, total_pj, spread, silent, floor_pj), energy
 
     def step(self, batch: Batch, epoch: int, step: int) -> tuple[Log, Energy, Callable[[], None]]:
         """Takes one step of the optimizer, without waiting for the device.

@@ -84,8 +84,9 @@ def train(
         ``chosen``.
 
     Raises:
-        ValueError: If the limit is below the floor, batches have other parts, labels are not one
-            number of a class for each sample, or the checkpoint is damaged or of another training.
+        BelowFloor: If the limit is below the floor.
+        ValueError: If batches have other parts, labels are not one number of a class for each
+            sample, or the checkpoint is damaged or of another training.
         NonFiniteLoss: If the loss became infinite or not a number.
         OSError: If a checkpoint could not be written; the one before it is unharmed.
     """
@@ -112,6 +113,7 @@ def train(
     if folder is not None and (saved := newest(folder)) is not None:
         progress.load_state_dict(load(saved), saved)
     elif penalty is not None and penalty.limit_pj is not None:
+        logger.info("measuring the floor of the training set")
         _, energy = task.validated(loader)
         penalty.start(float(energy.floor))
     batches = fabric.setup_dataloaders(loader, move_to_device=False)

@@ -2,6 +2,7 @@ from .balanced_penalty import BalancedPenalty as BalancedPenalty
 from .base import Penalty as Penalty
 from .base import kinds as kinds
 from .base import penalty as penalty
+from .energy_budget import BelowFloor as BelowFloor
 from .energy_budget import EnergyBudget as EnergyBudget
 from .fixed_price import FixedPrice as FixedPrice
 from .rate_target import RateTarget as RateTarget

@@ -14,6 +14,10 @@ from picojoule.training.penalties.base import Penalty
 _SMALL = 1e-6
 
 
+class BelowFloor(ValueError):  # noqa: N818 (as NonFiniteLoss)
+    """The error of a limit below the floor, which no network of its kind can meet."""
+
+
 class EnergyBudget(Penalty):
     r"""Limit on the energy per sample, kept at the least cost in accuracy.
 
@@ -83,11 +87,11 @@ class EnergyBudget(Penalty):
             floor_pj: Energy per sample that no hidden spike can change, in pJ.
 
         Raises:
-            ValueError: No network of this kind can meet the limit.
+            BelowFloor: If no network of this kind can meet the limit.
         """
         if self.limit_pj / (1 + self.margin) <= floor_pj:
             margin = f" (with its margin of {self.margin:.0%})" if self.limit_pj > floor_pj else ""
-            raise ValueError(
+            raise BelowFloor(
                 f"limit_pj={self.limit_pj:g}{margin} is below this network's floor of "
                 f"{floor_pj:.0f} pJ (what no hidden spike can change): raise the limit or narrow "
                 "the first layer"
