@@ -364,6 +364,8 @@ def test_a_finished_run_is_shown_where_its_data_are_gone(pj, done, tmp_path):
     recipe = (copy / "recipe.toml").read_text().replace('name = "digits"', 'name = "mnist"')
     (copy / "recipe.toml").write_text(recipe)
     (copy / "machine.json").write_text('{"data_dir": "/gone", "accelerator": "tpu"}')
+    for name in ("recipe.toml", "machine.json"):
+        (copy / f".{name}.sha256").unlink()
     code, text, _ = pj("train", "--resume", copy)
     assert code == 0
     assert text.startswith(f"{copy} is finished already: nothing to do\n")

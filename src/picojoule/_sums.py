@@ -38,13 +38,10 @@ def put(file: Path, content: bytes, mode: int = 0o666) -> None:
 
 def write(file: Path, content: bytes, mode: int = 0o666) -> None:
     """Writes a file as ``put`` does, and before it its sum."""
-    known, lines = _known(file), [_line(file, content)]
-    if known is not None:
-        with suppress(FileNotFoundError):
-            now = _line(file, file.read_bytes())
-            lines += [now] if now in known and now not in lines else []
-    put(beside(file), b"".join(lines), mode)
+    before, line = _known(file) or [], _line(file, content)
+    put(beside(file), b"".join([*before, line]), mode)
     put(file, content, mode)
+    put(beside(file), line, mode)
 
 
 def read(file: Path) -> bytes:

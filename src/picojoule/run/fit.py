@@ -26,8 +26,9 @@ from picojoule.run.build import (
     steps_per_epoch,
     training_loader,
 )
-from picojoule.run.folder import Folder
+from picojoule.run.folder import LOG, REPORT, WEIGHTS, Folder
 from picojoule.training import EnergyBudget, EpochRecord, Log, Penalty, choose, evaluate, train
+from picojoule.training.checkpoint import load, newest
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,23 @@ def spent_pj(folder: Folder) -> float:
     It is that of the validation set.
 
     Raises:
-        ValueError: If the log has no validated epoch.
+        ValueError: If they are damaged.
     """
     chosen = choose(history(folder), None)
     if chosen is None:
-        raise ValueError(
-            f"'{folder.path / 'log.jsonl'}' has no validated epoch: start the run anew"
-        )
+        raise folder.damaged(LOG, "it has no validated epoch")
     return chosen.energy_pj
 
 
 def history(folder: Folder) -> list[EpochRecord]:
-    """Returns the epochs in a training's log."""
-    records = [{k: v for k, v in one.items() if k != "seconds"} for one in folder.log()]
-    return [EpochRecord.of(record) for record in records]
+    """Returns the epochs of a training, from its checkpoint; from its log if that was removed.
+
+    Raises:
+        ValueError: If they are damaged.
+    """
+    saved = newest(folder.path / "checkpoints")
+    records = folder.log() if saved is None else load(saved)["history"]
+    return [EpochRecord.of({k: v for k, v in one.items() if k != "seconds"}) for one in records]
 
 
 def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: Log) -> Report:
@@ -199,8 +203,8 @@ def _write(folder: Folder, net: nn.Module, report: Report) -> None:
     plain = torch.contiguous_format  # the only layout of the file; a network may have another
     state = net.state_dict()
     weights = {name: one.cpu().clone(memory_format=plain) for name, one in state.items()}
-    folder.write("weights.safetensors", safetensors.torch.save(weights))
-    folder.write("report.json", report.to_json().encode())
+    folder.write(WEIGHTS, safetensors.torch.save(weights))
+    folder.write(REPORT, report.to_json().encode())
 
 
 class _Clock:

@@ -1,4 +1,4 @@
-"""The folder of a run: its files, each of which is written whole or not at all.
+"""The folder of a run: its files, each of which is written whole or not at all, and has its sum.
 
 ``RUN/`` holds ``recipe.toml`` and ``machine.json`` from the moment it exists, and ``chip.toml``, a
 copy of the user's own chip file, if the recipe names one; then ``checkpoints/`` and ``log.jsonl``,
@@ -8,21 +8,39 @@ refused after some of it.
 """
 
 import json
-import os
+import logging
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from picojoule import _sums
 from picojoule.recipe import CHIP_FILE, Recipe, load_recipe
 from picojoule.report import Report
+from picojoule.training import EpochRecord
+
+logger = logging.getLogger(__name__)
+
+RECIPE, MACHINE, LOG = "recipe.toml", "machine.json", "log.jsonl"
+WEIGHTS, REPORT = "weights.safetensors", "report.json"
+# What to do about a file that is damaged or was changed by hand.
+_REMEDIES = {
+    RECIPE: "a run goes on with the recipe that it was started with: put that back, or train the "
+    "changed one in a new run, pj train {file}",
+    CHIP_FILE: "a run keeps the prices that it was started with: put them back, or start a new run",
+    MACHINE: "delete it, and the run goes on with one device of this machine",
+    LOG: f"delete it (and the {REPORT} beside it, if there is one), and resuming the run writes it "
+    "again from its checkpoint",
+    WEIGHTS: f"delete it and {REPORT}, and resuming the run writes them again from its checkpoint",
+    REPORT: "delete it, and resuming the run measures again",
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +80,7 @@ class Folder:
     path: Path
 
     def __post_init__(self) -> None:
-        if not self._has("recipe.toml"):
+        if not self._has(RECIPE):
             raise ValueError(f"there is no run in '{self.path}': it has no recipe.toml")
 
     @classmethod
@@ -77,45 +95,58 @@ class Folder:
                 f"'{path}' exists already: name a new folder, or go on with a run that is there by "
                 f"--resume {path}"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            making.chmod(0o755)
-            if recipe.budget.chip_file is not None:
-                shutil.copyfile(recipe.budget.chip_file, making / CHIP_FILE)
-            (making / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
-            text = json.dumps(asdict(machine), indent=2) + "\n"
-            (making / "machine.json").write_text(text, encoding="utf-8")
-            making.rename(path)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+            try:
+                making.chmod(0o755)
+                if recipe.budget.chip_file is not None:
+                    _sums.write(making / CHIP_FILE, Path(recipe.budget.chip_file).read_bytes())
+                _sums.write(making / RECIPE, recipe.to_toml().encode())
+                text = json.dumps(asdict(machine), indent=2) + "\n"
+                _sums.write(making / MACHINE, text.encode())
+                making.rename(path)
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"the run's folder '{path}' cannot be made ({error.strerror}): name another by "
+                "--out",
+            ) from error
         return cls(path)
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe that is trained, read once."""
-        return load_recipe(self.path / "recipe.toml")
+        """The recipe that is trained, read once.
+
+        Raises:
+            ValueError: If it, or the chip file beside it, is not the one that was written.
+        """
+        for name in (RECIPE, CHIP_FILE):
+            if self._has(name):
+                self.read(name)
+        return load_recipe(self.path / RECIPE)
 
     @property
     def machine(self) -> Machine:
-        """The devices and data folder that the run was started with.
+        """The devices and data folder of the run, one device of this machine if its file is gone.
 
         Raises:
-            ValueError: If its file is missing or damaged.
+            ValueError: If the file is damaged.
         """
-        file = self.path / "machine.json"
+        if not self._has(MACHINE):
+            logger.warning("%s has no %s: it runs on one device", self.path, MACHINE)
+            return Machine()
         try:
-            return TypeAdapter(Machine).validate_json(file.read_bytes())
-        except (ValidationError, FileNotFoundError) as error:
-            raise ValueError(
-                f"{file} is missing or damaged ({_reason(error)}): write {{}} into it to go on "
-                "with one device of this machine, or the content of another run's"
-            ) from error
+            return TypeAdapter(Machine).validate_json(self.read(MACHINE))
+        except ValidationError as error:
+            raise self.damaged(MACHINE, _reason(error)) from error
 
     @property
     def finished(self) -> bool:
         """True if the run has a report, and so nothing left to do."""
-        return self._has("report.json")
+        return self._has(REPORT)
 
     @property
     def report(self) -> Report:
@@ -128,11 +159,11 @@ class Folder:
             raise ValueError(
                 f"the run '{self.path}' is not finished: pj train --resume {self.path} goes on"
             )
-        file = self.path / "report.json"
+        content = self.read(REPORT)
         try:
-            return Report.from_json(file.read_text(encoding="utf-8"))
+            return Report.from_json(content.decode())
         except ValueError as error:
-            raise ValueError(f"{file}: {error}") from None
+            raise self.damaged(REPORT, str(error)) from None
 
     def log(self) -> list[dict[str, Any]]:
         """Reads the log: one record per epoch, the oldest first.
@@ -140,35 +171,72 @@ class Folder:
         Raises:
             ValueError: If the log is damaged.
         """
-        file = self.path / "log.jsonl"
-        lines = file.read_bytes().splitlines() if file.is_file() else []
+        lines = self.read(LOG).splitlines() if self._has(LOG) else []
         try:
             records = [json.loads(line) for line in lines]
-            whole = all({"epoch", "seconds"} <= record.keys() for record in records)
-        except (ValueError, AttributeError):  # no JSON, or no mapping
-            whole = False
-        if not whole:
-            raise ValueError(
-                f"{file} is damaged: delete it (and the report.json beside it, if there is one), "
-                "and resuming the run writes it again from its checkpoint"
-            )
+            for record in records:
+                EpochRecord.of({key: record[key] for key in record.keys() - {"seconds"}})
+                float(record["seconds"])
+        except (ValueError, AttributeError, LookupError, TypeError):  # no JSON, or another record
+            raise self.damaged(LOG, "a line of it is no record of an epoch") from None
         return records
 
     def note(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Writes the log: the records of all epochs so far."""
         lines = (json.dumps(record, allow_nan=False) + "\n" for record in records)
-        self.write("log.jsonl", "".join(lines).encode())
+        self.write(LOG, "".join(lines).encode())
+
+    def read(self, name: str) -> bytes:
+        """Returns what a file holds, compared with its sum.
+
+        Raises:
+            ValueError: If it is not what was written; the message names it and says what to do.
+            FileNotFoundError: If there is no such file.
+        """
+        file = self.path / name
+        if not _sums.has_sum(file):
+            _say_unchecked(self.path)
+        try:
+            return _sums.read(file)
+        except ValueError as error:
+            raise ValueError(f"{error}: {_REMEDIES[name].format(file=file)}") from None
+
+    def check(self) -> None:
+        """Compares every file with its sum, those of ``unconstrained/`` too.
+
+        Raises:
+            ValueError: If one is not what was written.
+        """
+        for name in filter(self._has, _REMEDIES):
+            self.read(name)
+        if (self.path / "unconstrained" / RECIPE).is_file():
+            Folder(self.path / "unconstrained").check()
+
+    def damaged(self, name: str, why: str) -> ValueError:
+        """Returns the error of a file that holds what it cannot hold."""
+        file = self.path / name
+        return ValueError(f"{file} is damaged ({why}): {_REMEDIES[name].format(file=file)}")
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file atomically: whenever the process is killed, it is whole or not there."""
-        making = self.path / f".{name}.tmp"
-        making.write_bytes(content)
-        os.replace(making, self.path / name)
+        """Writes a file and its sum: whenever the process is killed, it is whole or not there.
+
+        Raises:
+            OSError: If it cannot be written; what was there is unharmed.
+        """
+        try:
+            _sums.write(self.path / name, content)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{self.path / name} could not be written ({error.strerror}): make room or mend "
+                f"the folder, then go on by pj train --resume {self.path}",
+            ) from error
 
     def discard_untouched(self) -> None:
         """Removes the folder if it holds nothing but its first files."""
-        first = ("recipe.toml", "machine.json", CHIP_FILE)
-        if all(item.is_dir() or item.name in first for item in self.path.rglob("*")):
+        first = {Path(name) for name in (RECIPE, MACHINE, CHIP_FILE)}
+        first |= {_sums.beside(file) for file in first}
+        if all(item.is_dir() or Path(item.name) in first for item in self.path.rglob("*")):
             shutil.rmtree(self.path)
 
     def refuse(self, why: str) -> None:
@@ -181,9 +249,16 @@ class Folder:
         return (self.path / name).is_file()
 
 
-def _reason(error: ValidationError | OSError) -> str:
-    if isinstance(error, OSError):
-        return str(error.strerror)
+@cache
+def _say_unchecked(path: Path) -> None:
+    logger.warning(
+        "%s was made before the files of a run had sums, or copied without them: damage to them is "
+        "not noticed",
+        path,
+    )
+
+
+def _reason(error: ValidationError) -> str:
     return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors())
 
 

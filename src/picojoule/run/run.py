@@ -149,9 +149,11 @@ def resume(path: str | Path, *, data_dir: str | None = None, data: str | Path | 
         data: Folder of the user's own data, if it has moved.
 
     Raises:
-        ValueError: If there is no run, or its data are missing or have changed.
+        ValueError: If there is no run, a file of it is damaged or was changed by hand, or its data
+            are missing or have changed.
     """
     folder = Folder(Path(path))
+    folder.check()
     if folder.finished:
         return Run(folder, None, None, new=False)
     machine = folder.machine

@@ -1,6 +1,6 @@
 """A trained network, ready for use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from picojoule.recipe import Recipe
 from picojoule.report import Report
 from picojoule.run.build import ann_steps, build_network, evaluation_loader
 from picojoule.run.files import read_inputs
-from picojoule.run.folder import Folder
+from picojoule.run.folder import WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
 from picojoule.training import evaluate
 
@@ -149,11 +149,39 @@ def load(run: str | Path) -> Trained:
     folder = Folder(Path(run))
     report, recipe = folder.report, folder.recipe
     net = build_network(recipe)
-    file = folder.path / "weights.safetensors"
-    try:
-        net.load_state_dict(safetensors.torch.load_file(file))
-    except FileNotFoundError:
-        raise ValueError(f"the run '{run}' has no {file.name}: it was removed") from None
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{file} is damaged or of another recipe: {error}") from None
+    net.load_state_dict(_weights(folder, net.state_dict()))
     return Trained(net.eval(), recipe, report, folder.machine.data_dir)
+
+
+def _weights(folder: Folder, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Reads the weights of a run.
+
+    Args:
+        folder: The run.
+        fresh: Those of its network before training.
+
+    Raises:
+        ValueError: If they are missing, damaged, or could not be those of this network.
+    """
+    try:
+        found = safetensors.torch.load(folder.read(WEIGHTS))
+    except FileNotFoundError:
+        raise folder.damaged(WEIGHTS, "it was removed") from None
+    except SafetensorError as error:
+        raise folder.damaged(WEIGHTS, str(error)) from None
+    if strange := sorted(found.keys() - fresh.keys()):
+        raise folder.damaged(WEIGHTS, f"or of another recipe: it has '{strange[0]}'")
+    if lacking := sorted(fresh.keys() - found.keys()):
+        raise folder.damaged(WEIGHTS, f"or of another recipe: it lacks '{lacking[0]}'")
+    for name, one in found.items():
+        expected = fresh[name]
+        if one.shape != expected.shape:
+            why = f"of shape {list(one.shape)}, expected {list(expected.shape)}"
+        elif one.is_floating_point() != expected.is_floating_point():
+            why = f"of {one.dtype}, expected {expected.dtype}"
+        elif bool((expected.isfinite() & ~one.isfinite()).any()):
+            why = "infinite or not a number"
+        else:
+            continue
+        raise folder.damaged(WEIGHTS, f"'{name}' is {why}")
+    return found

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+
+from picojoule import _sums
 
 # One entry, since the order of several is not the same from file to file.
 _ENTRY = "picojoule"
@@ -38,23 +38,18 @@ def save(folder: Path, epoch: int, state: Mapping[str, Any]) -> Path:
     """
     path = folder / f"epoch-{epoch:04d}.safetensors"
     data = _encode(state)
-    temporary = folder / f".{path.name}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(temporary, data)
-        os.replace(temporary, path)
-        _flush(folder)
+        _sums.put(path, data)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise OSError(
             error.errno,
             f"the checkpoint {path} could not be written ({error.strerror}); the one before it is "
             "unharmed: make room or mend the folder, then resume",
         ) from error
-    for other in [*_checkpoints(folder), *folder.glob(".epoch-*.tmp")]:
-        if other != path:
-            other.unlink()
+    older = [other for other in _checkpoints(folder) if _epoch(other) < epoch]
+    for other in [*older, *folder.glob(".epoch-*.tmp")]:
+        other.unlink()
     return path
 
 
@@ -87,23 +82,6 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _epoch(path: Path) -> int:
     match = re.fullmatch(r"epoch-(\d+)\.safetensors", path.name)
     return int(match[1]) if match else -1
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(folder: Path) -> None:
-    """Makes a rename in a folder outlast a loss of power."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _encode(state: Any) -> bytes:

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from picojoule import _sums
 from picojoule.data import Direct, EventLists, Filterbank, Frames, Split, Waves, prepared
 from picojoule.data.store import cache
 from picojoule.data.store import entry as store
@@ -185,7 +186,9 @@ def test_another_version_is_made_anew(monkeypatch, name, value):
     assert make.times == 2
 
 
-@pytest.mark.parametrize("name", ["a.x.npy", "a.y.npy", "b.lengths.npy", "index.json"])
+@pytest.mark.parametrize(
+    "name", ["a.x.npy", "a.y.npy", "b.lengths.npy", "index.json", ".index.json.sha256"]
+)
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "empty"])
 def test_a_damaged_entry_is_made_anew(place, name, harm, caplog):
     make = Made()
@@ -201,7 +204,8 @@ def test_a_damaged_entry_is_made_anew(place, name, harm, caplog):
     with caplog.at_level(logging.WARNING):
         assert same(kept(make).splits["a"], some())
     assert make.times == 2
-    assert harm == "remove" or name == "index.json" or "it is made anew" in caplog.text
+    said = harm != "remove" or name.endswith(".sha256")
+    assert ("it is made anew" in caplog.text) == said
 
 
 @settings(max_examples=15)
@@ -215,7 +219,7 @@ def test_any_index_is_read_or_made_anew(tmp_path_factory, text, path):
         json.dumps(entry | {path: text}),
         json.dumps(entry | {path: {"a": text}}),
     ):
-        (where / "index.json").write_text(content, encoding="utf-8")
+        _sums.write(where / "index.json", content.encode())
         store.read(where, "key")
 
 
@@ -249,6 +253,7 @@ def test_scratch_arrays_are_mapped_and_gone_afterwards(place):
         "a.x.npy",
         "a.y.npy",
         "index.json",
+        ".index.json.sha256",
         "checked",
     }
 

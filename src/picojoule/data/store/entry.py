@@ -1,8 +1,9 @@
 """One entry of the cache: a folder that holds splits.
 
 Each array is an ``.npy`` file, mapped into memory when it is read. ``index.json`` has the sha256 of
-each file. The sums are compared when an entry is opened for the first time, and whenever a file of
-it has changed since: ``checked`` notes the state of the files when they were right.
+each file, and its own beside it. The sums are compared when an entry is opened for the first time,
+and whenever a file of it has changed since: ``checked`` notes the state of the files when they were
+right.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from picojoule import _sums
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
 from picojoule.data.waves import Waves
@@ -28,7 +30,7 @@ from picojoule.data.waves import Waves
 logger = logging.getLogger(__name__)
 
 # Of the layout here and of what the readers give; each release of picojoule is another anyway.
-VERSION = 4
+VERSION = 5
 _CHUNK_BYTES = 1 << 24
 _INDEX = "index.json"
 _CHECKED = "checked"
@@ -138,7 +140,7 @@ def write(making: Path, key: str, content: Content) -> None:
         "facts": dict(content.facts or {}),
         "splits": {name: _written(making, name, one) for name, one in content.splits.items()},
     }
-    (making / _INDEX).write_text(json.dumps(entry), encoding="utf-8")
+    _sums.write(making / _INDEX, json.dumps(entry).encode())
 
 
 def _written(making: Path, name: str, selection: Selection) -> dict[str, Any]:
@@ -180,7 +182,9 @@ def _save(file: Path, array: _Pieces) -> tuple[str, str]:
 def read(where: Path, key: str) -> Kept | None:
     """Returns the entry, or None if it is missing, of another key, or damaged."""
     try:
-        entry = json.loads((where / _INDEX).read_bytes())
+        entry = json.loads(_sums.read(where / _INDEX))
+        if not _sums.has_sum(where / _INDEX):
+            raise ValueError(f"{_INDEX} has no sum")
         if entry["key"] != key:
             return None
         _check(where, entry)
