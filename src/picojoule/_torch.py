@@ -79,6 +79,11 @@ def watched() -> bool:
     )
 
 
+def assert_later(holds: Tensor, message: str) -> None:
+    """Lets the device stop with a message if something does not hold, and waits for nothing."""
+    torch._assert_async(holds, message)  # pyright: ignore
+
+
 def function_modes() -> int:
     """Counts the modes that see functions of torch now."""
     return torch._C._len_torch_function_stack()

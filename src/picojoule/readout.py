@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from picojoule._lengths import cut, valid_steps
 from picojoule._names import unknown
 
 Readout = Callable[[Tensor, Tensor | None], Tensor]
@@ -15,13 +16,13 @@ def mean(out: Tensor, lengths: Tensor | None = None) -> Tensor:
 
     Args:
         out: Outputs [T, B, K].
-        lengths: Steps of each sequence [B], at least 1; None if all have T.
+        lengths: Steps of each sequence [B], from 1 to T; None if all have T.
 
     Returns:
         Scores [B, K].
 
     Raises:
-        ValueError: If lengths are not of the batch.
+        ValueError: If lengths are not of the batch, no whole numbers, or outside of 1..T.
 
     Example:
         >>> mean(torch.tensor([[[1.0]], [[3.0]]]))
@@ -29,22 +30,22 @@ def mean(out: Tensor, lengths: Tensor | None = None) -> Tensor:
     """
     if lengths is None:
         return out.mean(0)
-    return (out * _valid(out, lengths)).sum(0) / lengths.to(out).unsqueeze(-1)
+    return count(out, lengths) / lengths.to(out).unsqueeze(-1)
 
 
 def max(out: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Computes the largest value over time; arguments and result as for ``mean``."""
     if lengths is None:
         return out.amax(0)
-    return out.masked_fill(~_valid(out, lengths), -torch.inf).amax(0)
+    return out.masked_fill(~valid_steps(out, lengths).unsqueeze(-1), -torch.inf).amax(0)
 
 
 def last(out: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Returns the value at each sequence's last step; arguments and result as for ``mean``."""
     if lengths is None:
         return out[-1]
-    _check(out, lengths)
-    index = (lengths.to(out.device) - 1).view(1, -1, 1).expand(1, -1, out.shape[-1])
+    final = valid_steps(out, lengths).sum(0) - 1
+    index = final.view(1, -1, 1).expand(1, -1, out.shape[-1])
     return out.gather(0, index).squeeze(0)
 
 
@@ -52,7 +53,7 @@ def count(out: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Computes the sum over time, of spikes their number; arguments and result as for ``mean``."""
     if lengths is None:
         return out.sum(0)
-    return (out * _valid(out, lengths)).sum(0)
+    return cut(out, valid_steps(out, lengths)).sum(0)
 
 
 READOUTS: dict[str, Readout] = {"mean": mean, "max": max, "last": last, "count": count}
@@ -67,17 +68,3 @@ def readout(name: str) -> Readout:
     if name not in READOUTS:
         raise ValueError(unknown("readout", name, READOUTS))
     return READOUTS[name]
-
-
-def _check(out: Tensor, lengths: Tensor) -> None:
-    if lengths.shape != out.shape[1:2]:
-        raise ValueError(
-            f"lengths must be [B] = [{out.shape[1]}] for out [T, B, K], got {list(lengths.shape)}"
-        )
-
-
-def _valid(out: Tensor, lengths: Tensor) -> Tensor:
-    """Returns which steps [T, B, 1] lie within each sequence."""
-    _check(out, lengths)
-    steps = torch.arange(out.shape[0], device=out.device).unsqueeze(1)
-    return (steps < lengths.to(out.device)).unsqueeze(-1)

@@ -6,7 +6,7 @@ from torch import nn
 
 from picojoule.energy import Meter
 from picojoule.networks import NETWORKS, Repeat, Sequential, network
-from picojoule.networks.sequential import _may_be_sparse
+from picojoule.networks.rows import _may_be_sparse
 from picojoule.neurons import BRF, LI, LIF, PLIF, AdLIF, Mixture, Recurrent
 
 

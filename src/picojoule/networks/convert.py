@@ -13,7 +13,8 @@ from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 from picojoule._names import unknown
 from picojoule._torch import submodules
 from picojoule.networks.clip import ClipFloorShift
-from picojoule.networks.sequential import Repeat, Sequential
+from picojoule.networks.repeat import Repeat
+from picojoule.networks.sequential import Sequential
 from picojoule.neurons import IF, MultiLevelIF, Neuron
 
 _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)

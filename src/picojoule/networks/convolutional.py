@@ -9,7 +9,8 @@ from torch import nn
 from picojoule.networks.dense import readout, with_readout
 from picojoule.networks.norm import Drive, Norm, before_pooling
 from picojoule.networks.options import Count, NeuronFactory, Steps
-from picojoule.networks.sequential import Repeat, Sequential
+from picojoule.networks.repeat import Repeat
+from picojoule.networks.sequential import Sequential
 from picojoule.neurons import LIF
 
 

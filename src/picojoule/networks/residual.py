@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from picojoule.networks.convolutional import finished, image
 from picojoule.networks.norm import Drive, Norm
 from picojoule.networks.options import Count, NeuronFactory, Steps
-from picojoule.networks.sequential import Repeat, Residual, Sequential, named
+from picojoule.networks.repeat import Repeat
+from picojoule.networks.sequential import Residual, Sequential, named
 from picojoule.neurons import LIF, Barrier
 
 Kind = Literal["spiking", "sew", "ms", "sparse"]

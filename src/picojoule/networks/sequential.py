@@ -2,56 +2,19 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from picojoule._lengths import cut, valid_steps
 from picojoule._names import unknown
-from picojoule._torch import BatchNorm, NormBase
-from picojoule.kernels import EventProducts, limit_for
+from picojoule._torch import NormBase
+from picojoule.networks.repeat import Repeat
+from picojoule.networks.rows import all_steps
+from picojoule.networks.statistics import looks_across
 from picojoule.neurons import Neuron
-
-
-class Repeat(nn.Module):
-    """Layer that repeats one step ``steps`` times.
-
-    A static image passes the layers before it once, and they are counted once.
-
-    Args:
-        steps: Number of steps that it puts out.
-
-    Shape:
-        [1, B, ...] to [steps, B, ...].
-
-    Raises:
-        ValueError: If there is no step; when called, if the input has more than one.
-
-    Example:
-        >>> Repeat(4)(torch.rand(1, 2, 3)).shape
-        torch.Size([4, 2, 3])
-    """
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        if steps < 1:
-            raise ValueError(f"Repeat needs at least one step, got {steps}")
-        self.steps = steps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Expands x [1, B, ...] to [steps, B, ...], without a copy."""
-        if x.shape[0] != 1:
-            raise ValueError(
-                f"Repeat takes one step and got {x.shape[0]}: give the network x[1, B, ...], or "
-                "leave Repeat out for inputs that have their own steps"
-            )
-        return x.expand(self.steps, *x.shape[1:])
-
-    def extra_repr(self) -> str:
-        """Returns the steps, for ``repr``."""
-        return str(self.steps)
 
 
 class Sequential(nn.Sequential):
@@ -86,56 +49,58 @@ class Sequential(nn.Sequential):
         Args:
             x: Input [T, B, ...].
             state: State that an earlier call returned, to go on from.
-            lengths: Steps of each sequence [B]; the output after them is zero.
+            lengths: Steps of each sequence [B], from 1 to T; the output after them is zero, and
+                what stands there changes nothing, not even the statistics of a batch norm in
+                training. Parts of a network are given which steps are valid, [T, B] bool.
 
         Returns:
             Output [T, B, ...] and the state of each layer (None if it has none).
 
         Raises:
-            ValueError: If the state has another number of layers, lengths are of another batch or
-                used with ``Repeat``, or ``chunk`` would change the output.
+            ValueError: If the state has another number of layers, lengths are of another batch,
+                no whole numbers, outside of 1..T or used with ``Repeat``, or ``chunk`` would change
+                the output.
         """
-        chunk = _steps_of(self.chunk)
-        if chunk is not None and len(x) > chunk:
-            return self._by_chunks(chunk, x, state, lengths)
-        if state is not None and len(state) != len(self):
-            raise ValueError(f"the state is of {len(state)} layers, the network has {len(self)}")
         if x.dim() < 3:
             raise ValueError(
                 f"expected x [T, B, ...] with at least one axis of features, got {list(x.shape)}"
             )
-        mask = None if lengths is None else _mask(x, lengths)
-        x = _masked(x, mask)
+        x, valid = _begun(x, lengths)
+        chunk = _steps_of(self.chunk)
+        if chunk is not None and len(x) > chunk:
+            return self._by_chunks(chunk, x, state, valid)
+        if state is not None and len(state) != len(self):
+            raise ValueError(f"the state is of {len(state)} layers, the network has {len(self)}")
         states: list[Any] = []
         for index, layer in enumerate(self):
             before = None if state is None else state[index]
             if isinstance(layer, (Sequential, Residual)):
-                x, last = layer(x, before, lengths)
+                x, last = layer(x, before, valid)
             elif isinstance(layer, Neuron):
                 x, last = layer(x, before)
-                x = _masked(x, mask)
+                x = _cut(x, valid)
             elif isinstance(layer, Repeat):
-                if mask is not None:
+                if valid is not None:
                     raise ValueError("lengths are for sequences; a Repeat layer starts from images")
                 x, last = layer(x), None
             else:
-                x, last = _all_steps(layer, x), None
+                x, last = all_steps(layer, x, valid), None
             states.append(last)
-        return _masked(x, mask), tuple(states)
+        return _cut(x, valid), tuple(states)
 
     def _by_chunks(
-        self, chunk: int, x: Tensor, state: tuple[Any, ...] | None, lengths: Tensor | None
+        self, chunk: int, x: Tensor, state: tuple[Any, ...] | None, valid: Tensor | None
     ) -> tuple[Tensor, tuple[Any, ...]]:
         """Runs one chunk of steps after the other, each to be run again for its gradient."""
         self.check_chunk()
         outs: list[Tensor] = []
         for start in range(0, len(x), chunk):
-            left = None if lengths is None else lengths - start
-            steps = x[start : start + chunk]
+            part = slice(start, start + chunk)
+            steps, within = x[part], None if valid is None else valid[part]
             if torch.is_grad_enabled():
-                out, state = checkpoint(self, steps, state, left, use_reentrant=False)  # pyright: ignore
+                out, state = checkpoint(self, steps, state, within, use_reentrant=False)  # pyright: ignore
             else:
-                out, state = self(steps, state, left)
+                out, state = self(steps, state, within)
             outs.append(out)
         assert state is not None
         return torch.cat(outs), state
@@ -150,7 +115,7 @@ class Sequential(nn.Sequential):
         if _steps_of(self.chunk) is None:
             return
         for name, module in self.named_modules():
-            if isinstance(module, NormBase) and _looks_across(module):
+            if isinstance(module, NormBase) and looks_across(module):
                 raise ValueError(
                     f"layer '{name}', a {type(module).__name__}, looks at all steps together and "
                     f"would see those of a chunk of {self.chunk}: train without chunk, or without "
@@ -262,49 +227,20 @@ def _steps_of(chunk: int | None) -> int | None:
     return chunk
 
 
-def _looks_across(norm: NormBase) -> bool:
-    """Tells whether a norm's output for an item depends on others, or it keeps statistics."""
-    tracks = norm.track_running_stats
-    return (
-        (norm.training or not tracks) if isinstance(norm, BatchNorm) else norm.training and tracks
-    )
+def _begun(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Returns the input with zeros after the ends, and which steps are valid.
 
-
-def _all_steps(layer: nn.Module, x: Tensor) -> Tensor:
-    """Runs a torch layer on all steps at once; by events if they are few and the layer allows."""
-    if any(isinstance(part, Neuron) for part in layer.modules()):
-        raise TypeError(
-            f"{type(layer).__name__} holds neurons and would take all steps at once: put them in a "
-            "picojoule Sequential"
-        )
-    rows = x.flatten(0, 1)
-    with EventProducts() if _may_be_sparse(layer, rows) else nullcontext():
-        out = layer(rows)
-    return out.unflatten(0, x.shape[:2])
-
-
-def _may_be_sparse(layer: nn.Module, rows: Tensor) -> bool:
-    """Tells whether the layer or its gradient could go by events, if few values are nonzero.
-
-    The product itself looks at how many are.
+    Parts of a network are told which, and what comes to them is finite.
     """
-    if not rows.is_cpu or torch.compiler.is_compiling():
-        return False
-    if type(layer) is not nn.Linear or rows.dim() != 2:
-        return type(layer) is nn.Conv2d
-    outputs, inputs = layer.weight.shape
-    return any(limit_for(len(rows), inputs, outputs, gradient=one) for one in (False, True))
+    if lengths is None:
+        return x, None
+    told = isinstance(lengths, Tensor) and lengths.dtype == torch.bool
+    if told and lengths.shape == x.shape[:2]:
+        return x, lengths
+    valid = valid_steps(x, lengths)
+    return cut(x, valid), valid
 
 
-def _mask(x: Tensor, lengths: Tensor) -> Tensor:
-    """Returns which steps [T, B] of ``x`` lie within each sequence."""
-    if lengths.shape != x.shape[1:2]:
-        raise ValueError(
-            f"lengths must be [B] = [{x.shape[1]}] for x [T, B, ...], got {list(lengths.shape)}"
-        )
-    steps = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
-    return steps < lengths.to(x.device)
-
-
-def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask.view(*mask.shape, *[1] * (x.dim() - 2))
+def _cut(x: Tensor, valid: Tensor | None) -> Tensor:
+    """Returns finite values with zeros after the ends, in less time than ``cut``."""
+    return x if valid is None else x * valid.view(*valid.shape, *[1] * (x.dim() - 2))

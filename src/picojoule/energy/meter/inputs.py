@@ -47,9 +47,7 @@ class Inputs:
                     raise ValueError(unknown("input", name, named))
         steps = first.shape[0] if self._timed else None
         lengths = named.pop("lengths", None) if self._timed else None
-        within = None
-        if steps and lengths:
-            within = torch.arange(steps, device=lengths[0].device)[:, None] < lengths[0]
+        within = _within(first, lengths[0]) if steps and lengths else None
         for name, values in named.items():
             self._declare(name, values, steps)
         self._clock.batch = first.shape[1] if steps else None
@@ -89,3 +87,12 @@ class Inputs:
         kind = self._lineage.kind_of(values)
         if kind is not None and kind.steps is not None:
             self._lineage.declare(values, replace(kind, steps=len(values)))
+
+
+def _within(x: Tensor, lengths: Tensor) -> Tensor | None:
+    """Returns which steps [T, B] of x [T, B, ...] are within, None if lengths are of no batch."""
+    if lengths.dtype == torch.bool and lengths.shape == x.shape[:2]:
+        return lengths  # as parts of a network are told
+    if lengths.shape != x.shape[1:2]:
+        return None
+    return torch.arange(len(x), device=lengths.device)[:, None] < lengths
