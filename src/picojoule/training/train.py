@@ -20,6 +20,7 @@ from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
+from picojoule.training.last_batch import check_last_batch
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import generators
@@ -86,7 +87,8 @@ def train(
     Raises:
         BelowFloor: If the limit is below the floor.
         ValueError: If batches have other parts, labels are not one number of a class for each
-            sample, or the checkpoint is damaged or of another training.
+            sample, the last batch has a single item of which a batch norm sees one value, or the
+            checkpoint is damaged or of another training.
         NonFiniteLoss: If the loss became infinite or not a number.
         OSError: If a checkpoint could not be written; the one before it is unharmed.
     """
@@ -109,6 +111,7 @@ def train(
         convention=convention,
     )
     progress = Progress(fabric, net, optimizer, scheduler, penalty, generators(loader))
+    check_last_batch(model, loader, fabric)
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None and (saved := newest(folder)) is not None:
         progress.load_state_dict(load(saved), saved)
