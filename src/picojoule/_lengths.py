@@ -9,7 +9,13 @@ _WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def valid_steps(x: Tensor, lengths: Tensor) -> Tensor:
-    """Returns which steps [T, B] of a batch lie within its sequences.
+    """Returns which steps [T, B] of a batch lie within its sequences; see ``check_lengths``."""
+    check_lengths(x, lengths)
+    return torch.arange(x.shape[0], device=x.device).unsqueeze(1) < lengths
+
+
+def check_lengths(x: Tensor, lengths: Tensor) -> None:
+    """Checks that lengths are those of the sequences of a batch.
 
     Args:
         x: The batch [T, B, ...].
@@ -42,10 +48,10 @@ def valid_steps(x: Tensor, lengths: Tensor) -> Tensor:
             f"lengths.to('{x.device}')"
         )
     _check_range(lengths, steps)
-    return torch.arange(steps, device=x.device).unsqueeze(1) < lengths
 
 
 def _check_range(lengths: Tensor, steps: int) -> None:
+    lengths = lengths.long()  # a small type could not hold the number of steps
     outside = (lengths < 1) | (lengths > steps)
     if lengths.is_cuda or watched():
         if not vectorized():

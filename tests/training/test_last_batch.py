@@ -111,3 +111,19 @@ def test_a_last_sequence_of_several_steps_trains():
     *_, last = train(net, DataLoader(sequences, batch_size=4, collate_fn=padded))
     assert last.history[-1].step == 2
     assert torch.isfinite(net[1].running_var).all()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        (torch.tensor([2, 1, 1]), r"within 1\.\.T = 1\.\.1.*got 2 for sequence 0"),
+        (torch.tensor([1.0, 1.0, 1.0]), "whole numbers"),
+    ],
+)
+def test_lengths_are_checked_where_batches_come_in(lengths, message):
+    def with_lengths(batch):
+        return (*collate(batch)[:2], lengths)
+
+    loader = DataLoader(PICTURES, batch_size=3, collate_fn=with_lengths)
+    with pytest.raises(ValueError, match=message):
+        list(train(flat(), loader))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from picojoule._lengths import check_lengths
 from picojoule.energy import Conventions, Meter
 from picojoule.neurons import Neuron
 
@@ -35,8 +36,8 @@ def unpacked(batch: Any) -> Batch:
     """Returns the parts of a batch as its loader gives it, with labels that are class numbers.
 
     Raises:
-        ValueError: If it has other parts, or other labels.
-        TypeError: If its labels are no whole numbers.
+        ValueError: If it has other parts, other labels, or lengths outside of 1..T.
+        TypeError: If its labels are no whole numbers, or lengths no tensor.
     """
     if not isinstance(batch, (tuple, list)) or len(batch) != 3:
         parts = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
@@ -57,6 +58,8 @@ def unpacked(batch: Any) -> Batch:
             f"{list(x.shape)}, got {list(label.shape)}: of one-hot labels give label.argmax(-1); "
             "labels of each step are not supported yet"
         )
+    if lengths is not None:  # on the CPU, before they go to a device that would not wait
+        check_lengths(x, lengths)
     return Batch(x, label.long(), lengths, _highest(label))
 
 

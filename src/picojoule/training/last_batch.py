@@ -64,6 +64,6 @@ def _norm_of_one_value(model: Any, loader: DataLoader, fabric: Fabric) -> str | 
             hook = norm.register_forward_pre_hook(partial(look, name))
             undo.callback(hook.remove)
         one = DataLoader(loader.dataset, batch_size=1, collate_fn=loader.collate_fn)
-        x, _, lengths = unpacked(fabric.to_device(next(iter(one))))
-        model(x) if lengths is None else model(x, lengths=lengths)
+        batch = fabric.to_device(unpacked(next(iter(one))))
+        model(batch.x) if batch.lengths is None else model(batch.x, lengths=batch.lengths)
     return found[0] if found else None
