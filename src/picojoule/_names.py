@@ -3,9 +3,12 @@
 import difflib
 from collections.abc import Iterable
 
+_MANY = 30  # names that nobody reads in a message
+_FEW = 5
+
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Words the message for an unknown name, with the nearest known one.
+    """Words the message for an unknown name, with the nearest known one, and the others if few.
 
     Example:
         >>> unknown("chip", "45mn", ["45nm", "loihi"])
@@ -13,6 +16,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     folded = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name.lower(), folded, n=_FEW, cutoff=0.4)
     hint = f": did you mean '{folded[near[0]]}'?" if near else "."
-    return f"unknown {what} '{name}'{hint} Known: {', '.join(names)}"
+    told = (
+        names if len(names) <= _MANY else [*(folded[one] for one in near), f"{len(names)} in all"]
+    )
+    return f"unknown {what} '{name}'{hint} Known: {', '.join(told)}"

@@ -1,5 +1,7 @@
 """TOML files that people write: found by name or path, and refused by line."""
 
+import difflib
+import os
 import tomllib
 from collections.abc import Iterable
 from importlib.resources.abc import Traversable
@@ -24,20 +26,31 @@ def read_text(what: str, name: str | Path, folder: Traversable) -> tuple[str, st
 
     Raises:
         ValueError: If there is no such name, or the file is not text in UTF-8.
-        FileNotFoundError: If a path was given and there is no file.
+        OSError: If a path was given and there is no file that can be read.
     """
     names = names_in(folder)
     if str(name) in names:
         return (folder / f"{name}.toml").read_text("utf-8"), f"{name}.toml"
-    path = Path(name)
-    if path.suffix != ".toml" and not path.exists():
-        raise ValueError(unknown(what, str(name), names) + ", or the path of a .toml file")
+    path = Path(name).expanduser()
+    if not is_path(name):
+        raise ValueError(f"{unknown(what, str(name), names)} (or the path of a .toml file)")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, and a {what} is a .toml file or a name")
     if not path.is_file():
-        raise FileNotFoundError(f"no {what} file at {path}")
+        near = difflib.get_close_matches(path.stem, names, n=1, cutoff=0.7)
+        hint = f": did you mean the {what} '{near[0]}'?" if near else ""
+        raise FileNotFoundError(f"no {what} file at {path}{hint}")
     try:
         return path.read_text("utf-8"), str(path)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text in UTF-8: {error}") from error
+
+
+def is_path(name: str | Path) -> bool:
+    """Returns whether the path of a file is meant, and not a name, whether it is there or not."""
+    text = str(name)
+    separators = os.sep + (os.altsep or "")
+    return text.endswith(".toml") or any(one in text for one in separators) or Path(text).exists()
 
 
 def parse(text: str, file: str) -> dict[str, Any]:

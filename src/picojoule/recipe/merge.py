@@ -6,15 +6,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from picojoule._names import unknown
+from picojoule import _toml
 
+_RECIPES = resources.files("picojoule") / "recipes"
 Tables = dict[str, Any]
 
 
 def recipe_names() -> list[str]:
     """Lists the recipes that come with the package."""
-    folder = resources.files("picojoule").joinpath("recipes")
-    return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".toml"))
+    return _toml.names_in(_RECIPES)
 
 
 def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ...] = ()) -> Tables:
@@ -26,23 +26,16 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
         above: The files that extend this one, to notice a circle.
 
     Raises:
-        ValueError: If there is no such recipe, or it is no valid TOML, or it extends itself.
+        ValueError: If there is no such recipe, or it is not valid TOML, or it extends itself.
+        OSError: If a path was given and there is no file that can be read.
     """
-    if str(name_or_path) in recipe_names():
-        source = resources.files("picojoule").joinpath("recipes", f"{name_or_path}.toml")
-        label, folder = str(name_or_path), None
-    else:
-        source = Path(name_or_path)
-        if not source.is_file():
-            message = unknown("recipe", str(name_or_path), recipe_names())
-            raise ValueError(f"{message} (or the path of a recipe file)")
-        label, folder = str(source.resolve()), source.resolve().parent
+    text, label = _toml.read_text("recipe", name_or_path, _RECIPES)
+    named = str(name_or_path) in recipe_names()
+    folder = None if named else Path(label).resolve().parent
+    label = str(name_or_path) if named else str(Path(label).resolve())
     if label in above:
         raise ValueError(f"recipe '{label}' extends itself: " + " -> ".join([*above, label]))
-    try:
-        tables = tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"recipe '{label}' is no valid TOML: {error}") from None
+    tables = _toml.parse(text, label)
     budget = tables.get("budget")
     if folder is not None and isinstance(budget, dict) and _is_chip_file(budget.get("chip")):
         budget["chip"] = str(folder / budget["chip"])
@@ -51,8 +44,8 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
         data["folder"] = str(folder / Path(data["folder"]).expanduser())
     if "extends" in tables:
         below = str(tables.pop("extends"))
-        if folder is not None and below not in recipe_names():
-            below = str(folder / below)
+        if folder is not None and (_toml.is_path(below) or (folder / below).is_file()):
+            below = str(folder / Path(below).expanduser())
         tables = read(below, tables, (*above, label))
     if over:
         tables.pop("measured", None)  # which is of the recipe as it stood

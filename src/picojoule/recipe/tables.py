@@ -77,7 +77,7 @@ class BudgetTable(Table):
     def _chip(cls, chip: str) -> str:
         load_chip(chip)
         # A run may be resumed from another folder than it was started in.
-        return chip if chip in chip_names() else str(Path(chip).resolve())
+        return chip if chip in chip_names() else str(Path(chip).expanduser().resolve())
 
     @field_validator("limit", mode="before")
     @classmethod

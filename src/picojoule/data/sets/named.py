@@ -58,9 +58,7 @@ def dataset(name: str | Path) -> Dataset:
     """
     if str(name).lower() in DATASETS:
         return DATASETS[str(name).lower()]
-    if not str(name).endswith(".toml"):
-        raise ValueError(unknown("data set", str(name), DATASETS))
-    return parse_dataset(*_toml.read_text("data set", Path(name).expanduser(), _SETS))
+    return parse_dataset(*_toml.read_text("data set", name, _SETS))
 
 
 def parse_dataset(text: str, file: str) -> Dataset:
