@@ -26,4 +26,5 @@ from .store import cache_folder as cache_folder
 from .store import fetch as fetch
 from .store import get as get
 from .store import prepared as prepared
+from .unlabelled import read_unlabelled as read_unlabelled
 from .waves import Waves as Waves

@@ -14,7 +14,7 @@ from picojoule.data.readers import arrays, images, wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
 from picojoule.data.readers.formats import everything
-from picojoule.data.recordings import EventLists
+from picojoule.data.recordings import shape_of
 from picojoule.data.schema import Dataset, Sizes
 from picojoule.data.split import RawSplits, Split, Splits
 from picojoule.data.store import cache
@@ -150,7 +150,7 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
 
 def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> RawSplits:
     """Checks that all splits have items of one shape; an error names a file of each."""
-    shapes = {name: _shape(read[name]) for name in files or ()}
+    shapes = {name: shape_of(read[name]) for name in files or ()}
     first, *others = shapes or [""]
     for name in others:
         if files and shapes[name] != shapes[first]:
@@ -162,14 +162,6 @@ def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> R
     if "all" in read:
         return RawSplits(read["all"], None, None)
     return RawSplits(read["train"], read.get("validation"), read["test"])
-
-
-def _shape(split: Split) -> tuple[int, ...]:
-    """Returns the shape of an item or, if its length varies, of one step of it."""
-    if isinstance(split.x, EventLists):
-        return split.x.shape
-    is_picture = split.x.ndim == 4
-    return tuple(split.x.shape[1 if is_picture else 2 :])
 
 
 def _statistics(train: cache.Selection, like: Dataset) -> dict[str, Any]:
@@ -201,7 +193,7 @@ def _described(place: Path, like: Dataset, splits: Splits, facts: Mapping[str, A
         licence="",
         citation="",
         labels=tuple(facts["labels"]),
-        inputs=_shape(splits.train),
+        inputs=shape_of(splits.train),
         sizes=Sizes(len(splits.train), len(splits.validation), len(splits.test)),
         mean=tuple(facts["mean"]) if "mean" in facts else None,
         std=tuple(facts["std"]) if "std" in facts else None,

@@ -85,6 +85,14 @@ class Recording(NamedTuple):
     label: int
 
 
+def shape_of(split: Split) -> tuple[int, ...]:
+    """Returns the shape of an item or, if its length varies, of one step of it."""
+    if isinstance(split.x, EventLists):
+        return split.x.shape
+    is_picture = split.x.ndim == 4
+    return tuple(split.x.shape[1 if is_picture else 2 :])
+
+
 def content(path: Path) -> bytes:
     """Reads the bytes of a file that must not be empty.
 

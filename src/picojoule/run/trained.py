@@ -9,16 +9,16 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from picojoule.data import Split, loader, prepared
+from picojoule.data import Split, loader, prepared, read_unlabelled
 from picojoule.energy import Chip, Convention, Meter, load_chip
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
 from picojoule.run.build import ann_steps, build_network, evaluation_loader
-from picojoule.run.files import read_inputs
 from picojoule.run.folder import WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
 from picojoule.training import evaluate
+from picojoule.training.randomness import fixed_randomness
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,44 @@ class Trained:
         """Predicts the class of each input, with its confidence and energy.
 
         Args:
-            inputs: Pictures [N, C, H, W] in 0..1 or sounds [N, S], as in the data set; or paths of
-                files: pictures as ``.npy``, ``.png``, ``.jpg`` and others, sounds as ``.wav``.
-            lengths: Samples of each sound [N]; None if all have S.
+            inputs: Pictures [N, C, H, W] in 0..1, sounds [N, S], or frames of event counts
+                [N, T, ...], as in the data set; or paths of files as ``predict_file`` takes them.
+            lengths: Samples of each sound, or steps of each item's frames, [N]; None if all count.
+
+        Returns:
+            One prediction for each item, in order.
 
         Raises:
             ValueError: If a file or a shape is not of the kind the network was trained on.
+            FileNotFoundError: If there is no such file.
         """
-        data = self.recipe.data.dataset
-        if not isinstance(inputs, Tensor):
-            inputs, lengths = read_inputs(inputs, data, self.recipe.data.size)
-        labels = torch.zeros(len(inputs), dtype=torch.int64)
+        if isinstance(inputs, Tensor):
+            labels = torch.zeros(len(inputs), dtype=torch.int64)
+            return self._predicted(Split(inputs, labels, lengths))
+        if not inputs:
+            raise ValueError("no file to predict: give one or more")
+        return [found for path in inputs for found in self.predict_file(path)]
+
+    def predict_file(self, path: str | Path) -> list[Prediction]:
+        """Predicts the class of each item in a file, read as the training data were.
+
+        Args:
+            path: A picture, a sound, or a file in the format of the data set (``.bin`` of N-MNIST,
+                ``.aedat``, ``.h5``, IDX); or arrays, ``.npz`` of several items or ``.npy`` of one.
+
+        Raises:
+            ValueError: If the file does not hold what the network was trained on.
+            FileNotFoundError: If there is no such file.
+        """
+        data = self.recipe.data
+        return self._predicted(read_unlabelled(Path(path), data.dataset, data.size))
+
+    def _predicted(self, split: Split) -> list[Prediction]:
         encoder = self.recipe.data.make_encoder()
-        split = encoder.prepare(Split(inputs, labels, lengths))
         chip = load_chip(self.recipe.budget.chip)
-        batches = loader(split, encoder, batch_size=1)
-        return [self._predict(x, lengths, chip, encoder.kind) for x, _, lengths in batches]
+        batches = loader(encoder.prepare(split), encoder, batch_size=1)
+        with fixed_randomness(torch.device("cpu"), []):  # as in a measurement
+            return [self._predict(x, lengths, chip, encoder.kind) for x, _, lengths in batches]
 
     @torch.no_grad()
     def _predict(self, x: Tensor, lengths: Tensor | None, chip: Chip, kind: str) -> Prediction:

@@ -172,7 +172,9 @@ class Filterbank(Encoder):
 
     def _events(self, wave: Tensor, mel: Tensor, window: Tensor) -> Tensor:
         """Computes the events of one recording ``[S]``, as ``[T, channels]`` bool."""
-        wave = torch.nn.functional.pad(wave.double(), (0, max(0, self._window - len(wave))))
+        # The same sound is the same events, whether its samples are whole numbers or in -1..1.
+        wave = wave.double() / (1 if wave.is_floating_point() else 2**15)
+        wave = torch.nn.functional.pad(wave, (0, max(0, self._window - len(wave))))
         frames = wave.unfold(0, self._window, self._stride)[: self.max_steps]
         energy = torch.fft.rfft(frames * window, n=2 * (mel.shape[0] - 1)).abs().square() @ mel
         loudest = energy.max()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 SIDE = 128
+SUFFIXES = (".aedat",)
 
 _PACKET = np.dtype(
     [("type", "<u2"), ("source", "<u2")]

@@ -46,7 +46,34 @@ def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
         ValueError: For a file that is damaged, lacks an array, or has arrays that do not fit; the
             message names it.
     """
+    return _split(_loaded(path), path, modality, bad)
+
+
+def read_unlabelled(path: Path, modality: Modality) -> tuple[Split, int | None]:
+    """Reads the items of one file, whatever labels it has or has not.
+
+    Args:
+        path: An ``.npz`` file as ``read`` takes it, or an ``.npy`` file of one item: ``[H, W]``,
+            ``[C, H, W]``, ``[S]``, ``[T, units]`` or ``[T, P, H, W]``.
+        modality: What it holds.
+
+    Returns:
+        The items, with labels that mean nothing, and ``rate_hz`` if the file says it.
+
+    Raises:
+        ValueError: As ``read``.
+    """
     arrays = _loaded(path)
+    first = arrays.get("x", arrays.get("offsets", np.zeros(1))[1:])
+    if not first.size:
+        raise ValueError(f"{path} holds no item, but {', '.join(arrays) or 'nothing'}")
+    arrays["y"] = np.zeros(len(np.atleast_1d(first)), np.int64)
+    return _split(arrays, path, modality, Bad(skip=False))
+
+
+def _split(
+    arrays: dict[str, np.ndarray], path: Path, modality: Modality, bad: Bad
+) -> tuple[Split, int | None]:
     in_lists = modality == "events" and "x" not in arrays
     for name in ("y", *(_LISTS if in_lists else ("x",))):
         if name not in arrays:
@@ -67,13 +94,17 @@ def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
 
 def _loaded(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded[None]}
+        with loaded as archive:
             return {name: np.asarray(archive[name]) for name in archive.files}
     except FileNotFoundError as error:
         raise ValueError(f"there is no file {path}") from error
     except _FAULTS as error:
         raise ValueError(
-            f"{path} is no whole .npz file of plain arrays: {error or type(error).__name__}"
+            f"{path} is no whole {path.suffix} file of plain arrays: "
+            f"{error or type(error).__name__}"
         ) from error
 
 

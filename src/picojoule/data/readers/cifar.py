@@ -11,6 +11,7 @@ from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
+SUFFIXES = (".bin",)
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 
@@ -34,6 +35,11 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     """
     del bad, zeros
     return dataset.read_splits(lambda names: _split(folder, names, dataset.classes))
+
+
+def read_file(path: Path, dataset: Dataset) -> Split:
+    """Reads the images in a file."""
+    return _split(path.parent, [path.name], dataset.classes)
 
 
 def files(folder: Path, dataset: Dataset) -> list[Path]:

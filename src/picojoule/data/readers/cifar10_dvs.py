@@ -10,7 +10,7 @@ from picojoule.data.readers import aedat
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect, content
 from picojoule.data.schema import Dataset
-from picojoule.data.split import RawSplits
+from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
 SHAPE = (2, aedat.SIDE, aedat.SIDE)
@@ -51,6 +51,13 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
         None,
         collect(_all(test, dataset.labels, bad), SHAPE, folder, zeros),
     )
+
+
+def read_file(path: Path, dataset: Dataset) -> Split:
+    """Reads the recording in a file, without its label."""
+    del dataset
+    events = _events(path)
+    return collect([Recording(events.times_us, events.address, 0)], SHAPE, path)
 
 
 def _all(paths: Sequence[Path], labels: Sequence[str], bad: Bad) -> Iterator[Recording]:

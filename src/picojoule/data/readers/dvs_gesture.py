@@ -9,7 +9,7 @@ from picojoule.data.readers import aedat
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect, content
 from picojoule.data.schema import Dataset
-from picojoule.data.split import RawSplits
+from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
 SHAPE = (2, aedat.SIDE, aedat.SIDE)
@@ -49,6 +49,18 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
         None,
         collect(_all(test, bad), SHAPE, folder, zeros),
     )
+
+
+def read_file(path: Path, dataset: Dataset) -> Split:
+    """Reads the gestures in a file by the rows of labels beside it; without them, all as one."""
+    del dataset
+    if _rows(path).is_file():
+        return collect(_recordings(path), SHAPE, path)
+    events = aedat.parse_3(content(path), path)
+    if not len(events.times_us):
+        raise ValueError(f"{path} holds no event")
+    times_us = events.times_us - events.times_us.min()
+    return collect([Recording(times_us, events.address, 0)], SHAPE, path)
 
 
 def _all(trials: list[Path], bad: Bad) -> Iterator[Recording]:
@@ -95,8 +107,12 @@ def _gestures(path: Path) -> list[tuple[int, int, int]]:
     return gestures
 
 
+def _rows(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_labels.csv")
+
+
 def _recordings(path: Path) -> list[Recording]:
-    gestures = _gestures(path.with_name(f"{path.stem}_labels.csv"))
+    gestures = _gestures(_rows(path))
     events = aedat.parse_3(content(path), path)
     address = events.address
     recordings = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from picojoule.data.readers import (
+    aedat,
     cifar,
     cifar10_dvs,
     dvs_gesture,
@@ -15,12 +16,13 @@ from picojoule.data.readers import (
     hdf5,
     idx,
     imagenet,
+    images,
     nmnist,
     speech,
 )
 from picojoule.data.readers.bad import Bad
 from picojoule.data.schema import Dataset
-from picojoule.data.split import RawSplits
+from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
 
@@ -55,6 +57,9 @@ class Format:
         files: Lists the files in the folder that the content depends on.
         find: Finds the folder in a data folder; gives None if the data set is not there.
         by_item: Whether a bad item can be left out: each has a file, or is told from the next.
+        suffixes: Ends of the names of files that ``read_file`` reads.
+        read_file: Reads the items of one file: ``read_file(path, dataset)``; None if its files
+            are pictures or sounds like any other.
     """
 
     read: Callable[..., RawSplits]
@@ -62,16 +67,36 @@ class Format:
     files: Callable[[Path, Dataset], list[Path]] = everything
     find: Callable[[Path, Dataset], Path | None] = by_marker
     by_item: bool = True
+    suffixes: tuple[str, ...] = ()
+    read_file: Callable[[Path, Dataset], Split] | None = None
 
 
 FORMATS: Mapping[str, Format] = {
-    "cifar": Format(cifar.read, "splits", cifar.files, by_item=False),
-    "cifar10-dvs": Format(cifar10_dvs.read),
-    "dvs-gesture": Format(dvs_gesture.read),
-    "idx": Format(idx.read, files=idx.files, find=_by_files, by_item=False),
-    "imagenet": Format(imagenet.read),
-    "nmnist": Format(nmnist.read),
-    "shd": Format(hdf5.read, "splits"),
+    "cifar": Format(
+        cifar.read,
+        "splits",
+        cifar.files,
+        by_item=False,
+        suffixes=cifar.SUFFIXES,
+        read_file=cifar.read_file,
+    ),
+    "cifar10-dvs": Format(
+        cifar10_dvs.read, suffixes=aedat.SUFFIXES, read_file=cifar10_dvs.read_file
+    ),
+    "dvs-gesture": Format(
+        dvs_gesture.read, suffixes=aedat.SUFFIXES, read_file=dvs_gesture.read_file
+    ),
+    "idx": Format(
+        idx.read,
+        files=idx.files,
+        find=_by_files,
+        by_item=False,
+        suffixes=idx.SUFFIXES,
+        read_file=idx.read_file,
+    ),
+    "imagenet": Format(imagenet.read, suffixes=images.SUFFIXES, read_file=imagenet.read_file),
+    "nmnist": Format(nmnist.read, suffixes=nmnist.SUFFIXES, read_file=nmnist.read_file),
+    "shd": Format(hdf5.read, "splits", suffixes=hdf5.SUFFIXES, read_file=hdf5.read_file),
     "speech-commands": Format(speech.read),
     "wav": Format(fsdd.read, "speakers", fsdd.files),
 }

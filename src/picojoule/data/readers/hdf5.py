@@ -17,9 +17,10 @@ from picojoule.data.readers import heaps
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import Recording, collect
 from picojoule.data.schema import Dataset
-from picojoule.data.split import RawSplits
+from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
+SUFFIXES = (".h5", ".hdf5")
 _COLUMNS = ("spikes/times", "spikes/units", "labels")
 # What h5py raises, depending on where a file is damaged.
 _DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, OverflowError)
@@ -51,6 +52,11 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
             zeros,
         )
     )
+
+
+def read_file(path: Path, dataset: Dataset) -> Split:
+    """Reads the recordings in a file."""
+    return collect(_recordings(path, dataset, Bad(skip=False)), dataset.inputs, path)
 
 
 class _Stored(NamedTuple):

@@ -16,6 +16,8 @@ from picojoule.data.schema import Dataset, File
 from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
+SUFFIXES = ("-ubyte", "-ubyte.gz")
+
 
 def find(data_dir: Path, file: File) -> Path | None:
     """Finds a file at its place or directly in the folder, packed or not; None if it is missing."""
@@ -92,6 +94,15 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     arrays = [_array(path, file) for path, file in zip(paths, dataset.files, strict=True)]
     train = _pair(arrays[0], arrays[1], paths[0], paths[1], dataset)
     return RawSplits(train, None, _pair(arrays[2], arrays[3], paths[2], paths[3], dataset))
+
+
+def read_file(path: Path, dataset: Dataset) -> Split:
+    """Reads the images in a file, without their labels."""
+    del dataset
+    images = parse(content(path), path)
+    if images.ndim != 3 or not len(images):
+        raise ValueError(f"{path} holds no images, but {list(images.shape)} bytes")
+    return Split(images.unsqueeze(1), torch.zeros(len(images), dtype=torch.int64))
 
 
 def _array(path: Path, file: File) -> Tensor:

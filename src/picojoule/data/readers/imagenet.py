@@ -8,7 +8,7 @@ from picojoule.data.readers import images
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
 from picojoule.data.schema import Dataset
-from picojoule.data.split import RawSplits
+from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
 
@@ -35,3 +35,9 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
         for name in ("train", "test")
     )
     return RawSplits(train, None, test, len(found.labels))
+
+
+def read_file(path: Path, dataset: Dataset) -> Split:
+    """Reads a picture, scaled and cut as those of the data set are."""
+    channels, size, _ = dataset.inputs
+    return images.read([path], [0], channels=channels, size=size, bad=Bad(skip=False))

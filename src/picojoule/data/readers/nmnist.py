@@ -11,6 +11,7 @@ from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
 
 SHAPE = (2, 34, 34)
+SUFFIXES = (".bin",)
 
 _EVENT_BYTES = 5
 
@@ -37,6 +38,12 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     """
     train, test = (_split(folder / name, bad, zeros) for name in ("Train", "Test"))
     return RawSplits(train, None, test)
+
+
+def read_file(path: Path, dataset: Dataset) -> Split:
+    """Reads the recording in a file, without its label."""
+    del dataset
+    return collect([Recording(*parse(content(path), path), 0)], SHAPE, path)
 
 
 def parse(raw: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
