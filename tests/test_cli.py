@@ -20,7 +20,7 @@ from picojoule.cli import console, main, show
 from picojoule.cli.follow import follow
 from picojoule.data import DATASETS
 from picojoule.energy import Price, chip_names, load_chip
-from picojoule.recipe import load_recipe
+from picojoule.recipe import load_recipe, recipe_names
 from picojoule.run import start
 from picojoule.run.fit import Step
 from picojoule.units import format_energy, picojoule
@@ -227,6 +227,66 @@ def test_predict_says_label_confidence_and_energy(pj, done, tmp_path):
         assert found is not None
         spent.append(picojoule(found[1]))
     assert spent[0] < spent[1]
+
+
+def test_predict_has_a_line_for_each_good_file_and_an_error_for_each_bad_one(pj, done, tmp_path):
+    good, bad, many = (tmp_path / name for name in ("good.npy", "bad.npy", "many.npz"))
+    np.save(good, np.zeros((8, 8)))
+    np.save(bad, np.zeros((9, 9)))
+    np.savez(many, x=np.zeros((2, 8, 8)))
+    code, text, err = pj("predict", done, bad, good, tmp_path / "nope.png", many)
+    assert code == 3
+    starts = [f"{good}: ", f"{many}[0]: ", f"{many}[1]: "]
+    assert [line.split(": ")[0] + ": " for line in text.splitlines()] == starts
+    assert [str(bad) in err, "nope.png" in err, len(err.splitlines())] == [True, True, 2]
+    assert pj("predict", done, bad, tmp_path / "nope.png")[:2] == (2, "")
+    assert pj("predict", done, good, many)[0] == 0
+    assert pj("predict", done)[0] == 2
+
+
+def test_predict_takes_folders_patterns_and_standard_input(pj, done, tmp_path, monkeypatch):
+    for name in ("b.npy", "sub/a.npy", ".hidden.npy"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / name, np.zeros((8, 8)))
+    (tmp_path / "notes.txt").write_text("of mine")
+
+    def named(*words):
+        code, text, _ = pj("predict", done, *words)
+        return code, [Path(line.split(": ")[0]).relative_to(tmp_path) for line in text.splitlines()]
+
+    both = [Path("b.npy"), Path("sub/a.npy")]
+    assert named(tmp_path) == (0, both)
+    assert named(tmp_path / "**" / "[a-c].npy") == (0, both)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{tmp_path}/sub/a.npy\n\n{tmp_path}/b.npy\n"))
+    assert named("-") == (0, both[::-1])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code, _, err = pj("predict", done, empty, tmp_path / "*.bmp", tmp_path / "b.npy")
+    assert (code, "empty' holds no file of .npy" in err, "*.bmp'" in err) == (3, True, True)
+
+
+def test_json_is_all_there_is_on_stdout(pj, done, tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((8, 8)))
+    code, text, err = pj("predict", done, tmp_path / "a.npy", tmp_path / "b.npy", "--json")
+    told = json.loads(text)
+    assert (code, told["chip"], "there is no file" in err) == (3, "45nm", True)
+    ((one,), (bad,)) = told["predictions"], told["errors"]
+    assert set(one) == {"file", "item", "label", "index", "confidence", "energy_pj"}
+    assert (one["file"], one["item"]) == (str(tmp_path / "a.npy"), 0)
+    assert set(bad) == {"file", "error"}
+    chip = json.loads(pj("chips", "show", "45nm", "--json")[1])
+    assert chip["price"]["mac"]["pj"] == 4.6
+    assert (chip["precision"], "update" in chip["unpriced"]) == ("fp32", False)
+    assert chip in json.loads(pj("chips", "--json")[1])["chips"]
+    digits = json.loads(pj("data", "show", "digits", "--json")[1])
+    assert digits["sizes"] == {"train": 1237, "validation": 200, "test": 360}
+    assert (digits["classes"], digits["inputs"]) == (10, [1, 8, 8])
+    recipes = json.loads(pj("recipes", "--json")[1])["recipes"]
+    assert [one["name"] for one in recipes] == recipe_names()
+    assert recipes[0]["train"]["epochs"] > 0
+    told = json.loads(pj("data", "list", "--json")[1])
+    assert [one["name"] for one in told["data"]] == list(DATASETS)
+    assert json.loads(pj("data", "get", "digits", "--data-dir", tmp_path, "--json")[1])
 
 
 def test_lists_name_what_there_is(pj):

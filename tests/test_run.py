@@ -14,6 +14,8 @@ import torch
 
 import picojoule as pj
 from picojoule.recipe import load_recipe
+from picojoule.recipe.base import Named
+from picojoule.recipe.data_table import FoundTable
 from picojoule.run import resume, start
 from picojoule.run.build import build_network, training_loader
 from picojoule.run.folder import Folder, Machine, free_path
@@ -352,30 +354,10 @@ def test_pictures_are_read_from_files(trained, tmp_path):
     assert c == d
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.npy", np.zeros((9, 8)), r"a\.npy' is a picture of shape \[9, 8\].*\[1, 8, 8\]"),
-        ("a.npy", np.full((8, 8), 16.0), r"values outside 0\.\.1"),
-        ("a.npy", np.full((8, 8), np.nan), r"values outside 0\.\.1"),
-        ("a.npy", b"nonsense", r"a\.npy' is no array"),
-        ("a.npy", b"", r"a\.npy' is no array"),
-        ("a.pgm", b"P2 8 8 255 0", "no binary PGM"),
-        ("a.pgm", b"P5 8 8 255\n" + bytes(63), "cut off: 63 of 64"),
-        ("a.png", b"", r"a\.png is no whole picture"),
-        ("a.txt", b"", r"a\.txt': pictures are read from files of \.npy, \.png"),
-    ],
-)
-def test_a_file_that_is_no_picture_for_this_network_is_named(
-    trained, tmp_path, name, content, message
-):
-    file = tmp_path / name
-    if isinstance(content, bytes):
-        file.write_bytes(content)
-    else:
-        np.save(file, content)
-    with pytest.raises(ValueError, match=message):
-        trained.predict([file])
+def test_a_file_that_is_no_picture_for_this_network_is_named(trained, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((9, 8)))
+    with pytest.raises(ValueError, match=r"a\.npy' is of shape \[1, 9, 8\], the network takes"):
+        trained.predict([tmp_path / "a.npy"])
 
 
 def test_a_file_that_is_not_there_is_named(trained, tmp_path):
@@ -398,6 +380,33 @@ def test_sounds_are_read_from_files(trained, tmp_path):
     soundfile.write(tmp_path / "c.wav", noise, 16_000)
     with pytest.raises(ValueError, match=r"c\.wav.*8000"):
         listener.predict([tmp_path / "c.wav"])
+
+
+def untrained(trained, name, **data):
+    """A network as a recipe describes it, of which the weights do not matter."""
+    recipe = load_recipe(name, ["network.width=8"])
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=data)})
+    return Trained(build_network(recipe).eval(), recipe, trained.report)
+
+
+def test_events_are_read_from_files_and_from_tensors(trained, tmp_path):
+    found = FoundTable(fingerprint="", labels=["a", "b"], inputs=[16])
+    network = untrained(trained, "shd-cpu", found=found, folder=str(tmp_path))
+    frames = (np.random.default_rng(0).random((3, 10, 16)) < 0.3).astype(np.uint8)
+    np.savez(tmp_path / "mine.npz", x=frames)
+    several = network.predict([tmp_path / "mine.npz"])
+    assert several == network.predict(torch.from_numpy(frames))
+    np.save(tmp_path / "one.npy", frames[1])
+    assert network.predict_file(tmp_path / "one.npy") == several[1:2]
+    assert {one.label for one in several} <= {"a", "b"}
+
+
+def test_a_random_encoding_draws_the_same_numbers_for_each_file(trained, tmp_path):
+    network = untrained(trained, "digits", encoder=Named(name="poisson", steps=4))
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, np.full((8, 8), 0.5))
+    a, b = network.predict([tmp_path / "a.npy", tmp_path / "b.npy"])
+    assert a == b == network.predict_file(tmp_path / "b.npy")[0]
 
 
 def test_what_a_run_writes_is_plain(done):

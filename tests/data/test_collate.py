@@ -122,7 +122,9 @@ def test_the_split_is_not_changed():
 
 
 def test_augmented_before_it_is_encoded():
-    split = Split(torch.full((4, 1, 8, 8), 255, dtype=torch.uint8), torch.zeros(4))
+    split = Split(
+        torch.full((4, 1, 8, 8), 255, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
+    )
     encode = Latency(4)
     torch.manual_seed(0)
     x, _, _ = next(iter(loader(split, encode, batch_size=4, augment=Augment(shift=3))))

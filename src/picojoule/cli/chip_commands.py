@@ -1,11 +1,11 @@
 """``pj chips``: list the chips, show one, check a file of your own."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from picojoule.cli.console import ERR, OUT, say
+from picojoule.cli.console import ERR, OUT, say, say_json
 
 if TYPE_CHECKING:
     from picojoule.energy import Chip
@@ -15,22 +15,33 @@ chips_app = typer.Typer(
 )
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
 @chips_app.callback()
-def chips(context: typer.Context) -> None:
+def chips(context: typer.Context, as_json: AsJson = False) -> None:
     """List the chips, show one's prices, or check a file of your own."""
     if context.invoked_subcommand is None:
         from picojoule.cli import show
-        from picojoule.energy import chip_names
+        from picojoule.energy import chip_names, load_chip
 
+        if as_json:
+            say_json({"chips": [_content(load_chip(name)) for name in chip_names()]})
+            return
         OUT.print(show.chips(chip_names()))
 
 
 @chips_app.command("show")
-def chips_show(name: Annotated[str, typer.Argument(help="Name or path of a chip.")]) -> None:
+def chips_show(
+    name: Annotated[str, typer.Argument(help="Name or path of a chip.")], as_json: AsJson = False
+) -> None:
     """Show one chip with every price and its source."""
     from picojoule.cli import show
     from picojoule.energy import load_chip
 
+    if as_json:
+        say_json(_content(load_chip(name)))
+        return
     OUT.print(show.chip(load_chip(name)))
 
 
@@ -54,6 +65,11 @@ def chips_check(
         ERR.print(Text(line, style="yellow"), soft_wrap=True)
     for line in show.checked(chip):
         say(line)
+
+
+def _content(chip: "Chip") -> dict[str, Any]:
+    """Returns what a chip's file says, and what it has no price for."""
+    return {**chip.model_dump(mode="json", by_alias=True), "unpriced": list(chip.unpriced)}
 
 
 def chosen(names: list[str]) -> "list[Chip]":

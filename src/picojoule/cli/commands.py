@@ -12,7 +12,7 @@ from rich.text import Text
 
 from picojoule import __version__
 from picojoule.cli.chip_commands import chips_app, chosen
-from picojoule.cli.console import ERR, OUT, say
+from picojoule.cli.console import ERR, OUT, say, say_json
 from picojoule.cli.data_commands import data_app
 from picojoule.cli.runs import is_first
 from picojoule.cli.train_command import Data, DataDir, train
@@ -114,27 +114,38 @@ def measure(
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    files: Annotated[list[Path], typer.Argument(help="Pictures or sounds.", metavar="FILE...")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, sounds, recorded events or arrays; folders of them; - for names on "
+            "standard input.",
+            metavar="FILE...",
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Predict the class of each file, with confidence and energy."""
-    from picojoule.cli import show
-    from picojoule.energy import load_chip
+    """Predict the class of each file, with confidence and energy.
+
+    Exit code 3 if some files could not be read, 2 if none could.
+    """
+    from picojoule.cli.predictions import predict
     from picojoule.run.trained import load
 
-    trained = load(run)
-    chip = load_chip(trained.recipe.budget.chip).name
-    for file, found in zip(files, trained.predict(files), strict=True):
-        line = show.prediction(found, chip)
-        say(f"{file}: {line}")
+    raise typer.Exit(predict(load(run), files, as_json=as_json))
 
 
 @app.command()
-def recipes() -> None:
+def recipes(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the recipes as JSON.")] = False,
+) -> None:
     """List the recipes that come with picojoule, and the penalties that a recipe may name."""
     from picojoule.cli import show
     from picojoule.recipe import load_recipe, recipe_names
 
     found = [load_recipe(name) for name in recipe_names()]
+    if as_json:
+        say_json({"recipes": [one.model_dump(mode="json") for one in found]})
+        return
     rows = [(one.name, one.data.name, one.machine, one.measured, one.description) for one in found]
     OUT.print(show.listing("recipes", ("name", "data", "for", "reached", "description"), rows))
     OUT.print(show.penalties())

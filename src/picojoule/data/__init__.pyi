@@ -27,4 +27,5 @@ from .store import fetch as fetch
 from .store import get as get
 from .store import prepared as prepared
 from .unlabelled import read_unlabelled as read_unlabelled
+from .unlabelled import suffixes as suffixes
 from .waves import Waves as Waves

@@ -27,7 +27,7 @@ def test_shape_kind_and_type(encode, steps, kind):
     assert encode.inputs((1, 8, 8)) == (1, 8, 8)
     if kind == "events":
         assert set(x.unique().tolist()) <= {0.0, 1.0}
-    split = Split(IMAGES, torch.zeros(4))
+    split = Split(IMAGES, torch.zeros(4, dtype=torch.int64))
     assert encode.prepare(split) is split
 
 

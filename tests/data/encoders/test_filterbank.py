@@ -154,7 +154,13 @@ def test_loudness_does_not_matter():
 def test_a_tone_is_in_its_band(hz):
     x = tone(hz, 0.2).unsqueeze(0)
     bank = Filterbank(bands=20, heights=np.arange(0, 4, 0.2), delta=0)
-    bands = bank.prepare(Split(x, torch.zeros(1))).x[0].float().view(-1, 20, 20).sum((0, 1))
+    bands = (
+        bank.prepare(Split(x, torch.zeros(1, dtype=torch.int64)))
+        .x[0]
+        .float()
+        .view(-1, 20, 20)
+        .sum((0, 1))
+    )
     mel = 2595 * np.log10(1 + hz / 700) / (2595 * np.log10(1 + 4_000 / 700)) * 21 - 1
     assert abs(int(bands.argmax()) - mel) <= 1
 
@@ -162,17 +168,17 @@ def test_a_tone_is_in_its_band(hz):
 def test_an_onset_rises_and_its_end_falls():
     x = torch.cat([1e-4 * tone(1_000, 0.1), tone(1_000, 0.1), 1e-4 * tone(1_000, 0.1)]).unsqueeze(0)
     bank = Filterbank(bands=20, heights=(), delta=1.0)
-    rises, falls = bank.prepare(Split(x, torch.zeros(1))).x[0].split(20, dim=1)
+    rises, falls = bank.prepare(Split(x, torch.zeros(1, dtype=torch.int64))).x[0].split(20, dim=1)
     assert rises.any(1).nonzero().flatten().tolist()[0] in range(7, 11)
     assert falls.any(1).nonzero().flatten().tolist()[-1] in range(17, 21)
 
 
 def test_silence_and_short_recordings_have_no_events():
-    silence = Split(torch.zeros(1, 1_000), torch.zeros(1))
+    silence = Split(torch.zeros(1, 1_000), torch.zeros(1, dtype=torch.int64))
     prepared = Filterbank().prepare(silence)
     assert prepared.lengths.tolist() == [11]
     assert not prepared.x.any()
-    short = Split(torch.ones(1, 10), torch.zeros(1), torch.tensor([10]))
+    short = Split(torch.ones(1, 10), torch.zeros(1, dtype=torch.int64), torch.tensor([10]))
     assert Filterbank().prepare(short).lengths.tolist() == [1]
 
 
@@ -183,7 +189,7 @@ def test_heights_of_a_list_are_kept_as_a_tuple():
 
 def test_images_are_refused():
     with pytest.raises(ValueError, match=r"expected waveforms \[N, S\], got \[2, 1, 8, 8\]"):
-        Filterbank().prepare(Split(torch.zeros(2, 1, 8, 8), torch.zeros(2)))
+        Filterbank().prepare(Split(torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64)))
 
 
 def test_what_is_not_prepared_is_refused():

@@ -171,7 +171,7 @@ def test_values_out_of_range(params, error, message):
 def test_images_and_what_is_not_prepared_are_refused():
     frames = Frames(steps=2)
     with pytest.raises(ValueError, match="expected event lists or frames, got Tensor"):
-        frames.prepare(Split(torch.zeros(2, 1, 8, 8), torch.zeros(2)))
+        frames.prepare(Split(torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64)))
     split = split_of([[(0, 0)]], (1,))
     with pytest.raises(ValueError, match="prepare the split first"):
         frames(split.x)
