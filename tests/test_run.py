@@ -37,10 +37,10 @@ def finish(run) -> Folder:
 
 
 def names(folder: Folder) -> set[str]:
-    """What is in a run but sums, each of which is beside its file."""
+    """What is in a run but its lock, and sums, each of which is beside its file."""
     found = {item.name for item in folder.path.iterdir()}
     sums = {f".{name}.sha256" for name in found if not name.startswith(".")}
-    return found - sums
+    return found - sums - {".lock"}
 
 
 def weights(folder: Folder) -> bytes:

@@ -50,11 +50,13 @@ def read(file: Path) -> bytes:
     Raises:
         ValueError: If it is not what was written; the message names the file.
     """
-    content, known = file.read_bytes(), _known(file)
-    if known is not None and _line(file, content) not in known:
-        raise ValueError(
-            f"{file} is damaged or was changed (its sum is not the one in {beside(file).name})"
-        )
+    content = file.read_bytes()
+    while (known := _known(file)) is not None and _line(file, content) not in known:
+        before, content = content, file.read_bytes()
+        if content == before:  # and was not being replaced just now
+            raise ValueError(
+                f"{file} is damaged or was changed (its sum is not the one in {beside(file).name})"
+            )
     return content
 
 

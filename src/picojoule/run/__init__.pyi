@@ -7,3 +7,4 @@ from .run import start as start
 from .trained import Prediction as Prediction
 from .trained import Trained as Trained
 from .trained import load as load
+from .writer import RunHeld as RunHeld

@@ -27,6 +27,7 @@ from picojoule.run.build import (
     training_loader,
 )
 from picojoule.run.folder import LOG, REPORT, WEIGHTS, Folder
+from picojoule.run.writer import Writer
 from picojoule.training import EnergyBudget, EpochRecord, Log, Penalty, choose, evaluate, train
 from picojoule.training.checkpoint import load, newest
 
@@ -52,6 +53,7 @@ def fit(
     folder: Folder,
     fabric: Fabric,
     splits: Splits,
+    writer: Writer,
     *,
     limit_pj: float | None = None,
     free_pj: float | None = None,
@@ -62,6 +64,7 @@ def fit(
         folder: Folder of the run; training continues from its last checkpoint.
         fabric: A launched Fabric.
         splits: The data as loaded.
+        writer: The right to write to the run, which the first process holds.
         limit_pj: Energy allowed per sample; None for no budget.
         free_pj: Energy per sample without a budget, for the report; None if it is not known.
 
@@ -100,6 +103,7 @@ def fit(
         fabric=fabric,
     ):
         if last.history and fabric.is_global_zero:
+            writer.check()
             clock.note(last.history)
         yield Step(folder.path, recipe.train.epochs, steps, last)
     assert last is not None
@@ -107,6 +111,7 @@ def fit(
     budget = _budget_of(penalty)
     kept = None if budget is None else _outcome(report, budget, last, free_pj)
     if fabric.is_global_zero:
+        writer.check()
         _write(folder, net, report.model_copy(update={"budget": kept}))
 
 

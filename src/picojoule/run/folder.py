@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from picojoule import _sums
 from picojoule.recipe import CHIP_FILE, Recipe, load_recipe
 from picojoule.report import Report
+from picojoule.run.writer import LOCK, RECORD
 from picojoule.training import EpochRecord
 
 logger = logging.getLogger(__name__)
@@ -235,7 +236,7 @@ class Folder:
     def discard_untouched(self) -> None:
         """Removes the folder if it holds nothing but its first files."""
         first = {Path(name) for name in (RECIPE, MACHINE, CHIP_FILE)}
-        first |= {_sums.beside(file) for file in first}
+        first |= {*map(_sums.beside, first), Path(LOCK), Path(RECORD)}
         if all(item.is_dir() or Path(item.name) in first for item in self.path.rglob("*")):
             shutil.rmtree(self.path)
 

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from picojoule.run.fit import Step, fit, history, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.run.open_data import open_data
 from picojoule.run.share_check import check_untrained, check_validated
+from picojoule.run.writer import Writer
 from picojoule.training import BelowFloor
 from picojoule.units import format_energy
 
@@ -53,41 +55,45 @@ class Run:
         Raises:
             BelowFloor: If the limit is below the floor, or cannot be hoped to end above it.
             NonFiniteLoss: If the loss becomes infinite or not a number.
+            RunHeld: If another process writes to the folder.
             OSError: If the folder cannot be written.
         """
         if self.fabric is None or self.splits is None:
             return
-        stepped = False
-        try:
-            for step in self._train(self.fabric, self.splits):
-                stepped = True
-                yield step
-        except BelowFloor as error:
-            if self.fabric.is_global_zero:
-                self.folder.refuse(str(error))
-            raise
-        except (ValueError, TypeError, RuntimeError, OSError):
-            if self.new and not stepped and self.fabric.is_global_zero:
-                self.folder.discard_untouched()
-            raise
+        with _writing(self.fabric, self.folder.path) as writer:
+            stepped = False
+            try:
+                for step in self._train(self.fabric, self.splits, writer):
+                    stepped = True
+                    yield step
+            except BelowFloor as error:
+                if self.fabric.is_global_zero:
+                    self.folder.refuse(str(error))
+                raise
+            except (ValueError, TypeError, RuntimeError, OSError):
+                if self.new and not stepped and self.fabric.is_global_zero:
+                    self.folder.discard_untouched()
+                raise
 
-    def _train(self, fabric: Fabric, splits: Splits) -> Iterator[Step]:
+    def _train(self, fabric: Fabric, splits: Splits, writer: Writer) -> Iterator[Step]:
         budget = self.folder.recipe.budget
         if budget.share is None:
-            yield from fit(self.folder, fabric, splits, limit_pj=budget.limit_pj)
+            yield from fit(self.folder, fabric, splits, writer, limit_pj=budget.limit_pj)
             return
-        unconstrained = yield from self._without_budget(fabric, splits)
+        unconstrained = yield from self._without_budget(fabric, splits, writer)
         free_pj = spent_pj(unconstrained)
         limit_pj = budget.share * free_pj
         try:
-            yield from fit(self.folder, fabric, splits, limit_pj=limit_pj, free_pj=free_pj)
+            yield from fit(self.folder, fabric, splits, writer, limit_pj=limit_pj, free_pj=free_pj)
         except BelowFloor as error:
             raise BelowFloor(
                 f"with budget.limit = {budget.limit} of the {format_energy(free_pj)} spent without "
                 f"a budget: {error}"
             ) from error
 
-    def _without_budget(self, fabric: Fabric, splits: Splits) -> Generator[Step, None, Folder]:
+    def _without_budget(
+        self, fabric: Fabric, splits: Splits, writer: Writer
+    ) -> Generator[Step, None, Folder]:
         """Trains without a budget for as long as the share may be kept; returns the folder."""
         recipe, path = self.folder.recipe, self.folder.path / "unconstrained"
         if fabric.broadcast(path.exists()):
@@ -96,7 +102,7 @@ class Run:
         else:
             check_untrained(recipe, splits.train, fabric)
             unconstrained = self._unconstrained(fabric, path)
-        for step in fit(unconstrained, fabric, splits):
+        for step in fit(unconstrained, fabric, splits, writer):
             yield step
             check_validated(recipe, step.log.history)
         return unconstrained
@@ -190,14 +196,28 @@ def _launched(machine: Machine) -> Fabric:
 
 
 def _created(fabric: Fabric, recipe: Recipe, machine: Machine, path: Path) -> Folder:
-    """Makes the folder in one process, and raises its error in all."""
+    path = fabric.broadcast(path)
+    _in_first(fabric, lambda: Folder.create(recipe, machine, path))
+    return Folder(path)
+
+
+@contextmanager
+def _writing(fabric: Fabric, run: Path) -> Iterator[Writer]:
+    """Holds a run for all processes of its training."""
+    writer = Writer(run)
+    with ExitStack() as stack:
+        _in_first(fabric, lambda: stack.enter_context(writer))
+        yield writer
+
+
+def _in_first(fabric: Fabric, do: Callable[[], object]) -> None:
+    """Does something in one process, and raises its error in all."""
     error = None
     if fabric.is_global_zero:
         try:
-            Folder.create(recipe, machine, path)
+            do()
         except OSError as problem:
             error = problem
-    path, error = fabric.broadcast((path, error))
+    error = fabric.broadcast(error)
     if error is not None:
         raise error
-    return Folder(path)

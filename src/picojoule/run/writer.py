@@ -1,0 +1,184 @@
+"""The one process that writes to a run, told apart from all others by a lock in its folder.
+
+Among the processes of a machine the system's lock of ``.lock`` decides, which ends with a process
+in whatever way that ends. Since folders are shared between machines, and these need not see each
+other's locks, the holder also leaves its name in ``.writer``, and touches that file every second.
+Whoever finds it there watches: while it is touched the run is held, and if it is not for half a
+minute the run is taken over. The number of a process decides nothing.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from picojoule import _sums
+
+LOCK, RECORD = ".lock", ".writer"
+_BEAT_S, _SILENT_S = 1.0, 30.0
+_LOOK_S = 0.1
+
+
+class RunHeld(OSError):  # noqa: N818
+    """Error of a run that another process writes to."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that writes to a run.
+
+    Attributes:
+        host: Name of its machine.
+        boot: What tells its machine from another of that name; empty where there is nothing.
+        process: Its number there.
+        since: When it began.
+    """
+
+    host: str
+    boot: str
+    process: int
+    since: str
+
+    @classmethod
+    def this(cls) -> "Holder":
+        """Returns this process, from now on."""
+        boot = Path("/proc/sys/kernel/random/boot_id")
+        now = datetime.now().astimezone().isoformat(" ", "milliseconds")
+        known = boot.read_text("ascii").strip() if boot.exists() else ""
+        return cls(socket.gethostname(), known, os.getpid(), now)
+
+    def of_machine(self, other: "Holder") -> bool:
+        """Returns whether both are on one machine, as far as that is certain."""
+        return bool(self.boot) and (self.host, self.boot) == (other.host, other.boot)
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}, since {self.since}"
+
+
+class Writer:
+    """The right to write to a run, held inside a ``with`` block.
+
+    Args:
+        run: Folder of the run.
+
+    Raises:
+        RunHeld: On entering, if another process holds it.
+        OSError: On entering, if the folder cannot be written.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._run, self._lock = run, FileLock(run / LOCK, timeout=0, thread_local=False)
+        self._self = Holder.this()
+        self._done, self._lost, self._beaten = threading.Event(), threading.Event(), 0.0
+        self._thread = threading.Thread(target=self._beats, name="picojoule-writer", daemon=True)
+
+    def __enter__(self) -> "Writer":
+        try:
+            self._take()
+            for left in self._run.rglob(".*.tmp"):  # of one that was killed
+                left.unlink()
+            _sums.put(self._run / RECORD, json.dumps(asdict(self._self)).encode())
+        except RunHeld:
+            raise
+        except OSError as error:
+            self._lock.release()
+            raise OSError(
+                error.errno,
+                f"the run '{self._run}' cannot be written ({error.strerror}): copy it to a folder "
+                "where you may write, and resume that one",
+            ) from error
+        self._beaten = time.time()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._done.set()
+        self._thread.join()
+        if _holder(self._run) == self._self:
+            with suppress(OSError):
+                (self._run / RECORD).unlink()
+        self._lock.release()
+
+    def check(self) -> None:
+        """Checks that no other process took over, as one may if this one stood still for long.
+
+        Raises:
+            RunHeld: If one did.
+        """
+        if time.time() - self._beaten > _SILENT_S / 2:
+            self._beat()
+        if self._lost.is_set():
+            raise RunHeld(
+                f"the run '{self._run}' was taken over by {_holder(self._run)}, since this process "
+                f"({self._self}) had stood still: it stops"
+            )
+
+    def _take(self) -> None:
+        """Gets the system's lock, unless the run is held."""
+        free = self._locked()
+        holder = _holder(self._run)
+        if free and (holder is None or holder.of_machine(self._self)):
+            return  # what was left there is of a process that ended
+        if self._is_touched():
+            self._lock.release()
+            raise RunHeld(
+                f"the run '{self._run}' is held by {_holder(self._run) or 'another process'}, and "
+                "that goes on: only one process writes to a run, so wait for it or end it"
+            )
+        if not free:
+            with suppress(FileNotFoundError):
+                (self._run / LOCK).unlink()
+            if not self._locked():
+                raise RunHeld(f"the run '{self._run}' is held by another process")
+
+    def _locked(self) -> bool:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            return False
+        return True
+
+    def _is_touched(self) -> bool:
+        """Watches whether the holder goes on; by this machine's clock alone, as clocks differ."""
+        first, end = _state(self._run), time.monotonic() + _SILENT_S
+        while time.monotonic() < end:
+            if _state(self._run) != first:
+                return True
+            time.sleep(_LOOK_S)
+        return False
+
+    def _beats(self) -> None:
+        while not self._done.wait(_BEAT_S) and not self._lost.is_set():
+            self._beat()
+
+    def _beat(self) -> None:
+        with suppress(OSError):  # the next one may go through
+            if _holder(self._run) in (self._self, None):
+                os.utime(self._run / RECORD)
+                self._beaten = time.time()
+            else:
+                self._lost.set()
+
+
+def _holder(run: Path) -> Holder | None:
+    try:
+        return Holder(**json.loads((run / RECORD).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):  # none, or what no process wrote
+        return None
+
+
+def _state(run: Path) -> tuple[bytes, int] | None:
+    """Returns what changes as long as a run is held; opened anew, so that no old state is seen."""
+    try:
+        with (run / RECORD).open("rb") as record:
+            return record.read(), os.fstat(record.fileno()).st_mtime_ns
+    except FileNotFoundError:
+        return None
