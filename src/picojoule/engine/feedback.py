@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule._torch import pytree
 from picojoule.contract import SUMS, AllSteps, Stepping
 from picojoule.engine.first_order import first_order
+from picojoule.engine.leaves import flatten, unflatten
 from picojoule.engine.parts import CompiledPart, compiled_parts
 from picojoule.kernels import Band, Call, Each, Recurrence, borrow, shares, weight_gradient
 
@@ -65,7 +65,7 @@ def _run(
     currents: Tensor,
     state: Any,
 ) -> tuple[Tensor, Any]:
-    leaves, spec = pytree.tree_flatten(state.inner)
+    leaves, spec = flatten(state.inner)
     told = SUMS.get() if all(part.plan.loops.adds_up for part in parts) else None
     how = _FeedbackSetup(parts, len(leaves), path, told is not None)
     out, spikes, totals, *last = _Feedback.apply(  # pyright: ignore[reportGeneralTypeIssues]
@@ -73,7 +73,7 @@ def _run(
     )
     if told is not None:
         told(out, totals)
-    return out, type(state)(spikes, pytree.tree_unflatten(last, spec))
+    return out, type(state)(spikes, unflatten(last, spec))
 
 
 class _Feedback(torch.autograd.Function):

@@ -1,5 +1,6 @@
 """One walk over a neuron: its tensors, and all that its compiled step depends on, as a key."""
 
+from abc import ABC
 from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from picojoule._torch import buffers, hooks, parameters, version_of
 
+_PLAIN = frozenset((bool, int, float, str, type(None)))
 _DEPTH = 6  # of lists, dictionaries and objects in one another
 # What every module of torch has, and what is written down of the last run.
 _UNSEEN = frozenset({*vars(nn.Module()), "ran"})
@@ -72,7 +74,11 @@ def _hooked(modules: Iterable[tuple[str, nn.Module]]) -> str:
 
 
 def _of_module(module: nn.Module) -> Hashable:
-    return _token({name: one for name, one in vars(module).items() if name not in _UNSEEN})
+    return tuple(
+        (name, type(one), one) if type(one) in _PLAIN else (name, _token(one))
+        for name, one in vars(module).items()
+        if name not in _UNSEEN
+    )
 
 
 def _of_class(kind: type) -> Hashable:
@@ -90,7 +96,9 @@ def _users(kind: type) -> tuple[type, ...]:
     """Returns a class and its bases without those of torch and of ours."""
     ours = ("torch.", "picojoule.")
     return tuple(
-        one for one in kind.__mro__ if one is not object and not one.__module__.startswith(ours)
+        one
+        for one in kind.__mro__
+        if one not in (object, ABC) and not one.__module__.startswith(ours)
     )
 
 

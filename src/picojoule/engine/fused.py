@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule._torch import pytree
 from picojoule.contract import SUMS, AllSteps, Stepping
 from picojoule.engine.first_order import first_order
+from picojoule.engine.leaves import flatten, unflatten
 from picojoule.engine.order import Order
 from picojoule.engine.parts import CompiledPart, compiled_parts
 from picojoule.kernels import NON_TEMPORAL_BYTES, borrow
@@ -28,7 +28,7 @@ def fuse(neuron: Stepping, currents: Tensor, state: Any) -> AllSteps | str:
 def _run(
     parts: list[CompiledPart], tensors: list[Tensor], currents: Tensor, state: Any
 ) -> tuple[Tensor, Any]:
-    leaves, spec = pytree.tree_flatten(state)
+    leaves, spec = flatten(state)
     order = Order(currents, as_they_lie=len(parts) == 1)
     told = SUMS.get() if all(part.plan.loops.adds_up for part in parts) else None
     how = _SequenceSetup(parts, len(leaves), order, told is not None)
@@ -37,7 +37,7 @@ def _run(
     out = order.back(out)
     if told is not None:
         told(out, order.back(totals))
-    return out, pytree.tree_unflatten([order.back(one) for one in last], spec)
+    return out, unflatten([order.back(one) for one in last], spec)
 
 
 class _SequenceSetup(NamedTuple):
@@ -157,6 +157,8 @@ def _new(like: Tensor) -> Tensor:
 
 def flat(tensor: Tensor) -> Tensor:
     """Returns [T, B, ...] as [T, B, F] with a dense last axis, a view if possible."""
+    if tensor.dim() == 3 and tensor.stride(2) == 1 and tensor.numel():
+        return tensor
     steps, batch = tensor.shape[:2]
     width = tensor.shape[2:].numel()
     if tensor.numel() and not tensor[0, 0].is_contiguous():

@@ -15,6 +15,9 @@ class Order:
     """
 
     def __init__(self, currents: Tensor, *, as_they_lie: bool = True) -> None:
+        if currents.dim() < 4:  # one axis at most has one order
+            self.axes = self._inverse = tuple(range(currents.dim() - 2))
+            return
         strides = currents.stride()[2:]
         order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
         dense = as_they_lie and bool(currents.numel())

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule._torch import pytree
 from picojoule.contract import Stepping
 from picojoule.engine.fingerprint import survey
+from picojoule.engine.leaves import flatten
 from picojoule.engine.plan import Plan, plan_of
 
 
@@ -45,9 +45,10 @@ def compiled_parts(
         state: Where it starts.
         others: What else may want a gradient.
     """
-    apart = [(one, survey(one), count, inner) for one, count, inner in neuron.apart(state)]
+    apart = [(one, survey(one), count, flatten(inner)) for one, count, inner in neuron.apart(state)]
     tensors = [one for _, seen, _, _ in apart for one in seen.tensors.values()]
-    wanting = (currents, *pytree.tree_leaves(state), *others, *tensors)
+    leaves = [leaf for *_, (some, _) in apart for leaf in some]
+    wanting = (currents, *leaves, *others, *tensors)
     learns = torch.is_grad_enabled() and any(
         isinstance(one, Tensor) and one.requires_grad for one in wanting
     )
@@ -58,7 +59,7 @@ def compiled_parts(
         if isinstance(plan, str):
             return plan if count is None else f"its {type(one).__name__}: {plan}"
         neurons = None if count is None else slice(first, first + count)
-        states = slice(held, held + len(pytree.tree_leaves(inner)))
+        states = slice(held, held + len(inner[0]))
         parts.append(CompiledPart(plan, neurons, states, slice(known, known + len(seen.tensors))))
         first, held, known = first + (count or 0), states.stop, parts[-1].tensors.stop
     return parts, tensors

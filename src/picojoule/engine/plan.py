@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from picojoule._torch import pytree
 from picojoule.engine.description import NotCopyableError, description
 from picojoule.engine.fingerprint import Survey, survey, tensors_of
+from picojoule.engine.leaves import flatten, unflatten
 from picojoule.engine.order import Order
 from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, tier, trace
 
@@ -89,7 +89,12 @@ def _bits(tensor: Tensor) -> bytes:
 
 
 def plan_of(
-    neuron: nn.Module, seen: Survey, currents: Tensor, state: Any, *, learns: bool = False
+    neuron: nn.Module,
+    seen: Survey,
+    currents: Tensor,
+    state: tuple[list[Any], Any],
+    *,
+    learns: bool = False,
 ) -> Plan | str:
     """Returns the plan of a neuron for these currents [T, B, ...], or why there can be none.
 
@@ -97,10 +102,10 @@ def plan_of(
         neuron: The neuron.
         seen: What ``survey`` finds in it.
         currents: [T, B, ...].
-        state: Where it starts.
+        state: The leaves and the structure of where it starts.
         learns: Whether anything wants a gradient.
     """
-    leaves, spec = pytree.tree_flatten(state)
+    leaves, spec = state
     step_shape = currents.shape[1:]
     for leaf in leaves:
         if not isinstance(leaf, Tensor) or leaf.shape != step_shape or leaf.dtype != currents.dtype:
@@ -170,10 +175,10 @@ def _loops(
     names = [f"neuron.{name}" for name in tensors]
 
     def step(current: Tensor, *rest: Tensor) -> list[Tensor]:
-        state = pytree.tree_unflatten(list(rest[:count]), spec)
+        state = unflatten(list(rest[:count]), spec)
         values = dict(zip(names, rest[count:], strict=True))
         out, after = torch.func.functional_call(module, values, (current, state))
-        leaves, found = pytree.tree_flatten(after)
+        leaves, found = flatten(after)
         if found != spec:
             raise NotPointwiseError(f"step gives back a state of another structure: {found}")
         return [out, *leaves]

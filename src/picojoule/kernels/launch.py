@@ -56,11 +56,7 @@ class CStep(ctypes.Structure):
 
 
 class CCall:
-    """A call by pointers; keeps alive what they point to.
-
-    Attributes:
-        raw: The same for callers in C.
-    """
+    """A call by pointers; keeps alive what they point to."""
 
     def __init__(self, function: Any, sizes: LoopSizes, given: Sequence[Given]) -> None:
         self._function, self._given = function, given
@@ -73,12 +69,16 @@ class CCall:
             if isinstance(one, Each)
         ]
         self._moves = (_Move * len(moves))(*moves)
-        self.raw = CStep(
-            run=ctypes.cast(function, ctypes.c_void_p),
+
+    @property
+    def raw(self) -> CStep:
+        """The same for callers in C."""
+        return CStep(
+            run=ctypes.cast(self._function, ctypes.c_void_p),
             numbers=ctypes.addressof(self._numbers),
             pointers=ctypes.addressof(self._pointers),
             moves=ctypes.addressof(self._moves),
-            count=len(moves),
+            count=len(self._moves),
         )
 
     def __call__(self, step: int) -> None:

@@ -5,6 +5,7 @@ every page of it in anew, which can take longer than all arithmetic on it. The p
 process, because blocks that one layer gives back serve the next.
 """
 
+import math
 import threading
 import weakref
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ def borrow(shape: Sequence[int], like: Tensor) -> Tensor:
 
     A large one on the CPU comes from the pool, and its memory goes back when nothing refers to it.
     """
-    size = int(np.prod(shape)) * like.itemsize
+    size = math.prod(shape) * like.itemsize
     if like.device.type != "cpu" or size < _LARGE:
         return like.new_empty(*shape)
     return torch.from_numpy(_pool().take(size)).view(like.dtype).view(*shape)

@@ -32,14 +32,15 @@ def all_steps(layer: nn.Module, x: Tensor, valid: Tensor | None) -> Tensor:
                 "SyncBatchNorm takes what comes after the ends of sequences for a part of them: "
                 "give the network BatchNorm1d, 2d or 3d, or sequences of one length"
             )
-    rows = x.flatten(0, 1)
+    whole = type(layer) is nn.Linear  # takes any number of axes
+    rows = x if whole else x.flatten(0, 1)
     with ExitStack() as ways:
         if _may_be_sparse(layer, rows):
             ways.enter_context(EventProducts())
         if valid is not None:
             ways.enter_context(ValidStatistics(valid))
         out = layer(rows)
-    return out.unflatten(0, x.shape[:2])
+    return out if whole else out.unflatten(0, x.shape[:2])
 
 
 def _may_be_sparse(layer: nn.Module, rows: Tensor) -> bool:
@@ -49,7 +50,8 @@ def _may_be_sparse(layer: nn.Module, rows: Tensor) -> bool:
     """
     if not rows.is_cpu or torch.compiler.is_compiling():
         return False
-    if type(layer) is not nn.Linear or rows.dim() != 2:
+    if type(layer) is not nn.Linear:
         return type(layer) is nn.Conv2d
     outputs, inputs = layer.weight.shape
-    return any(limit_for(len(rows), inputs, outputs, gradient=one) for one in (False, True))
+    many = rows.shape[:-1].numel()
+    return any(limit_for(many, inputs, outputs, gradient=one) for one in (False, True))

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from picojoule._torch import buffers, parameters, pytree, submodules, version_of
+from picojoule._torch import buffers, parameters, submodules, version_of
 from picojoule.engine.fingerprint import survey
 from picojoule.engine.fused import flat
+from picojoule.engine.leaves import flatten, unflatten
 from picojoule.engine.plan import Plan, plan_of
 from picojoule.engine.scan import checked
 from picojoule.kernels import RowProduct
@@ -94,8 +95,8 @@ class Neurons(StreamLayer):
         """Returns a copy of the neurons' state."""
         if self._state is None:
             return None
-        leaves, spec = pytree.tree_flatten(self._state)
-        return pytree.tree_unflatten([leaf.clone() for leaf in leaves], spec)
+        leaves, spec = flatten(self._state)
+        return unflatten([leaf.clone() for leaf in leaves], spec)
 
     def _seen(self) -> list[int | None]:
         """Returns what changes if a parameter or buffer changes in place or is replaced."""
@@ -111,14 +112,15 @@ class Neurons(StreamLayer):
         self._known = self._seen()
         if layer.engine_for(currents, state) == "eager":
             return self._eager
-        plan = plan_of(layer, seen, currents, state) if type(layer).fuse is Neuron.fuse else ""
+        own = type(layer).fuse is Neuron.fuse
+        plan = plan_of(layer, seen, currents, flatten(state)) if own else ""
         return self._whole if isinstance(plan, str) else self._compiled(plan, x, state)
 
     def _compiled(self, plan: Plan, x: Tensor, state: Any) -> Callable[[Tensor], Tensor]:
         """Returns the compiled step, which reads and writes the same memory at every call."""
-        leaves, spec = pytree.tree_flatten(state)
+        leaves, spec = flatten(state)
         held = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
-        self._state = pytree.tree_unflatten(held, spec)
+        self._state = unflatten(held, spec)
         currents, spikes = (torch.empty(x.shape, dtype=x.dtype) for _ in range(2))
         bound = plan.bind(self._tensors).taken
         given, out = flat(currents.unsqueeze(0)), flat(spikes.unsqueeze(0))
