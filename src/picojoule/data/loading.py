@@ -48,9 +48,8 @@ def load(
         skip_bad: Leave out recordings and pictures that cannot be read; each is logged.
 
     Returns:
-        The splits; ``x`` is ``[N, C, H, W]`` uint8 of images (``digits``: float32 in 0..1), of
-        sounds ``[N, S]`` float32 in -1..1 (``fsdd``) or ``Waves``, with ``lengths`` in samples, or
-        ``EventLists``.
+        The splits; ``x`` is ``[N, C, H, W]`` uint8 of images (``digits``: float32 in 0..1),
+        ``Waves`` of sounds, with ``lengths`` in samples, or ``EventLists``.
 
     Raises:
         ValueError: For an unknown name, for data that are missing, damaged or truncated (the
@@ -91,7 +90,7 @@ def load(
             " + ".join(map(str, sizes)),
             " + ".join(map(str, dataset.sizes)),
         )
-    return splits.map(_as_float) if dataset.format == "wav" else splits
+    return splits
 
 
 def remedy(dataset: Dataset, data_dir: Path | None, *, again: bool = False) -> str:
@@ -156,13 +155,6 @@ def _kept(source: Source, dataset: Dataset, skip_bad: bool, hold_out: str | None
 
 def _share(dataset: Dataset) -> float:
     return dataset.sizes.validation / (dataset.sizes.train + dataset.sizes.validation)
-
-
-def _as_float(split: Split) -> Split:
-    x = torch.zeros(split.x.shape)
-    for row, wave in zip(x, split.x, strict=True):
-        torch.div(wave, 32_768, out=row[: len(wave)])
-    return Split(x, split.y, split.lengths, fingerprint=split.fingerprint)
 
 
 def _digits(dataset: Dataset) -> Splits:

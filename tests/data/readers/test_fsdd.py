@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.conftest import spoken
 from fuzzing import read_or_refused
-from picojoule.data import Sizes, dataset, load
+from picojoule.data import Filterbank, Sizes, dataset, load
 from picojoule.data.readers import fsdd
 from picojoule.data.readers.bad import Bad
 
@@ -44,7 +46,7 @@ def refused(folder: Path, *parts: str) -> None:
 
 def told(split) -> list[tuple[int, int, int]]:
     """Digit, speaker and take of each recording, as its samples tell."""
-    return [tuple(row) for row in (split.x[:, :3] * 32_768).int().tolist()]
+    return [tuple(wave[:3].tolist()) for wave in split.x]
 
 
 def test_official_split_and_a_balanced_validation_set(spoken_dir):
@@ -85,15 +87,23 @@ def test_one_speaker_held_out(spoken_dir, number, speaker):
 
 def test_waveforms_and_lengths(spoken_dir):
     train = load("fsdd", spoken_dir).train
-    assert train.x.dtype == torch.float32
+    assert train.x.dtype == torch.int16
     assert train.lengths is not None
     assert train.lengths[0] == 303 + 5 * 10
-    assert int(train.lengths.max()) == train.x.shape[1]
+    assert train.x.lengths.equal(train.lengths)
     tone = np.sin(np.arange(350) * 0.1) * 8_000
-    expected = tone.astype(np.int16).astype(np.float32) / 32_768
-    np.testing.assert_array_equal(train.x[0, 3:353].numpy(), expected)
-    for wave, length in zip(train.x, train.lengths.tolist(), strict=True):
-        assert not wave[length:].any()
+    np.testing.assert_array_equal(train.x[0].samples[3:353].numpy(), tone.astype(np.int16))
+
+
+def test_one_long_recording_among_short_ones_takes_the_room_of_its_samples(own_copy):
+    path, long = own_copy / "3_theo_40.wav", np.tile(spoken(3, 4, 40), 4_000)
+    path.unlink()
+    soundfile.write(path, long, 8_000)
+    train = load("fsdd", own_copy.parent).train
+    assert train.x.samples.numel() == sum(train.lengths.tolist())
+    assert len(train.x.samples) < 2 * len(long)
+    prepared = Filterbank().prepare(train)
+    assert prepared.x.shape[1] == Filterbank().max_steps
 
 
 def test_bad_recordings_are_left_out_and_nobody_takes_their_place(own_copy, caplog):
@@ -112,7 +122,7 @@ def test_bad_recordings_are_left_out_and_nobody_takes_their_place(own_copy, capl
 
 def test_found_in_the_folder_itself_and_one_below(own_copy):
     first = load("fsdd", own_copy.parent).test.x
-    assert torch.equal(load("fsdd", own_copy).test.x, first)
+    assert torch.equal(load("fsdd", own_copy).test.x.samples, first.samples)
 
 
 def test_recordings_of_other_names_are_left_alone(own_copy):
