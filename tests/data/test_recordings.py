@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from picojoule.data import Split
 from picojoule.data import recordings as events
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import EventLists, Recording, collect, content
+from picojoule.data.recordings import EventLists, Recording, collect
 from picojoule.data.zeros import in_files
 
 
@@ -152,13 +152,3 @@ def test_bad_ones_are_refused_or_listed():
     assert bad.items == ["1 is odd", "3 is odd"]
     with pytest.raises(ValueError, match="1 is odd"):
         list(Bad(skip=False).each(range(5), _even))
-
-
-def test_content_names_what_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing"):
-        content(tmp_path / "nothing")
-    with pytest.raises(ValueError, match="cannot be read"):
-        content(tmp_path)
-    (tmp_path / "empty").touch()
-    with pytest.raises(ValueError, match="empty is empty"):
-        content(tmp_path / "empty")

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from picojoule._toml import key_line
+from picojoule._toml import key_lines, line_of
 from picojoule.energy import Chip, Meter, OpCounts, Sizes, load_chip
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, Recurrent
@@ -333,11 +333,14 @@ class TestFiles:
             ("[price]\nac = {pj = 1, source = 'x'}", 2),
             ("[price]\n[price.mac]\npj = 2\n[price.ac]\nsource = 'x'", 4),
             ("[price.mac]\npj = 2", 1),
+            ('a = """[x"""""\nprice.ac.pj = 1', 2),
+            ("a = '''[x'''\nb = [ # ]\n]\n['price'.\"ac\"]\npj = 1", 5),
+            ("[[price]]\nac = 1\n[[price.ac]]\npj = 1", 1),
             ("name = 'x'", None),
         ],
     )
     def test_the_line_of_a_key_is_found_however_it_is_written(self, text, line):
-        assert key_line(text, ("price", "ac", "pj")) == line
+        assert line_of(key_lines(text), ("price", "ac", "pj")) == line
 
     @pytest.mark.parametrize(("name", "nearest"), [("45mn", "45nm"), ("45nm-srm", "45nm-sram")])
     def test_an_unknown_name_names_the_nearest(self, name, nearest):

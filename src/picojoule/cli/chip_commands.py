@@ -50,7 +50,7 @@ def chips_check(
     file: Annotated[str, typer.Argument(help="Path (or name) of a chip.", metavar="FILE")],
 ) -> None:
     """Check a chip file: what it prices, or every mistake with its line and its key."""
-    from picojoule._toml import key_line
+    from picojoule._toml import key_lines, line_of
     from picojoule.cli import show
     from picojoule.energy.chips.chip_file import parse_chip, read_chip
 
@@ -60,8 +60,9 @@ def chips_check(
     except ValueError as error:
         ERR.print(Text(str(error), style="red"), soft_wrap=True)
         raise typer.Exit(1) from None
+    lines = key_lines(text)
     for keys, doubt in show.doubts(chip):
-        line = f"{path}:{key_line(text, keys)}: {'.'.join(keys)}: {doubt}"
+        line = f"{path}:{line_of(lines, keys)}: {'.'.join(keys)}: {doubt}"
         ERR.print(Text(line, style="yellow"), soft_wrap=True)
     for line in show.checked(chip):
         say(line)

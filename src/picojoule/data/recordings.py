@@ -93,24 +93,6 @@ def shape_of(split: Split) -> tuple[int, ...]:
     return tuple(split.x.shape[1 if is_picture else 2 :])
 
 
-def content(path: Path) -> bytes:
-    """Reads the bytes of a file that must not be empty.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: For an empty one, and one that cannot be read.
-    """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {path}") from error
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    if not raw:
-        raise ValueError(f"{path} is empty")
-    return raw
-
-
 def collect(
     recordings: Iterable[Recording], shape: tuple[int, ...], where: Path, zeros: Zeros = np.zeros
 ) -> Split:

@@ -1,15 +1,18 @@
 """Reads recipe files and merges them with those they extend."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from picojoule import _toml
+from picojoule._names import shortened
 
 _RECIPES = resources.files("picojoule") / "recipes"
 Tables = dict[str, Any]
+
+# Recipes that extend one another, and parts of a key on the command line before its last.
+_EXTENDED, _PARTS = 16, 16
 
 
 def recipe_names() -> list[str]:
@@ -33,6 +36,8 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
     named = str(name_or_path) in recipe_names()
     folder = None if named else Path(label).resolve().parent
     label = str(name_or_path) if named else str(Path(label).resolve())
+    if len(above) > _EXTENDED:
+        raise ValueError(f"recipe '{above[0]}' extends more than {_EXTENDED} others")
     if label in above:
         raise ValueError(f"recipe '{label}' extends itself: " + " -> ".join([*above, label]))
     tables = _toml.parse(text, label)
@@ -92,6 +97,8 @@ def assignments(overrides: Iterable[str]) -> Tables:
         if not equals or not key.strip():
             raise ValueError(f"expected a setting such as train.epochs=5, got '{override}'")
         *parents, last = key.strip().split(".")
+        if len(parents) > _PARTS:
+            raise ValueError(f"expected a setting such as train.epochs=5, got '{shortened(key)}'")
         table = tables
         for part in parents:
             below = table.get(part, {})
@@ -104,6 +111,6 @@ def assignments(overrides: Iterable[str]) -> Tables:
 
 def _literal(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return _toml.parse(f"value = {text}", "a setting")["value"]
+    except ValueError:
         return text

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from picojoule._names import unknown
+from picojoule._names import shown, unknown
 from picojoule.recipe import penalty_table, toml
 from picojoule.recipe.base import Named, Table
 from picojoule.recipe.data_table import DataTable
@@ -18,6 +18,8 @@ from picojoule.recipe.tables import BudgetTable, NetworkTable, TrainTable
 from picojoule.training.penalties import penalty
 
 CHIP_FILE = "chip.toml"
+# Mistakes that a message shows.
+_TOLD = 20
 
 
 class Recipe(Table):
@@ -102,7 +104,8 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
     try:
         return Recipe.model_validate(tables)
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors()]
+        told, more = error.errors()[:_TOLD], error.error_count() - _TOLD
+        lines = [_explain(detail) for detail in told] + [f"... and {more} more"] * (more > 0)
         raise ValueError(f"recipe '{name_or_path}': " + "\n".join(lines)) from None
 
 
@@ -131,7 +134,7 @@ def _explain(detail: Any) -> str:
         return unknown(
             where, str(detail["input"]), re.findall("'(.*?)'", detail["ctx"]["expected"])
         )
-    return f"{where}: {detail['msg']}, got {detail['input']!r}"
+    return f"{where}: {detail['msg']}, got {shown(detail['input'])}"
 
 
 def _keys(loc: tuple[Any, ...]) -> list[str]:

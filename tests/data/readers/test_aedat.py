@@ -222,7 +222,7 @@ class TestGesture:
                 "expected names of .aedat files, found '../user01_led.aedat'",
             ),
             (b"user01_led\n", "found 'user01_led'"),
-            (b"\xff\xfe.aedat", "trials_to_test.txt is no text"),
+            (b"\xff\xfe.aedat", "trials_to_test.txt is not a text"),
             (b"user24_led.aedat\nuser24_led.aedat", "names a file twice"),
             (b"user01_led.aedat", "in the list to train and in that to test"),
             (b"", "trials_to_test.txt is empty"),

@@ -62,14 +62,14 @@ def test_truncated(ten, kept):
     path = ten / "data_batch_3.bin"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(
-        ValueError, match=rf"data_batch_3\.bin has {kept} bytes.*truncated.*pj data"
+        ValueError, match=rf"data_batch_3\.bin (has {kept} bytes.*truncated|is empty).*pj data"
     ):
         load("cifar10", ten.parent)
 
 
 def test_missing(ten):
     (ten / "data_batch_3.bin").unlink()
-    with pytest.raises(ValueError, match=r"data_batch_3\.bin cannot be read: No such file"):
+    with pytest.raises(ValueError, match=r"there is no file .*data_batch_3\.bin"):
         load("cifar10", ten.parent)
 
 

@@ -1,15 +1,18 @@
 """Arrays of a user's own: ``.npz`` files with ``x``, ``y`` and perhaps ``lengths``."""
 
 import math
+import os
 import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Literal
+from tokenize import TokenError
+from typing import IO, Literal
 
 import numpy as np
 import torch
 
+from picojoule import _files
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
@@ -17,6 +20,7 @@ from picojoule.data.split import Split
 Modality = Literal["image", "audio", "events"]
 
 _LISTS = ("times_us", "address", "offsets", "shape")
+_ARRAYS = ("x", "y", "lengths", "rate_hz", *_LISTS)
 _HIGHEST = np.iinfo(np.int64).max
 # Addresses have 32 bits.
 _PLACES = 1 << 31
@@ -24,6 +28,7 @@ _PLACES = 1 << 31
 _FAULTS = (
     *(ValueError, OSError, EOFError, KeyError, SyntaxError, TypeError, IndexError, AttributeError),
     *(zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, MemoryError, OverflowError),
+    TokenError,
 )
 
 
@@ -46,7 +51,7 @@ def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
         ValueError: For a file that is damaged, lacks an array, or has arrays that do not fit; the
             message names it.
     """
-    return _split(_loaded(path), path, modality, bad)
+    return _split(*_loaded(path), path, modality, bad)
 
 
 def read_unlabelled(path: Path, modality: Modality) -> tuple[Split, int | None]:
@@ -63,21 +68,21 @@ def read_unlabelled(path: Path, modality: Modality) -> tuple[Split, int | None]:
     Raises:
         ValueError: As ``read``.
     """
-    arrays = _loaded(path)
+    arrays, names = _loaded(path)
     first = arrays.get("x", arrays.get("offsets", np.zeros(1))[1:])
     if not first.size:
-        raise ValueError(f"{path} holds no item, but {', '.join(arrays) or 'nothing'}")
+        raise ValueError(f"{path} holds no item, but {', '.join(names) or 'nothing'}")
     arrays["y"] = np.zeros(len(np.atleast_1d(first)), np.int64)
-    return _split(arrays, path, modality, Bad(skip=False))
+    return _split(arrays, names, path, modality, Bad(skip=False))
 
 
 def _split(
-    arrays: dict[str, np.ndarray], path: Path, modality: Modality, bad: Bad
+    arrays: dict[str, np.ndarray], names: list[str], path: Path, modality: Modality, bad: Bad
 ) -> tuple[Split, int | None]:
     in_lists = modality == "events" and "x" not in arrays
     for name in ("y", *(_LISTS if in_lists else ("x",))):
         if name not in arrays:
-            raise ValueError(f"{path} has no array '{name}', but {', '.join(arrays) or 'none'}")
+            raise ValueError(f"{path} has no array '{name}', but {', '.join(names) or 'none'}")
     try:
         y = _whole(arrays, "y")
         if in_lists:
@@ -92,20 +97,56 @@ def _split(
     return split, _rate(arrays, path)
 
 
-def _loaded(path: Path) -> dict[str, np.ndarray]:
+def _loaded(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Reads those arrays of a file that have a meaning, and the names of all."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded[None]}
-        with loaded as archive:
-            return {name: np.asarray(archive[name]) for name in archive.files}
+        with _files.opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if path.suffix == ".npy":
+                return {"x": _array(file, size)[None]}, ["x"]
+            with zipfile.ZipFile(file) as archive:
+                return _archived(archive, size)
     except FileNotFoundError as error:
-        raise ValueError(f"there is no file {path}") from error
+        raise ValueError(str(error)) from error
     except _FAULTS as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         raise ValueError(
             f"{path} is no whole {path.suffix} file of plain arrays: "
             f"{error or type(error).__name__}"
         ) from error
+
+
+def _archived(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, np.ndarray], list[str]]:
+    entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    asked = {name: entries[name] for name in _ARRAYS if name in entries}
+    unpacked = sum(entry.file_size for entry in asked.values())
+    _files.check_unpacked(unpacked, size, "save it without compression (np.savez): it")
+    found = {}
+    for name, entry in asked.items():
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} is packed by method {entry.compress_type} of zip, not 0 or 8")
+        with archive.open(entry) as source:
+            found[name] = _array(source, entry.file_size)
+    return found, list(entries)
+
+
+def _array(source: IO[bytes], size: int) -> np.ndarray:
+    """Reads an array, after a look at whether its header announces what there is."""
+    version = np.lib.format.read_magic(source)
+    first = version == (1, 0)
+    headers = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = headers[not first](source)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    announced, there = math.prod(shape) * dtype.itemsize, size - source.tell()
+    if announced != there:
+        raise ValueError(f"an array of {announced:,} bytes is announced, and has {there:,}")
+    raw = bytearray()
+    while piece := source.read(_files.MIB):
+        raw += piece
+    array = np.frombuffer(raw, dtype)
+    return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
 
 
 def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from picojoule._files import content
 from picojoule.data.readers.bad import Bad
 from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits, Split
@@ -30,8 +31,8 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
         ``x`` ``[N, 3, 32, 32]`` uint8.
 
     Raises:
-        ValueError: For a file that is missing, truncated, or has a label out of range; the message
-            names it.
+        ValueError: For a file that is truncated, or has a label out of range; the message names it.
+        FileNotFoundError: For a missing file.
     """
     del bad, zeros
     return dataset.read_splits(lambda names: _split(folder, names, dataset.classes))
@@ -56,11 +57,8 @@ def _split(folder: Path, names: Sequence[str], classes: int) -> Split:
 
 def _records(path: Path, classes: int) -> np.ndarray:
     record = _PIXELS + (2 if classes == 100 else 1)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    if not raw or len(raw) % record:
+    raw = content(path)
+    if len(raw) % record:
         raise ValueError(
             f"{path} has {len(raw)} bytes: expected a multiple of {record}, one image each; it is "
             "truncated, or no file of this layout"

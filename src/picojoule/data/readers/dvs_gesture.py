@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from picojoule._files import content, text
 from picojoule.data.readers import aedat
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import Recording, collect, content
+from picojoule.data.recordings import Recording, collect
 from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros
@@ -16,6 +17,8 @@ SHAPE = (2, aedat.SIDE, aedat.SIDE)
 CLASSES = 11
 
 _COLUMNS = "class,startTime_usec,endTime_usec"
+# Gestures may overlap a little; all of them together hold an event this often, on average.
+_OVERLAP = 2
 
 
 def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
@@ -69,10 +72,9 @@ def _all(trials: list[Path], bad: Bad) -> Iterator[Recording]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        lines = content(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text: {error}") from error
+    lines = text(path).splitlines()
+    if not lines:
+        raise ValueError(f"{path} is empty")
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -114,12 +116,15 @@ def _rows(path: Path) -> Path:
 def _recordings(path: Path) -> list[Recording]:
     gestures = _gestures(_rows(path))
     events = aedat.parse_3(content(path), path)
-    address = events.address
-    recordings = []
+    order = np.argsort(events.times_us, kind="stable")
+    times, address = events.times_us[order], events.address[order]
+    recordings, total = [], 0
     for label, start, end in gestures:
-        inside = (events.times_us >= start) & (events.times_us < end)
-        if not inside.any():
+        inside = slice(*np.searchsorted(times, (start, end)))
+        total += inside.stop - inside.start
+        if inside.start == inside.stop:
             raise ValueError(f"{path}: there is no event from {start} us to {end} us")
-        times = events.times_us[inside] - start
-        recordings.append(Recording(times, address[inside], label - 1))
+        if total > _OVERLAP * len(times):
+            raise ValueError(f"{path}: its gestures hold every event {_OVERLAP} times and more")
+        recordings.append(Recording(times[inside] - start, address[inside], label - 1))
     return recordings

@@ -1,12 +1,12 @@
 """Formats of data sets by name, and where a data set lies in a data folder."""
 
 import functools
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from picojoule import _files
 from picojoule.data.readers import (
     aedat,
     cifar,
@@ -27,12 +27,8 @@ from picojoule.data.zeros import Zeros
 
 
 def everything(root: Path, dataset: Dataset | None = None) -> list[Path]:
-    """Returns all files below a folder, in order."""
-    return sorted(
-        Path(folder) / name
-        for folder, _, names in os.walk(root, followlinks=True)
-        for name in names
-    )
+    """Returns all files in a folder and in those in it, in order; see ``walk``."""
+    return sorted(_files.walk(root))
 
 
 def by_marker(data_dir: Path, dataset: Dataset) -> Path | None:

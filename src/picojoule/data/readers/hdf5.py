@@ -6,15 +6,19 @@ word of each label.
 """
 
 import unicodedata
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from picojoule._files import opened
 from picojoule.data.readers import heaps
 from picojoule.data.readers.bad import Bad
+from picojoule.data.readers.columns import found, rows
 from picojoule.data.recordings import Recording, collect
 from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits, Split
@@ -23,7 +27,10 @@ from picojoule.data.zeros import Zeros
 SUFFIXES = (".h5", ".hdf5")
 _COLUMNS = ("spikes/times", "spikes/units", "labels")
 # What h5py raises, depending on where a file is damaged.
-_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, OverflowError)
+_DAMAGE = (
+    *(OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, OverflowError),
+    *(zlib.error, AttributeError),
+)
 
 
 def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -> RawSplits:
@@ -84,26 +91,27 @@ def _undamaged(path: Path) -> Iterator[None]:
 def _recordings(path: Path, dataset: Dataset, bad: Bad) -> Iterator[Recording]:
     import h5py  # a tenth of a second: not at import
 
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    opened(path).close()
     with _undamaged(path):
         file = h5py.File(path, "r")
-    with file:
-        numbers = _numbers(file, path, dataset.labels, h5py)
-        stored = _stored(path, *_datasets(file, path, h5py))
+    with file, opened(path) as source, mmap(source.fileno(), 0, access=ACCESS_READ) as raw:
+        numbers = _numbers(file, raw, path, dataset.labels)
+        stored = _stored(file, raw, path)
         units = dataset.inputs[0]
         for _, recording in bad.each(stored, lambda one: _recording(path, one, numbers, units)):
             yield recording
 
 
-def _numbers(file: Any, path: Path, labels: Sequence[str], h5py: Any) -> list[int]:
+def _numbers(file: Any, raw: mmap, path: Path, labels: Sequence[str]) -> list[int]:
     """Returns our number for each of the file's classes, by their words if it has them."""
+    import h5py
+
     with _undamaged(path):
-        keys = file.get("extra/keys")
+        keys = found(file, "extra/keys")
         # Texts of varying length are not looked at: see ``heaps``.
         if not isinstance(keys, h5py.Dataset) or keys.dtype.kind != "S" or keys.ndim != 1:
             return list(range(len(labels)))
-        words = [_plain(key.decode("utf-8")) for key in keys[:]]
+        words = [_plain(key.decode("utf-8")) for key in rows(raw, keys, keys.dtype)]
     ours = [_plain(label) for label in labels]
     if sorted(words) != sorted(ours):
         strange = sorted(set(words) ^ set(ours))
@@ -119,19 +127,21 @@ def _plain(word: str) -> str:
     return unicodedata.normalize("NFC", word).strip().replace("ü", "u").replace("ue", "u")
 
 
-def _datasets(file: Any, path: Path, h5py: Any) -> tuple[list[tuple[Any, np.dtype]], bool]:
-    """Returns times, units and labels with the types of their numbers, and whether they are raw."""
+def _datasets(file: Any, path: Path) -> list[tuple[Any, np.dtype]]:
+    """Returns times, units and labels with the types of their numbers."""
+    import h5py
+
     with _undamaged(path):
-        plain = file.userblock_size == 0 and file.id.get_create_plist().get_sizes() == (8, 8)
-        found = [file.get(name) for name in _COLUMNS]
+        if file.id.get_create_plist().get_sizes() != (8, 8):
+            raise ValueError("its addresses do not have 8 bytes")
+        stored = [found(file, name) for name in _COLUMNS]
     datasets, sizes = [], []
-    for name, dataset in zip(_COLUMNS, found, strict=True):
+    for name, dataset in zip(_COLUMNS, stored, strict=True):
         if not isinstance(dataset, h5py.Dataset):
             raise ValueError(f"{path} has no {name}")
         with _undamaged(path):
             shape, dtype = dataset.shape, dataset.dtype
             number = dtype if name == "labels" else h5py.check_vlen_dtype(dtype)
-            plain &= name == "labels" or not dataset.id.get_create_plist().get_nfilters()
         kinds = "f" if name == "spikes/times" else "iu"
         right = isinstance(number, np.dtype) and number.kind in kinds
         if shape is None or len(shape) != 1 or not right:
@@ -142,17 +152,16 @@ def _datasets(file: Any, path: Path, h5py: Any) -> tuple[list[tuple[Any, np.dtyp
         raise ValueError(
             f"{path}: {sizes[0]} recordings have times, {sizes[1]} units and {sizes[2]} labels"
         )
-    return datasets, plain
+    return datasets
 
 
-def _stored(path: Path, datasets: list[tuple[Any, np.dtype]], plain: bool) -> Iterator[_Stored]:
-    *spikes, (labels, _) = datasets
+def _stored(file: Any, raw: mmap, path: Path) -> Iterator[_Stored]:
+    *spikes, (labels, kind) = _datasets(file, path)
     with _undamaged(path):
-        columns = [
-            heaps.lists(path, dataset, number) if plain else iter(dataset)
-            for dataset, number in spikes
-        ]
-        for number, recording in enumerate(zip(*columns, labels[:], strict=True)):
+        base = file.userblock_size
+        columns = [heaps.lists(raw, dataset, number, base) for dataset, number in spikes]
+        recordings = zip(*columns, rows(raw, labels, kind), strict=True)
+        for number, recording in enumerate(recordings):
             yield _Stored(number, *recording)
 
 

@@ -10,64 +10,46 @@ is ``GCOL``, the version, its size, and objects: number (0: free space), length 
 bytes, in eights. From the HDF5 file format specification, version 3.0, III.E and IV.A.2.d.
 """
 
-import mmap
 import struct
 from collections.abc import Iterator
-from pathlib import Path
+from mmap import mmap
 from typing import Any
 
 import numpy as np
+
+from picojoule.data.readers.columns import rows
 
 _DESCRIPTOR = np.dtype([("size", "<u4"), ("heap", "<u8"), ("number", "<u4")])
 _HEAP = struct.Struct("<4sBxxxQ")
 _OBJECT = struct.Struct("<HxxxxxxQ")
 
 
-def lists(path: Path, dataset: Any, dtype: np.dtype) -> Iterator[np.ndarray]:
+def lists(raw: mmap, dataset: Any, dtype: np.dtype, base: int) -> Iterator[np.ndarray]:
     """Yields the lists of an h5py data set in their order, ``[E]`` each.
 
     Args:
-        path: The file it is in.
-        dataset: Of one dimension, neither compressed nor behind a user block.
+        raw: The file it is in.
+        dataset: Of one dimension.
         dtype: Of the numbers in a list.
+        base: Bytes before the first address: of a user's block, if there is one.
 
     Raises:
-        ValueError: For a list that is not there as a whole.
+        ValueError: For a list that is not there as a whole, and lists that lie on one another.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-        heap, objects = -1, {}
-        for number, described in enumerate(_descriptors(raw, dataset)):
-            size = int(described["size"])
-            if size and int(described["heap"]) != heap:
-                heap = int(described["heap"])
-                objects = _objects(raw, heap)
-            start, length = objects.get(int(described["number"]), (0, 0)) if size else (0, 0)
-            if size * dtype.itemsize > length:
-                raise ValueError(f"list {number} is not there as a whole")
-            yield np.frombuffer(raw[start : start + size * dtype.itemsize], dtype)
+    heap, objects, total = -1, {}, 0
+    for number, described in enumerate(rows(raw, dataset, _DESCRIPTOR)):
+        size = int(described["size"])
+        if size and int(described["heap"]) != heap:
+            heap = int(described["heap"])
+            objects = _objects(raw, base + heap)
+        start, length = objects.get(int(described["number"]), (0, 0)) if size else (0, 0)
+        total += size * dtype.itemsize
+        if size * dtype.itemsize > length or total > len(raw):
+            raise ValueError(f"list {number} is not there as a whole")
+        yield np.frombuffer(raw[start : start + size * dtype.itemsize], dtype)
 
 
-def _descriptors(raw: mmap.mmap, dataset: Any) -> np.ndarray:
-    """Returns the place of each list; lists that were never written are empty."""
-    found = np.zeros(len(dataset) if len(dataset) <= len(raw) else 0, _DESCRIPTOR)
-    if len(found) < len(dataset):
-        raise ValueError(f"{len(dataset)} lists are announced, more than the file can hold")
-    if dataset.chunks is None:
-        pieces = [(0, dataset.id.get_offset())] if dataset.id.get_offset() is not None else []
-        rows = len(found)
-    else:
-        infos = [dataset.id.get_chunk_info(i) for i in range(dataset.id.get_num_chunks())]
-        pieces = [(info.chunk_offset[0], info.byte_offset) for info in infos]
-        rows = dataset.chunks[0]
-    for first, place in pieces:
-        rest = found[first : first + rows]
-        if place + rest.nbytes > len(raw):
-            raise ValueError("the file ends before its lists")
-        rest[:] = np.frombuffer(raw[place : place + rest.nbytes], _DESCRIPTOR)
-    return found
-
-
-def _objects(raw: mmap.mmap, heap: int) -> dict[int, tuple[int, int]]:
+def _objects(raw: mmap, heap: int) -> dict[int, tuple[int, int]]:
     """Returns start and length in bytes of each object of a heap, by number."""
     if heap + _HEAP.size > len(raw):
         raise ValueError("a heap is past the end of the file")

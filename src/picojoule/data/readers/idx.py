@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from picojoule import _files
 from picojoule.data.readers.bad import Bad
 from picojoule.data.schema import Dataset, File
 from picojoule.data.split import RawSplits, Split
@@ -39,15 +41,17 @@ def content(path: Path) -> bytes:
     """Returns the unpacked bytes of a file.
 
     Raises:
-        ValueError: For a packed file that is damaged or ends too early.
+        ValueError: For a packed file that is damaged, ends too early, or holds more than 200 times
+            its own size.
     """
-    raw = path.read_bytes()
     if path.suffix != ".gz":
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} ({len(raw)} bytes) is no whole gzip file: {error}") from error
+        return _files.content(path)
+    with _files.opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            return _files.read_unpacked(gzip.GzipFile(fileobj=file), size, str(path))
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path} ({size} bytes) is no whole gzip file: {error}") from error
 
 
 def parse(raw: bytes, path: Path) -> Tensor:

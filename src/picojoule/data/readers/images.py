@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import struct
 import warnings
 import zlib
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from picojoule import _files
 from picojoule.data.readers.bad import Bad
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 _GREY = ("1", "L", "LA")
+# How many times as long as wide a picture may be that is scaled.
+_LONGEST = 100
 _COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 # All that Pillow is known to raise for bytes that are no whole picture.
 _FAULTS = (
@@ -144,6 +148,11 @@ def _square(picture: Image.Image, size: int) -> Image.Image:
     """Scales the shorter side to ``size`` pixels and returns the square in the middle."""
     scale = size / min(picture.size)
     width, height = (max(size, math.floor(side * scale + 0.5)) for side in picture.size)
+    if max(width, height) > _LONGEST * size:
+        raise ValueError(
+            f"it is {picture.width} x {picture.height} pixels: more than {_LONGEST} times as long "
+            "as it is wide, it cannot be scaled to a square"
+        )
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - size) // 2, (height - size) // 2
     return picture.crop((left, top, left + size, top + size))
@@ -155,14 +164,21 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     if file.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{file} is no picture: expected one of {', '.join(SUFFIXES)}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _files.opened(file) as raw:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=_FORMATS) as picture:
+            with Image.open(raw, formats=_FORMATS) as picture:
+                _check_pixels(picture, os.fstat(raw.fileno()).st_size, file)
                 yield picture
     except _FAULTS as error:
         if str(file) in str(error) and isinstance(error, ValueError):
             raise
         raise ValueError(f"{file} is no whole picture: {error or type(error).__name__}") from error
+
+
+def _check_pixels(picture: Image.Image, packed: int, file: Path) -> None:
+    width, height = picture.size
+    what = f"{file} is no picture that can be read: of {width} x {height} pixels, it"
+    _files.check_unpacked(width * height * len(picture.getbands()), packed, what)
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from picojoule._files import content
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import Recording, collect, content
+from picojoule.data.recordings import Recording, collect
 from picojoule.data.schema import Dataset
 from picojoule.data.split import RawSplits, Split
 from picojoule.data.zeros import Zeros

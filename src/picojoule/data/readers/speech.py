@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from picojoule._files import RECORD_BYTES, text
 from picojoule.data.readers import wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.schema import Dataset
@@ -90,11 +91,7 @@ def _divided(folder: Path, words: Sequence[str]) -> dict[str, list[tuple[str, st
 
 
 def _list(path: Path) -> set[tuple[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    pairs = {tuple(line.split("/")) for line in lines}
+    pairs = {tuple(line.split("/")) for line in text(path, RECORD_BYTES).split()}
     for pair in pairs:
         if len(pair) != 2 or {"", ".", ".."} & set(pair):
             raise ValueError(f"{path}: expected lines such as bed/0a7c.wav, got {'/'.join(pair)}")
@@ -104,7 +101,7 @@ def _list(path: Path) -> set[tuple[str, str]]:
 
 
 def _noise(folder: Path, rate_hz: int, bad: Bad) -> list[np.ndarray]:
-    files = sorted((folder / NOISE).glob("*.wav"))
+    files = sorted((folder / NOISE).glob("[!.]*.wav"))
     read = bad.each(files, lambda file: wavs.read_wav(file, rate_hz).numpy())
     found = [wave for _, wave in read]
     if not found:

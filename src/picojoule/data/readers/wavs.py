@@ -3,14 +3,15 @@
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
 import torch
 from torch import Tensor
 
+from picojoule._files import check_unpacked, content
 from picojoule.data.readers.bad import Bad
-from picojoule.data.recordings import content
 from picojoule.data.schema import Dataset
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -20,6 +21,9 @@ _LOSSY = ("OGG", "MP3")
 # Programs that write to a pipe announce nothing, or about as much as a number can say.
 _UNKNOWN_BYTES = 0x7FFF0000
 _ROUNDING = 1e-4
+# A file has a few chunks before its sound.
+_CHUNKS = 1_000
+_BLOCK = 1 << 20
 
 
 def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
@@ -101,7 +105,7 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
         with soundfile.SoundFile(io.BytesIO(raw)) as sound:
             _check(path, sound, rate_hz)
             exact = sound.subtype == "PCM_16"
-            samples = sound.read(dtype="int16" if exact else "float32")
+            samples = _samples(sound, "int16" if exact else "float32", len(raw))
             found, frames, is_lossy = sound.samplerate, sound.frames, sound.format in _LOSSY
     except (soundfile.LibsndfileError, TypeError, ValueError, MemoryError, RuntimeError) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
@@ -125,6 +129,18 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
     return torch.from_numpy(samples), found
 
 
+def _samples(
+    sound: soundfile.SoundFile, dtype: Literal["int16", "float32"], packed: int
+) -> np.ndarray:
+    """Reads all samples, as many as there are and not as are announced."""
+    blocks, size = [sound.read(_BLOCK, dtype=dtype)], 0
+    while len(blocks[-1]) == _BLOCK:
+        size += blocks[-1].nbytes
+        check_unpacked(size, packed, "its sound")
+        blocks.append(sound.read(_BLOCK, dtype=dtype))
+    return np.concatenate(blocks)
+
+
 def _sized(raw: bytes) -> bytes:
     """Fills in the sizes in a file, if the program that wrote it to a pipe did not know them.
 
@@ -135,7 +151,9 @@ def _sized(raw: bytes) -> bytes:
     sized = bytearray(raw)
     sized[4:8] = (len(raw) - 8).to_bytes(4, "little")
     place = 12
-    while place + 8 <= len(raw):
+    for _ in range(_CHUNKS):
+        if place + 8 > len(raw):
+            break
         size = raw[place + 4 : place + 8]
         if raw[place : place + 4] == b"data" and _is_unknown(size):
             sized[place + 4 : place + 8] = (len(raw) - place - 8).to_bytes(4, "little")
@@ -150,8 +168,9 @@ def _is_unknown(size: bytes) -> bool:
 
 
 def _check(path: Path, sound: soundfile.SoundFile, rate_hz: int | None) -> None:
-    if sound.format not in _FORMATS:
-        raise ValueError(f"{path} is no sound that can be read: it is {sound.format}")
+    if sound.format not in _FORMATS or not sound.seekable():
+        kind = f"{sound.format} of {sound.subtype}"
+        raise ValueError(f"{path} is no sound that can be read: it is {kind}")
     if sound.channels != 1 or rate_hz not in (None, sound.samplerate):
         wanted = "" if rate_hz is None else f" at {rate_hz} Hz"
         raise ValueError(

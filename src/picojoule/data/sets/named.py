@@ -71,7 +71,7 @@ def parse_dataset(text: str, file: str) -> Dataset:
     try:
         found = TypeAdapter(Dataset).validate_python(content)
     except ValidationError as error:
-        faults = [_explained(problem) for problem in error.errors()]
+        faults = (_explained(problem) for problem in error.errors())
         raise ValueError(_toml.located(text, file, faults)) from error
     faults = list(_misfits(found))
     if faults:

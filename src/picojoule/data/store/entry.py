@@ -81,8 +81,8 @@ def stamp(paths: Iterable[Path]) -> str:
         try:
             found = path.stat()
             facts = (str(path), found.st_size, found.st_mtime_ns, found.st_ino)
-        except FileNotFoundError:
-            facts = (str(path), "missing")
+        except OSError as error:
+            facts = (str(path), "missing", error.errno)
         total.update(repr(facts).encode())
     return total.hexdigest()
 

@@ -1,13 +1,15 @@
 """Reading of chip files, by name or path, with line and key of each mistake."""
 
+from collections.abc import Iterator
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from picojoule import _toml
-from picojoule._names import unknown
+from picojoule._names import shown, unknown
 from picojoule.energy.chips.chip import Chip, conflicts
 from picojoule.energy.chips.price import Price
 from picojoule.units import picojoule
@@ -52,16 +54,16 @@ def parse_chip(text: str, file: str) -> Chip:
     try:
         return Chip.model_validate(content)
     except ValidationError as error:
-        found = [_explained(problem) for problem in error.errors() if problem["loc"]]
-        found += [(keys, f"{'.'.join(keys)}: {why}") for keys, why in _conflicts(content)]
-        raise ValueError(_toml.located(text, file, found)) from error
+        explained = (_explained(problem) for problem in error.errors() if problem["loc"])
+        others = ((keys, f"{'.'.join(keys)}: {why}") for keys, why in _conflicts(content))
+        raise ValueError(_toml.located(text, file, chain(explained, others))) from error
 
 
-def _conflicts(content: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+def _conflicts(content: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     prices, excluded = content.get("price"), content.get("excluded")
     prices = prices if isinstance(prices, dict) else {}
     names = [name for name in excluded if isinstance(name, str)] if type(excluded) is list else []
-    return list(conflicts(prices, names, content.get("scope", "")))
+    return conflicts(prices, names, content.get("scope", ""))
 
 
 def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
@@ -82,11 +84,11 @@ def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
             known = Price.model_fields if len(keys) > 1 else _FILE_KEYS
             return keys, unknown("key", where, [".".join([*keys[:-1], name]) for name in known])
         case "float_type":
-            return keys, f"{where}: expected a number in pJ, got {given!r}{_in_pj(given)}"
+            return keys, f"{where}: expected a number in pJ, got {shown(given)}{_in_pj(given)}"
         case "model_type" | "model_attributes_type":
-            return keys, f"{where}: expected a table with pj and source, got {given!r}"
+            return keys, f"{where}: expected a table with pj and source, got {shown(given)}"
         case "tuple_type":
-            return keys, f'{where}: expected a list of counts, such as ["pool"], got {given!r}'
+            return keys, f'{where}: expected a list of counts, such as ["pool"], got {shown(given)}'
         case "too_short":
             return keys, f"{where}: expected at least one price, such as [price.ac]"
     return keys, f"{where}: {problem['msg'].removeprefix('Value error, ')}"
