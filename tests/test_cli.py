@@ -64,9 +64,12 @@ def test_train_shows_epochs_energies_floor_and_outcome(pj, tmp_path):
     assert lines[0].startswith("run 1/2 · loss ")
     assert "energy per inference by layer" in text
     assert "energy per inference by kind" in text
-    assert re.fullmatch(r"floor \S+ .J, 0\.\d\d of what it spends", lines[-2])
+    floor = r"floor \(test set\) \S+ .J on 45nm, 0\.\d\d of what it spends"
+    assert re.fullmatch(floor, lines[-2])
     beside = r"\(dense ANN [\d.]+x, 3-bit ANN [\d.]+x\)"
     spent = rf"\S+ .J per inference on 45nm {beside}"
+    memory = beside.replace("dense", "prices int32, network float32; dense")
+    spent += rf" · \S+ .J per inference on 45nm-sram {memory}"
     pattern = rf"test accuracy 0\.\d{{3}} · {spent} · no budget · {out}"
     assert re.fullmatch(pattern, lines[-1])
     assert json.loads((out / "report.json").read_text())["seed"] == 3
@@ -111,8 +114,8 @@ def test_train_says_whether_the_budget_was_met(pj, done):
     code, text, _ = pj("train", "--resume", done)
     assert code == 0
     assert text.splitlines()[0] == f"{done} is finished already: nothing to do"
-    assert re.search(r"budget 2 nJ: (met|missed by \d+\.\d%) · " + str(done), text)
-    assert re.search(r"floor \d+ pJ, 0\.\d\d of the budget", text)
+    assert re.search(r"budget 2 nJ on 45nm: (met|missed by \d+\.\d%) · " + str(done), text)
+    assert re.search(r"floor \(training set\) \d+ pJ on 45nm, 0\.\d\d of the budget", text)
 
 
 def test_a_run_remembers_where_its_data_are(pj, tmp_path, monkeypatch):
@@ -170,7 +173,9 @@ def test_measure_prices_a_run_on_several_chips(pj, done, tmp_path):
     assert report["accuracy"] == own["accuracy"]
     code, text, _ = pj("measure", done, *chips)
     assert "mine has no price for: " in text
-    assert "per inference on mine · budget 2 nJ on 45nm: " in text  # no MAC, so no dense ANN
+    assert (
+        "per inference on mine (prices int8, network float32) · budget 2 nJ on 45nm: " in text
+    )  # no MAC, so no dense ANN
 
 
 def test_measure_compares_all_chips_in_one_table(pj, done, tmp_path, monkeypatch):

@@ -38,11 +38,13 @@ def test_only_what_a_layer_does_is_there():
 
 def test_sums_and_multiples():
     first = OpCounts.of({"ac": number(3), "bias": number(1)}, {"ac": number(2)}, Sizes(weights=5))
-    second = OpCounts.of({"ac": number(4), "pool": number(6)}, sizes=Sizes(inputs=7, bits=16))
+    second = OpCounts.of(
+        {"ac": number(4), "pool": number(6)}, sizes=Sizes(inputs=7, dtype="float16")
+    )
     both = first + second
     assert named(both) == {"ac": 7, "pool": 6, "bias": 1}
     assert named(both.hidden) == {"ac": 2}
-    assert both.sizes == Sizes(weights=5, inputs=7, bits=32)
+    assert both.sizes == Sizes(weights=5, inputs=7, dtype="float16")
     assert named(both * 0.5) == {"ac": 3.5, "pool": 3, "bias": 0.5}
     assert named((both * 0.5).hidden) == {"ac": 1}
     assert (both * 2).sizes == both.sizes
@@ -72,7 +74,7 @@ def test_copies_say_the_same(twin):
 
 def test_sizes_of_a_convolution():
     sizes = run(nn.Conv2d(2, 3, 3, stride=2), events(4, 2, 7, 5)).counts["network"].sizes
-    assert sizes == Sizes(weights=54, bias=3, inputs=70, potentials=3 * 3 * 2, events=True)
+    assert sizes == Sizes(weights=54, bias=3, inputs=70, potentials=3 * 3 * 2, dtype="float32")
 
 
 def test_sizes_of_a_linear_layer_and_its_neurons():
@@ -81,9 +83,9 @@ def test_sizes_of_a_linear_layer_and_its_neurons():
         net(torch.rand(5, 3, 6).double())
     first, second = meter.counts["0"].sizes, meter.counts["1"].sizes
     assert first == Sizes(
-        weights=24, bias=0, inputs=6, potentials=4, events=False, given=True, bits=64
+        weights=24, bias=0, inputs=6, potentials=4, events=False, given=True, dtype="float64"
     )
-    assert second == Sizes(potentials=4, neuron="LIF", bits=64)
+    assert second == Sizes(potentials=4, neuron="LIF", dtype="float64")
 
 
 def test_sizes_of_a_matrix_product_with_a_weight():

@@ -59,6 +59,8 @@ def _values(log: Log) -> str:
     if log.validation is not None:
         spent = format_energy(log.validation.energy_pj)
         parts.append(f"validation {log.validation.accuracy:.3f} at {spent}")
+        if log.validation.silent:
+            parts.append(f"silent {', '.join(log.validation.silent)}")
     if log.multiplier is not None:
         parts.append(f"multiplier {float(log.multiplier):.3f}")
     elif log.penalty is not None:

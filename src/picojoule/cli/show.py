@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from picojoule.data import DATASETS, Dataset
-from picojoule.energy import Chip, Price, load_chip
+from picojoule.energy import Chip, Price, load_chip, priced_for
 from picojoule.networks import NETWORKS
 from picojoule.neurons import kinds
 from picojoule.report import Report
@@ -189,14 +189,14 @@ def prediction(found: Prediction, chip_name: str) -> str:
 
 
 def energies(report: Report) -> RenderableType:
-    """Tabulates energies by layer and kind, and lists what they leave out."""
+    """Tabulates energies by layer and kind, and lists what they leave out and what is in doubt."""
     lines: list[RenderableType] = [report.table()]
     for name, one in report.chips.items():
         if one.excluded:
             lines.append(Text(f"{name} leaves out: {_counts(one.excluded)}", style="dim"))
         if one.unpriced:
             lines.append(Text(f"{name} has no price for: {_counts(one.unpriced)}", style="yellow"))
-    return Group(*lines, *_uncounted(report))
+    return Group(*lines, *_notes(report))
 
 
 def compared(report: Report) -> RenderableType:
@@ -204,15 +204,13 @@ def compared(report: Report) -> RenderableType:
     return Group(
         comparison(report.chips, report.spike_rate),
         *cheaper_levels(report.chips),
-        *_uncounted(report),
+        *_notes(report),
     )
 
 
-def _uncounted(report: Report) -> Iterator[Text]:
-    if report.uncounted:
-        yield Text(f"not counted: {', '.join(report.uncounted)}", style="yellow")
-    if report.unreached:
-        yield Text(f"did not run: {', '.join(report.unreached)}", style="yellow")
+def _notes(report: Report) -> Iterator[Text]:
+    for note in report.notes:
+        yield Text(note, style="yellow")
 
 
 def _counts(counts: Mapping[str, float]) -> str:
@@ -223,10 +221,11 @@ def floor(report: Report) -> str:
     """Words the floor (what no hidden spike can change) beside the energy it is a part of."""
     budget = report.budget
     if budget is None:
-        (one,) = report.chips.values()
+        name, one = next(iter(report.chips.items()))
         share = one.floor_pj / one.total_pj if one.total_pj else 1.0
-        return f"floor {format_energy(one.floor_pj)}, {share:.2f} of what it spends"
-    text = f"floor {format_energy(budget.floor_pj)}, "
+        floor_pj = format_energy(one.floor_pj)
+        return f"floor (test set) {floor_pj} on {name}, {share:.2f} of what it spends"
+    text = f"floor (training set) {format_energy(budget.floor_pj)} on {budget.chip}, "
     if budget.unconstrained_pj is None:
         return text + f"{budget.floor_pj / budget.limit_pj:.2f} of the budget"
     share = budget.floor_pj / budget.unconstrained_pj
@@ -242,14 +241,18 @@ def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
     ]
     accuracy = f"test accuracy {report.accuracy.test:.3f}"
     aims = [_budget(report), *_penalty(report)]
-    return " · ".join([accuracy, *(spent if energies else []), *aims, str(folder)])
+    silent = [f"silent {', '.join(report.silent)}"] if report.silent else []
+    return " · ".join([accuracy, *silent, *(spent if energies else []), *aims, str(folder)])
 
 
 def _beside(one: Cost) -> str:
-    """Words how many times as much ANNs of the same architecture cost."""
+    """Words a precision that the network has not, and how many times as much ANNs cost."""
+    priced = priced_for(one.precision, one.network_precision)
+    mark = [priced] if priced != one.precision else []
     anns = (("dense ANN", one.ann_pj), (f"{one.quantised_ann_bits}-bit ANN", one.quantised_ann_pj))
     parts = [f"{name} {times(pj / one.total_pj)}" for name, pj in anns if pj and one.total_pj]
-    return f" ({', '.join(parts)})" if parts else ""
+    told = "; ".join([*mark, *([", ".join(parts)] if parts else [])])
+    return f" ({told})" if told else ""
 
 
 def _penalty(report: Report) -> Iterator[str]:

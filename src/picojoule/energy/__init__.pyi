@@ -3,6 +3,7 @@ from .chips import Energy as Energy
 from .chips import Price as Price
 from .chips import chip_names as chip_names
 from .chips import load_chip as load_chip
+from .chips import priced_for as priced_for
 from .convention import Convention as Convention
 from .convention import Conventions as Conventions
 from .counts import COUNTS as COUNTS

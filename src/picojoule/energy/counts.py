@@ -43,7 +43,8 @@ class Sizes:
         neuron: The type of its neurons, empty for a layer of synapses.
         events: Whether its inputs (or a neuron's outputs) are events in a queue.
         given: Whether its inputs are the network's own, and analog.
-        bits: Bits of a word of the network as it ran.
+        dtype: Type of its weights, else of what its neurons put out, such as ``"float32"``; empty
+            if that is no type of real numbers.
     """
 
     weights: int = 0
@@ -53,7 +54,7 @@ class Sizes:
     neuron: str = ""
     events: bool = True
     given: bool = False
-    bits: int = 32
+    dtype: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +179,18 @@ def as_counts(numbers: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
             made[number] = torch.scalar_tensor(number, dtype=torch.float64)
         counts[name] = made[number]
     return counts
+
+
+def dtype_name(weight: Tensor | None, values: Tensor) -> str:
+    """Returns the type of the weights, else of the values if these are real numbers, else nothing.
+
+    Example:
+        >>> dtype_name(None, torch.zeros(3)), dtype_name(None, torch.zeros(3) > 0)
+        ('float32', '')
+    """
+    if weight is None and not values.is_floating_point():
+        return ""
+    return str((values if weight is None else weight).dtype).removeprefix("torch.")
 
 
 def _restored(counts: dict[str, Tensor], hidden: OpCounts | None, sizes: Sizes) -> OpCounts:

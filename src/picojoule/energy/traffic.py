@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor
 
 from picojoule._torch import version_of
-from picojoule.energy.counts import Sizes
+from picojoule.energy.counts import Sizes, dtype_name
 from picojoule.energy.events import events_of, inside
 from picojoule.energy.kinds import Kind
 from picojoule.energy.rules.outcome import Synapses
@@ -95,7 +95,7 @@ class Traffic:
             potentials=outputs_of(call) * places,
             events=self.kind.sparse,
             given=self.kind.given and not self.kind.sparse,
-            bits=call.values.element_size() * 8,
+            dtype=dtype_name(call.weight, call.values),
         )
 
 

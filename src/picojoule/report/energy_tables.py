@@ -1,15 +1,18 @@
 """Tables of energies, with the energies of dense ANNs beside them."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from picojoule.energy import priced_for
 from picojoule.training import Cost
 from picojoule.units import format_energy
 
 _MEMORY = ("event_read", "weight_read", "state_read", "state_write", "output_write")
+_NARROW = 20
 _NOTABLE = 0.005  # of the total: what rounds to one percent
 
 
@@ -21,7 +24,7 @@ def by_layer_and_kind(chips: Mapping[str, Cost], spike_rate: float) -> Group:
     _add(layers, "total", [(format_energy(one.total_pj), "") for one in costs])
     if any(_band(one) for one in costs):
         _add(layers, "low to high", [(_band(one), "") for one in costs])
-    _add(layers, "floor", [_part(one.floor_pj, one.total_pj) for one in costs])
+    _add(layers, "floor (test set)", [_part(one.floor_pj, one.total_pj) for one in costs])
     layers.add_section()
     _add(layers, "dense ANN", [_beside(one.ann_pj, one) for one in costs])
     quantised = _quantised(costs)
@@ -75,7 +78,7 @@ def times(ratio: float) -> str:
 
 def _row(name: str, one: Cost) -> Iterable[Iterable[str]]:
     """Yields the lines of each cell of a row."""
-    yield name, one.precision, "all-in" if one.scope == "all-in" else ""
+    yield name, *_priced(one), "all-in" if one.scope == "all-in" else ""
     if one.by_kind:
         yield format_energy(one.total_pj), _band(one)
     else:
@@ -84,6 +87,12 @@ def _row(name: str, one: Cost) -> Iterable[Iterable[str]]:
     yield _even(one)
     missing = f"no price for {', '.join(one.unpriced)}" if one.unpriced else ""
     yield _shares(one) or "nothing here is priced", missing
+
+
+def _priced(one: Cost) -> list[str]:
+    """Words the precision of the prices in short lines, with that of the network if it differs."""
+    lines = priced_for(one.precision, one.network_precision).replace(", ", ",\n").splitlines()
+    return [short for line in lines for short in textwrap.wrap(line, _NARROW)]
 
 
 def _shares(one: Cost) -> str:
@@ -146,7 +155,7 @@ def _split(what: str, chips: Mapping[str, Cost], parts: Mapping[str, Mapping[str
     table = Table(title=title, title_justify="left", min_width=len(title))
     table.add_column(what)
     for name, one in chips.items():
-        table.add_column(f"{name}\n{one.precision}".strip(), justify="right")
+        table.add_column("\n".join(filter(None, (name, *_priced(one)))), justify="right")
         table.add_column("share", justify="right")
     names = dict.fromkeys(name for split in parts.values() for name in split)
     for name in sorted(names, key=_position):

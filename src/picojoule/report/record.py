@@ -6,13 +6,14 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 from rich.console import Group
 
 from picojoule.energy import Convention, Conventions
+from picojoule.report import notes
 from picojoule.report.energy_tables import by_layer_and_kind
 from picojoule.training import Cost, Measurement
-from picojoule.training.cost import spike_rate
+from picojoule.training.cost import silent_layers, spike_rate
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -48,6 +49,8 @@ class BudgetReport(_Record):
         test_pj: Energy per sample on the test set.
         ratio: ``test_pj / limit_pj``.
         multiplier: The penalty's multiplier after each epoch.
+        highest_pj: The most that an epoch spent per sample, training or validation; None in old
+            reports.
         unconstrained_pj: Energy per sample of the same recipe without a budget, on the validation
             set; None if that was not measured.
     """
@@ -60,6 +63,7 @@ class BudgetReport(_Record):
     test_pj: float
     ratio: float
     multiplier: tuple[float, ...]
+    highest_pj: float | None = None
     unconstrained_pj: float | None = None
 
 
@@ -79,6 +83,9 @@ class Report(_Record):
         uncounted: Functions that ran and were not counted, with the number of their elements.
         unreached: Layers with weights that did not run at all.
         samples: Number of samples of the test set.
+        majority: Share of the test set's most frequent label, which is the accuracy of always
+            naming it; None in old reports.
+        loss: Mean loss of each epoch, without the penalty; empty if nothing was trained.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
         penalty: The recipe's penalty with its options; None if it names none.
         budget: The budget; None if there was none.
@@ -100,6 +107,8 @@ class Report(_Record):
     uncounted: dict[str, int]
     unreached: tuple[str, ...]
     samples: int
+    majority: _Share | None = None
+    loss: tuple[float, ...] = ()
     spikes_per_neuron: float
     penalty: dict[str, Any] | None = None
     budget: BudgetReport | None = None
@@ -120,6 +129,7 @@ class Report(_Record):
             uncounted=measurement.uncounted,
             unreached=measurement.unreached,
             samples=measurement.samples,
+            majority=measurement.majority,
             spikes_per_neuron=measurement.spikes_per_neuron,
             seconds=measurement.seconds,
             convention=_plain(measurement.convention),
@@ -149,6 +159,25 @@ class Report(_Record):
     def table(self) -> Group:
         """Makes two tables: energy by layer beside dense ANNs, and by kind of count."""
         return by_layer_and_kind(self.chips, self.spike_rate)
+
+    @computed_field
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """The layers of neurons that put out no spike on the test set."""
+        return silent_layers(self.counts)
+
+    @computed_field
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Findings that put the result in doubt, each in one line."""
+        found = [
+            *notes.of_silence(self.silent),
+            *notes.of_chance(self.accuracy.test, self.majority, self.samples),
+            *notes.of_loss(self.loss),
+        ]
+        if (budget := self.budget) is not None:
+            found += notes.of_budget(budget.limit_pj, budget.highest_pj, budget.multiplier)
+        return (*found, *notes.of_counting(self.uncounted, self.unreached))
 
     @property
     def spike_rate(self) -> float:

@@ -31,6 +31,9 @@ from picojoule.run.writer import Writer
 from picojoule.training import EnergyBudget, EpochRecord, Log, Penalty, choose, evaluate, train
 from picojoule.training.checkpoint import load, newest
 
+# Prices memory too: every run is measured on it beside its own chip, which may leave memory out.
+MEMORY_CHIP = "45nm-sram"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -154,14 +157,15 @@ def history(folder: Folder) -> list[EpochRecord]:
 
 
 def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: Log) -> Report:
-    """Measures the chosen weights on the test set."""
+    """Measures the chosen weights on the test set, on the run's chip and on one with memory."""
     recipe = folder.recipe
     encoder = recipe.data.make_encoder()
+    own, memory = load_chip(recipe.budget.chip), load_chip(MEMORY_CHIP)
     found = evaluate(
         net,
         evaluation_loader(recipe, prepared(test, encoder)),
         readout=readout(recipe.train.readout),
-        chips=[load_chip(recipe.budget.chip)],
+        chips=[own] if own.name == memory.name else [own, memory],
         inputs=encoder.kind,
         ann_steps=ann_steps(recipe),
         fabric=fabric,
@@ -172,6 +176,7 @@ def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: L
         "seed": recipe.seed,
         "penalty": None if recipe.penalty is None else recipe.penalty.model_dump(),
         "accuracy": Accuracy(validation=last.chosen.accuracy, test=found.accuracy),
+        "loss": tuple(record.loss - (record.penalty or 0.0) for record in last.history),
         "engines": last.history[-1].engines,
         "seconds": round(sum(record["seconds"] for record in folder.log()), 3),
     }
@@ -189,7 +194,8 @@ def _outcome(
 ) -> BudgetReport:
     """Returns the budget's part of the report."""
     assert last.chosen is not None
-    ((chip, tested),) = report.chips.items()
+    chip, tested = next(iter(report.chips.items()))
+    validated = [record.validation for record in last.history if record.validation is not None]
     return BudgetReport(
         chip=chip,
         limit_pj=budget.limit_pj,
@@ -199,6 +205,7 @@ def _outcome(
         test_pj=tested.total_pj,
         ratio=tested.total_pj / budget.limit_pj,
         multiplier=tuple(record.multiplier or 0.0 for record in last.history),
+        highest_pj=max(one.energy_pj for one in (*last.history, *validated)),
         unconstrained_pj=free_pj,
     )
 

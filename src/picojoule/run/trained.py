@@ -148,7 +148,7 @@ class Trained:
         )
         again = Report.of(found)
         accuracy = self.report.accuracy.model_copy(update={"test": found.accuracy})
-        kept = ("recipe", "seed", "penalty", "budget", "seconds")
+        kept = ("recipe", "seed", "penalty", "budget", "loss", "seconds")
         update = {name: getattr(self.report, name) for name in kept} | {"accuracy": accuracy}
         return again.model_copy(update=update)
 

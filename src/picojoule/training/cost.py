@@ -38,6 +38,8 @@ class Cost(BaseModel):
         spread: Standard error of ``total_pj`` over batches, as a share of it; 0 for one batch.
         scope: Scope of the prices, as the chip file says.
         precision: Precision of the prices, as the chip file says.
+        network_precision: The type of the network's weights, such as ``"float32"``; empty in old
+            reports.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +60,7 @@ class Cost(BaseModel):
     spread: float = 0.0
     scope: str = ""
     precision: str = ""
+    network_precision: str = ""
 
 
 def cost_on(
@@ -109,6 +112,7 @@ def cost_on(
         spread=spread,
         scope=chip.scope,
         precision=chip.precision,
+        network_precision=energy.network_precision,
     )
 
 

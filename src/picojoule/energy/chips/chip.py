@@ -9,6 +9,7 @@ from torch import Tensor
 
 from picojoule._names import unknown
 from picojoule.energy.chips.estimate import Energy, Sums
+from picojoule.energy.chips.precision import precision_of
 from picojoule.energy.chips.price import Entry, Price, is_by_type, with_fewer_bits
 from picojoule.energy.counts import COUNTS, OpCounts, Sizes
 
@@ -124,7 +125,8 @@ class Chip(BaseModel):
         total = sums.get("total", torch.zeros((), dtype=torch.float64))
         nothing = torch.zeros_like(total, requires_grad=False)
         floor, low, high = (sums.get(name, nothing) for name in ("floor", "low", "high"))
-        return Energy(total, floor, low, high, by_layer, by_kind, excluded, unpriced)
+        said = (self.name, self.precision, precision_of(counts.values()))
+        return Energy(total, floor, low, high, by_layer, by_kind, excluded, unpriced, *said)
 
     def _missing(self, count: str, sizes: Sizes) -> str:
         """Names what has no price: a count, or a count of one type of neuron."""

@@ -44,6 +44,10 @@ class Energy:
         excluded: Counts that the chip file says it leaves out.
         unpriced: Counts that the chip has no price for; never taken as zero in silence. If it
             has one for other types of neuron, the type is named: ``"spike.LIF"``.
+        chip: Name of the chip.
+        precision: Precision of its prices, as the chip file says.
+        network_precision: The type of the network's weights, such as ``"float32"``; empty if no
+            layer says it.
     """
 
     total: Tensor
@@ -54,6 +58,9 @@ class Energy:
     by_kind: dict[str, Tensor] = field(default_factory=dict)
     excluded: Mapping[str, Tensor] = field(default_factory=dict)
     unpriced: Mapping[str, Tensor] = field(default_factory=dict)
+    chip: str = ""
+    precision: str = ""
+    network_precision: str = ""
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Energy":
         """Returns the same record with ``total``, ``floor``, ``low`` and ``high`` changed."""

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from picojoule.contract import Group, NeuronCost
-from picojoule.energy.counts import OpCounts, Sizes, as_counts
+from picojoule.energy.counts import OpCounts, Sizes, as_counts, dtype_name
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, is_known, known
 from picojoule.energy.rules.synapses import projection
@@ -71,7 +71,7 @@ class NeuronLayer:
         sizes = Sizes(
             potentials=out.shape[self.leading :].numel(),
             neuron=self.species,
-            bits=out.element_size() * 8,
+            dtype=dtype_name(None, out),
         )
         fired = {} if spikes is None else {"spike": spikes, "output_write": spikes}
         # Training can change which neurons there are, and with them what they cost anyway.

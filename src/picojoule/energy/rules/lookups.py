@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from picojoule.energy.counts import Sizes
+from picojoule.energy.counts import Sizes, dtype_name
 from picojoule.energy.kinds import Kind, product
 from picojoule.energy.rules.call import Call, analog, moved
 from picojoule.energy.rules.fanout import Axes, each, present
@@ -66,8 +66,8 @@ def embedding_bag(
 
 
 def _table(weight: Tensor) -> Sizes:
-    bits = weight.element_size() * 8
-    return Sizes(weights=weight.numel(), inputs=1, potentials=weight.shape[1], bits=bits)
+    dtype = dtype_name(weight, weight)
+    return Sizes(weights=weight.numel(), inputs=1, potentials=weight.shape[1], dtype=dtype)
 
 
 def bilinear(
