@@ -66,6 +66,11 @@ def test_layers_without_a_spike_are_named(net, silent):
         assert (text in place) == bool(silent)
     assert (f" · silent {', '.join(silent)} · " in last) == bool(silent)
     assert json.loads(report.to_json())["silent"] == list(silent)
+    rows = [line for line in shown(report.table()).splitlines() if "│ silent layers " in line]
+    number = str(len(silent) or "none")
+    assert [row.split("│")[2].strip() for row in rows] == [number] * (
+        report.spike_rate > 0 or bool(silent)
+    )
 
 
 def test_layers_of_another_library_without_a_spike_are_named():

@@ -1,7 +1,7 @@
 """Tables of energies, with the energies of dense ANNs beside them."""
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from rich.console import Group
 from rich.table import Table
@@ -16,8 +16,16 @@ _NARROW = 20
 _NOTABLE = 0.005  # of the total: what rounds to one percent
 
 
-def by_layer_and_kind(chips: Mapping[str, Cost], spike_rate: float) -> Group:
-    """Tabulates energy by layer with totals and dense ANNs, and by kind: two columns per chip."""
+def by_layer_and_kind(
+    chips: Mapping[str, Cost], spike_rate: float, silent: Collection[str]
+) -> Group:
+    """Tabulates energy by layer with totals and dense ANNs, and by kind: two columns per chip.
+
+    Args:
+        chips: Energy per sample by chip name.
+        spike_rate: Mean spikes per neuron and step.
+        silent: The layers of neurons that put out no spike.
+    """
     layers = _split("layer", chips, {name: chip.by_layer for name, chip in chips.items()})
     layers.add_section()
     costs = list(chips.values())
@@ -29,8 +37,9 @@ def by_layer_and_kind(chips: Mapping[str, Cost], spike_rate: float) -> Group:
     _add(layers, "dense ANN", [_beside(one.ann_pj, one) for one in costs])
     quantised = _quantised(costs)
     _add(layers, quantised, [_beside(one.quantised_ann_pj, one) for one in costs])
-    if spike_rate:
+    if spike_rate or silent:
         layers.add_section()
+        _add(layers, "silent layers", [(str(len(silent) or "none"), "")] * len(costs))
         _add(layers, "spikes per neuron and step", [(f"{spike_rate:.3g}", "")] * len(costs))
         _add(layers, "as dear as the dense ANN at", [(_even(one)[0], "") for one in costs])
         _add(layers, f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs])

@@ -158,7 +158,7 @@ class Report(_Record):
 
     def table(self) -> Group:
         """Makes two tables: energy by layer beside dense ANNs, and by kind of count."""
-        return by_layer_and_kind(self.chips, self.spike_rate)
+        return by_layer_and_kind(self.chips, self.spike_rate, self.silent)
 
     @computed_field
     @property
