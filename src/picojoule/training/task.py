@@ -48,8 +48,8 @@ class Task:
     inputs: Inputs
     convention: Conventions
 
-    def validated(self, loader: DataLoader) -> tuple[Validation, Energy]:
-        """Returns the accuracy, energy and silent layers on a data set, and its energy in full."""
+    def validated(self, loader: DataLoader) -> Validation:
+        """Measures the network on a data set, in evaluation mode."""
         found = evaluation(
             self.model,
             loader,
@@ -59,10 +59,14 @@ class Task:
             convention=self.convention,
             fabric=self.fabric,
         )
-        energy, spread = self.chip.price(found.counts), found.spread[self.chip.name]
-        silent = silent_layers(found.totals)
-        total_pj, floor_pj = float(energy.total), float(energy.floor)
-        return Validation(found.accuracy, total_pj, spread, silent, floor_pj), energy
+        energy = self.chip.price(found.counts)
+        return Validation(
+            accuracy=found.accuracy,
+            energy_pj=float(energy.total),
+            spread=found.spread[self.chip.name],
+            silent=silent_layers(found.totals),
+            floor_pj=float(energy.floor),
+        )
 
     def step(self, batch: Batch, epoch: int, step: int) -> tuple[Log, Energy, Callable[[], None]]:
         """Takes one step of the optimizer, without waiting for the device.

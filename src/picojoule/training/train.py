@@ -117,8 +117,9 @@ def train(
         progress.load_state_dict(load(saved), saved)
     elif penalty is not None and penalty.limit_pj is not None:
         logger.info("measuring the floor of the training set")
-        _, energy = task.validated(loader)
-        penalty.start(float(energy.floor))
+        floor_pj = task.validated(loader).floor_pj
+        assert floor_pj is not None
+        penalty.start(floor_pj)
     batches = fabric.setup_dataloaders(loader, move_to_device=False)
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation)
@@ -174,7 +175,7 @@ def _record(
     multiplier = None if task.penalty is None else task.penalty.multiplier
     validated = None
     if validation is not None:
-        validated, _ = task.validated(validation)
+        validated = task.validated(validation)
         if task.penalty is not None:
             task.penalty.validated(validated.spread)
     return EpochRecord(
