@@ -1,4 +1,4 @@
-"""From what a publisher divided, or did not, to three splits."""
+"""Division into three splits of what a publisher divided, or did not."""
 
 from collections.abc import Sequence
 

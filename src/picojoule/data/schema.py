@@ -14,7 +14,7 @@ Statistic = float | tuple[float, ...] | None
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """One file to fetch, with the checksums of its content.
+    """File to fetch, with the checksums of its content.
 
     ``sha256`` or ``md5``, whichever is published, is that of the bytes that travel; both are None
     if the publisher does not keep them stable. ``content_sha256`` is that of what is read from

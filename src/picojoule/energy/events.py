@@ -1,4 +1,4 @@
-"""How many events there are in values, summed once and exactly."""
+"""Numbers of events in values, summed once and exactly."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

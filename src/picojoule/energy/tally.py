@@ -1,4 +1,4 @@
-"""From what arrived in one call to what it cost in operations and accesses."""
+"""Operations and accesses of one call, from what arrived in it."""
 
 from collections.abc import Iterable
 from dataclasses import replace

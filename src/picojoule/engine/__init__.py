@@ -1,4 +1,4 @@
-"""How a neuron's steps run over time: one after the other, or compiled to one loop."""
+"""Runs of a neuron's steps over time: one after the other, or compiled to one loop."""
 
 import lazy_loader
 

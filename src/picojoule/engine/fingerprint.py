@@ -1,4 +1,4 @@
-"""One walk over a neuron: its tensors, and all that its compiled step depends on, as a key."""
+"""Walk over a neuron: its tensors, and all that its compiled step depends on, as a key."""
 
 from abc import ABC
 from collections.abc import Hashable, Iterable

@@ -1,4 +1,4 @@
-"""What one element may do, for loops that numba compiles; the names are those of pointwise.py."""
+"""Functions of one element for loops that numba compiles; the names are those of pointwise.py."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What one element may do, for loops that Triton compiles; the names are those of pointwise.py.
+"""Functions of one element for loops that Triton compiles; the names are those of pointwise.py.
 
 Where Triton's own is rough in float32 (a division, a root, ``exp``) or takes the smallest numbers
 for zero (``floor``), another one stands here.

@@ -1,4 +1,4 @@
-"""From a step written in torch to the scalar program of one element.
+"""Lowering of a step written in torch to the scalar program of one element.
 
 A step is recorded once, and so is its vector-Jacobian product, as autograd computes it:
 surrogates and detached resets come out as torch has them. What depends on parameters alone stays

@@ -1,4 +1,4 @@
-"""Which way a product of spikes goes: by its events, or dense.
+"""Ways of a product of spikes: by its events, or dense.
 
 Measured density alone decides, never timing, so that runs repeat.
 """

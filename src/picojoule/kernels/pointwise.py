@@ -1,4 +1,4 @@
-"""What each pointwise operation of torch is as an expression on one element.
+"""Pointwise operations of torch, each as an expression on one element.
 
 The expressions are read by C and by numba alike: operators mean the same in both, and everything
 else is a call of a small function that each of the two defines (``where``, ``fma``, ``exp`` ...).

@@ -47,7 +47,7 @@ class Sum:
 
 @dataclass
 class Program:
-    """One direction of a step: the work before its loop, in it and after it.
+    """Program of one direction of a step: the work before its loop, in it and after it.
 
     Attributes:
         lines: The loop's body.

@@ -1,4 +1,4 @@
-"""What a function of tensors does, operation by operation."""
+"""Tracer of a function of tensors, operation by operation."""
 
 from collections.abc import Callable, Sequence
 from operator import getitem

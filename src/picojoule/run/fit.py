@@ -1,4 +1,4 @@
-"""One training of a recipe in a folder, from its last checkpoint to its weights and report."""
+"""Training of a recipe in a folder, from its last checkpoint to its weights and report."""
 
 import random
 import time

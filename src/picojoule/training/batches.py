@@ -1,4 +1,4 @@
-"""What a batch holds, and a network that runs on it under the meter."""
+"""The parts of a batch, and a network that runs on it under the meter."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

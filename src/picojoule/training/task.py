@@ -1,4 +1,4 @@
-"""What a training is made of, and one step of it."""
+"""Parts of a training, and one step of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How an image becomes input in time."""
+"""Coding of an image as input in time."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

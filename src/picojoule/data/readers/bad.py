@@ -1,4 +1,4 @@
-"""What becomes of an item that cannot be read."""
+"""Items that cannot be read: an error, or a list of what was left out."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field

@@ -20,7 +20,7 @@ from picojoule.data.zeros import Zeros
 
 
 class Utterance(NamedTuple):
-    """One recording: its file, class and speaker, and ``take``, which decides the split."""
+    """Recording: its file, class and speaker, and ``take``, which decides the split."""
 
     file: str
     label: int

@@ -1,4 +1,4 @@
-"""One entry of the cache: a folder that holds splits.
+"""Entry of the cache: a folder that holds splits.
 
 Each array is an ``.npy`` file, mapped into memory when it is read. ``index.json`` has the sha256 of
 each file, and its own beside it. The sums are compared when an entry is opened for the first time,

@@ -1,4 +1,4 @@
-"""How the parts and the arguments of a network are called, wrapped or not."""
+"""Names of a network's parts and arguments, wrapped or not."""
 
 import inspect
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""What a meter must know of how its network is called: samples, compilers, checkpoints."""
+"""Calls of a network under a meter: samples, compilers, checkpoints."""
 
 import sys
 import threading

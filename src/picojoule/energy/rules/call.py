@@ -62,7 +62,7 @@ class Provenance(Protocol):
 
 
 class Call:
-    """One call of a torch function, as its rule sees it.
+    """Call of a torch function, as its rule sees it.
 
     Attributes:
         out: The first result.

@@ -1,4 +1,4 @@
-"""How many synapses or windows each input element meets: exact numbers from shapes and masks."""
+"""Synapses or windows that each input element meets: exact numbers from shapes and masks."""
 
 from collections.abc import Sequence
 from functools import lru_cache
