@@ -114,14 +114,6 @@ def command(dataset: Dataset, data_dir: Path | None) -> str:
     return f"pj data get {name} --data-dir {folder}"
 
 
-def note_skipped(name: str, skipped: list[str]) -> None:
-    """Logs each item that was left out, and their number."""
-    for line in skipped:
-        logger.warning("left out: %s", line)
-    if skipped:
-        logger.warning("%s: %d left out", name, len(skipped))
-
-
 def _folder(dataset: Dataset, data_dir: str | Path | None) -> Path:
     chosen = data_dir if data_dir is not None else os.environ.get(VARIABLE)
     if not chosen:
@@ -142,15 +134,14 @@ def _kept(source: Source, dataset: Dataset, skip_bad: bool, hold_out: str | None
         # A part of a data set may lack a class, but not because of what was left out.
         if bad.items:
             check_classes(found["train"], dataset.labels[: parts.classes], where)
-        return cache.Content(found, bad.items)
+        bad.say(dataset.name)
+        return cache.Content(found)
 
     # A user may change a description, or give it the name of a data set that comes with picojoule.
     described = hashlib.sha256(repr(dataset).encode()).hexdigest()
     key = f"{stamp(source.paths)} {skip_bad} {described}"
     place = f"{source.folder.resolve()} {dataset.name} {hold_out or ''}"
-    found = cache.kept(dataset.name, place, key, make)
-    note_skipped(dataset.name, found.skipped)
-    return Splits(**found.splits)
+    return Splits(**cache.kept(dataset.name, place, key, make).splits)
 
 
 def _share(dataset: Dataset) -> float:

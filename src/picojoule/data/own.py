@@ -9,7 +9,6 @@ import torch
 
 from picojoule.data.divide import check_classes, divided
 from picojoule.data.encoders.coding import unit
-from picojoule.data.loading import note_skipped
 from picojoule.data.readers import arrays, images, wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
@@ -77,12 +76,12 @@ def load_own(
         parts, facts = read(place, like, Reading(size, bad, zeros))
         kept = divided(parts, _VALIDATION_SHARE, str(place))
         check_classes(kept["train"], facts["labels"], str(place))
-        return cache.Content(kept, bad.items, facts | _statistics(kept["train"], like))
+        bad.say(str(place))
+        return cache.Content(kept, facts | _statistics(kept["train"], like))
 
     paths = [place] if place.is_file() else everything(place)
     key = f"{stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad}"
     entry = cache.kept(place.stem, f"{place} {like.modality}", key, make)
-    note_skipped(str(place), entry.skipped)
     splits = Splits(**entry.splits)
     return Own(_described(place, like, splits, entry.facts), splits)
 

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from picojoule import _cache
@@ -21,6 +21,8 @@ from picojoule.data.split import Split
 from picojoule.data.store import entry as store
 from picojoule.data.store.entry import Content, Kept, Selection
 from picojoule.data.zeros import Zeros, in_files
+
+logger = logging.getLogger(__name__)
 
 # Entries of one place that stay, and the days after which one that nobody used goes. What a process
 # that was killed has left goes after a day.
@@ -39,6 +41,7 @@ def cache_folder() -> Path:
 def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> Kept:
     """Returns the content that ``make`` gives, made once for each key and mapped into memory.
 
+    What readers and encoders warned of meanwhile (what they left out, say) is said again each time.
     Two processes that start together each make it; one entry stays, and both use it.
 
     Args:
@@ -56,6 +59,8 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
     if found is not None:
         with contextlib.suppress(OSError):
             os.utime(where)  # when it was last used
+        for line in found.said:
+            logger.warning("%s", line)
         return found
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +72,9 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
             where,
         ) from error
     try:
-        store.write(making, key, make(in_files(making)))
+        with _heard() as said:
+            content = make(in_files(making))
+        store.write(making, key, content, said)
         found = _publish(making, where, key)
     finally:
         shutil.rmtree(making, ignore_errors=True)
@@ -76,30 +83,18 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
 
 
 def prepared(split: Split, encoder: Encoder) -> Split:
-    """Returns ``encoder.prepare(split)``, kept in the cache if the split came from there.
-
-    What the encoder warned of (that it cut long recordings, say) is said again each time.
-    """
+    """Returns ``encoder.prepare(split)``, kept in the cache if the split came from there."""
     if not split.fingerprint or type(encoder).prepare is Encoder.prepare:
         return encoder.prepare(split)
     name = type(encoder).__name__.lower()
-    said = logging.getLogger(type(encoder).__module__)
-    heard = _Heard()
 
     def make(zeros: Zeros) -> Content:
-        said.addHandler(heard)
-        try:
-            return Content({"all": Selection(encoder.prepare(split, zeros))}, heard.lines)
-        finally:
-            said.removeHandler(heard)
+        return Content({"all": Selection(encoder.prepare(split, zeros))})
 
-    made = kept(name, split.fingerprint, repr(encoder), make)
-    for line in made.skipped if not heard.lines else ():
-        said.warning("%s", line)
-    return made.splits["all"]
+    return kept(name, split.fingerprint, repr(encoder), make).splits["all"]
 
 
-class _Heard(logging.Handler):
+class _Notes(logging.Handler):
     """A handler that notes every warning."""
 
     def __init__(self) -> None:
@@ -109,6 +104,17 @@ class _Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Notes a warning."""
         self.lines.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Notes what readers and encoders warn of in the block."""
+    room, notes = logging.getLogger("picojoule.data"), _Notes()
+    room.addHandler(notes)
+    try:
+        yield notes.lines
+    finally:
+        room.removeHandler(notes)
 
 
 def _publish(making: Path, where: Path, key: str) -> Kept:

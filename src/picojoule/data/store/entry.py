@@ -30,7 +30,7 @@ from picojoule.data.waves import Waves
 logger = logging.getLogger(__name__)
 
 # Of the layout here and of what the readers give; each release of picojoule is another anyway.
-VERSION = 5
+VERSION = 6
 _CHUNK_BYTES = 1 << 24
 _INDEX = "index.json"
 _CHECKED = "checked"
@@ -49,19 +49,18 @@ class Selection(NamedTuple):
 
 
 class Content(NamedTuple):
-    """Content to keep: splits by name, messages on items that were left out, and plain facts."""
+    """Content to keep: splits by name, and plain facts."""
 
     splits: Mapping[str, Selection]
-    skipped: Sequence[str] = ()
     facts: Mapping[str, Any] | None = None
 
 
 class Kept(NamedTuple):
-    """Content from the cache."""
+    """Content from the cache, and what was said while it was made."""
 
     splits: dict[str, Split]
-    skipped: list[str]
     facts: dict[str, Any]
+    said: list[str]
 
 
 def version() -> str:
@@ -132,11 +131,11 @@ def _lists(ends: np.ndarray, rows: np.ndarray, arrays: Mapping[str, Tensor]) -> 
     return found | {"offsets": _rows(offsets, None)}
 
 
-def write(making: Path, key: str, content: Content) -> None:
+def write(making: Path, key: str, content: Content, said: Sequence[str]) -> None:
     """Fills a new folder."""
     entry = {
         "key": key,
-        "skipped": list(content.skipped),
+        "said": list(said),
         "facts": dict(content.facts or {}),
         "splits": {name: _written(making, name, one) for name, one in content.splits.items()},
     }
@@ -189,7 +188,7 @@ def read(where: Path, key: str) -> Kept | None:
             return None
         _check(where, entry)
         splits = {name: _split(where, name, facts) for name, facts in entry["splits"].items()}
-        return Kept(splits, list(entry["skipped"]), dict(entry["facts"]))
+        return Kept(splits, dict(entry["facts"]), list(entry["said"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
