@@ -69,13 +69,15 @@ def test_what_is_transparent_lies_on_a_white_ground_and_is_said(tmp_path, caplog
         ImageDraw.Draw(drawn).rectangle(box, fill=ink)
         drawn.convert(kind).save(tmp_path / f"{name}.png")
     files = [tmp_path / f"{name}.png" for name in boxes]
-    split = images.read(files, [0, 1, 1], channels=1, bad=Bad(False))
+    bad = Bad(False)
+    split = images.read(files, [0, 1, 1], channels=1, bad=bad)
     for pixels, (left, top, right, bottom) in zip(split.x[:, 0], boxes.values(), strict=True):
         expected = np.full((16, 16), 255)
         expected[top : bottom + 1, left : right + 1] = 0
         np.testing.assert_array_equal(pixels.numpy(), expected)
-    assert caplog.text.count("2 of 3 pictures") == 1
-    assert "laid on a white ground" in caplog.text
+    bad.say("here")
+    laid = "here: 2 of 3 pictures are transparent in part: they were laid on a white ground"
+    assert caplog.messages == [laid]
     for channels in (1, 3):
         assert images.decode(files[0], channels).std() > 50
 
@@ -100,6 +102,64 @@ def test_photographs_stand_upright(tmp_path, orientation, turn, size):
     assert np.abs(turned.astype(int) - up).mean() < 8
 
 
+RAMP = np.arange(256).reshape(16, 16)
+
+
+@pytest.mark.parametrize("kind", ["png", "pgm", "pgm of 12 bits", "transparent png"])
+def test_grey_of_16_bits_means_what_grey_of_8_does(tmp_path, caplog, kind):
+    path, most = tmp_path / f"deep.{kind[:3]}", 4_095 if "12" in kind else 65_535
+    deep = np.round(RAMP / 255 * most).astype(np.uint16)
+    if kind.endswith("png"):
+        path = tmp_path / "deep.png"
+        more = {"transparency": int(deep[2, 3])} if "transparent" in kind else {}
+        Image.fromarray(deep).save(path, **more)
+    else:
+        path.write_bytes(b"P5\n16 16\n%d\n" % most + deep.astype(">u2").tobytes())
+    expected = RAMP.copy()
+    expected[2, 3] = 255 if "transparent" in kind else expected[2, 3]
+    bad = Bad(False)
+    plain = tmp_path / "plain.png"
+    Image.fromarray(RAMP.astype(np.uint8)).save(plain)
+    split = images.read([path, plain], [0, 1], channels=1, bad=bad)
+    np.testing.assert_array_equal(split.x[0, 0].numpy(), expected)
+    np.testing.assert_array_equal(split.x[1, 0].numpy(), RAMP)
+    np.testing.assert_array_equal(images.decode(path, 3), np.stack([expected] * 3))
+    bad.say("here")
+    said = "1 of 2 pictures have 16 bits for each value: they were scaled to 8"
+    assert said in caplog.messages[0]
+    assert len(caplog.messages) == (2 if "transparent" in kind else 1)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_grey_of_16_bits_stands_upright(tmp_path, orientation):
+    turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    deep = Image.fromarray((RAMP * 257).astype(np.uint16))
+    deep.transpose(turn).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(images.decode(tmp_path / "turned.png", 1)[0], RAMP)
+
+
+def test_what_else_is_changed_is_said_once(tmp_path, caplog):
+    """Colours for a network that sees none, what is beside a square, later frames, deep colours."""
+    files = [picture(tmp_path / "a.png"), picture(tmp_path / "grey.png", "L", size=(5, 5))]
+    grey = Image.open(files[1])
+    grey.convert("RGB").save(tmp_path / "b.png")
+    grey.save(tmp_path / "c.png", save_all=True, append_images=[grey.point(lambda v: 255 - v)])
+    (tmp_path / "d.ppm").write_bytes(b"P6\n5 5\n65535\n" + np.zeros(75, ">u2").tobytes())
+    files += [tmp_path / name for name in ("b.png", "c.png", "d.ppm")]
+    bad = Bad(False)
+    for some in (files[:2], files[2:]):  # of two splits
+        images.read(some, [0] * len(some), channels=1, size=4, bad=bad)
+    bad.say("here")
+    assert sorted(caplog.messages) == [
+        "here: 1 of 5 pictures are in colour: they were made grey",
+        "here: 1 of 5 pictures are no squares: what is beside the square in their middle was cut",
+        "here: 1 of 5 pictures have 16 bits for each value: they were scaled to 8",
+        "here: 1 of 5 pictures hold several frames: the first was taken",
+    ]
+
+
 def test_mixed_sizes_are_refused_or_left_out(tmp_path):
     files = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png", size=(5, 6))]
     with pytest.raises(
@@ -117,14 +177,14 @@ def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / "text.png").write_bytes(b"not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "notes.txt").write_bytes(whole)
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "real.pgm").write_bytes(b"Pf\n2 2\n-1.0\n" + np.zeros(4, "<f4").tobytes())
     for name, fault in (
         ("cut.png", "is no whole picture"),
         ("text.png", "is no whole picture"),
         ("empty.png", "is no whole picture"),
         ("none.png", "is no whole picture"),
         ("notes.txt", "is no picture: expected one of .png"),
-        ("deep.png", "has no pixels of 8 bits: its mode is I;16; scale"),
+        ("real.pgm", "has no pixels of 8 or 16 bits: its mode is F; scale"),
     ):
         with pytest.raises(ValueError, match=f"{name} {fault}"):
             images.read([tmp_path / name], [0], channels=3, bad=Bad(False))

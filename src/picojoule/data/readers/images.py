@@ -1,6 +1,5 @@
 """Pictures: files of PNG, JPEG, BMP, PPM or PGM, one each."""
 
-import logging
 import math
 import os
 import struct
@@ -19,14 +18,19 @@ from picojoule.data.readers.bad import Bad
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
 
-logger = logging.getLogger(__name__)
-
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 _GREY = ("1", "L", "LA")
+_DEEP = ("I;16", "I;16B", "I;16L", "I")
 # How many times as long as wide a picture may be that is scaled.
 _LONGEST = 100
 _COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
+_FIRST = "pictures hold several frames: the first was taken"
+_SCALED = "pictures have 16 bits for each value: they were scaled to 8"
+_LAID = "pictures are transparent in part: they were laid on a white ground"
+_GREYED = "pictures are in colour: they were made grey"
+_CUT = "pictures are no squares: what is beside the square in their middle was cut"
+_CHANGES = (_FIRST, _SCALED, _LAID, _GREYED, _CUT)
 # All that Pillow is known to raise for bytes that are no whole picture.
 _FAULTS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
@@ -62,9 +66,9 @@ def read(
         ValueError: For no picture at all, and what ``bad`` does not leave out; the message names
             the file.
     """
-    x, count, good, first, transparent = None, 0, [], None, 0
+    x, count, good, first = None, 0, [], None
     items = zip(files, labels, strict=True)
-    for (file, label), (picture, is_laid) in bad.each(
+    for (file, label), (picture, changes) in bad.each(
         items, lambda item: _decoded(item[0], channels, size)
     ):
         if x is None:
@@ -77,19 +81,13 @@ def read(
             )
             bad.met(ValueError(problem))
             continue
-        transparent += is_laid
+        for change in _CHANGES:
+            bad.note(change, change in changes)
         x[count] = picture
         good.append(label)
         count += 1
     if x is None:
         raise ValueError(f"there is no picture that can be read among {len(files)}")
-    if transparent:
-        logger.warning(
-            "%d of %d pictures, in %s, are transparent in part: they were laid on a white ground",
-            transparent,
-            count,
-            files[0].parent.parent,
-        )
     return Split(torch.from_numpy(x[:count]), torch.tensor(good, dtype=torch.int64))
 
 
@@ -112,36 +110,69 @@ def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
         ``[channels, H, W]`` uint8.
 
     Raises:
-        ValueError: For a file that is no whole picture of a known format, or not of 8 bits; the
-            message names it.
+        ValueError: For a file that is no whole picture of a known format; the message names it.
     """
     return _decoded(file, channels, size)[0]
 
 
-def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, bool]:
-    """Reads one picture, and tells whether it is transparent in part."""
+def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, set[str]]:
+    """Reads one picture, with what was changed of it, as in ``_CHANGES``."""
+    changes = set()
     with _opened(file) as picture:
-        if picture.mode not in (*_GREY, *_COLOUR):
+        if picture.mode not in (*_GREY, *_DEEP, *_COLOUR):
             raise ValueError(
-                f"{file} has no pixels of 8 bits: its mode is {picture.mode}; scale its values to "
-                "0..255, or give arrays of floats in 0..1 (.npz)"
+                f"{file} has no pixels of 8 or 16 bits: its mode is {picture.mode}; scale its "
+                "values to 0..255, or give arrays of floats in 0..1 (.npz)"
             )
-        picture, is_laid = _laid(ImageOps.exif_transpose(picture))
+        if getattr(picture, "n_frames", 1) > 1:
+            changes.add(_FIRST)
+        if _is_deep(picture):
+            changes.add(_SCALED)
+        picture = ImageOps.exif_transpose(_shallow(picture))
+        if picture.has_transparency_data:
+            picture, shows = _laid(picture)
+            changes |= {_LAID} if shows else set()
+        if channels == 1 and picture.mode in _COLOUR and _is_coloured(picture):
+            changes.add(_GREYED)
         picture = picture.convert("RGB" if channels == 3 else "L")
         if size is not None:
+            changes |= {_CUT} if picture.width != picture.height else set()
             picture = _square(picture, size)
         pixels = np.array(picture)
-    return (pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]), is_laid
+    return (pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]), changes
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    """Tells whether values have more than 8 bits, of which Pillow drops some in colours."""
+    layouts = [tile[3] for tile in picture.tile]
+    largest = [one[-1] for one in layouts if picture.format == "PPM" and isinstance(one, tuple)]
+    return picture.mode in _DEEP or ";16" in str(layouts) or max(largest, default=0) > 255
+
+
+def _shallow(picture: Image.Image) -> Image.Image:
+    """Scales grey pixels of 16 bits to 8, with the transparency of those of one value."""
+    if picture.mode not in _DEEP:
+        return picture
+    values = np.asarray(picture).astype(np.int64)
+    grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    clear = picture.info.get("transparency")
+    if isinstance(clear, int):
+        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    grey.info["exif"] = picture.info.get("exif", b"")
+    return grey
 
 
 def _laid(picture: Image.Image) -> tuple[Image.Image, bool]:
     """Lays a picture on a white ground, and tells whether the ground shows."""
-    if not picture.has_transparency_data:
-        return picture, False
     over = picture.convert("RGBA")
     ground = Image.new("RGBA", over.size, "white")
     ground.alpha_composite(over)
     return ground, bool((np.asarray(over)[..., 3] < 255).any())
+
+
+def _is_coloured(picture: Image.Image) -> bool:
+    red, green, blue = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
+    return bool((red != green).any() or (green != blue).any())
 
 
 def _square(picture: Image.Image, size: int) -> Image.Image:
