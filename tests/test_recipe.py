@@ -133,17 +133,31 @@ def test_a_limit_by_hand_has_a_unit_and_in_a_file_it_is_in_picojoule(limit, tmp_
 @pytest.mark.parametrize(
     ("setting", "wrong", "nearest"),
     [
-        ("budgt.limit=1", "key 'budgt'", "'budget'"),
+        ("budgt.limit=1", "key 'budgt.limit'", "'budget.limit'"),
+        ("budgt=1", "key 'budgt'", "'budget'"),
+        ("epochs=5", "key 'epochs'", "'train.epochs'"),
+        ("epohcs=5", "key 'epohcs'", "'train.epochs'"),
+        ("Train.Epochs=5", "key 'Train.Epochs'", "'train.epochs'"),
+        ("batchsize=5", "key 'batchsize'", "'train.batch_size'"),
+        ("shift=1", "key 'shift'", "'data.augment.shift'"),
+        ("steps=4", "key 'steps'", "'data.encoder.steps'"),
+        ("encoder.steps=4", "key 'encoder.steps'", "'data.encoder.steps'"),
+        ("tau=1", "key 'tau'", "'network.neuron.tau'"),
+        ("network.tau=1", "key 'network.tau'", "'network.neuron.tau'"),
+        ("neuron.tua=1", "key 'neuron.tua'", "'network.neuron.tau'"),
+        ("width=5", "key 'width'", "'network.width'"),
+        ("train.width=5", "key 'train.width'", "'network.width'"),
+        ("surrogate=atan", "key 'surrogate'", "'network.neuron.surrogate'"),
         ("budget.limt=1", "key 'budget.limt'", "'budget.limit'"),
         ("train.epohcs=1", "key 'train.epohcs'", "'train.epochs'"),
         ("data.augment.shft=1", "key 'data.augment.shft'", "'data.augment.shift'"),
         ("data.name=digts", "data set 'digts'", "'digits'"),
         ("data.encoder.name=latncy", "encoder 'latncy'", "'latency'"),
-        ("data.encoder.stps=3", "'stps'", "'steps'"),
+        ("data.encoder.stps=3", "key 'data.encoder.stps'", "'data.encoder.steps'"),
         ("network.name=mpl", "network 'mpl'", "'mlp'"),
-        ("network.widht=3", "'widht'", "'width'"),
+        ("network.widht=3", "key 'network.widht'", "'network.width'"),
         ("network.neuron.name=LIFF", "neuron 'LIFF'", "'LIF'"),
-        ("network.neuron.tua=3", "'tua'", "'tau'"),
+        ("network.neuron.tua=3", "key 'network.neuron.tua'", "'network.neuron.tau'"),
         ("network.neuron.surrogate=atn", "surrogate 'atn'", "'atan'"),
         ("network.neuron.surrogate.name=sigmod", "surrogate 'sigmod'", "'sigmoid'"),
         ("budget.chip=45mn", "chip '45mn'", "'45nm'"),
@@ -156,6 +170,36 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(setting, wrong, nearest
     message = refused(setting)
     assert wrong in message
     assert f"did you mean {nearest}?" in message
+
+
+def test_options_of_all_that_a_recipe_names_are_known(tmp_path):
+    """The nearest key is looked for in what this recipe names, in settings and files alike."""
+    named = ["penalty.name=SynapticPenalty", "penalty.weight=1e-4"]
+    assert "did you mean 'penalty.weight'?" in refused("budget.limit=none", *named, "weight=2")
+    sharp = "network.neuron.surrogate=atan"
+    assert "did you mean 'network.neuron.surrogate.alpha'?" in refused(sharp, "alpha=2")
+    assert "did you mean 'network.steps'?" in refused("steps=2", recipe="fashion-mnist")
+    both = refused("data.encoder=repeat", "network.name=cnn7", "steps=2")
+    assert "'network.steps'" in both
+    assert "'data.encoder.steps'" in both
+    file = tmp_path / "mine.toml"
+    file.write_text('extends = "digits"\ntau = 1\n[train]\nlimit = 3\n[encoder]\nsteps = 4\n')
+    message = refused(recipe=file)
+    for key in ("network.neuron.tau", "budget.limit", "data.limit", "data.encoder.steps"):
+        assert f"'{key}'" in message
+
+
+def test_a_key_like_none_is_refused_with_all_there_are():
+    message = refused("learning_rate=1")
+    assert "did you mean" not in message
+    for key in ("train.lr", "network.neuron.tau", "data.encoder.threshold", "budget.chip"):
+        assert key in message
+
+
+def test_the_options_of_an_unknown_name_are_no_mistake_of_their_own():
+    message = refused("network.name=mpl", "network.any=3")
+    assert "did you mean 'mlp'?" in message
+    assert "any" not in message
 
 
 def test_an_unknown_recipe_is_refused_with_the_nearest_one():
@@ -296,8 +340,9 @@ def test_a_name_stands_for_the_table_of_that_name():
     assert recipe.network.neuron.name == "LIF"
     assert recipe.network.neuron.params == {}
     by_name, alpha = "network.neuron.surrogate=atan", "network.neuron.surrogate.alpha=3.0"
-    recipe = load_recipe("digits", [by_name, alpha])
-    assert recipe.network.neuron.params["surrogate"] == {"name": "atan", "alpha": 3.0}
+    for settings in ([by_name, alpha], [alpha, by_name]):
+        recipe = load_recipe("digits", settings)
+        assert recipe.network.neuron.params["surrogate"] == {"name": "atan", "alpha": 3.0}
 
 
 def test_times_may_have_units():
@@ -367,7 +412,7 @@ def test_a_mixture_names_its_kinds(tmp_path):
         ('{ name = "Mixture", kinds = [{ name = "LIF" }] }', "'LIF' of a Mixture needs its share"),
         ('{ name = "Mixture", kinds = [{ name = "LIF", share = 0.5 }] }', "sum to one"),
         ('{ name = "Mixture", kinds = [{ name = "LIFF", share = 1 }] }', "did you mean 'LIF'"),
-        ('{ name = "Mixture", kinds = [{ name = "LIF", share = 1.0 }], tau = 1 }', "'tau'"),
+        ('{ name = "Mixture", kinds = [{ name = "LIF", share = 1.0 }], tau = 1 }', "neuron.tau'"),
         ('{ name = "Mixture", kinds = [{ name = "LIF", share = 1.0 }], learned = 1 }', "learned"),
         ('{ name = "LIF", tau = ["20 ms"] }', "a number or a range"),
         ('{ name = "LIF", tau = ["20 ms", "10 ms"] }', "a number or a range"),
@@ -410,7 +455,7 @@ def test_a_neuron_of_ones_own_is_named_by_where_it_is():
     layers = [layer for layer in build_network(recipe) if isinstance(layer, Own)]
     assert layers
     assert all(torch.equal(layer.tau, torch.full_like(layer.tau, 0.01)) for layer in layers)
-    assert "did you mean 'tau'" in refused(
+    assert "did you mean 'network.neuron.tau'" in refused(
         f"network.neuron.name={__name__}:Own", "network.neuron.tua=1"
     )
 

@@ -22,10 +22,10 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     folded = {candidate.lower(): candidate for candidate in names}
     near = difflib.get_close_matches(name.lower(), folded, n=_FEW, cutoff=0.4)
     hint = f": did you mean '{folded[near[0]]}'?" if near else "."
-    told = (
-        names if len(names) <= _MANY else [*(folded[one] for one in near), f"{len(names)} in all"]
-    )
-    return f"unknown {what} '{name}'{hint} Known: {', '.join(told)}"
+    if len(names) > _MANY:
+        first = [folded[one] for one in near] or names[:_FEW]
+        names = [*first, f"and {len(names) - len(first)} more"]
+    return f"unknown {what} '{name}'{hint} Known: {', '.join(names)}"
 
 
 def shown(value: Any) -> str:

@@ -70,7 +70,7 @@ def network(
             "such as picojoule.LIF, or a function (mlp and keyword also take a list, one for each "
             "layer)"
         )
-    net = _builder(name)(inputs=inputs, classes=classes, neuron=neuron, **options)
+    net = builder(name)(inputs=inputs, classes=classes, neuron=neuron, **options)
     if not isinstance(net, Sequential):
         raise TypeError(
             f"network '{name}' gave a {type(net).__name__}, and a picojoule Sequential was "
@@ -85,11 +85,15 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     Raises:
         ValueError: If the architecture or an option is unknown, or a value is not allowed.
     """
-    of_builder.check(name, _builder(name), options)
+    of_builder.check(name, builder(name), options)
 
 
-def _builder(name: str) -> Builder:
-    """Returns the function that builds the architecture of a name."""
+def builder(name: str) -> Builder:
+    """Returns the function that builds the architecture of a name.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+    """
     if ":" not in name:
         if name not in NETWORKS:
             raise ValueError(unknown("network", name, NETWORKS))

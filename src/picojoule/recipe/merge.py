@@ -105,7 +105,10 @@ def assignments(overrides: Iterable[str]) -> Tables:
             # A mere name stands for the table of that name: surrogate=atan, surrogate.alpha=3.
             table[part] = below if isinstance(below, dict) else {"name": below}
             table = table[part]
-        table[last] = _literal(text.strip())
+        value, before = _literal(text.strip()), table.get(last)
+        if isinstance(value, str) and isinstance(before, dict):  # other keys are set already
+            value = before | {"name": value}
+        table[last] = value
     return tables
 
 

@@ -2,17 +2,18 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from picojoule._names import shown, unknown
 from picojoule.recipe import penalty_table, toml
 from picojoule.recipe.base import Named, Table
 from picojoule.recipe.data_table import DataTable
+from picojoule.recipe.faults import explain
+from picojoule.recipe.keys import keys_of
 from picojoule.recipe.merge import assignments, read
 from picojoule.recipe.tables import BudgetTable, NetworkTable, TrainTable
 from picojoule.training.penalties import penalty
@@ -101,12 +102,18 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
     given = assignments(overrides)
     _check_unit(given)
     tables = read(name_or_path, given)
+    keys = keys_of(Recipe, tables)
+    tables, wrong = keys.split(tables)
+    faults = [partial(keys.unknown, key) for key in wrong]
     try:
-        return Recipe.model_validate(tables)
+        recipe = Recipe.model_validate(tables)
+        if not faults:
+            return recipe
     except ValidationError as error:
-        told, more = error.errors()[:_TOLD], error.error_count() - _TOLD
-        lines = [_explain(detail) for detail in told] + [f"... and {more} more"] * (more > 0)
-        raise ValueError(f"recipe '{name_or_path}': " + "\n".join(lines)) from None
+        faults += [partial(explain, detail) for detail in error.errors()]
+    told, more = faults[:_TOLD], len(faults) - _TOLD
+    lines = [word() for word in told] + [f"... and {more} more"] * (more > 0)
+    raise ValueError(f"recipe '{name_or_path}': " + "\n".join(lines))
 
 
 def _check_unit(given: Mapping[str, Any]) -> None:
@@ -118,28 +125,3 @@ def _check_unit(given: Mapping[str, Any]) -> None:
             f"budget.limit = {limit:g} needs its unit: '{limit:g} nJ' or '{limit:g} pJ' for an "
             f"energy, '{limit:g}%' for a share of what is spent without a budget"
         )
-
-
-def _explain(detail: Any) -> str:
-    """Words one of pydantic's errors in one line: where, what was expected, what came."""
-    where = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return unknown("key", where, _keys(detail["loc"][:-1]))
-    if detail["type"] == "missing":
-        return f"'{where}' is missing"
-    if detail["type"] == "value_error":
-        message = str(detail["ctx"]["error"])
-        return message if not where or message.startswith(f"{where}.") else f"{where}: {message}"
-    if detail["type"] == "literal_error":
-        return unknown(
-            where, str(detail["input"]), re.findall("'(.*?)'", detail["ctx"]["expected"])
-        )
-    return f"{where}: {detail['msg']}, got {shown(detail['input'])}"
-
-
-def _keys(loc: tuple[Any, ...]) -> list[str]:
-    """Lists the dotted keys of the table in which an unknown one stands."""
-    table: Any = Recipe
-    for part in loc:
-        table = table.model_fields[part].annotation
-    return [".".join([*map(str, loc), name]) for name in table.model_fields]
