@@ -1,6 +1,8 @@
 """Archives whose entries reach out of their folder, and archives that are damaged."""
 
+import gzip
 import io
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bounded import outcome
 from fuzzing import read_or_refused
 from picojoule.data.store.archive import unpack
 
@@ -106,6 +109,67 @@ def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path, place):
     path = tar(tmp_path / "bad.tar.gz", [tarfile.TarInfo("a"), tarfile.TarInfo("a/b")])
     with pytest.raises(ValueError, match=r"bad\.tar\.gz is no whole tar archive"):
         unpack(path, place)
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g"])
+def test_a_name_without_end_is_refused_in_little_memory(tmp_path, place, kind):
+    entry = tarfile.TarInfo("note")
+    entry.type, entry.size = kind, 600 << 20
+    with gzip.open(tmp_path / "bad.tar.gz", "wb", 1) as target:
+        target.write(entry.tobuf() + bytes(1 << 20))
+    message = outcome(lambda: unpack(tmp_path / "bad.tar.gz", place), 100 << 20)
+    assert "bad.tar.gz is refused: an entry has a name or a note of 629,145,600 bytes" in message
+
+
+def test_what_is_left_out_unpacks_to_little_too(tmp_path, place):
+    """A tar file of which one entry ends far behind what there is."""
+    entry = tarfile.TarInfo("hole")
+    entry.size = 1 << 40
+    with gzip.open(tmp_path / "bad.tar.gz", "wb") as target:
+        target.write(entry.tobuf())
+    with pytest.raises(ValueError, match="more than 200 times its own size"):
+        unpack(tmp_path / "bad.tar.gz", place)
+
+
+def test_very_many_entries_are_refused(tmp_path, place):
+    path = tar(tmp_path / "many.tar.gz", [tarfile.TarInfo(str(n % 7)) for n in range(3_000)])
+    with pytest.raises(ValueError, match="more than 200 times its own size"):
+        unpack(path, place)
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_very_deep_entries_are_refused(tmp_path, place, kind):
+    path, name = tmp_path / f"deep.{kind}", "a/" * 1_500 + "b"
+    tar(path, [tarfile.TarInfo(name)]) if kind == "tar.gz" else zipped(path, [name])
+    with pytest.raises(ValueError, match="folders deep"):
+        unpack(path, place)
+
+
+def test_entries_that_lie_on_one_another_unpack_to_little(tmp_path, place):
+    """A zip file whose many entries are all the same bytes."""
+    with zipfile.ZipFile(tmp_path / "one.zip", "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("a", bytes(1 << 20))
+    raw = (tmp_path / "one.zip").read_bytes()
+    first = raw.index(b"PK\x01\x02")
+    entry, end = raw[first:-22], bytearray(raw[-22:])
+    end[8:12], end[12:16] = struct.pack("<HH", 900, 900), struct.pack("<I", 900 * len(entry))
+    (tmp_path / "bad.zip").write_bytes(raw[:first] + entry * 900 + end)
+    with pytest.raises(ValueError, match=r"bad.zip is refused: it holds more than 200 times"):
+        unpack(tmp_path / "bad.zip", place)
+
+
+def test_a_rare_packing_is_refused(tmp_path, place):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w", zipfile.ZIP_LZMA) as target:
+        target.writestr("a", bytes(100))
+    with pytest.raises(ValueError, match="'a' is packed in a rare way"):
+        unpack(tmp_path / "bad.zip", place)
+
+
+def test_a_plain_tar_is_unpacked(tmp_path, place):
+    with tarfile.open(tmp_path / "a.tar", "w") as target:
+        target.addfile(tarfile.TarInfo("x" * 200))
+    unpack(tmp_path / "a.tar", place)
+    assert files(place) == {"x" * 200}
 
 
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.booleans())

@@ -140,14 +140,20 @@ def test_wrong_bytes_leave_what_was_there(images, server, idx_dir):
     assert path.read_bytes() == b"older"
 
 
-def test_connection_that_breaks_off(images, server, tmp_path):
+def test_what_came_before_a_connection_broke_off_is_kept(images, server, idx_dir, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("other")
     name = Path(images.files[0].path).name
     server.announced[name] = len(server.bodies[name])
-    server.bodies[name] = server.bodies[name][:100]
-    with pytest.raises(ConnectionError, match="could not be fetched") as caught:
+    whole, server.bodies[name] = server.bodies[name], server.bodies[name][:100]
+    with pytest.raises(
+        ConnectionError, match=r"could not be fetched .*the 100 bytes .* kept"
+    ) as caught:
         fetch(images, tmp_path / "new", progress=False)
     assert images.files[0].url in str(caught.value)
-    assert everything(tmp_path / "new") == {}
+    assert list(everything(tmp_path / "new").values()) == [whole[:100]]
+    server.bodies[name] = whole
+    fetch(images, tmp_path / "new", progress=False)
+    assert everything(tmp_path / "new") == everything(idx_dir)
 
 
 def test_truncated_bytes_of_unknown_length(images, server, tmp_path):

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 
 class Bar:
-    """A progress bar for pooch, shown by rich."""
+    """A progress bar, shown by rich."""
 
     def __init__(self, show: Callable[[int, int], None]) -> None:
         self.total = 0
@@ -19,12 +19,6 @@ class Bar:
         """Adds ``count`` finished bytes."""
         self._done = min(self._done + count, self.total) if self.total else self._done + count
         self._show(self._done, self.total)
-
-    def reset(self) -> None:
-        """Does nothing: pooch starts over only to jump to the end."""
-
-    def close(self) -> None:
-        """Does nothing: the context manager closes the bar."""
 
 
 @contextmanager

@@ -1,34 +1,40 @@
 """Fetches a named data set once, by checksum."""
 
+import errno
 import json
 import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pooch
+from filelock import FileLock, Timeout
 
+from picojoule._files import RECORD_BYTES, content, parsed_json
 from picojoule.data.readers import fsdd, idx
 from picojoule.data.readers.bad import Bad
 from picojoule.data.schema import Dataset, File
 from picojoule.data.sets.named import dataset as named
 from picojoule.data.store.archive import unpack
 from picojoule.data.store.bar import Bar, shown
+from picojoule.data.store.transfer import Bounds, transfer
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_BYTES = 1 << 16
-_TIMEOUT_S = 30
+# A file that is fetched may have twice the bytes of what is read from it, and this beside.
+_LITTLE_BYTES = 64 << 20
 
 
 def get(name: str, data_dir: str | Path, progress: bool = True, *, again: bool = False) -> Path:
     """Fetches a named data set into a folder, laid out as ``load`` reads it.
 
     What is there already and whole is not fetched again. A file takes its place only when it is
-    whole: whatever happens on the way, nothing half-written is left there. Of an archive, the names
+    whole; what came before a connection broke off lies beside it, as ``.part``, and the next call
+    goes on from there if the server can. Of an archive, the names
     and sizes of its files are noted beside them; one that is missing or has another size has the
     archive fetched again. If a user unpacked it, there is no such note, and what is there counts
     as whole.
@@ -45,7 +51,7 @@ def get(name: str, data_dir: str | Path, progress: bool = True, *, again: bool =
     Raises:
         ValueError: For an unknown name, or bytes that are not those published; the message names
             the file and both checksums.
-        ConnectionError: If the server cannot be reached or breaks off.
+        ConnectionError: If the server cannot be reached, breaks off, or is slower than 1 kB/s.
         OSError: If the folder cannot be written.
     """
     return fetch(named(name), Path(data_dir).expanduser(), progress, again=again)
@@ -84,7 +90,7 @@ def _is_whole(file: File, dataset: Dataset, data_dir: Path) -> bool:
         note = _note(place, file)
         if not note.exists():
             return (place / file.gives).exists()
-        sizes = json.loads(note.read_bytes())
+        sizes = parsed_json(content(note, RECORD_BYTES))
         wrong = [name for name, size in sizes.items() if _size(place / name) != size]
         if wrong:
             raise ValueError(f"{place / wrong[0]} is not as it was unpacked")
@@ -132,8 +138,11 @@ def _download(file: File, data_dir: Path, progress: bool) -> Path:
     )
 
     def download(url: str, output: str, _: object) -> None:
-        with shown(place.name, progress) as bar:
-            _transfer(url, output, place, bar)
+        part = place.with_name(f"{place.name}.part")
+        with _alone(part), shown(place.name, progress) as bar:
+            if file.checksum is None or not part.exists() or _fault(part, file):
+                _transfer(url, part, file, bar)
+            os.replace(part, output)
         fault = _fault(Path(output), file)
         if fault:
             raise ValueError(
@@ -151,26 +160,40 @@ def _download(file: File, data_dir: Path, progress: bool) -> Path:
         told.setLevel(level)
 
 
-def _transfer(url: str, output: str, place: Path, bar: Bar | None) -> None:
-    from requests import RequestException  # a tenth of a second: not at import
+@contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Lets one process at a time fetch a file.
 
-    # Pooch takes any object with ``total``, ``update``, ``reset`` and ``close``; its signature says
-    # bool.
-    told: Any = bar or False
+    Raises:
+        OSError: If another one does.
+    """
+    lock = Path(f"{part}.lock")
     try:
-        pooch.HTTPDownloader(told, _CHUNK_BYTES, timeout=_TIMEOUT_S)(url, output, None)
-    except RequestException as error:
-        raise ConnectionError(
-            f"{url} could not be fetched ({_reason(error)}), and nothing of it was kept: try "
-            f"again, or fetch it by other means and put it at {place}"
+        with FileLock(lock, timeout=0):
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+    except Timeout as error:
+        raise OSError(
+            errno.EBUSY, "another process fetches it: wait until it has ended", str(part)
         ) from error
 
 
-def _reason(error: BaseException) -> str:
-    """Returns the message of the first error in a chain."""
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
-    return getattr(error, "strerror", None) or str(error)
+def _transfer(url: str, part: Path, file: File, bar: Bar | None) -> None:
+    bounds = Bounds()
+    if file.content_bytes is not None:
+        bounds = Bounds(most_bytes=_LITTLE_BYTES + 2 * file.content_bytes)
+    try:
+        transfer(url, part, bounds, bar)
+    except (ConnectionError, ValueError) as error:
+        size = part.stat().st_size if part.exists() else 0
+        kept = f"the {size:,} bytes that came are kept: " if size else ""
+        kind = ConnectionError if isinstance(error, ConnectionError) else ValueError
+        raise kind(
+            f"{error}; {kept}try again, or fetch it by other means and put it at "
+            f"{part.with_suffix('')}"
+        ) from error
 
 
 def _fault(fetched: Path, file: File) -> str:
