@@ -147,16 +147,6 @@ def test_resume_takes_no_option_that_would_change_the_run(pj, done, option):
     assert "a run goes on as it was started" in err
 
 
-def test_ctrl_c_says_how_to_go_on(pj, tmp_path, monkeypatch):
-    def interrupted(steps, console):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("picojoule.cli.follow.follow", interrupted)
-    code, _, err = pj("train", *TINY, "--out", tmp_path / "run")
-    assert code == 130
-    assert f"pj train --resume {tmp_path / 'run'} goes on" in err
-
-
 def test_measure_prices_a_run_on_several_chips(pj, done, tmp_path):
     mine = tmp_path / "mine.toml"
     price = '[price.ac]\npj = 2.0\nsource = "measured"\n'

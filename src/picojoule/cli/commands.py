@@ -1,14 +1,12 @@
 """The commands ``pj`` and ``picojoule``."""
 
 import logging
-import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.logging import RichHandler
-from rich.text import Text
 
 from picojoule import __version__
 from picojoule.cli.chip_commands import chips_app, chosen
@@ -26,17 +24,6 @@ app = typer.Typer(
 app.command("train")(train)
 app.add_typer(data_app, name="data")
 app.add_typer(chips_app, name="chips")
-
-
-def main() -> None:
-    """Runs a command; an error that the user can mend is a message on stderr and exit code 2."""
-    try:
-        app()
-    except (ValueError, TypeError, OSError, ArithmeticError) as error:
-        logging.getLogger("picojoule").debug("traceback", exc_info=True)
-        if is_first():
-            ERR.print(Text(f"error: {error}", style="red"), soft_wrap=True)
-        sys.exit(2)
 
 
 def _version(wanted: bool) -> None:

@@ -1,12 +1,12 @@
 """Trains a run on the command line, and shows its progress and its report."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-from rich.text import Text
-
-from picojoule.cli.console import ERR, OUT, say
+from picojoule.cli.console import OUT, say
 
 # What needs torch is imported where it is used: help and completion are to be quick.
 if TYPE_CHECKING:
@@ -18,9 +18,21 @@ def is_first() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+@contextmanager
+def going_on(run: Path) -> Iterator[None]:
+    """Notes, on what ends a block early, how to go on with a run."""
+    try:
+        yield
+    except BaseException as error:
+        there = (run / "recipe.toml").is_file()
+        error.add_note(f"pj train --resume {run} goes on" if there else "no run was begun")
+        raise
+
+
 def report(run: "Run") -> None:
     """Trains a run and prints its report, in one process for all."""
     from picojoule.cli import show
+    from picojoule.cli.follow import follow
 
     path = run.folder.path
     if not (run.fabric.is_global_zero if run.fabric else is_first()):
@@ -30,18 +42,8 @@ def report(run: "Run") -> None:
     if run.fabric is None:
         say(f"{path} is finished already: nothing to do")
     else:
-        _follow(run)
+        follow(run.train(), OUT)
     found = run.folder.report
     OUT.print(show.energies(found))
     for line in (show.floor(found), show.summary(found, path)):
         say(line)
-
-
-def _follow(run: "Run") -> None:
-    from picojoule.cli.follow import follow
-
-    try:
-        follow(run.train(), OUT)
-    except KeyboardInterrupt:
-        ERR.print(Text(f"interrupted; pj train --resume {run.folder.path} goes on"), soft_wrap=True)
-        raise typer.Exit(130) from None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from picojoule.cli.runs import report
+from picojoule.cli.runs import going_on, report
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def train(
     logger.info("starting")  # which takes seconds, since the rest needs torch
     from picojoule import run
     from picojoule.recipe import load_recipe, toml
-    from picojoule.run.folder import Machine
+    from picojoule.run.folder import Machine, free_path
 
     overrides = _overrides(
         settings or [],
@@ -101,14 +101,18 @@ def train(
     )
     if resume is None:
         overrides += [] if data is None else [f"data.folder={toml.text(str(data))}"]
-        report(run.start(load_recipe(recipe or "digits", overrides), out=out, machine=machine))
+        made = load_recipe(recipe or "digits", overrides)
+        out = out or free_path(made.name)
+        with going_on(out):
+            report(run.start(made, out=out, machine=machine))
         return
     if recipe or overrides or out or machine != Machine(data_dir=data_dir):
         raise ValueError(
             "a run goes on as it was started: --resume takes no recipe, and no option but "
             f"--data-dir and --data: pj train --resume {resume}"
         )
-    report(run.resume(resume, data_dir=data_dir, data=data))
+    with going_on(resume):
+        report(run.resume(resume, data_dir=data_dir, data=data))
 
 
 def _overrides(settings: Sequence[str], short: Mapping[str, tuple[str, object]]) -> list[str]:
