@@ -10,6 +10,8 @@ import sys
 import threading
 from typing import Any
 
+from picojoule._memory import collect_seldom
+
 
 def main() -> None:
     """Runs a command.
@@ -17,6 +19,7 @@ def main() -> None:
     An error that the user can mend is a message on stderr and exit code 2, an interruption (Ctrl-C)
     a line that says how to go on and exit code 130.
     """
+    collect_seldom()
     with _Interruptible():
         from picojoule.cli.commands import app
 
