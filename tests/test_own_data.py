@@ -87,6 +87,25 @@ def test_sounds_of_one_s_own_have_their_rate_in_the_filterbank(sounds, tmp_path)
         load_recipe(folder.path / "recipe.toml", ["data.encoder.rate_hz=8000"]).data.make_encoder()
 
 
+def test_sounds_of_other_rates_are_resampled_in_training_and_prediction(sounds, tmp_path, caplog):
+    stereo = np.stack([np.sin(np.arange(9_000) * 0.1) * 0.5] * 2, 1)
+    soundfile.write(sounds / "low" / "0.wav", stereo, 44_100)
+    words = [f"data.folder={sounds}", *SHORT]
+    with pytest.raises(ValueError, match=r"found 2 channel.*--set data\.resample=true"):
+        start(load_recipe("fsdd", words), out=tmp_path / "no", machine=CPU)
+    recipe = load_recipe("fsdd", [*words, "data.resample=true"])
+    folder = finish(start(recipe, out=tmp_path / "run", machine=CPU))
+    assert "40 of 40 sounds have another rate: they were resampled to 8000 Hz" in caplog.text
+    assert "1 of 40 sounds have several channels: they were mixed to one" in caplog.text
+    assert "resample = true" in (folder.path / "recipe.toml").read_text()
+    assert folder.recipe.data.make_encoder().rate_hz == 8_000
+    trained = pj.load(folder.path)
+    found = trained.predict([sounds / "low" / "0.wav", sounds / "low" / "3.wav"])
+    assert [one.label in ("low", "high") for one in found] == [True, True]
+    with pytest.raises(ValueError, match=r"data\.resample is for sounds, and digits has none"):
+        load_recipe("digits", ["data.resample=true"])
+
+
 def test_a_class_balanced_part_is_trained_on(pictures, tmp_path):
     recipe = load_recipe("digits", ["data.limit=200", *SETTINGS])
     run = start(recipe, out=tmp_path / "run", machine=CPU)

@@ -31,6 +31,7 @@ def load(
     *,
     hold_out: str | None = None,
     skip_bad: bool = False,
+    resample: bool = False,
 ) -> Splits:
     """Reads a named data set once; it is kept in the cache and mapped into memory from there.
 
@@ -46,6 +47,8 @@ def load(
         hold_out: A speaker whose recordings are the test set, in place of the publisher's (``fsdd``
             alone).
         skip_bad: Leave out recordings and pictures that cannot be read; each is logged.
+        resample: Bring sounds to the data set's rate and mix several channels to one, instead of
+            refusing others; how many are changed is logged.
 
     Returns:
         The splits; ``x`` is ``[N, C, H, W]`` uint8 of images (``digits``: float32 in 0..1),
@@ -77,7 +80,7 @@ def load(
     if found is None:
         raise ValueError(f"no {dataset.name} in {folder}: {remedy(dataset, folder)}")
     try:
-        splits = _kept(found, dataset, skip_bad, hold_out)
+        splits = _kept(found, dataset, hold_out, Bad(skip_bad, resample))
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{error}: {remedy(dataset, folder, again=True)}") from error
     sizes = tuple(map(len, (splits.train, splits.validation, splits.test)))
@@ -124,11 +127,10 @@ def _folder(dataset: Dataset, data_dir: str | Path | None) -> Path:
     return Path(chosen).expanduser()
 
 
-def _kept(source: Source, dataset: Dataset, skip_bad: bool, hold_out: str | None) -> Splits:
+def _kept(source: Source, dataset: Dataset, hold_out: str | None, bad: Bad) -> Splits:
     where = f"{dataset.name} in {source.folder}"
 
     def make(zeros: Zeros) -> cache.Content:
-        bad = Bad(skip_bad)
         parts = source.read(bad, zeros)
         found = divided(parts, _share(dataset), where)
         # A part of a data set may lack a class, but not because of what was left out.
@@ -139,7 +141,7 @@ def _kept(source: Source, dataset: Dataset, skip_bad: bool, hold_out: str | None
 
     # A user may change a description, or give it the name of a data set that comes with picojoule.
     described = hashlib.sha256(repr(dataset).encode()).hexdigest()
-    key = f"{stamp(source.paths)} {skip_bad} {described}"
+    key = f"{stamp(source.paths)} {bad.skip} {bad.resample} {described}"
     place = f"{source.folder.resolve()} {dataset.name} {hold_out or ''}"
     return Splits(**cache.kept(dataset.name, place, key, make).splits)
 

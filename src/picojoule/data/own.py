@@ -13,6 +13,7 @@ from picojoule.data.readers import arrays, images, wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.class_folders import layout
 from picojoule.data.readers.formats import everything
+from picojoule.data.readers.mono import at_rate
 from picojoule.data.recordings import shape_of
 from picojoule.data.schema import Dataset, Sizes
 from picojoule.data.split import RawSplits, Split, Splits
@@ -39,7 +40,12 @@ class Own(NamedTuple):
 
 
 def load_own(
-    path: str | Path, like: Dataset, *, size: int | None = None, skip_bad: bool = False
+    path: str | Path,
+    like: Dataset,
+    *,
+    size: int | None = None,
+    skip_bad: bool = False,
+    resample: bool = False,
 ) -> Own:
     """Reads a user's own data; they are kept in the cache, as those of ``load``.
 
@@ -52,6 +58,8 @@ def load_own(
         size: Pictures are scaled so that their shorter side has this many pixels, and cut to a
             square; None if all have one size.
         skip_bad: Leave out what cannot be read; each is logged.
+        resample: Bring all sounds to the rate of ``like``, and mix several channels to one; how
+            many are changed is logged. Else all must be mono, at one rate.
 
     Raises:
         ValueError: For data that are missing, malformed, or too few; the message names the file.
@@ -71,7 +79,7 @@ def load_own(
         )
 
     def make(zeros: Zeros) -> cache.Content:
-        bad = Bad(skip_bad)
+        bad = Bad(skip_bad, resample)
         read = _arrays if is_arrays else _pictures if like.modality == "image" else _sounds
         parts, facts = read(place, like, Reading(size, bad, zeros))
         kept = divided(parts, _VALIDATION_SHARE, str(place))
@@ -80,7 +88,7 @@ def load_own(
         return cache.Content(kept, facts | _statistics(kept["train"], like))
 
     paths = [place] if place.is_file() else everything(place)
-    key = f"{stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad}"
+    key = f"{stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad} {resample}"
     entry = cache.kept(place.stem, f"{place} {like.modality}", key, make)
     splits = Splits(**entry.splits)
     return Own(_described(place, like, splits, entry.facts), splits)
@@ -110,7 +118,9 @@ def _pictures(place: Path, like: Dataset, how: Reading) -> Found:
 
 def _sounds(place: Path, like: Dataset, how: Reading) -> Found:
     found = layout(place, wavs.SUFFIXES)
-    rate_hz = wavs.first_rate([path for files in found.splits.values() for path in files.paths])
+    rate_hz = like.rate_hz if how.bad.resample else None
+    if rate_hz is None:
+        rate_hz = wavs.first_rate([path for one in found.splits.values() for path in one.paths])
     read = {
         name: joined(wavs.sounds(*files, rate_hz=rate_hz, bad=how.bad), how.zeros)
         for name, files in found.splits.items()
@@ -127,9 +137,15 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
     read, rates = {}, set()
     for name, file in files.items():
         read[name], rate_hz = arrays.read(file, like.modality, how.bad)
+        if how.bad.resample and rate_hz and like.rate_hz and rate_hz != like.rate_hz:
+            read[name] = at_rate(read[name], rate_hz, like.rate_hz, how.bad)
+            rate_hz = like.rate_hz
         rates.add(rate_hz or like.rate_hz)
     if len(rates) > 1:
-        raise ValueError(f"{place}: expected one rate in all files, found {sorted(rates)} Hz")
+        raise ValueError(
+            f"{place}: expected one rate in all files, found {sorted(rates)} Hz: "
+            "resample them, or train with --set data.resample=true, which does so"
+        )
     first = next(iter(read.values())).y
     classes = int(first.max()) + 1
     seen = len(first.unique())

@@ -5,6 +5,7 @@ from pathlib import Path
 from picojoule.data.readers import arrays, images, wavs
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.formats import FORMATS
+from picojoule.data.readers.mono import at_rate
 from picojoule.data.recordings import shape_of
 from picojoule.data.schema import Dataset
 from picojoule.data.split import Split
@@ -13,7 +14,9 @@ from picojoule.data.waves import joined
 _ARRAYS = (".npy", ".npz")
 
 
-def read_unlabelled(path: Path, dataset: Dataset, size: int | None = None) -> Split:
+def read_unlabelled(
+    path: Path, dataset: Dataset, size: int | None = None, *, resample: bool = False
+) -> Split:
     """Reads the items of a file for a network that was trained on a data set.
 
     Args:
@@ -21,6 +24,8 @@ def read_unlabelled(path: Path, dataset: Dataset, size: int | None = None) -> Sp
             several items and ``.npy`` of one. ``suffixes`` lists them.
         dataset: The data set whose modality, and shape or sampling rate, they must have.
         size: Pixels of the shorter side to scale pictures to; None if they are not scaled.
+        resample: Bring sounds to the data set's rate and mix their channels, instead of refusing
+            others.
 
     Returns:
         One or more items; their labels mean nothing.
@@ -31,7 +36,9 @@ def read_unlabelled(path: Path, dataset: Dataset, size: int | None = None) -> Sp
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}'")
-    split = _read(path, dataset, size)
+    bad = Bad(skip=False, resample=resample)
+    split = _read(path, dataset, size, bad)
+    bad.say(str(path))
     if (shape := shape_of(split)) != dataset.inputs:
         advice = ": scale it first" if dataset.modality == "image" else ""
         raise ValueError(
@@ -47,19 +54,24 @@ def suffixes(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_ARRAYS, *general, *own)))
 
 
-def _read(path: Path, dataset: Dataset, size: int | None) -> Split:
+def _read(path: Path, dataset: Dataset, size: int | None, bad: Bad) -> Split:
     name, one = path.name.lower(), ([path], [0])
     own = FORMATS.get(dataset.format)
     if name.endswith(_ARRAYS):
         split, rate_hz = arrays.read_unlabelled(path, dataset.modality)
-        if rate_hz not in (None, dataset.rate_hz):
-            raise ValueError(f"'{path}' has {rate_hz} samples a second, not {dataset.rate_hz}")
-        return split
+        if rate_hz is None or dataset.rate_hz in (None, rate_hz):
+            return split
+        if not bad.resample:
+            raise ValueError(
+                f"'{path}' has {rate_hz} samples a second, not {dataset.rate_hz}: resample them, "
+                "or train with --set data.resample=true, which does so"
+            )
+        return at_rate(split, rate_hz, dataset.rate_hz, bad)
     if own is not None and own.read_file is not None and name.endswith(own.suffixes):
         return own.read_file(path, dataset)
     if dataset.modality == "image" and name.endswith(images.SUFFIXES):
-        return images.read(*one, channels=dataset.inputs[0], size=size, bad=Bad(skip=False))
+        return images.read(*one, channels=dataset.inputs[0], size=size, bad=bad)
     if dataset.modality == "audio" and name.endswith(wavs.SUFFIXES):
-        return joined(wavs.sounds(*one, rate_hz=wavs.rate_of(dataset), bad=Bad(skip=False)))
+        return joined(wavs.sounds(*one, rate_hz=wavs.rate_of(dataset), bad=bad))
     kind = {"image": "pictures", "audio": "sounds", "events": "events"}[dataset.modality]
     raise ValueError(f"'{path}': {kind} are read from files of {', '.join(suffixes(dataset))}")

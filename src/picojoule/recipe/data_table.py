@@ -51,6 +51,8 @@ class DataTable(Table):
         size: Pixels of the shorter side, to which the user's own pictures are scaled.
         hold_out: The speaker whose recordings are the test set.
         skip_bad: Whether to leave out items that cannot be read.
+        resample: Whether sounds of another rate are resampled to that of the data set, and several
+            channels mixed to one; else they are refused.
         limit: The most items to train on, with the classes in the proportion of all; the splits to
             choose and to test on stay whole.
         encoder: The encoder and its parameters.
@@ -63,6 +65,7 @@ class DataTable(Table):
     size: Annotated[int, Field(ge=1)] | None = None
     hold_out: str | None = None
     skip_bad: bool = False
+    resample: bool = False
     limit: Annotated[int, Field(ge=1)] | None = None
     encoder: Named
     augment: AugmentTable = AugmentTable()
@@ -102,6 +105,8 @@ class DataTable(Table):
             raise ValueError(f"data.hold_out is one of the speakers of {self.name}: {who}")
         if self.size is not None and (self.folder is None or named.modality != "image"):
             raise ValueError("data.size is for pictures of your own: set data.folder too")
+        if self.resample and named.modality != "audio":
+            raise ValueError(f"data.resample is for sounds, and {named.name} has none: drop it")
         augment = self.augment.augment
         if named.modality == "image" and augment.is_temporal:
             raise ValueError("data.augment: time_shift, mix and drop are for sounds and events")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from picojoule.data import ENCODERS, Dataset, Split, Splits, dataset, hold_out, load, load_own
+from picojoule.data import ENCODERS, Dataset, Own, Split, Splits, dataset, hold_out, load, load_own
 from picojoule.recipe import Recipe
-from picojoule.recipe.data_table import FoundTable
+from picojoule.recipe.data_table import DataTable, FoundTable
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +35,16 @@ def open_data(
     if table.folder is None:
         if folder is not None:
             raise ValueError(f"the run is on {table.name}, not on data of your own: say --data-dir")
-        found = load(table.name, data_dir, hold_out=table.hold_out, skip_bad=table.skip_bad)
+        found = load(
+            table.name,
+            data_dir,
+            hold_out=table.hold_out,
+            skip_bad=table.skip_bad,
+            resample=table.resample,
+        )
         return recipe, _limited(found, table.limit)
     place = folder or table.folder
-    own = load_own(place, dataset(table.name), size=table.size, skip_bad=table.skip_bad)
+    own = _own(table, place)
     now = FoundTable(
         fingerprint=own.splits.fingerprint,
         labels=list(own.dataset.labels),
@@ -54,6 +60,17 @@ def open_data(
             f"{', '.join(changed)}): start a new run, or say --data where they are"
         )
     return recipe, _limited(own.splits, table.limit)
+
+
+def _own(table: DataTable, place: str | Path) -> Own:
+    """Reads a user's own data in the way that a recipe says."""
+    return load_own(
+        place,
+        dataset(table.name),
+        size=table.size,
+        skip_bad=table.skip_bad,
+        resample=table.resample,
+    )
 
 
 def _limited(splits: Splits, limit: int | None) -> Splits:
@@ -94,7 +111,7 @@ def other_test_set(recipe: Recipe, folder: str | Path) -> Split:
         ValueError: If the data have another shape or rate, or a class the network does not know.
     """
     table, known = recipe.data, recipe.data.dataset
-    own = load_own(folder, dataset(table.name), size=table.size, skip_bad=table.skip_bad)
+    own = _own(table, folder)
     for word, ours, theirs in (
         ("shape", known.inputs, own.dataset.inputs),
         ("rate", known.rate_hz, own.dataset.rate_hz),

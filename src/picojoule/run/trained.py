@@ -91,7 +91,8 @@ class Trained:
             FileNotFoundError: If there is no such file.
         """
         data = self.recipe.data
-        return self._predicted(read_unlabelled(Path(path), data.dataset, data.size))
+        split = read_unlabelled(Path(path), data.dataset, data.size, resample=data.resample)
+        return self._predicted(split)
 
     def _predicted(self, split: Split) -> list[Prediction]:
         encoder = self.recipe.data.make_encoder()

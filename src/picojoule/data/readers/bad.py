@@ -20,6 +20,8 @@ class Bad:
 
     Args:
         skip: Whether bad items are left out.
+        resample: Whether sounds of another rate are resampled and several channels mixed; else they
+            are bad.
 
     Example:
         >>> bad = Bad(skip=True)
@@ -29,6 +31,7 @@ class Bad:
     """
 
     skip: bool
+    resample: bool = False
     items: list[str] = field(default_factory=list, init=False)
     changed: Counter[str] = field(default_factory=Counter, init=False)
     seen: Counter[str] = field(default_factory=Counter, init=False)

@@ -79,7 +79,7 @@ def read_all(folder: Path, dataset: Dataset, bad: Bad) -> list[tuple[Utterance, 
     """
     rate_hz = wavs.rate_of(dataset)
     return list(
-        bad.each(utterances(dataset), lambda one: wavs.read_wav(folder / one.file, rate_hz))
+        bad.each(utterances(dataset), lambda one: wavs.read_wav(folder / one.file, rate_hz, bad))
     )
 
 

@@ -144,7 +144,7 @@ def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, s
 
 def _is_deep(picture: Image.Image) -> bool:
     """Tells whether values have more than 8 bits, of which Pillow drops some in colours."""
-    layouts = [tile[3] for tile in picture.tile]
+    layouts = [tile[3] for tile in getattr(picture, "tile", ())]
     largest = [one[-1] for one in layouts if picture.format == "PPM" and isinstance(one, tuple)]
     return picture.mode in _DEEP or ";16" in str(layouts) or max(largest, default=0) > 255
 

@@ -102,7 +102,7 @@ def _list(path: Path) -> set[tuple[str, str]]:
 
 def _noise(folder: Path, rate_hz: int, bad: Bad) -> list[np.ndarray]:
     files = sorted((folder / NOISE).glob("[!.]*.wav"))
-    read = bad.each(files, lambda file: wavs.read_wav(file, rate_hz).numpy())
+    read = bad.each(files, lambda file: wavs.read_wav(file, rate_hz, bad).numpy())
     found = [wave for _, wave in read]
     if not found:
         raise ValueError(f"{folder / NOISE} has no recording of noise to take silence from")

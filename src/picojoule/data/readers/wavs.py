@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
@@ -12,12 +12,14 @@ from torch import Tensor
 
 from picojoule._files import check_unpacked, content
 from picojoule.data.readers.bad import Bad
+from picojoule.data.readers.mono import mono
 from picojoule.data.schema import Dataset
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
 # Their decoders may go a little beyond full scale.
 _LOSSY = ("OGG", "MP3")
+_DEEP = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 # Programs that write to a pipe announce nothing, or about as much as a number can say.
 _UNKNOWN_BYTES = 0x7FFF0000
 _ROUNDING = 1e-4
@@ -26,12 +28,13 @@ _CHUNKS = 1_000
 _BLOCK = 1 << 20
 
 
-def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
+def read_wav(path: Path, rate_hz: int | None = 8_000, bad: Bad | None = None) -> Tensor:
     """Reads the samples of a mono wav, flac, ogg or mp3 file.
 
     Args:
         path: The file; samples of another kind than 16 bits are rounded to that.
         rate_hz: Samples per second that it must have; any rate, if None.
+        bad: Whether it may be resampled and mixed instead, and the counts of what is changed.
 
     Shape:
         ``[S]`` int16.
@@ -41,8 +44,20 @@ def read_wav(path: Path, rate_hz: int | None = 8_000) -> Tensor:
             another rate, with several channels, or with samples that are not finite or outside of
             -1..1; the message names it.
     """
-    samples, _ = _decoded(path, rate_hz)
-    return samples
+    bad = Bad(skip=False) if bad is None else bad
+    samples, found = _decoded(path)
+    if not bad.resample and (samples.ndim > 1 or rate_hz not in (None, found.rate_hz)):
+        wanted = "" if rate_hz is None else f" at {rate_hz} Hz"
+        raise ValueError(
+            f"{path}: expected mono{wanted}, found {found.channels} channel(s) at {found.rate_hz} "
+            "Hz: convert it, or train with --set data.resample=true, which resamples sounds and "
+            "mixes their channels"
+        )
+    try:
+        one = mono(samples, found.rate_hz, rate_hz, bad, is_deep=found.is_deep)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be resampled: {error}") from error
+    return torch.from_numpy(one)
 
 
 def rate_of(dataset: Dataset) -> int:
@@ -64,7 +79,7 @@ def first_rate(files: Sequence[Path]) -> int:
     """
     for file in files:
         try:
-            return _decoded(file, None)[1]
+            return _decoded(file)[1].rate_hz
         except ValueError:
             continue
     raise ValueError(f"there is no sound that can be read among {len(files)}, as {files[0]}")
@@ -78,22 +93,31 @@ def sounds(
     Args:
         files: One each.
         labels: The class of each.
-        rate_hz: Samples per second that each must have.
-        bad: The rule for one that cannot be read.
+        rate_hz: Samples per second that each must have, or is brought to.
+        bad: The rule for one that cannot be read, or has another rate or several channels.
 
     Raises:
         ValueError: For no sound at all, and what ``bad`` does not leave out; the message names the
             file.
     """
     count, items = 0, zip(files, labels, strict=True)
-    for (_, label), wave in bad.each(items, lambda item: read_wav(item[0], rate_hz)):
+    for (_, label), wave in bad.each(items, lambda item: read_wav(item[0], rate_hz, bad)):
         count += 1
         yield wave.numpy(), label
     if not count:
         raise ValueError(f"there is no sound that can be read among {len(files)}")
 
 
-def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
+class _Sound(NamedTuple):
+    """Facts of a sound as it is stored."""
+
+    rate_hz: int
+    channels: int
+    is_deep: bool
+
+
+def _decoded(path: Path) -> tuple[np.ndarray, _Sound]:
+    """Reads samples, ``[S]`` or ``[S, channels]``: int16, or float32 in -1..1."""
     try:
         raw = _sized(content(path))
     except FileNotFoundError as error:
@@ -103,10 +127,13 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
         raise ValueError(f"{path} is truncated: it has {len(raw)} of {announced} bytes")
     try:
         with soundfile.SoundFile(io.BytesIO(raw)) as sound:
-            _check(path, sound, rate_hz)
+            if sound.format not in _FORMATS or not sound.seekable():
+                kind = f"{sound.format} of {sound.subtype}"
+                raise ValueError(f"{path} is no sound that can be read: it is {kind}")
             exact = sound.subtype == "PCM_16"
             samples = _samples(sound, "int16" if exact else "float32", len(raw))
-            found, frames, is_lossy = sound.samplerate, sound.frames, sound.format in _LOSSY
+            found = _Sound(sound.samplerate, sound.channels, sound.subtype in _DEEP)
+            frames, is_lossy = sound.frames, sound.format in _LOSSY
     except (soundfile.LibsndfileError, TypeError, ValueError, MemoryError, RuntimeError) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
@@ -125,8 +152,7 @@ def _decoded(path: Path, rate_hz: int | None) -> tuple[Tensor, int]:
                 f"{path} has samples outside -1..1, up to {loudest:g}: scale them, or write a file "
                 "of 16 bits a sample"
             )
-        samples = np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype(np.int16)
-    return torch.from_numpy(samples), found
+    return samples, found
 
 
 def _samples(
@@ -165,15 +191,3 @@ def _sized(raw: bytes) -> bytes:
 
 def _is_unknown(size: bytes) -> bool:
     return not 0 < int.from_bytes(size, "little") < _UNKNOWN_BYTES
-
-
-def _check(path: Path, sound: soundfile.SoundFile, rate_hz: int | None) -> None:
-    if sound.format not in _FORMATS or not sound.seekable():
-        kind = f"{sound.format} of {sound.subtype}"
-        raise ValueError(f"{path} is no sound that can be read: it is {kind}")
-    if sound.channels != 1 or rate_hz not in (None, sound.samplerate):
-        wanted = "" if rate_hz is None else f" at {rate_hz} Hz"
-        raise ValueError(
-            f"{path}: expected mono{wanted}, found {sound.channels} channel(s) at "
-            f"{sound.samplerate} Hz"
-        )
