@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+import torch
 from rich.console import Console
 
 from pages import PAGES, blocks
@@ -23,6 +24,7 @@ from picojoule.energy import Price, chip_names, load_chip
 from picojoule.recipe import load_recipe, recipe_names
 from picojoule.run import start
 from picojoule.run.fit import Step
+from picojoule.training import EpochRecord, Log, Validation
 from picojoule.units import format_energy, picojoule
 from tiny import CHIP_HEAD, CHIP_PRICE, SETTINGS
 
@@ -536,6 +538,17 @@ def test_help_and_completion_do_not_wait_for_torch():
     assert done.stdout.endswith("quick\n"), done.stderr
 
 
+def test_a_training_says_that_it_starts_before_it_waits_for_torch():
+    program = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['pj', 'train', 'digits']\n"
+        "from picojoule.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.startswith("INFO     starting")
+    assert "import of torch halted" in done.stderr
+
+
 def test_two_processes_make_one_run(tmp_path):
     out = tmp_path / "run"
     lively = ["--set", "network.neuron.threshold=0.1", "--set", "budget.limit=80%"]
@@ -569,3 +582,33 @@ def test_a_terminal_has_a_bar_with_loss_accuracy_energy_and_multiplier(tmp_path)
         text,
     )
     assert steps[-1].steps == steps[-1].log.step
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("name", ["unconstrained", "fashion-mnist-resnet18-sew-cpu-50c2"])
+def test_a_bar_keeps_count_bar_and_time_at_every_width(width, name):
+    record = EpochRecord(
+        9, 900, 1.936, 0.484, 7070.0, 0.1, 0.123, Validation(0.76, 7410.0, 0.01, ("3",))
+    )
+    value = torch.tensor
+    log = Log(
+        epoch=9,
+        step=900,
+        loss=value(1.936),
+        accuracy=value(0.484),
+        energy_pj=value(7070.0),
+        penalty=value(0.1),
+        multiplier=value(0.123),
+        history=(record,),
+    )
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
+    follow([Step(Path("runs") / name, 120, 12_000, log)], console)
+    text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", text)]
+    bars = [line.rstrip() for line in lines if "━" in line]
+    assert max(map(len, bars)) <= width
+    line = bars[-1]
+    assert re.match(rf"{name[:5]}\S* 9/120 [╸━╺]{{4}}", line)
+    assert re.search(r"(\d|-):(\d\d|--):(\d\d|--)$", line)
+    for word, least in (("accuracy 0.484", 60), ("7.07 nJ", 80), ("validation", 120)):
+        assert word in line or width < least or name != "unconstrained"

@@ -1,10 +1,11 @@
 """Shows the progress of a training: a bar in a terminal, else one line per epoch."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from picojoule.run.fit import Step
@@ -13,6 +14,10 @@ from picojoule.units import format_energy
 
 # Reading a value waits for the device, so that not every step is to be shown.
 _SECONDS_BETWEEN_READS = 0.25
+# What a narrow terminal shows of a training, what is worth most first.
+_WORTH = ("accuracy", "energy", "loss", "validation", "silent", "multiplier", "penalty")
+# Columns of the time that remains, between the parts, and that any title may have.
+_TIME, _GAPS, _TITLE = len("0:00:00"), 3, len("unconstrained 100/100")
 
 
 def follow(steps: Iterable[Step], console: Console) -> None:
@@ -22,13 +27,7 @@ def follow(steps: Iterable[Step], console: Console) -> None:
             if step.log.history:
                 console.print(Text(f"{_title(step)} · {_values(step.log)}"), soft_wrap=True)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[values]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with _progress(console) as progress:
         bars: dict[str, TaskID] = {}
         shown = 0.0
         for step in steps:
@@ -36,16 +35,53 @@ def follow(steps: Iterable[Step], console: Console) -> None:
             log, now = step.log, time.monotonic()
             if log.history or now - shown > _SECONDS_BETWEEN_READS:
                 shown = now
-                title, values = _title(step), _values(log)
+                title, values = fitted(_title(step), _parts(log), console.width)
                 progress.update(bar, completed=log.step, description=title, values=values)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=_bar_width(console.width)),
+        TextColumn("{task.fields[values]}", markup=False, table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(),
+        console=console,
+    )
 
 
 def _bar(progress: Progress, bars: dict[str, TaskID], step: Step) -> TaskID:
     """Returns the bar of a step's training, made at its first step."""
     name = str(step.folder)
     if name not in bars:
-        bars[name] = progress.add_task(step.folder.name, total=step.steps, values="")
+        title, _ = fitted(_title(step), {}, progress.console.width)
+        bars[name] = progress.add_task(title, total=step.steps, values="")
     return bars[name]
+
+
+def fitted(title: str, parts: Mapping[str, str], width: int) -> tuple[str, str]:
+    """Returns a title and values that leave room for the bar and the time that remains.
+
+    Args:
+        title: Name and count, of which the name is shortened where it has to be.
+        parts: Values in the order in which they are shown; what is worth least is left out first.
+        width: Columns of the terminal.
+    """
+    room = width - _bar_width(width) - _TIME - _GAPS
+    name, _, count = title.rpartition(" ")
+    most = min(room, max(_TITLE, width // 3))
+    if len(title) > most:
+        title = f"{name[: max(1, most - len(count) - 2)]}… {count}"
+    kept = dict(parts)
+    for least in reversed(_WORTH):
+        if len(" · ".join(kept.values())) <= room - len(title):
+            break
+        kept.pop(least, None)
+    return title, " · ".join(kept.values())
+
+
+def _bar_width(width: int) -> int:
+    """Returns the columns of the bar: a fifth of a terminal, and no more than it needs."""
+    return max(4, min(20, width // 5))
 
 
 def _title(step: Step) -> str:
@@ -54,15 +90,23 @@ def _title(step: Step) -> str:
 
 def _values(log: Log) -> str:
     """Words a log in one line."""
-    parts = [f"loss {float(log.loss):.3f}", f"accuracy {float(log.accuracy):.3f}"]
-    parts.append(format_energy(float(log.energy_pj)))
+    return " · ".join(_parts(log).values())
+
+
+def _parts(log: Log) -> dict[str, str]:
+    """Words the values of a log, by name and in the order in which they are shown."""
+    parts = {
+        "loss": f"loss {float(log.loss):.3f}",
+        "accuracy": f"accuracy {float(log.accuracy):.3f}",
+        "energy": format_energy(float(log.energy_pj)),
+    }
     if log.validation is not None:
         spent = format_energy(log.validation.energy_pj)
-        parts.append(f"validation {log.validation.accuracy:.3f} at {spent}")
+        parts["validation"] = f"validation {log.validation.accuracy:.3f} at {spent}"
         if log.validation.silent:
-            parts.append(f"silent {', '.join(log.validation.silent)}")
+            parts["silent"] = f"silent {', '.join(log.validation.silent)}"
     if log.multiplier is not None:
-        parts.append(f"multiplier {float(log.multiplier):.3f}")
+        parts["multiplier"] = f"multiplier {float(log.multiplier):.3f}"
     elif log.penalty is not None:
-        parts.append(f"penalty {float(log.penalty):.3g}")
-    return " · ".join(parts)
+        parts["penalty"] = f"penalty {float(log.penalty):.3g}"
+    return parts
