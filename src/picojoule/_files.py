@@ -60,8 +60,8 @@ def opened(path: Path) -> BinaryIO:
     return file
 
 
-def content(path: Path, most: int = _CONTENT_BYTES) -> bytes:
-    """Reads the bytes of a regular file that must not be empty.
+def read(path: Path, most: int = _CONTENT_BYTES) -> bytes:
+    """Reads the bytes of a regular file.
 
     Args:
         path: The file.
@@ -69,9 +69,26 @@ def content(path: Path, most: int = _CONTENT_BYTES) -> bytes:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: For an empty or too large one, and as ``opened``.
+        ValueError: For a larger one, and as ``opened``.
     """
-    raw = _read(path, most)
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise ValueError(f"{path} has {size:,} bytes: expected {most:,} at most")
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def content(path: Path, most: int = _CONTENT_BYTES) -> bytes:
+    """Reads the bytes of a regular file that must not be empty; see ``read``.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: For an empty one, and as ``read``.
+    """
+    raw = read(path, most)
     if not raw:
         raise ValueError(f"{path} is empty")
     return raw
@@ -82,10 +99,10 @@ def text(path: Path, most: int = _TEXT_BYTES) -> str:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: For other bytes, and as ``content``.
+        ValueError: For other bytes, and as ``read``.
     """
     try:
-        return _read(path, most).decode("utf-8-sig")
+        return read(path, most).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text in UTF-8: {error}") from error
 
@@ -163,17 +180,6 @@ def walk(root: Path) -> Iterator[Path]:
         if len(here.relative_to(root).parts) == _DEPTH:
             yield from (here / name for name in folders)
             folders.clear()
-
-
-def _read(path: Path, most: int) -> bytes:
-    with opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise ValueError(f"{path} has {size:,} bytes: expected {most:,} at most")
-        try:
-            return file.read(size)
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _check_kind(path: Path, mode: int) -> None:

@@ -11,6 +11,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from picojoule import _files
+
 
 def put(file: Path, content: bytes, mode: int = 0o666) -> None:
     """Writes a file whole or not at all, also if the process is killed or power is lost.
@@ -50,9 +52,9 @@ def read(file: Path) -> bytes:
     Raises:
         ValueError: If it is not what was written; the message names the file.
     """
-    content = file.read_bytes()
+    content = _files.read(file)
     while (known := _known(file)) is not None and _line(file, content) not in known:
-        before, content = content, file.read_bytes()
+        before, content = content, _files.read(file)
         if content == before:  # and was not being replaced just now
             raise ValueError(
                 f"{file} is damaged or was changed (its sum is not the one in {beside(file).name})"
@@ -72,7 +74,7 @@ def beside(file: Path) -> Path:
 
 def _known(file: Path) -> list[bytes] | None:
     try:
-        return beside(file).read_bytes().splitlines(keepends=True)
+        return _files.read(beside(file), _files.MIB).splitlines(keepends=True)
     except FileNotFoundError:
         return None
 

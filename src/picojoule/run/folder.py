@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from picojoule import _sums
+from picojoule import _files, _sums
 from picojoule.recipe import CHIP_FILE, Recipe, load_recipe
 from picojoule.report import Report
 from picojoule.run.writer import LOCK, RECORD
@@ -102,7 +102,7 @@ class Folder:
             try:
                 making.chmod(0o755)
                 if recipe.budget.chip_file is not None:
-                    _sums.write(making / CHIP_FILE, Path(recipe.budget.chip_file).read_bytes())
+                    _sums.write(making / CHIP_FILE, _files.content(recipe.budget.chip_file))
                 _sums.write(making / RECIPE, recipe.to_toml().encode())
                 text = json.dumps(asdict(machine), indent=2) + "\n"
                 _sums.write(making / MACHINE, text.encode())
@@ -174,7 +174,7 @@ class Folder:
         """
         lines = self.read(LOG).splitlines() if self._has(LOG) else []
         try:
-            records = [json.loads(line) for line in lines]
+            records = [_files.parsed_json(line) for line in lines]
             for record in records:
                 EpochRecord.of({key: record[key] for key in record.keys() - {"seconds"}})
                 float(record["seconds"])

@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from picojoule import _sums
+from picojoule._files import MIB, parsed_json, read
 
 LOCK, RECORD = ".lock", ".writer"
 _BEAT_S, _SILENT_S = 1.0, 30.0
@@ -170,7 +171,7 @@ class Writer:
 
 def _holder(run: Path) -> Holder | None:
     try:
-        return Holder(**json.loads((run / RECORD).read_bytes()))
+        return Holder(**parsed_json(read(run / RECORD, MIB)))
     except (FileNotFoundError, ValueError, TypeError):  # none, or what no process wrote
         return None
 

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from picojoule import _sums
+from picojoule import _files, _sums
 
 # One entry, since the order of several is not the same from file to file.
 _ENTRY = "picojoule"
@@ -64,10 +64,10 @@ def load(path: Path) -> Any:
     Raises:
         ValueError: If the file is damaged; the message names it and says how to go on.
     """
-    data = path.read_bytes()
+    data = _files.read(path)
     try:
         return _decode(data)
-    except (SafetensorError, ValueError, LookupError, TypeError) as error:
+    except (SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
         older = [other for other in _checkpoints(path.parent) if _epoch(other) < _epoch(path)]
         remedy = f"go on from {max(older, key=_epoch).name}" if older else "start over"
         raise ValueError(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from picojoule import _files
 from picojoule.data.readers.bad import Bad
@@ -142,7 +142,7 @@ def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, s
     return (pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]), changes
 
 
-def _is_deep(picture: Image.Image) -> bool:
+def _is_deep(picture: ImageFile.ImageFile) -> bool:
     """Tells whether values have more than 8 bits, of which Pillow drops some in colours."""
     layouts = [tile[3] for tile in getattr(picture, "tile", ())]
     largest = [one[-1] for one in layouts if picture.format == "PPM" and isinstance(one, tuple)]
@@ -190,7 +190,7 @@ def _square(picture: Image.Image, size: int) -> Image.Image:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
     """Opens a picture; every fault of it is a ValueError that names it."""
     if file.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{file} is no picture: expected one of {', '.join(SUFFIXES)}")

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from picojoule import _sums
+from picojoule._files import parsed_json
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
 from picojoule.data.waves import Waves
@@ -181,7 +182,7 @@ def _save(file: Path, array: _Pieces) -> tuple[str, str]:
 def read(where: Path, key: str) -> Kept | None:
     """Returns the entry, or None if it is missing, of another key, or damaged."""
     try:
-        entry = json.loads(_sums.read(where / _INDEX))
+        entry = parsed_json(_sums.read(where / _INDEX))
         if not _sums.has_sum(where / _INDEX):
             raise ValueError(f"{_INDEX} has no sum")
         if entry["key"] != key:
