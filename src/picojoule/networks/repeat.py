@@ -18,6 +18,7 @@ class Repeat(nn.Module):
         ValueError: If there is no step; when called, if the input has more than one.
 
     Example:
+        >>> import torch
         >>> Repeat(4)(torch.rand(1, 2, 3)).shape
         torch.Size([4, 2, 3])
     """
