@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from forked import processes
 from pages import PAGES, blocks
 from picojoule.cli import console, main, show
 from picojoule.cli.follow import follow
@@ -553,10 +555,18 @@ def test_two_processes_make_one_run(tmp_path):
     out = tmp_path / "run"
     lively = ["--set", "network.neuron.threshold=0.1", "--set", "budget.limit=80%"]
     words = ["train", *TINY, *lively, "--devices", "2", "--accelerator", "cpu", "--out", str(out)]
-    command = [sys.executable, "-m", "picojoule.cli", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("test accuracy") == 1
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}  # as Fabric does
+    said = [tmp_path / f"said-{rank}" for rank in (0, 1)]
+    with processes() as process:
+        ranks = [process(words, str(said[k]), LOCAL_RANK=str(k), **place) for k in (0, 1)]
+        for one in ranks:
+            one.join(120)
+        assert [one.exitcode for one in ranks] == [0, 0], said[0].read_text()
+    assert sum(one.read_text().count("test accuracy") for one in said) == 1
+    for one in said:
+        one.unlink()
     assert list(tmp_path.iterdir()) == [out]
     report = json.loads((out / "report.json").read_text())
     assert report["samples"] == 360

@@ -1,15 +1,12 @@
 """Killed at any moment and resumed, a run ends with the bits of one that was never killed.
 
 Processes are forked from a server that has imported everything, so that a kill -9 meets training
-and not the start of Python; one real start of the command is among them.
+and not the start of Python.
 """
 
-import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,38 +14,24 @@ from pathlib import Path
 
 import pytest
 
-import tiny
+from forked import processes
 from picojoule.run.folder import Folder
 
 KILLS = 12
 SECONDS = 30.0  # in which a process must have done what it is waited for
-EPOCHS = 8
+EPOCHS = 5
 COMMAND = [
     *("train", "digits", "--accelerator", "cpu"),
     *("--set", f"train.epochs={EPOCHS}", "--set", "train.batch_size=256"),
-    *("--set", "data.encoder.steps=4", "--set", "network.width=128"),
+    *("--set", "data.encoder.steps=4", "--set", "network.width=32"),
     *("--set", "network.neuron.threshold=0.2", "--set", "budget.limit=7 nJ"),
 ]
 
 
-@pytest.fixture(scope="module")
-def processes():
-    """Makes processes that run ``pj`` with the words given."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["picojoule.cli.follow", "picojoule.run.run", "sklearn.datasets", "tiny"]
-    )
-    made = []
-
-    def process(words: list[str]):
-        made.append(context.Process(target=tiny.pj, args=(words,)))
-        made[-1].start()
-        return made[-1]
-
-    yield process
-    for one in made:
-        one.kill()
-        one.join()
+@pytest.fixture(scope="module", name="processes")
+def _processes():
+    with processes() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +107,13 @@ def test_killed_before_the_first_checkpoint_a_run_starts_over(processes, whole, 
     process = processes([*COMMAND, "--out", str(run)])
     soon(run.exists)
     kill(process)
-    assert {item.name for item in run.iterdir()} == {"recipe.toml", "machine.json"}
-    resumed = subprocess.run(
-        [sys.executable, "-m", "picojoule.cli", "train", "--resume", str(run)],
-        capture_output=True,
-        text=True,
-        timeout=2 * SECONDS,
-    )
-    assert resumed.returncode == 0, resumed.stderr
-    assert f"run 1/{EPOCHS} · " in resumed.stdout
+    assert {item.name for item in run.iterdir() if not item.name.startswith(".")} == {
+        "recipe.toml",
+        "machine.json",
+    }
+    said = tmp_path / "said"
+    done(processes(["train", "--resume", str(run)], str(said)))
+    assert f"run 1/{EPOCHS} · " in said.read_text()
     check_same(run, whole[0])
 
 

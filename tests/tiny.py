@@ -20,11 +20,12 @@ SETTINGS = [
 ]
 
 
-def pj(words: list[str]) -> None:
-    """The body of a process that runs ``pj`` with these words, silently."""
+def pj(words: list[str], said: str = os.devnull, **environment: str) -> None:
+    """The body of a process that runs ``pj`` with these words; what it says goes to a file."""
     from picojoule.cli import main
 
-    with open(os.devnull, "w") as nowhere:
-        sys.stdout = sys.stderr = nowhere
+    os.environ |= environment
+    with open(said, "w") as file:
+        sys.stdout = sys.stderr = file
         sys.argv = ["pj", *words]
         main()

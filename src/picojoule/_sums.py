@@ -8,6 +8,7 @@ killed leaves a file that one of them fits.
 import hashlib
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,17 +26,13 @@ def put(file: Path, content: bytes, mode: int = 0o666) -> None:
     Raises:
         OSError: If it cannot be written; what was there is unharmed.
     """
-    making = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(making, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as target:
-            target.write(content)
-            target.flush()
-            os.fsync(target.fileno())
-        os.replace(making, file)
-    finally:
-        with suppress(OSError):
-            making.unlink()
-    _flush(file.parent)
+    _replace(file, content, mode, os.fsync)
+    if os.name == "posix":
+        descriptor = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # so that the rename outlasts a loss of power
+        finally:
+            os.close(descriptor)
 
 
 def write(file: Path, content: bytes, mode: int = 0o666) -> None:
@@ -43,7 +40,22 @@ def write(file: Path, content: bytes, mode: int = 0o666) -> None:
     before, line = _known(file) or [], _line(file, content)
     put(beside(file), b"".join([*before, line]), mode)
     put(file, content, mode)
-    put(beside(file), line, mode)
+    _replace(beside(file), line, mode)  # if power is lost two sums are there, one of them right
+
+
+def _replace(
+    file: Path, content: bytes, mode: int, sync: Callable[[int], None] = lambda _: None
+) -> None:
+    making = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(making, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as target:
+            target.write(content)
+            target.flush()
+            sync(target.fileno())
+        os.replace(making, file)
+    finally:
+        with suppress(OSError):
+            making.unlink()
 
 
 def read(file: Path) -> bytes:
@@ -81,13 +93,3 @@ def _known(file: Path) -> list[bytes] | None:
 
 def _line(file: Path, content: bytes) -> bytes:
     return f"{hashlib.sha256(content).hexdigest()}  {file.name}\n".encode()
-
-
-def _flush(folder: Path) -> None:
-    """Makes a rename in a folder outlast a loss of power."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

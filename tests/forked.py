@@ -1,0 +1,32 @@
+"""Processes that run ``pj``, forked from one that has imported everything."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+
+import tiny
+
+# What a training imports.
+MODULES = ["picojoule.cli.commands", "picojoule.cli.show", "picojoule.cli.follow"]
+MODULES += ["picojoule.run.run", "sklearn.datasets", "rich.logging", "tiny"]
+
+
+@contextmanager
+def processes() -> Iterator[Callable[..., BaseProcess]]:
+    """Gives what starts a process, with the arguments of ``tiny.pj``; ends those that are left."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(MODULES)
+    made: list[BaseProcess] = []
+
+    def process(words: list[str], *given: str, **environment: str) -> BaseProcess:
+        made.append(context.Process(target=tiny.pj, args=(words, *given), kwargs=environment))
+        made[-1].start()
+        return made[-1]
+
+    try:
+        yield process
+    finally:
+        for one in made:
+            one.kill()
+            one.join()
