@@ -4,6 +4,9 @@ from pathlib import Path
 
 from making import chips, neurons, penalties, reference, tables
 
+from picojoule.recipe import Recipe, toml
+from picojoule.recipe.keys import every_key
+
 HERE = Path(__file__).parent
 
 
@@ -26,6 +29,12 @@ def write(folder: Path, kind: str, files: dict[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def keys() -> str:
+    """Returns every key of a recipe, for completion, which cannot wait for torch."""
+    return toml.dumps(every_key(Recipe))
+
+
 if __name__ == "__main__":
     pages(HERE)
+    (HERE.parent / "src" / "picojoule" / "cli" / "keys.toml").write_text(keys(), encoding="utf-8")
     write(HERE / "neurons", "*.svg", neurons.drawn())

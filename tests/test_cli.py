@@ -301,6 +301,31 @@ def test_lists_name_what_there_is(pj):
             assert name in " ".join(text.split())
 
 
+def test_recipes_are_a_line_each_and_are_chosen_by_data_set_name_and_machine(pj, monkeypatch):
+    monkeypatch.setattr(console.OUT, "width", 80)
+
+    def listed(*words: str) -> list[str]:
+        code, text, _ = pj("recipes", *words)
+        assert code == 0
+        head, *lines = text.splitlines()
+        assert head.split() == ["recipe", "for", "reached", "what", "it", "is"]
+        assert max(map(len, lines)) <= 80
+        return [line.split()[0] for line in lines]
+
+    on = {name: load_recipe(name) for name in recipe_names()}
+    assert listed("fsdd", "--for", "cpu") == ["fsdd"]
+    assert listed("--for", "gpu") == [name for name, one in on.items() if one.machine == "gpu"]
+    assert listed("cifar10") == [name for name, one in on.items() if one.data.name == "cifar10"]
+    assert listed("vgg11", "--for", "cpu") == [
+        name for name, one in on.items() if "vgg11" in name and one.machine == "cpu"
+    ]
+    assert listed("cifar10-vgg11-cpu") == ["cifar10-vgg11-cpu"]
+    text = pj("recipes")[1]
+    assert all(sum(line.startswith(f"{name} ") for line in text.splitlines()) == 1 for name in on)
+    code, _, err = pj("recipes", "fsd")
+    assert (code, "did you mean 'fsdd'?" in err) == (2, True)
+
+
 def test_a_chip_is_shown_with_its_sources(pj):
     code, text, _ = pj("chips", "show", "45nm")
     assert code == 0

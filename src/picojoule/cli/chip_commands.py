@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from picojoule.cli import completion
 from picojoule.cli.console import ERR, OUT, say, say_json
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def chips(context: typer.Context, as_json: AsJson = False) -> None:
 
 @chips_app.command("show")
 def chips_show(
-    name: Annotated[str, typer.Argument(help="Name or path of a chip.")], as_json: AsJson = False
+    name: Annotated[
+        str, typer.Argument(help="Name or path of a chip.", autocompletion=completion.chips)
+    ],
+    as_json: AsJson = False,
 ) -> None:
     """Show one chip with every price and its source."""
     from picojoule.cli import show
@@ -47,7 +51,12 @@ def chips_show(
 
 @chips_app.command("check")
 def chips_check(
-    file: Annotated[str, typer.Argument(help="Path (or name) of a chip.", metavar="FILE")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="Path (or name) of a chip.", metavar="FILE", autocompletion=completion.chips
+        ),
+    ],
 ) -> None:
     """Check a chip file: what it prices, or every mistake with its line and its key."""
     from picojoule._toml import key_lines, line_of

@@ -9,9 +9,11 @@ import typer
 from rich.logging import RichHandler
 
 from picojoule import __version__
+from picojoule.cli import completion
 from picojoule.cli.chip_commands import chips_app, chosen
-from picojoule.cli.console import ERR, OUT, say, say_json
+from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.data_commands import data_app
+from picojoule.cli.recipe_commands import recipes
 from picojoule.cli.runs import is_first
 from picojoule.cli.train_command import Data, DataDir, train
 
@@ -22,6 +24,7 @@ app = typer.Typer(
     help="Trains the most accurate spiking network that fits a joule budget.",
 )
 app.command("train")(train)
+app.command("recipes")(recipes)
 app.add_typer(data_app, name="data")
 app.add_typer(chips_app, name="chips")
 
@@ -65,7 +68,8 @@ def measure(
         list[str] | None,
         typer.Option(
             help="Name or path of a chip, again for more; all compares all there are; the run's "
-            "where left out."
+            "where left out.",
+            autocompletion=completion.chips_or_all,
         ),
     ] = None,
     levels: Annotated[
@@ -119,23 +123,6 @@ def predict(
     from picojoule.run.trained import load
 
     raise typer.Exit(predict(load(run), files, as_json=as_json))
-
-
-@app.command()
-def recipes(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the recipes as JSON.")] = False,
-) -> None:
-    """List the recipes that come with picojoule, and the penalties that a recipe may name."""
-    from picojoule.cli import show
-    from picojoule.recipe import load_recipe, recipe_names
-
-    found = [load_recipe(name) for name in recipe_names()]
-    if as_json:
-        say_json({"recipes": [one.model_dump(mode="json") for one in found]})
-        return
-    rows = [(one.name, one.data.name, one.machine, one.measured, one.description) for one in found]
-    OUT.print(show.listing("recipes", ("name", "data", "for", "reached", "description"), rows))
-    OUT.print(show.penalties())
 
 
 @app.command()

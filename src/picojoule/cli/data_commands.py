@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from picojoule.cli import completion
 from picojoule.cli.console import OUT, say, say_json
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, show one, get one.")
 
 
+Name = Annotated[
+    str, typer.Argument(help="Name of a data set.", autocompletion=completion.data_sets)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
@@ -32,9 +36,7 @@ def data_list(as_json: AsJson = False) -> None:
 
 
 @data_app.command("show")
-def data_show(
-    name: Annotated[str, typer.Argument(help="Name of a data set.")], as_json: AsJson = False
-) -> None:
+def data_show(name: Name, as_json: AsJson = False) -> None:
     """Show a data set: its source, licence, citation and contents."""
     from picojoule.cli import show
     from picojoule.data import dataset
@@ -47,7 +49,7 @@ def data_show(
 
 @data_app.command("get")
 def data_get(
-    name: Annotated[str, typer.Argument(help="Name of a data set.")],
+    name: Name,
     data_dir: Annotated[str, typer.Option(help="Where to put it.", metavar="DIR")],
     again: Annotated[
         bool, typer.Option("--again", help="Fetch what is there already, too: it may be damaged.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from picojoule.cli import completion
 from picojoule.cli.runs import going_on, report
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,11 @@ Data = Annotated[
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="Name or path of a recipe; digits where left out.")
+        str | None,
+        typer.Argument(
+            help="Name or path of a recipe; digits where left out.",
+            autocompletion=completion.recipes,
+        ),
     ] = None,
     budget: Annotated[
         str | None,
@@ -41,6 +46,7 @@ def train(
         typer.Option(
             help="Name or path of the chip that prices it. Short for --set budget.chip=...",
             metavar="CHIP",
+            autocompletion=completion.chips,
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set train.epochs=...")] = None,
@@ -53,7 +59,12 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=...")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any field of the recipe: train.epochs=5", metavar="KEY=VALUE"),
+        typer.Option(
+            "--set",
+            help="Any field of the recipe: train.epochs=5",
+            metavar="KEY=VALUE",
+            autocompletion=completion.settings,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A new folder; runs/NAME-xxxx where left out.")

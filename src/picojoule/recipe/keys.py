@@ -4,15 +4,18 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
 from picojoule.data import ENCODERS
-from picojoule.networks.architectures import builder
+from picojoule.networks.architectures import NETWORKS, builder
 from picojoule.networks.options import GIVEN
 from picojoule.neurons import Mixture, neuron
+from picojoule.readout import READOUTS
+from picojoule.recipe.neuron_table import offered
 from picojoule.surrogate import SURROGATES
+from picojoule.training.penalties import kinds as penalties
 from picojoule.training.penalties import penalty
 
 _NOTED = "data.found"  # written by runs, and nothing to set
@@ -93,6 +96,40 @@ def keys_of(recipe: type[BaseModel], tables: Mapping[str, Any]) -> Keys:
         keys.fields += [f"{table}.{name}" for name in names or ()]
     keys.tables.append("network.neuron.surrogate")  # which is an option of neurons, not a field
     return keys
+
+
+def every_key(recipe: type[BaseModel]) -> dict[str, list[str]]:
+    """Returns every key that some recipe may have, with the values of those that have a few."""
+    keys = Keys()
+    _add_fields(keys, recipe, "")
+    named = {
+        "data.encoder": list(ENCODERS),
+        "network": list(NETWORKS),
+        "network.neuron": offered(),
+        "network.neuron.surrogate": list(SURROGATES),
+        "penalty": list(penalties()),
+    }
+    values = {key: list[str]() for key in keys.fields} | _words(recipe, "")
+    for table, names in named.items():
+        options = [one for name in names for one in _OPTIONS[table](name) or ()]
+        values |= {f"{table}.{option}": [] for option in sorted(options)}
+        values |= {f"{table}.name": names, table: names}
+    return dict(sorted((values | {"train.readout": list(READOUTS)}).items()))
+
+
+def _words(table: type[BaseModel], at: str) -> dict[str, list[str]]:
+    """Returns the values of the fields that are one of a few words, or true or false."""
+    found = {}
+    for name, one in table.model_fields.items():
+        kinds = [one.annotation, *get_args(one.annotation)]
+        below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if below:
+            found |= _words(below[0], f"{at}{name}.")
+        elif one.annotation is bool:
+            found[f"{at}{name}"] = ["true", "false"]
+        elif get_origin(one.annotation) is Literal:
+            found[f"{at}{name}"] = list(get_args(one.annotation))
+    return found
 
 
 def _add_fields(keys: Keys, table: type[BaseModel], at: str) -> None:

@@ -178,11 +178,15 @@ def _offered(name: str) -> type[Neuron]:
         if needed := _needed(kind):
             raise ValueError(f"neuron '{name}' needs {needed[0]}: give it a default")
         return kind
-    offered = {known.lower(): kind for known, kind in kinds().items() if not _needed(kind)}
-    if name.lower() not in offered:
-        names = [*(kind.__name__ for kind in offered.values()), Mixture.__name__]
-        raise ValueError(f'{unknown("neuron", name, names)}, or "module:Class" for your own')
-    return offered[name.lower()]
+    known = {one.lower(): kind for one, kind in kinds().items() if not _needed(kind)}
+    if name.lower() not in known:
+        raise ValueError(f'{unknown("neuron", name, offered())}, or "module:Class" for your own')
+    return known[name.lower()]
+
+
+def offered() -> list[str]:
+    """Lists the neurons that a recipe may name."""
+    return [*(name for name, kind in kinds().items() if not _needed(kind)), Mixture.__name__]
 
 
 def _needed(kind: type[Neuron]) -> list[str]:
