@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import Kinds, NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic
 
@@ -29,6 +31,13 @@ class Firing:
     def hear(self, out: Tensor, totals: Tensor) -> None:
         """Takes the totals of what is put out from an engine that gives them; see ``SUMS``."""
         self._told.append((out, totals))
+
+    def expect(self, name: str, args: tuple[Any, ...]) -> None:
+        """Lists what comes to neurons from where nothing was seen, such as a scripted function."""
+        for value in tensors(args)[:1]:
+            if self.recorder.lineage.is_new(value):
+                self.recorder.lineage.declare(value, Kind("analog"))
+                self.recorder.miss(f"{name}: input of unknown origin", value.numel())
 
     def mark(self, name: str, layer: NeuronLayer, out: Tensor) -> None:
         """Says of what neurons put out of which kind it is, and counts nothing."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
-from picojoule.energy.kinds import Kind
+from picojoule.energy.kinds import KINDS, Kind
 from picojoule.energy.meter.names import arguments
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls
-from picojoule.energy.rules.call import tensors
+from picojoule.energy.rules.arguments import tensors
 
 
 class Inputs:
@@ -23,11 +23,17 @@ class Inputs:
         recorder: Whose lineage and clock are told.
         calls: Takes down how the network is called.
         timed: Whether it runs through time as picojoule's do, x [T, B, ...].
+
+    Raises:
+        ValueError: If there is no such kind.
     """
 
     def __init__(
         self, declared: str | Mapping[str, str], recorder: Recorder, calls: Calls, *, timed: bool
     ) -> None:
+        for kind in [declared] if isinstance(declared, str) else declared.values():
+            if kind not in KINDS:
+                raise ValueError(unknown("kind of input", kind, KINDS))
         self._declared, self._calls, self._timed = declared, calls, timed
         self._lineage, self._clock = recorder.lineage, recorder.clock
         self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
@@ -96,3 +102,8 @@ def _within(x: Tensor, lengths: Tensor) -> Tensor | None:
     if lengths.shape != x.shape[1:2]:
         return None
     return torch.arange(len(x), device=lengths.device)[:, None] < lengths
+
+
+def by_chunks(module: nn.Module) -> bool:
+    """Tells whether a module runs its steps in chunks by calling itself."""
+    return hasattr(type(module), "by_chunks") and module.by_chunks is True

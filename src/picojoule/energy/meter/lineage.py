@@ -5,72 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdRef
 
 from picojoule._torch import version_of, viewed_by
 from picojoule.energy.kinds import NOTHING, Kind, Segments, joined
-
-
-class _Known:
-    """The record of one tensor.
-
-    Attributes:
-        kind: Its kind, None for weights and constants.
-        beside: The kinds along one of its axes, if it holds several.
-        origins: The ids of the parameters that it is made of, none for a constant.
-        unsure: Whether it is made of other values than these, of which nothing is known.
-        events: Its events, summed over some of its first axes, if somebody asked for them.
-        version: How often the tensor had been changed in place when they were summed, or when it
-            was seen to hold zeros alone.
-        drawn: The least of numbers that were drawn evenly from there to one above, None for others.
-        steps: Number of steps in what has no kind and is made of values of the network.
-    """
-
-    __slots__ = ("beside", "drawn", "events", "kind", "origins", "steps", "unsure", "version")
-
-    def __init__(
-        self, kind: Kind | None, origins: frozenset[int] = frozenset(), unsure: bool = False
-    ) -> None:
-        self.kind, self.origins, self.unsure = kind, origins, unsure
-        self.beside: Segments | None = None
-        self.events: Tensor | None = None
-        self.version: int | None = None
-        self.drawn: float | None = None
-        self.steps: int | None = None
-
-
-class _Records:
-    """The records of tensors, which go with these.
-
-    ``WeakTensorKeyDictionary`` is asked by a key that is made for each question; a meter asks some
-    ten times for each function that runs.
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[int, tuple[WeakIdRef, _Known]] = {}
-        self._most = 1024  # from which on it is worth to look for those that went
-
-    def __getitem__(self, value: Tensor) -> _Known:
-        held = self._held[id(value)]
-        assert held[0]() is value
-        return held[1]
-
-    def get(self, value: Tensor) -> _Known | None:
-        """Returns the record of a tensor, None if there is none."""
-        held = self._held.get(id(value))
-        return held[1] if held is not None and held[0]() is value else None
-
-    def put(self, value: Tensor, known: _Known) -> _Known:
-        """Takes a record and gives it back."""
-        if len(self._held) > self._most:
-            self._held = {key: one for key, one in self._held.items() if one[0]() is not None}
-            self._most = max(1024, 2 * len(self._held))
-        self._held[id(value)] = WeakIdRef(value), known
-        return known
-
-    def drop(self, value: Tensor) -> None:
-        """Forgets a tensor."""
-        self._held.pop(id(value), None)
+from picojoule.energy.meter.known import Known, KnownTensors
 
 
 class Lineage:
@@ -81,19 +19,19 @@ class Lineage:
     """
 
     def __init__(self, net: nn.Module) -> None:
-        self._known = _Records()
+        self._known = KnownTensors()
         self._holds_several = False  # whether any tensor does
         for buffer in net.buffers():
-            self._known.put(buffer, _Known(None))
+            self._known.put(buffer, Known(None))
         for parameter in net.parameters():
-            self._known.put(parameter, _Known(None, frozenset({id(parameter)})))
+            self._known.put(parameter, Known(None, frozenset({id(parameter)})))
 
     def declare(self, value: Tensor, kind: Kind) -> None:
         """Sets the kind of a tensor; of weights that nobody could be sure of, the origins stay."""
         before = self._known.get(value)
         unsure = before is not None and before.unsure
         origins = before.origins if before is not None and unsure else frozenset[int]()
-        known = self._known.put(value, _Known(kind, origins))
+        known = self._known.put(value, Known(kind, origins))
         if kind is NOTHING:
             known.version = version_of(value)
 
@@ -176,9 +114,9 @@ class Lineage:
         steps = next((steps for v in inputs if (steps := self.steps_of(v))), None)
         for value in outputs:
             if sure:
-                self._known.put(value, _Known(mask, origins)).drawn = drawn
+                self._known.put(value, Known(mask, origins)).drawn = drawn
             elif origins or steps:
-                self._known.put(value, _Known(None, origins, unsure=True)).steps = steps
+                self._known.put(value, Known(None, origins, unsure=True)).steps = steps
             elif self.is_constant(value):  # which was written into
                 self._known.drop(value)
 
@@ -268,4 +206,4 @@ class Lineage:
         if kind is not None and not kind.mask:
             self.declare(whole, kind)
         else:
-            self._known.put(whole, _Known(kind, known.origins))
+            self._known.put(whole, Known(kind, known.origins))

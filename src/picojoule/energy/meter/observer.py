@@ -5,21 +5,21 @@ from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from picojoule._torch import DisableTorchFunction, function_modes, in_backward, vectorized
+from picojoule._torch import DisableTorchFunction, function_modes, in_backward
 from picojoule.contract import SUMS
 from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.firing import Firing
 from picojoule.energy.meter.functions import Functions
 from picojoule.energy.meter.hooks import Hooks
-from picojoule.energy.meter.inputs import Inputs
+from picojoule.energy.meter.inputs import Inputs, by_chunks
+from picojoule.energy.meter.mode import FunctionMode
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
-from picojoule.energy.meter.watch import Calls
-from picojoule.energy.rules.call import tensors
+from picojoule.energy.meter.watch import Calls, refuse_vmap
+from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.spikes import spikes
 
 
@@ -87,21 +87,21 @@ class Observer:
         for module in self._names:
             self.hooks.before(module, self._enter)
             self.hooks.after(module, self._leave)
-        undo.enter_context(_Watch(self))
+        undo.enter_context(FunctionMode(self))
         self._buffers = {id(buffer) for buffer in net.buffers()}
         self.functions.attach(self._enter_function, self._leave_function, undo)
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Takes down what the network is called with, unless it calls itself."""
         if not (in_backward() or net in self._stack):
-            _refuse_vmap("the network")
+            refuse_vmap("the network")
             self._given.start(net, args, kwargs)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward():
             return
         self.calls.refuse_reentrant()
-        if _by_chunks(module):
+        if by_chunks(module):
             if module in self._stack:
                 with Unseen():
                     self._given.start_chunk(module, args, kwargs)
@@ -110,15 +110,15 @@ class Observer:
         self._stack.append(module)
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
-            _refuse_vmap(f"the layer of neurons '{self._names[module]}'")
+            refuse_vmap(f"the layer of neurons '{self._names[module]}'")
             if layer.seen and not self._depth:
                 self._seen += 1
                 if self._seen == 1:
-                    self._expect(module, args)
+                    self.firing.expect(self._names[module], args)
                 return
             self._depth += 1
             if self._depth == 1:
-                self._expect(module, args)
+                self.firing.expect(self._names[module], args)
                 if layer.timed and layer.kind.sparse:
                     self._heard = SUMS.set(self.firing.hear)
             if self._depth == 1 and layer.arrivals is not None:
@@ -136,7 +136,7 @@ class Observer:
             return  # run again for its gradient, or an error before it was entered
         self._stack.pop()
         results = tensors([result])
-        if _by_chunks(module):
+        if by_chunks(module):
             self._given.end_chunk(results, last=module not in self._stack)
         layer = self._neurons.get(module)
         if layer is not None and self._depth == 1:
@@ -229,13 +229,6 @@ class Observer:
                 name = f"{where}.spikes" if where else "spikes"
                 self.recorder.doubts.append((name, kind, faults(value, kind)))
 
-    def _expect(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        """Lists what comes to neurons from where nothing was seen, such as a scripted function."""
-        for value in tensors(args)[:1]:
-            if self.recorder.lineage.is_new(value):
-                self.recorder.lineage.declare(value, Kind("analog"))
-                self.recorder.miss(f"{self._names[module]}: input of unknown origin", value.numel())
-
     def _listen(self) -> None:
         """Sees functions again after a layer of neurons, and hears no more of what it puts out."""
         if self._heard is not None:
@@ -252,49 +245,3 @@ class Observer:
             if module not in self._neurons and not self._seen:
                 name, kind = self._names[module], type(module).__name__
                 self.recorder.miss(f"{name}: {kind} of unknown type", value.numel())
-
-
-def _refuse_vmap(what: str) -> None:
-    if vectorized():
-        raise RuntimeError(
-            f"{what} was called under torch.func.vmap, which hides an axis and with it how much "
-            "runs: call it with all of the batch"
-        )
-
-
-# Functions that tell something about a tensor and give none.
-_QUESTIONS = frozenset(
-    (
-        *(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "layout", "ndim")),
-        *(getattr(Tensor, name).__get__ for name in ("requires_grad", "is_cpu", "is_cuda")),
-        *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.stride, Tensor.__len__),
-        *(Tensor.is_floating_point, Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr),
-    )
-)
-
-
-def _by_chunks(module: nn.Module) -> bool:
-    """Tells whether a module runs its steps in chunks by calling itself."""
-    return hasattr(type(module), "by_chunks") and module.by_chunks is True
-
-
-class _Watch(TorchFunctionMode):
-    """Mode in which a meter sees the functions inside its network, but not inside its neurons."""
-
-    def __init__(self, observer: Observer) -> None:
-        super().__init__()
-        self._observer = observer
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if func in _QUESTIONS:
-            return func(*args, **(kwargs or {}))
-        observer = self._observer
-        if func is spikes:
-            return observer.marked(*args, **(kwargs or {}))
-        layer = observer.layer
-        if layer is None:
-            return func(*args, **(kwargs or {}))
-        observer.recorder.updating = observer.updating
-        return observer.recorder.see(layer, func, args, kwargs or {})

@@ -16,7 +16,8 @@ from picojoule.energy.kinds import NOTHING, Kind
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.lineage import Lineage
 from picojoule.energy.meter.names import Unseen
-from picojoule.energy.rules.call import Call, tensors
+from picojoule.energy.rules.arguments import tensors
+from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import Before, Outcome, Synapses
 from picojoule.energy.rules.table import RULES, name_of
 from picojoule.energy.traffic import Traffic

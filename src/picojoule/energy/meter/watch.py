@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import CheckpointFunction
 
-from picojoule._torch import compiler_loaded, is_compiled
-from picojoule.energy.rules.call import tensors
+from picojoule._torch import compiler_loaded, is_compiled, vectorized
+from picojoule.energy.rules.arguments import tensors
 
 
 class Calls:
@@ -195,3 +195,12 @@ class _Uncompiled:
 @cache
 def _uncompiled() -> _Uncompiled:
     return _Uncompiled()
+
+
+def refuse_vmap(what: str) -> None:
+    """Refuses a call under ``torch.func.vmap``."""
+    if vectorized():
+        raise RuntimeError(
+            f"{what} was called under torch.func.vmap, which hides an axis and with it how much "
+            "runs: call it with all of the batch"
+        )

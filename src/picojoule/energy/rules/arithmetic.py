@@ -32,16 +32,17 @@ def _operands(call: Call, first: Any, second: Any) -> tuple[Kind | None, Kind | 
     return first or kinds[0], second or kinds[1]
 
 
-def _elements(*values: Any) -> int:
+def element_count(*values: Any) -> int:
+    """Returns the number of elements that values have together, after broadcasting."""
     shapes = [value.shape for value in values if isinstance(value, Tensor)]
     return torch.broadcast_shapes(*shapes).numel()
 
 
-def _additions(call: Call, input: Any, other: Any) -> list[OpCounts]:
+def additions(call: Call, input: Any, other: Any) -> list[OpCounts]:
     """Counts an addition for each event that joins; for anything else one for each element."""
     terms = [(value, call.kind(value)) for value in (input, other)]
     if all(kind is not None and kind.counted for _, kind in terms):
-        elements = _elements(input, other)
+        elements = element_count(input, other)
         return [
             call.sparse("add", value, kind, copies=elements // max(1, value.numel()))
             for value, kind in terms
@@ -49,7 +50,7 @@ def _additions(call: Call, input: Any, other: Any) -> list[OpCounts]:
         ]
     if _is(0, input) or _is(0, other):
         return []
-    return [call.dense(add=_elements(input, other))]
+    return [call.dense(add=element_count(input, other))]
 
 
 def _multiplications(call: Call, input: Any, other: Any) -> list[OpCounts]:
@@ -62,10 +63,10 @@ def _multiplications(call: Call, input: Any, other: Any) -> list[OpCounts]:
         return []
     if sparses:
         value, kind = sparses[0]
-        copies = _elements(input, other) // max(1, value.numel())
+        copies = element_count(input, other) // max(1, value.numel())
         return [call.sparse("multiply", value, kind, copies=copies, once=kind.counted)]
     masks = any(_gates(call, value) for value in rest)
-    return [] if masks else [call.dense(multiply=_elements(input, other))]
+    return [] if masks else [call.dense(multiply=element_count(input, other))]
 
 
 def _gates(call: Call, value: Any) -> bool:
@@ -97,7 +98,7 @@ def _added(call: Call, input: Any, other: Any, alpha: float, *, minus: bool) -> 
         kind = _complement(call, other, input, alpha) or kind
     elif _is(0, other if first is not None else input):  # sum([...]) in Python starts from 0
         kind = first or second or kind
-    return Outcome(kind, _additions(call, input, other))
+    return Outcome(kind, additions(call, input, other))
 
 
 def _shifted(call: Call, input: Any, other: Any) -> float | None:
@@ -118,7 +119,7 @@ def subtract_from(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Ou
     if kind is None and second is None:
         return DERIVED
     free = kind is not None and kind.counted and not isinstance(other, Tensor)
-    counts = [] if free else _additions(call, input, other)
+    counts = [] if free else additions(call, input, other)
     # The opposite of what comes after the end of a sequence would be events.
     after = _complement(call, input, other, alpha) or analog(kind, second)
     return Outcome(replace(after, within=call.within), counts)
@@ -216,52 +217,6 @@ def negate(call: Call, input: Tensor) -> Outcome:
         return DERIVED
     negative = Kind(kind.name, kind.scale, True, kind.hidden, kind.steps, within=kind.within)
     return Outcome(negative)
-
-
-@Before
-def lerp(call: Call, input: Tensor, end: Tensor, weight: Any) -> Outcome:
-    """Goes from one value to another by a share of the way."""
-    first, second = call.kind(input), call.kind(end)
-    if first is None and second is None:
-        return DERIVED
-    kind = analog(first, second)
-    if first is not None and second is not None and isinstance(weight, (int, float)):
-        kind = summed(first.scaled(1 - weight), second.scaled(weight))
-    counts = _additions(call, input, end)
-    if not kind.sparse:
-        counts = [
-            call.dense(add=2 * _elements(input, end)),
-            call.dense(multiply=_elements(input, end)),
-        ]
-    return Outcome(kind, counts)
-
-
-def _with_term(
-    call: Call, input: Tensor, term: Outcome, first: Tensor, second: Tensor, value: Any
-) -> Outcome:
-    kind, rest = call.kind(input), term.kind
-    if kind is None and not isinstance(rest, Kind):
-        return DERIVED
-    after = analog(kind)
-    if kind is not None and isinstance(rest, Kind) and not rest.mask:
-        after = summed(kind, rest.scaled(value))
-    return Outcome(after, [*term.counts, call.dense(add=_elements(input, first, second))])
-
-
-@Before
-def addcmul(
-    call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1
-) -> Outcome:
-    """Adds a product."""
-    return _with_term(call, input, multiply(call, tensor1, tensor2), tensor1, tensor2, value)
-
-
-@Before
-def addcdiv(
-    call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1
-) -> Outcome:
-    """Adds a quotient."""
-    return _with_term(call, input, divide(call, tensor1, tensor2), tensor1, tensor2, value)
 
 
 def floor_divide(call: Call, input: Any, other: Any) -> Outcome:

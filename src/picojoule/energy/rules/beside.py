@@ -9,7 +9,8 @@ from torch import Tensor
 
 from picojoule._torch import viewed_by
 from picojoule.energy.kinds import Kind, Segments, joined
-from picojoule.energy.rules.call import Call, tensors
+from picojoule.energy.rules.arguments import tensors
+from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import Outcome, Rule
 
 

@@ -1,11 +1,10 @@
 """The question to a counting rule: one call, and what is known of the values in it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import copy
-from dataclasses import is_dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from picojoule.energy.convention import Convention
@@ -13,52 +12,9 @@ from picojoule.energy.counts import OpCounts, Sizes, as_counts
 from picojoule.energy.events import event_map
 from picojoule.energy.kinds import NOTHING, Kind, Segments, everywhere
 from picojoule.energy.rules.outcome import Outcome
+from picojoule.energy.rules.provenance import Provenance
 
 Share = float | Tensor
-
-
-class Provenance(Protocol):
-    """The knowledge of where tensors come from, as rules ask for it."""
-
-    def kind_of(self, value: Any) -> Kind | None:
-        """Returns the kind of a tensor, None if nothing is known of it."""
-
-    def mask_of(self, value: Any) -> Kind | None:
-        """Returns the kind of a constant of zeros and ones, None for anything else."""
-
-    def beside_of(self, value: Any) -> Segments | None:
-        """Returns the kinds along an axis of a tensor, None if it is of one kind."""
-
-    def forget_written(self, value: Tensor) -> None:
-        """Forgets zeros into which somebody wrote where nobody saw it."""
-
-    def steps_of(self, value: Tensor) -> int | None:
-        """Returns the number of steps in a tensor, None if that is not known."""
-
-    def drawn_from(self, value: Any) -> float | None:
-        """Returns from where to one above a constant was drawn, None for others."""
-
-    def is_constant(self, value: Tensor) -> bool:
-        """Tells whether a tensor was seen to be made of numbers and parameters alone."""
-        ...
-
-    def is_seen(self, value: Tensor) -> bool:
-        """Tells whether it was seen where a tensor comes from."""
-        ...
-
-    def is_learned(self, value: Tensor) -> bool:
-        """Tells whether a tensor is made of parameters alone."""
-        ...
-
-    def is_new(self, value: Tensor) -> bool:
-        """Tells whether nothing was seen of where a tensor comes from."""
-        ...
-
-    def sum_of(self, value: Tensor) -> Tensor | None:
-        """Returns the events of a tensor if they were summed before."""
-
-    def declare(self, value: Tensor, kind: Kind) -> None:
-        """Sets the kind of a tensor."""
 
 
 class Call:
@@ -253,55 +209,6 @@ class Call:
         """Returns one operation for each event and copy; a level of n is n, or one if ``once``."""
         number = self.events(values, kind, multiplied=once).sum() * copies
         return OpCounts.of({count: number}, {count: number} if kind.hidden else None)
-
-    def moved(self, kind: Kind) -> list[Kind]:
-        """Returns the kind of each result after values of unequal worth were moved.
-
-        The function runs once more, on what the values are worth.
-        """
-
-        def worth(argument: Any) -> Any:
-            if isinstance(argument, (list, tuple)):
-                parts = [worth(part) for part in argument]
-                return parts if isinstance(argument, list) else tuple(parts)
-            if (known := self.kind(argument)) is None or not known.uneven:
-                return argument
-            return torch.as_tensor(known.scale).expand(argument.shape).clone()
-
-        named = {name: worth(argument) for name, argument in self.kwargs.items()}
-        assert self.function is not None
-        result = self.function(*(worth(argument) for argument in self.args), **named)
-        return [replace(kind, scale=scale) for scale in tensors([result])]
-
-
-def first_of(call: Call) -> Tensor | None:
-    """Returns the first tensor among the arguments of a call, however it was passed."""
-    if call.args and isinstance(call.args[0], Tensor):
-        return call.args[0]
-    return next(iter(tensors((*call.args, *call.kwargs.values()))), None)
-
-
-def kind_of(call: Call) -> Kind | None:
-    """Returns the kind of the first tensor, also of one that is a mask."""
-    first = first_of(call)
-    return call.kind(first) or call.mask(first)
-
-
-def tensors(values: Iterable[Any]) -> list[Tensor]:
-    """Returns the tensors among values, also those inside lists, dicts and dataclasses."""
-    found: list[Tensor] = []
-    for value in values:
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif value is None or isinstance(value, (int, float, str)):
-            continue
-        elif isinstance(value, (list, tuple)):
-            found.extend(tensors(value))
-        elif isinstance(value, dict):
-            found.extend(tensors(value.values()))
-        elif is_dataclass(value) and not isinstance(value, type):
-            found.extend(tensors(vars(value).values()))
-    return found
 
 
 def analog(*kinds: Kind | None) -> Kind:

@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from picojoule.energy.kinds import NOTHING, Kind, Segments, joined, product
+from picojoule.energy.rules.arguments import moved_kinds, tensors
 from picojoule.energy.rules.beside import layered, padded
-from picojoule.energy.rules.call import Call, moved, tensors
+from picojoule.energy.rules.call import Call, moved
 from picojoule.energy.rules.origins import compared
 from picojoule.energy.rules.outcome import DERIVED, Before, Outcome, Rule
 
@@ -40,7 +41,7 @@ def beneath(call: Call, tensors: Sequence[Tensor], *_: Any, **__: Any) -> Outcom
     if not kinds:
         return DERIVED
     kind = joined(kinds)
-    return Outcome(call.moved(kind) if kind.uneven else kind)
+    return Outcome(moved_kinds(call, kind) if kind.uneven else kind)
 
 
 def stack(call: Call, tensors: Sequence[Tensor], dim: int = 0) -> Outcome:
@@ -69,7 +70,7 @@ def _side_by_side(call: Call, tensors: Sequence[Tensor], dim: int, sizes: Sequen
     kind = joined(kinds)
     several = any(call.beside(value) is not None for value in tensors)
     if kind.sparse or not (several or any(part.sparse for part in kinds)):
-        return Outcome(call.moved(kind) if kind.uneven else kind)
+        return Outcome(moved_kinds(call, kind) if kind.uneven else kind)
     axis = dim if dim < 0 else dim - call.out.dim()
     if several and (alike := layered([call.beside(value) for value in tensors])) is not None:
         new = call.out.dim() > tensors[0].dim()
@@ -105,7 +106,7 @@ def pad(call: Call, input: Tensor, pad: Any, mode: str = "constant", value: Any 
     kind = kind if fill is None else joined([kind, fill])
     if held is not None:
         return Outcome(kind, beside=padded(held, pad, fill))
-    return Outcome(call.moved(kind) if kind.uneven else kind)
+    return Outcome(moved_kinds(call, kind) if kind.uneven else kind)
 
 
 def pad_packed(

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from picojoule.energy.kinds import Kind
+from picojoule.energy.rules.arguments import first_of, kind_of, moved_kinds
 from picojoule.energy.rules.beside import viewed
-from picojoule.energy.rules.call import Call, first_of, kind_of
+from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import DERIVED, Outcome
 
 
@@ -15,7 +16,7 @@ def reordered(call: Call, *_: Any, **__: Any) -> Outcome:
     if kind is None:
         return DERIVED
     if kind.uneven:
-        return Outcome(call.moved(kind))
+        return Outcome(moved_kinds(call, kind))
     if not kind.sparse and (outcome := viewed(call)) is not None:
         return outcome
     return Outcome(kind if kind.number is None else replace(kind, number=None))
@@ -26,7 +27,7 @@ def in_order(call: Call, *_: Any, **__: Any) -> Outcome:
     kind = kind_of(call)
     if kind is None:
         return DERIVED
-    return Outcome(call.moved(kind) if kind.uneven else kind, in_order=True)
+    return Outcome(moved_kinds(call, kind) if kind.uneven else kind, in_order=True)
 
 
 def copies(call: Call, *args: Any, **kwargs: Any) -> Outcome:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from picojoule._torch import viewed_by
 from picojoule.energy.kinds import NOTHING, Kind, everywhere
-from picojoule.energy.rules.call import Call, first_of, kind_of
+from picojoule.energy.rules.arguments import first_of, kind_of
+from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.moves import in_order
 from picojoule.energy.rules.outcome import DERIVED, FRESH, OUTSIDE, Outcome
 

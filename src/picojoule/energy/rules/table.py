@@ -10,11 +10,8 @@ from typing import Any
 
 from picojoule.energy.rules.arithmetic import (
     add,
-    addcdiv,
-    addcmul,
     divide,
     floor_divide,
-    lerp,
     multiply,
     negate,
     remainder,
@@ -24,6 +21,7 @@ from picojoule.energy.rules.arithmetic import (
 from picojoule.energy.rules.attention import attention, multi_head
 from picojoule.energy.rules.beside import each_kind
 from picojoule.energy.rules.cells import CELLS
+from picojoule.energy.rules.fused_terms import addcdiv, addcmul, lerp
 from picojoule.energy.rules.joins import (
     adding,
     beneath,

@@ -1,0 +1,68 @@
+"""The records of tensors: what is known of where each comes from."""
+
+from torch import Tensor
+from torch.utils.weak import WeakIdRef
+
+from picojoule.energy.kinds import Kind, Segments
+
+
+class Known:
+    """The record of one tensor.
+
+    Attributes:
+        kind: Its kind, None for weights and constants.
+        beside: The kinds along one of its axes, if it holds several.
+        origins: The ids of the parameters that it is made of, none for a constant.
+        unsure: Whether it is made of other values than these, of which nothing is known.
+        events: Its events, summed over some of its first axes, if somebody asked for them.
+        version: How often the tensor had been changed in place when they were summed, or when it
+            was seen to hold zeros alone.
+        drawn: The least of numbers that were drawn evenly from there to one above, None for others.
+        steps: Number of steps in what has no kind and is made of values of the network.
+    """
+
+    __slots__ = ("beside", "drawn", "events", "kind", "origins", "steps", "unsure", "version")
+
+    def __init__(
+        self, kind: Kind | None, origins: frozenset[int] = frozenset(), unsure: bool = False
+    ) -> None:
+        self.kind, self.origins, self.unsure = kind, origins, unsure
+        self.beside: Segments | None = None
+        self.events: Tensor | None = None
+        self.version: int | None = None
+        self.drawn: float | None = None
+        self.steps: int | None = None
+
+
+class KnownTensors:
+    """The records of tensors, which go with these.
+
+    ``WeakTensorKeyDictionary`` is asked by a key that is made for each question; a meter asks some
+    ten times for each function that runs.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[WeakIdRef, Known]] = {}
+        self._most = 1024  # from which on it is worth to look for those that went
+
+    def __getitem__(self, value: Tensor) -> Known:
+        held = self._held[id(value)]
+        assert held[0]() is value
+        return held[1]
+
+    def get(self, value: Tensor) -> Known | None:
+        """Returns the record of a tensor, None if there is none."""
+        held = self._held.get(id(value))
+        return held[1] if held is not None and held[0]() is value else None
+
+    def put(self, value: Tensor, known: Known) -> Known:
+        """Takes a record and gives it back."""
+        if len(self._held) > self._most:
+            self._held = {key: one for key, one in self._held.items() if one[0]() is not None}
+            self._most = max(1024, 2 * len(self._held))
+        self._held[id(value)] = WeakIdRef(value), known
+        return known
+
+    def drop(self, value: Tensor) -> None:
+        """Forgets a tensor."""
+        self._held.pop(id(value), None)

@@ -1,0 +1,64 @@
+"""The mode in which a meter sees the torch functions of its network."""
+
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.spikes import spikes
+
+# Functions that tell something about a tensor and give none.
+_QUESTIONS = frozenset(
+    (
+        *(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "layout", "ndim")),
+        *(getattr(Tensor, name).__get__ for name in ("requires_grad", "is_cpu", "is_cuda")),
+        *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.stride, Tensor.__len__),
+        *(Tensor.is_floating_point, Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr),
+    )
+)
+
+
+class Watcher(Protocol):
+    """Knowledge of which layer runs, as the mode asks for it.
+
+    Attributes:
+        recorder: Takes down what is seen.
+    """
+
+    recorder: Recorder
+
+    @property
+    def layer(self) -> str | None:
+        """Name of the layer that runs, None outside the network and inside neurons."""
+
+    @property
+    def updating(self) -> bool:
+        """True inside a neuron's update."""
+        ...
+
+    def marked(self, value: Tensor, kind: str, scale: float, signed: bool) -> Tensor:
+        """Sets the kind of a tensor as its author says."""
+        ...
+
+
+class FunctionMode(TorchFunctionMode):
+    """Mode in which a meter sees the functions inside its network, but not inside its neurons."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__()
+        self._watcher = watcher
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in _QUESTIONS:
+            return func(*args, **(kwargs or {}))
+        watcher = self._watcher
+        if func is spikes:
+            return watcher.marked(*args, **(kwargs or {}))
+        layer = watcher.layer
+        if layer is None:
+            return func(*args, **(kwargs or {}))
+        watcher.recorder.updating = watcher.updating
+        return watcher.recorder.see(layer, func, args, kwargs or {})
