@@ -19,7 +19,7 @@ from rich.console import Console
 
 from forked import processes
 from pages import PAGES, blocks
-from picojoule.cli import console, main, show
+from picojoule.cli import chip_texts, console, main, show
 from picojoule.cli.follow import follow
 from picojoule.data import DATASETS
 from picojoule.energy import Price, chip_names, load_chip
@@ -411,7 +411,7 @@ def shown(renderable) -> str:
 @pytest.mark.parametrize("name", chip_names())
 def test_no_source_of_a_price_is_cut_off(name):
     chip = load_chip(name)
-    text = shown(show.chip(chip))
+    text = shown(chip_texts.described(chip))
     for entry in chip.prices.values():
         for price in [entry] if isinstance(entry, Price) else entry.values():
             assert "".join(price.source.split()) in text
@@ -438,7 +438,7 @@ def test_a_data_set_is_shown(pj):
 
 
 def test_no_list_is_cut_off():
-    for table in (show.networks(), show.chips(chip_names())):
+    for table in (show.networks(), chip_texts.listed(chip_names())):
         shown(table)
 
 

@@ -261,9 +261,9 @@ def test_the_summary_says_whether_the_budget_was_met(report):
     start = f"test accuracy {one.accuracy.test:.3f} · {spent} per inference on 45nm {beside} · "
     assert show.summary(one, "runs/x") == start + "no budget · runs/x"
     met = one.model_copy(update={"budget": budget()})
-    assert show.summary(met, "runs/x") == start + "budget 12 nJ: met · runs/x"
+    assert show.summary(met, "runs/x") == start + "budget 12 nJ on 45nm: met · runs/x"
     missed = one.model_copy(update={"budget": budget(met=False, ratio=1.031)})
-    assert show.summary(missed, "runs/x") == start + "budget 12 nJ: missed by 3.1% · runs/x"
+    assert show.summary(missed, "runs/x") == start + "budget 12 nJ on 45nm: missed by 3.1% · runs/x"
     both = report.model_copy(update={"budget": budget()})
     assert "budget 12 nJ on 45nm: met" in show.summary(both, "runs/x")
 

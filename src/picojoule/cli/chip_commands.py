@@ -23,13 +23,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 def chips(context: typer.Context, as_json: AsJson = False) -> None:
     """List the chips, show one's prices, or check a file of your own."""
     if context.invoked_subcommand is None:
-        from picojoule.cli import show
+        from picojoule.cli import chip_texts
         from picojoule.energy import chip_names, load_chip
 
         if as_json:
             say_json({"chips": [_content(load_chip(name)) for name in chip_names()]})
             return
-        OUT.print(show.chips(chip_names()))
+        OUT.print(chip_texts.listed(chip_names()))
 
 
 @chips_app.command("show")
@@ -40,13 +40,13 @@ def chips_show(
     as_json: AsJson = False,
 ) -> None:
     """Show one chip with every price and its source."""
-    from picojoule.cli import show
+    from picojoule.cli import chip_texts
     from picojoule.energy import load_chip
 
     if as_json:
         say_json(_content(load_chip(name)))
         return
-    OUT.print(show.chip(load_chip(name)))
+    OUT.print(chip_texts.described(load_chip(name)))
 
 
 @chips_app.command("check")
@@ -60,7 +60,7 @@ def chips_check(
 ) -> None:
     """Check a chip file: what it prices, or every mistake with its line and its key."""
     from picojoule._toml import key_lines, line_of
-    from picojoule.cli import show
+    from picojoule.cli import chip_texts
     from picojoule.energy.chips.chip_file import parse_chip, read_chip
 
     try:
@@ -70,10 +70,10 @@ def chips_check(
         ERR.print(Text(str(error), style="red"), soft_wrap=True)
         raise typer.Exit(1) from None
     lines = key_lines(text)
-    for keys, doubt in show.doubts(chip):
+    for keys, doubt in chip_texts.doubts(chip):
         line = f"{path}:{line_of(lines, keys)}: {'.'.join(keys)}: {doubt}"
         ERR.print(Text(line, style="yellow"), soft_wrap=True)
-    for line in show.checked(chip):
+    for line in chip_texts.checked(chip):
         say(line)
 
 

@@ -1,6 +1,5 @@
 """Texts and tables of results for a terminal; they are returned, and printed elsewhere."""
 
-import difflib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from picojoule.data import DATASETS, Dataset
-from picojoule.energy import Chip, Price, load_chip, priced_for
+from picojoule.energy import priced_for
 from picojoule.networks import NETWORKS
-from picojoule.neurons import kinds
 from picojoule.report import Report
 from picojoule.report.energy_tables import cheaper_levels, comparison, times
 from picojoule.run.trained import Prediction
@@ -33,79 +31,12 @@ def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
     return table
 
 
-def _entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
+def entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
     """Yields a heading and indented lines, which a narrow terminal wraps but never cuts off."""
     yield Text(head, style="bold", overflow="fold")
     for line in lines:
         if line:
             yield Padding(Text(line, overflow="fold"), (0, 0, 0, 4), expand=False)
-
-
-def chips(names: Iterable[str]) -> Table:
-    """Tabulates the chips of those names."""
-    loaded = [load_chip(name) for name in names]
-    rows = [
-        (one.name, one.node, one.precision, one.evidence, one.scope.replace("per-", "per "))
-        for one in loaded
-    ]
-    return listing("chips", ("name", "node", "precision", "evidence", "scope"), rows)
-
-
-def chip(one: Chip) -> Group:
-    """Describes a chip with every price and its source."""
-    head = f"{one.name}: {one.description}\n{_kind(one)}"
-    prices = [
-        line
-        for count, neuron, price in one.each_price()
-        for line in _entry(f"{_named(count, neuron)}: {_energy(price)}", (price.source, price.note))
-    ]
-    return Group(Text(head), *prices, *map(Text, _rest(one)))
-
-
-def checked(one: Chip) -> list[str]:
-    """Describes a valid chip file in a few lines."""
-    priced = [_named(count, neuron) for count, neuron, _ in one.each_price()]
-    return [f"ok: {one.name}, {_kind(one)}", f"priced: {', '.join(priced)}", *_rest(one)]
-
-
-def doubts(one: Chip) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yields prices for unknown types of neuron, which may be misspelt or the user's own.
-
-    Each is the key in the chip file, and a message.
-    """
-    known = kinds().keys() - {"Recurrent"}  # its neurons have the prices
-    for count, neuron, _ in one.each_price():
-        if neuron and neuron not in known:
-            near = difflib.get_close_matches(neuron.upper(), known, n=1, cutoff=0.7)
-            hint = f": did you mean '{near[0]}'?" if near else "; right if there is one elsewhere"
-            yield ("price", count, neuron), f"picojoule has no neuron '{neuron}'{hint}"
-
-
-def _kind(one: Chip) -> str:
-    words = f"words of {one.word_bits} bits"
-    return ", ".join((one.node, one.precision, one.evidence, one.scope, words))
-
-
-def _rest(one: Chip) -> tuple[str, str]:
-    """Lists the counts that a chip excludes, and those that it has no price for."""
-    left_out = f"left out on purpose: {', '.join(one.excluded) or 'nothing'}"
-    return left_out, f"no price for: {', '.join(one.unpriced) or 'nothing'}"
-
-
-def _named(count: str, neuron: str) -> str:
-    return f"{count} ({neuron})" if neuron else count
-
-
-def _energy(price: Price) -> str:
-    text = f"{price.pj:g} pJ"
-    if price.low is not None or price.high is not None:
-        _, low, high = price.ends
-        text += f" ({low:g} to {high:g})"
-    if price.pj_per_bit:
-        queue = None if price.fifo is None else f"a queue of {price.fifo} words"
-        where = " or ".join(part for part in (price.array, queue) if part)
-        text += f" + {price.pj_per_bit:g} pJ per bit of {where}"
-    return text
 
 
 def data_sets() -> Table:
@@ -136,7 +67,7 @@ def data_set(one: Dataset) -> Group:
     for file in one.files:
         known = file.checksum or ("sha256 of its content", str(file.content_sha256))
         lines.append(f"{file.url or file.path}: {' '.join(known)}")
-    return Group(*_entry(f"{one.name}: {one.description}", lines))
+    return Group(*entry(f"{one.name}: {one.description}", lines))
 
 
 def _sizes(one: Dataset) -> str:
@@ -240,7 +171,7 @@ def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
         for name, one in report.chips.items()
     ]
     accuracy = f"test accuracy {report.accuracy.test:.3f}"
-    aims = [_budget(report), *_penalty(report)]
+    aims = [report.budget.outcome if report.budget else "no budget", *_penalty(report)]
     silent = [f"silent {', '.join(report.silent)}"] if report.silent else []
     return " · ".join([accuracy, *silent, *(spent if energies else []), *aims, str(folder)])
 
@@ -260,13 +191,3 @@ def _penalty(report: Report) -> Iterator[str]:
         options = {name: value for name, value in report.penalty.items() if name != "name"}
         given = ", ".join(f"{name}={value}" for name, value in options.items())
         yield f"penalty {report.penalty['name']}({given})"
-
-
-def _budget(report: Report) -> str:
-    budget = report.budget
-    if budget is None:
-        return "no budget"
-    limit = format_energy(budget.limit_pj)
-    if list(report.chips) != [budget.chip]:
-        limit += f" on {budget.chip}"
-    return f"budget {limit}: " + ("met" if budget.met else f"missed by {budget.ratio - 1:.1%}")

@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from picojoule._plain_table import place
 from picojoule.energy import priced_for
 from picojoule.training import Cost
 from picojoule.units import format_energy
@@ -34,9 +35,9 @@ def by_layer_and_kind(
         _add(layers, "low to high", [(_band(one), "") for one in costs])
     _add(layers, "floor (test set)", [_part(one.floor_pj, one.total_pj) for one in costs])
     layers.add_section()
-    _add(layers, "dense ANN", [_beside(one.ann_pj, one) for one in costs])
-    quantised = _quantised(costs)
-    _add(layers, quantised, [_beside(one.quantised_ann_pj, one) for one in costs])
+    _add(layers, "dense ANN", [beside(one.ann_pj, one) for one in costs])
+    quantised = quantised_name(costs)
+    _add(layers, quantised, [beside(one.quantised_ann_pj, one) for one in costs])
     if spike_rate or silent:
         layers.add_section()
         _add(layers, "silent layers", [(str(len(silent) or "none"), "")] * len(costs))
@@ -58,7 +59,7 @@ def cheaper_levels(chips: Mapping[str, Cost]) -> Iterable[Text]:
 
 def comparison(chips: Mapping[str, Cost], spike_rate: float) -> Table:
     """Tabulates one row per chip: energy, dense ANNs, break-even rates, and the share by kind."""
-    quantised = _quantised(chips.values())
+    quantised = quantised_name(chips.values())
     title = f"energy per inference by chip, at {spike_rate:.3g} spikes per neuron and step"
     table = Table(title=title, title_justify="left", min_width=len(title), show_lines=True)
     table.caption = (
@@ -92,7 +93,7 @@ def _row(name: str, one: Cost) -> Iterable[Iterable[str]]:
         yield format_energy(one.total_pj), _band(one)
     else:
         yield ("no price",)
-    yield (" ".join(_beside(pj, one)).strip() for pj in (one.ann_pj, one.quantised_ann_pj))
+    yield (" ".join(beside(pj, one)).strip() for pj in (one.ann_pj, one.quantised_ann_pj))
     yield _even(one)
     missing = f"no price for {', '.join(one.unpriced)}" if one.unpriced else ""
     yield _shares(one) or "nothing here is priced", missing
@@ -116,7 +117,7 @@ def _shares(one: Cost) -> str:
     )
 
 
-def _quantised(costs: Iterable[Cost]) -> str:
+def quantised_name(costs: Iterable[Cost]) -> str:
     """Returns the name of the quantised ANN, by its bits, which are the same on all chips."""
     bits = {one.quantised_ann_bits for one in costs} - {None}
     return f"{bits.pop()}-bit ANN" if bits else "quantised ANN"
@@ -129,7 +130,7 @@ def _band(one: Cost) -> str:
     return f"{format_energy(one.low_pj)} to {format_energy(one.high_pj)}"
 
 
-def _beside(pj: float | None, one: Cost) -> tuple[str, str]:
+def beside(pj: float | None, one: Cost) -> tuple[str, str]:
     """Words the energy of an ANN, and its ratio to that of the spiking network."""
     if pj is None:
         return "", ""
@@ -167,7 +168,7 @@ def _split(what: str, chips: Mapping[str, Cost], parts: Mapping[str, Mapping[str
         table.add_column("\n".join(filter(None, (name, *_priced(one)))), justify="right")
         table.add_column("share", justify="right")
     names = dict.fromkeys(name for split in parts.values() for name in split)
-    for name in sorted(names, key=_position):
+    for name in sorted(names, key=place):
         cells = [_part(parts[chip].get(name), one.total_pj) for chip, one in chips.items()]
         _add(table, name, cells)
     return table
@@ -176,8 +177,3 @@ def _split(what: str, chips: Mapping[str, Cost], parts: Mapping[str, Mapping[str
 def _add(table: Table, label: str, cells: Iterable[tuple[str, str]]) -> None:
     """Adds a row with two cells for each chip."""
     table.add_row(label, *(text for pair in cells for text in pair))
-
-
-def _position(layer: str) -> list[int]:
-    """Returns a sort key: numbered layers by their numbers, others in the order they have."""
-    return [int(part) if part.isdigit() else -1 for part in layer.split(".")]

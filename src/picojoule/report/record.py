@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 from rich.console import Group
 
+from picojoule._plain_table import PlainTable
 from picojoule.energy import Convention, Conventions
 from picojoule.report import notes
 from picojoule.report.energy_tables import by_layer_and_kind
+from picojoule.report.short_table import short_table
 from picojoule.training import Cost, Measurement
 from picojoule.training.cost import silent_layers, spike_rate
+from picojoule.units import format_energy
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -65,6 +68,12 @@ class BudgetReport(_Record):
     multiplier: tuple[float, ...]
     highest_pj: float | None = None
     unconstrained_pj: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """Whether the limit was met, in words."""
+        met = "met" if self.met else f"missed by {self.ratio - 1:.1%}"
+        return f"budget {format_energy(self.limit_pj)} on {self.chip}: {met}"
 
 
 class Report(_Record):
@@ -157,8 +166,31 @@ class Report(_Record):
             raise ValueError(f"not a report of schema 1: {where}: {first['msg']}") from None
 
     def table(self) -> Group:
-        """Makes two tables: energy by layer beside dense ANNs, and by kind of count."""
+        """Makes two tables for rich: energy by layer beside dense ANNs, and by kind of count.
+
+        They are what ``pj train`` prints; ``print(report)`` is shorter.
+
+        Example:
+            >>> rich.print(report.table())  # doctest: +SKIP
+        """
         return by_layer_and_kind(self.chips, self.spike_rate, self.silent)
+
+    def __str__(self) -> str:
+        """Returns a short table: energy by chip beside dense ANNs, and what is in doubt."""
+        return str(self._short())
+
+    def _repr_html_(self) -> str:
+        return self._short().html()
+
+    def _short(self) -> PlainTable:
+        right = round(self.accuracy.test * self.samples)
+        title = (
+            f"test accuracy {self.accuracy.test:.3f} ({right:,} of {self.samples:,}), "
+            f"{self.steps} steps, {self.parameters:,} parameters, "
+            f"{self.spike_rate:.3g} spikes per neuron and step; energy per sample"
+        )
+        budget = [] if self.budget is None else [self.budget.outcome]
+        return short_table(title, self.chips, [*budget, *self.notes])
 
     @computed_field
     @property

@@ -1,32 +1,33 @@
 """The meter: what happened in a network, without a change to it."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from torch import nn
 
-from picojoule._names import unknown
+from picojoule._plain_table import PlainTable
 from picojoule.contract import NeuronCost
 from picojoule.energy.convention import Convention, Conventions, check_fit
 from picojoule.energy.counts import OpCounts
-from picojoule.energy.kinds import KINDS
 from picojoule.energy.meter.clock import Clock
+from picojoule.energy.meter.coverage import Coverage
 from picojoule.energy.meter.foreign import Foreign
 from picojoule.energy.meter.names import plain_name
 from picojoule.energy.meter.observer import Observer
 from picojoule.energy.meter.population import population
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.said import (
-    check_named,
+    ValueCheck,
+    check_network,
     checked,
     spike_functions,
     warn_of_derived,
     warn_of_idle,
+    warn_of_none,
 )
+from picojoule.energy.meter.shown import counts_table
 from picojoule.energy.meter.watch import Calls, eager, scripted
 from picojoule.energy.tally import count_dense, count_synapses, merged
 from picojoule.energy.traffic import Traffic
@@ -86,14 +87,7 @@ class Meter:
         convention: Conventions = Convention(),
         traffic: bool = True,
     ) -> None:
-        if not isinstance(net, nn.Module):
-            raise TypeError(
-                f"net must be a torch.nn.Module, got a {type(net).__name__}: give the network "
-                "itself, and run what uses it inside the block"
-            )
-        for kind in [inputs] if isinstance(inputs, str) else inputs.values():
-            if kind not in KINDS:
-                raise ValueError(unknown("kind of input", kind, KINDS))
+        check_network(net)
         self._net = net
         self._names = {m: plain_name(name) or "network" for name, m in net.named_modules()}
         self._scripted = scripted(net)
@@ -102,14 +96,9 @@ class Meter:
         layers = {module: layer for module, layer in known.items() if layer is not None}
         functions = spike_functions(neurons, dt)
         self._layers, self._functions = layers, functions
-        self._checked = False
         warn_of_derived(layers, self._names)
         if not (layers or functions):
-            warnings.warn(
-                "no neuron is known in this network: what its layers put out counts as analog. "
-                "Name the types of its neurons: Meter(net, neurons={Type: NeuronCost(...)})",
-                stacklevel=2,
-            )
+            warn_of_none()
         self._convention = convention
         self._recorder = Recorder(net, convention, Clock(), keep=traffic)
         for layer in layers.values():
@@ -119,6 +108,9 @@ class Meter:
             module: name for module, name in self._names.items() if module not in self._scripted
         }
         self._observer = Observer(seen, layers, functions, inputs, self._recorder, self._calls)
+        ran = self._observer.ran
+        self._coverage = Coverage(self._names, self._scripted, ran, self._recorder)
+        self._values = ValueCheck(self._recorder)
         self._undo = ExitStack()
         self._entered = False
 
@@ -136,13 +128,7 @@ class Meter:
         self._undo.close()  # and with it every cycle through self, which would keep the graph
         if error is not None:
             return
-        if self._net not in self._observer.ran:
-            raise RuntimeError(
-                "the network given to Meter was not called inside the block"
-                + self._observer.hooks.elsewhere * " by the thread that entered it"
-                + ": call that very module (not one of its parts, a copy or another wrapper), or "
-                "meter what you call"
-            )
+        self._coverage.check_ran(self._net, elsewhere=self._observer.hooks.elsewhere)
         if self._observer.silent:
             raise ValueError(
                 "the network gave back no tensor: let its forward return what it put out, or meter "
@@ -150,11 +136,7 @@ class Meter:
             )
         self._calls.check(timed=self._observer.timed)
         check_fit(self._convention, {*self._names.values(), *self._recorder.layers})
-        idle = [
-            f"'{self._names[module]}' ({type(module).__name__})"
-            for module in self._layers
-            if module not in self._observer.ran | self._scripted.keys()
-        ]
+        idle = self._coverage.idle(self._layers)
         idle += [one.__name__ for one in self._functions if one not in self._observer.functions.ran]
         warn_of_idle(idle)
 
@@ -179,7 +161,7 @@ class Meter:
         """
         if not self._recorder.keep:
             raise RuntimeError("this meter keeps counts alone: make it with traffic=True")
-        self._check()
+        self._values.read()
         return [replace(call, samples=self.samples) for call in self._recorder.traffic]
 
     @property
@@ -190,7 +172,7 @@ class Meter:
             ValueError: What counts as events, or as levels, is no whole number of them: inputs,
                 neurons or tensors that were said to be, or values that changed where nobody saw it.
         """
-        self._check()
+        self._values.read()
         counted = [(call.layer, count_synapses(call)) for call in merged(self._arrived)]
         return self._per_sample(counted + self._recorder.others)
 
@@ -229,37 +211,16 @@ class Meter:
     @property
     def uncounted(self) -> dict[str, int]:
         """Elements of functions, then of weights, that ran and were not counted, by name."""
-        ran = self._observer.ran | self._hidden
-        missed = {
-            f"{self._names[module]}.{name}": parameter.numel()
-            for module in self._names
-            if module in ran
-            for name, parameter in module.named_parameters(recurse=False)
-            if parameter.dim() > 1 and id(parameter) not in self._recorder.reached
-        }
-        return self._recorder.missed | missed
+        return self._coverage.uncounted
 
     @property
     def unreached(self) -> list[str]:
         """Layers with weights that did not run at all."""
-        return [
-            name
-            for module, name in self._names.items()
-            if module not in self._observer.ran | self._hidden
-            and any(
-                p.dim() > 1 and id(p) not in self._recorder.reached
-                for p in module.parameters(recurse=False)
-            )
-        ]
+        return self._coverage.unreached
 
     @property
     def _arrived(self) -> list[Traffic]:
         return [call for call in self._recorder.traffic if not call.fired]
-
-    @property
-    def _hidden(self) -> set[nn.Module]:
-        """Modules inside which nothing can be seen, if the module around them ran."""
-        return {module for module, holder in self._scripted.items() if holder in self._observer.ran}
 
     def put_off_check(self) -> Callable[[], None]:
         """Lets counts be used before it is read whether they are right, which waits for the device.
@@ -267,18 +228,17 @@ class Meter:
         Returns:
             What reads it, and raises the errors of ``counts``.
         """
-        self._checked = True
-        return self._read_check()
+        return self._values.put_off()
 
-    def _check(self) -> None:
-        """Reads, once, whether values are what they were named, and events are whole."""
-        if not self._checked:
-            self._read_check()()
-            self._checked = True
+    def __str__(self) -> str:
+        """Returns a short table: counts per sample by layer, and what was not counted."""
+        return str(self._table())
 
-    def _read_check(self) -> Callable[[], None]:
-        sums = [(name, kind, one.detach()) for name, kind, one in self._recorder.sums]
-        return partial(check_named, self._recorder.doubts, sums)
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    def _table(self) -> PlainTable:
+        return counts_table(lambda: self.counts, self.samples, self.uncounted, self.unreached)
 
     def _per_sample(self, counted: list[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
         totals: dict[str, OpCounts] = {}

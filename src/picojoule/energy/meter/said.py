@@ -1,7 +1,8 @@
-"""Checks of the neurons that a user names, and a meter's warnings about neurons."""
+"""Checks of what a user says of a network and its neurons, and a meter's warnings about neurons."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,20 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Foreign
 from picojoule.energy.meter.functions import is_function
 from picojoule.energy.meter.population import NeuronLayer, altered, described
+from picojoule.energy.meter.recorder import Recorder
+
+
+def check_network(net: Any) -> None:
+    """Checks that a network is a module.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(net, nn.Module):
+        raise TypeError(
+            f"net must be a torch.nn.Module, got a {type(net).__name__}: give the network "
+            "itself, and run what uses it inside the block"
+        )
 
 
 def checked(neurons: Any) -> Mapping[Any, NeuronCost | Foreign]:
@@ -47,6 +62,15 @@ def spike_functions(
         for one, said in neurons.items()
         if is_function(one)
     }
+
+
+def warn_of_none() -> None:
+    """Warns that no neuron is known in a network."""
+    warnings.warn(
+        "no neuron is known in this network: what its layers put out counts as analog. "
+        "Name the types of its neurons: Meter(net, neurons={Type: NeuronCost(...)})",
+        stacklevel=3,
+    )
 
 
 def warn_of_derived(
@@ -99,6 +123,41 @@ def check_named(
         if not are_whole([found for _, _, found in some]):
             name, kind = next((name, kind) for name, kind, one in some if not are_whole([one]))
             raise ValueError(f"'{name}' {_unfit(kind)}")
+
+
+class ValueCheck:
+    """Check of whether values are what they were named, and events are whole.
+
+    Args:
+        recorder: Knows what was named and what was summed.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._done = (0, 0)
+
+    def read(self) -> None:
+        """Reads it from the device, unless nothing was taken down since it was read or put off.
+
+        Raises:
+            ValueError: As ``check_named``.
+        """
+        if self._done != (taken := self._taken):
+            self._check()()
+            self._done = taken
+
+    def put_off(self) -> Callable[[], None]:
+        """Returns what reads it, and takes it as read."""
+        self._done = self._taken
+        return self._check()
+
+    def _check(self) -> Callable[[], None]:
+        sums = [(name, kind, one.detach()) for name, kind, one in self._recorder.sums]
+        return partial(check_named, self._recorder.doubts, sums)
+
+    @property
+    def _taken(self) -> tuple[int, int]:
+        return len(self._recorder.doubts), len(self._recorder.sums)
 
 
 def _by_device(found: Sequence[Any], device_of: Callable[[Any], Any]) -> Iterable[list[Any]]:
