@@ -229,3 +229,5 @@ def test_prices_of_a_precision_that_the_network_has_not_are_marked(precision, dt
         for word in marked.split():
             assert word in words
     assert marked in show.summary(report, Path("runs/x"))
+    beside = show.chip_beside("45nm", report.chips["45nm"])
+    assert beside == (f"45nm ({marked})" if marked else "45nm")

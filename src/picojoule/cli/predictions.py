@@ -28,10 +28,11 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
     Returns:
         The exit code: 0 if all files were read, 3 if some were not, 2 if none was.
     """
-    from picojoule.cli.show import prediction
+    from picojoule.cli.show import chip_beside, prediction
     from picojoule.energy import load_chip
 
     chip = load_chip(trained.recipe.budget.chip).name
+    marked = chip_beside(chip, trained.report.chips.get(chip))
     found: list[dict[str, Any]] = []
     errors: list[dict[str, str]] = []
     read = 0
@@ -46,7 +47,7 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
                 found.append({"file": name, "item": item, **vars(one)})
             else:
                 place = name if len(result) == 1 else f"{name}[{item}]"
-                say(f"{place}: {prediction(one, chip)}")
+                say(f"{place}: {prediction(one, marked)}")
     if as_json:
         say_json({"chip": chip, "predictions": found, "errors": errors})
     if not errors:

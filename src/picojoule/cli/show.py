@@ -119,6 +119,12 @@ def prediction(found: Prediction, chip_name: str) -> str:
     return f"{found.label} · confidence {found.confidence:.3f} · {spent} on {chip_name}"
 
 
+def chip_beside(name: str, one: Cost | None) -> str:
+    """Words a chip's name, with a mark if its prices are for another precision."""
+    priced = "" if one is None else priced_for(one.precision, one.network_precision)
+    return name if one is None or priced == one.precision else f"{name} ({priced})"
+
+
 def energies(report: Report) -> RenderableType:
     """Tabulates energies by layer and kind, and lists what they leave out and what is in doubt."""
     lines: list[RenderableType] = [report.table()]

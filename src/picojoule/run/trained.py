@@ -106,6 +106,11 @@ class Trained:
         with Meter(self.net, inputs=kind) as meter:
             out, _ = self.net(x, lengths=lengths)
         scores = readout(self.recipe.train.readout)(out, lengths)
+        if bool(scores.isnan().any()):
+            raise ValueError(
+                "the network's scores for this input are not numbers (NaN), so that they name no "
+                "class: look for values that are not finite in the input or the weights"
+            )
         confidence, index = scores.softmax(-1).squeeze(0).max(0)
         return Prediction(
             label=self.recipe.data.dataset.labels[int(index)],

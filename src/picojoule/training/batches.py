@@ -55,8 +55,8 @@ def unpacked(batch: Any) -> Batch:
     if label.shape != x.shape[1:2]:
         raise ValueError(
             f"expected labels {list(x.shape[1:2])}, one class number for each sample of x "
-            f"{list(x.shape)}, got {list(label.shape)}: of one-hot labels give label.argmax(-1); "
-            "labels of each step are not supported yet"
+            f"[T, B, ...] = {list(x.shape)}, got {list(label.shape)}: of one-hot labels give "
+            "label.argmax(-1); labels of each step are not supported yet"
         )
     if lengths is not None:  # on the CPU, before they go to a device that would not wait
         check_lengths(x, lengths)
