@@ -12,11 +12,14 @@ from all_penalties import GIVEN
 from picojoule import cli
 from picojoule.cli.console import OUT
 from picojoule.recipe import load_recipe
+from picojoule.recipe.bound import Bound
 from picojoule.run import Run, resume, start
-from picojoule.run.build import build_penalty
+from picojoule.run.build import build_penalties
 from picojoule.run.folder import Folder, Machine
+from picojoule.training import Validation
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.penalties import kinds
+from picojoule.training.together import Together
 
 CPU = Machine(accelerator="cpu")
 LIVELY = "network.neuron.threshold=0.1"
@@ -77,7 +80,8 @@ def test_every_penalty_trains_by_its_name_and_goes_on_bit_for_bit(command, tmp_p
     assert folder.report.penalty == {"name": name, **options}
     assert (folder.report.budget is not None) == (name == "EnergyBudget")
     assert all(record["penalty"] != 0 for record in folder.log())
-    assert isinstance(build_penalty(folder.recipe, None), kinds()[name])
+    (made,) = build_penalties(folder.recipe, ())
+    assert isinstance(made, kinds()[name])
 
     interrupted = start(
         load_recipe("digits", settings(name, **options)), out=tmp_path / "again", machine=CPU
@@ -176,8 +180,8 @@ def test_a_budget_and_a_penalty_on_energy_are_refused(limit):
 def test_a_penalty_that_allows_it_stands_beside_a_budget_and_goes_on(tmp_path):
     said = settings("RateTarget", rate=0.2, side="below", weight=5.0)
     recipe = load_recipe("digits", [*said, "budget.limit=75%"])
-    penalty = build_penalty(recipe, 1000.0)
-    assert (penalty.limit_pj, penalty.looks_at_traffic) == (1000.0, True)
+    both = Together(build_penalties(recipe, [Bound(None, 1000.0)]), ["45nm"])
+    assert (both.limits, both.looks_at_traffic) == ({"": 1000.0}, True)
     whole, again = (start(recipe, out=tmp_path / name, machine=CPU) for name in "ab")
     for _ in whole.train():
         pass
@@ -269,18 +273,19 @@ def test_pj_recipes_lists_the_penalties_with_their_options(command, monkeypatch)
 def test_together_is_the_sum_of_both():
     """With the budget's multiplier, also after a step."""
     recipe = load_recipe("digits", [*settings("RateTarget", rate=0.1), "budget.limit=1 nJ"])
-    both = build_penalty(recipe, 1000.0)
+    budget, beside = build_penalties(recipe, [Bound(None, 1000.0)])
+    both = Together([budget, beside], ["45nm"])
     net = pj.Sequential(torch.nn.Linear(4, 8), pj.LIF(threshold=0.1), torch.nn.Linear(8, 2))
     with pj.Meter(net) as meter:
         net(torch.rand(5, 3, 4))
     energy = pj.load_chip("45nm").price(meter.counts)
-    both.start(1.0)
-    parts = both.budget(energy), both.beside(energy, meter.traffic)
-    assert torch.equal(both(energy, meter.traffic), parts[0] + parts[1])
+    both.start(Validation(0.5, 10.0, 0.0, floor_pj=1.0))
+    parts = budget(energy), beside(energy, meter.traffic)
+    assert torch.equal(both({"": energy}, meter.traffic), parts[0] + parts[1])
     for _ in range(3):
-        both.update(energy)
-    assert torch.equal(both.multiplier, both.budget.multiplier)
-    again = build_penalty(recipe, 1000.0)
+        both.update({"": energy})
+    assert torch.equal(both.multiplier, budget.multiplier)
+    again = Together(build_penalties(recipe, [Bound(None, 1000.0)]), ["45nm"])
     again.load_state_dict(both.state_dict())
     assert torch.equal(again.multiplier, both.multiplier)
-    assert torch.equal(again.budget.floor_pj, both.budget.floor_pj)
+    assert torch.equal(again.parts[0].floor_pj, budget.floor_pj)

@@ -120,6 +120,88 @@ def test_a_limit_that_is_no_energy_and_no_share_is_refused(limit):
     assert "budget.limit" in refused(f"budget.limit={limit}")
 
 
+ANALOG = "budget.chip=analog-65nm"
+
+
+@pytest.mark.parametrize(
+    ("settings", "bounds"),
+    [
+        (["budget.limit=12 nJ"], [(None, 12_000.0, None)]),
+        (["budget.limit=200 spikes"], [("spikes", 200.0, None)]),
+        (["budget.limit=3e4 synops"], [("synops", 30_000.0, None)]),
+        (["budget.limit=1 Spike"], [("spikes", 1.0, None)]),
+        (["budget.limit=1 mW", "budget.rate=20 / s", ANALOG], [(None, 5e7, 20.0)]),
+        (["budget.limit=1 mW", "budget.rate=20", ANALOG], [(None, 5e7, 20.0)]),
+        (["budget.limit=1 µw", "budget.rate=2 kHz", ANALOG], [(None, 500.0, 2000.0)]),
+        (
+            ["budget.limits={ loihi = '50 nJ', 45nm-sram = '1 uJ', spikes = '200 spikes' }"],
+            [("loihi", 5e4, None), ("45nm-sram", 1e6, None), ("spikes", 200.0, None)],
+        ),
+        (
+            ["budget.limits.analog-65nm=1 mW", "budget.limits.loihi=1 nJ", "budget.rate=10/s"],
+            [("analog-65nm", 1e8, 10.0), ("loihi", 1000.0, None)],
+        ),
+        (["budget.limit=none"], []),
+        (["budget.limit=50%"], []),
+    ],
+)
+def test_limits_are_energies_powers_and_numbers_and_come_back_from_the_file(
+    settings, bounds, tmp_path
+):
+    """Also beside the limit of the recipe that is extended, whose place they take."""
+    recipe = load_recipe("digits", settings)
+    assert [(one.on, one.limit_pj, one.rate_hz) for one in recipe.budget.bounds] == bounds
+    (tmp_path / "again.toml").write_text(recipe.to_toml())
+    again = load_recipe(tmp_path / "again.toml")
+    assert (again.budget, again.sha256) == (recipe.budget, recipe.sha256)
+    one = load_recipe(tmp_path / "again.toml", ["budget.rate=none", "budget.limit=1 nJ"])
+    assert [each.limit_pj for each in one.budget.bounds] == [1000.0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["limit=1 mW"], "'0.001 W' is a power, .* by budget.rate, such as '20 / s'"),
+        (["limit=1 mW", "rate=20 / s"], "'45nm' has no static power .* 50 µJ at 20 / s"),
+        (["limits={ loihi = '1 mW' }", "rate=20 / s"], "'loihi' has no static power"),
+        (["limit=1 nJ", "limits={ loihi = '1 nJ' }"], "are both given"),
+        (["limit=1 nJ", "rate=20 / s"], "budget.rate is for a limit in watts"),
+        (["rate=20 / s", "limit=200 spikes"], "budget.rate is for a limit in watts"),
+        (["limit=1 MW", "rate=1"], "write '1 mW' for milli"),
+        (["limit=3 s"], "a limit is an energy such as '12 nJ', a power"),
+        (["limit=-1 spikes"], "above zero"),
+        (["limit=many spikes"], "a limit is an energy"),
+        (["limits={ loihi = '200 spikes' }"], "a limit of its own, spikes = '200 spikes'"),
+        (["limits={ synops = '3 nJ' }"], "synops = '3000 pJ' is an energy"),
+        (["limits={ synops = '3 spikes' }"], "a limit of its own, spikes = '3 spikes'"),
+        (["limits={ spikes = '3 mW' }", "rate=1"], "spikes = '0.003 W': expected"),
+        (["limits={ lohi = '3 nJ' }"], "chip of budget.limits 'lohi': did you mean 'loihi'"),
+        (["limits={ loihi = '50%' }"], "a share is for budget.limit alone"),
+        (["limits={ loihi = 'none' }"], "loihi = 'none': expected"),
+        (["limits={ loihi = 50 }"], "budget.limits.loihi = 50 needs its unit"),
+        (["limits={ './loihi.toml' = '50 nJ' }"], "name your chip file by budget.chip"),
+        (["limits=50 nJ"], "expected a limit for each chip"),
+        (["limits={}"], "expected a limit for each chip"),
+        (["limits=[1]"], "expected a limit for each chip"),
+        (["limit=1 uW", "rate=0"], "budget.rate must be above 0"),
+        (["limit=1 uW", "rate=fast"], "budget.rate: expected a number per second"),
+    ],
+)
+def test_limits_that_contradict_each_other_or_their_chip_are_refused(settings, words):
+    assert re.search(words, refused(*(f"budget.{one}" for one in settings)))
+
+
+def test_a_chip_of_ones_own_has_a_limit_by_its_name(tmp_path):
+    (tmp_path / "c.toml").write_text(CHIP)
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'extends = "digits"\nname = "r"\n[budget]\nchip = "c.toml"\n'
+        'limits = { mine = "3 nJ", loihi = "50 nJ" }\n'
+    )
+    budget = load_recipe(file).budget
+    assert [budget.price_list(one.on).name for one in budget.bounds] == ["mine", "loihi"]
+
+
 @pytest.mark.parametrize("limit", ["12", "0.5", "12e3"])
 def test_a_limit_by_hand_has_a_unit_and_in_a_file_it_is_in_picojoule(limit, tmp_path):
     message, number = refused(f"budget.limit={limit}"), float(limit)

@@ -18,6 +18,7 @@ import picojoule as pj
 from picojoule.recipe import load_recipe
 from picojoule.recipe.base import Named
 from picojoule.recipe.data_table import FoundTable
+from picojoule.report import Report
 from picojoule.run import resume, start
 from picojoule.run.build import build_network, training_loader
 from picojoule.run.folder import Folder, Machine, free_path
@@ -465,3 +466,46 @@ def test_a_run_with_channels_last_is_saved_and_loaded(tmp_path):
     assert loaded.net.conv2.weight.is_contiguous(memory_format=torch.channels_last)
     again = loaded.measure([pj.load_chip("45nm")])
     assert again.accuracy.test == folder.report.accuracy.test
+
+
+def spent(settings: list[str], tmp_path) -> Report:
+    run = start(tiny(LIVELY, *settings), out=tmp_path / "run", machine=CPU)
+    for _ in run.train():
+        pass
+    report = run.folder.report
+    assert Report.from_json(report.to_json()) == report
+    return report
+
+
+def test_a_run_with_several_limits_is_met_if_all_are(tmp_path):
+    limits = "{ loihi = '27 nJ', 45nm-sram = '110 nJ', spikes = '1e3 spikes' }"
+    report = spent([f"budget.limits={limits}"], tmp_path)
+    budget = report.budget
+    assert budget is not None
+    assert list(report.chips) == ["45nm", "45nm-sram", "loihi"]  # a number is no energy
+    assert list(budget.limits) == ["loihi", "45nm-sram", "spikes"]
+    for one in budget.limits.values():
+        assert one.met == (one.test_pj <= one.limit_pj)
+        assert len(one.multiplier) == 2
+        assert (one.needed_pj is None) == one.met
+    worst = budget.limits["loihi"]
+    assert budget.met == all(one.met for one in budget.limits.values())
+    assert (budget.chip, budget.ratio, budget.limit_pj) == ("loihi", worst.ratio, 27_000.0)
+    fired = sum(counts.get("spike", 0) for counts in report.counts.values()) / report.samples
+    assert budget.limits["spikes"].test_pj == pytest.approx(fired)
+    assert budget.limits["spikes"].unit == "spikes"
+    assert any("budget never bound" in note and "1000 spikes" in note for note in report.notes)
+
+
+def test_a_power_is_energy_times_rate_with_the_static_power_between_samples(tmp_path):
+    brf = ["network.neuron=BRF", "budget.chip=analog-65nm"]
+    power = ["budget.limit=200 nW", "budget.rate=20 / s"]
+    budget = (report := spent([*brf, *power], tmp_path)).budget
+    assert budget is not None
+    assert (budget.limit_pj, budget.rate_hz) == (10_000.0, 20.0)
+    # 32 resonators of 571 pW are on for the 50 ms until the next sample, not for four steps of 10.
+    assert report.chips["analog-65nm"].by_kind["second"] == pytest.approx(32 * 571 * 50e-3)
+    assert budget.test_pj == report.chips["analog-65nm"].total_pj
+    if not budget.met:
+        assert budget.needed_pj == max(budget.test_pj, budget.validation_pj)
+        assert any("budget missed: the best network found needs" in one for one in report.notes)

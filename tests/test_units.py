@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picojoule.units import format_energy, picojoule, seconds
+from picojoule.units import format_energy, hertz, picojoule, seconds, watts
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,15 @@ def test_times_are_read_in_the_same_way():
         seconds("20 MS")
     with pytest.raises(ValueError, match="such as '20 ms'"):
         seconds("12 nJ")
+
+
+def test_powers_and_rates_are_read_as_energies_are():
+    assert [watts(text) for text in ("1 mW", "3 µw", "0.5 W", "7 nw")] == [1e-3, 3e-6, 0.5, 7e-9]
+    for text, rate in (("20 / s", 20), ("20/s", 20), ("20 Hz", 20), (20, 20), ("0.5hz", 0.5)):
+        assert hertz(text) == rate
+    for text in ("1 MW", "1 mw", "1 mJ", "1"):
+        with pytest.raises(ValueError, match=r"expected a text|may be milli"):
+            watts(text)
+    for text in ("20 / min", "20", "20 s", True):
+        with pytest.raises(ValueError, match="expected a number per second"):
+            hertz(text)

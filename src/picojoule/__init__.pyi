@@ -14,6 +14,7 @@ from .energy import Meter as Meter
 from .energy import OpCounts as OpCounts
 from .energy import Price as Price
 from .energy import chip_names as chip_names
+from .energy import counter as counter
 from .energy import load_chip as load_chip
 from .energy import spikes as spikes
 from .networks import NETWORKS as NETWORKS

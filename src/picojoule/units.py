@@ -41,6 +41,34 @@ def picojoule(value: float | str) -> float:
     return _number(value, "J", "a number of picojoule or a text such as '12 nJ'", 1e12)
 
 
+def watts(value: str) -> float:
+    """Reads a power in watts from a text of a number and a unit of watt, see ``picojoule``.
+
+    Raises:
+        ValueError: If it is not a power, or the case of its unit leaves a doubt.
+
+    Example:
+        >>> watts("1 mW")
+        0.001
+    """
+    return _number(value, "W", "a text such as '1 mW'", 1.0)
+
+
+def hertz(value: float | str) -> float:
+    """Reads a rate: a number per second, or a text of one: ``"20 / s"``, ``"20 Hz"``.
+
+    Raises:
+        ValueError: If it is not a rate, or the case of its unit leaves a doubt.
+
+    Example:
+        >>> hertz("20 / s"), hertz("1.5 kHz")
+        (20.0, 1500.0)
+    """
+    if isinstance(value, str):
+        value = re.sub(r"\s*/\s*s\s*$", " Hz", value)
+    return _number(value, "Hz", "a number per second or a text such as '20 / s'", 1.0)
+
+
 def seconds(value: float | str) -> float:
     """Reads a time in seconds.
 
@@ -72,7 +100,7 @@ def _number(value: float | str, unit: str, expected: str, scale: float) -> float
         raise ValueError(f"expected {expected}, got {value!r}")
     if not isinstance(value, str):
         return float(value)
-    parts = re.fullmatch(rf"\s*({_NUMBER})\s*([a-zA-Zµμ]?)({unit}|{unit.swapcase()})\s*", value)
+    parts = re.fullmatch(rf"\s*({_NUMBER})\s*([a-zA-Zµμ]?)((?i:{unit}))\s*", value)
     if parts is None or parts[2].lower() not in _PREFIXES:
         raise ValueError(f"expected {expected}, got '{value}'")
     number, prefix, small = float(parts[1]), parts[2], parts[2].lower()

@@ -132,6 +132,21 @@ class TestAnalog:
         counts = {"x": OpCounts(second=number(20e-3), sizes=Sizes(neuron=neuron))}
         assert load_chip("analog-65nm").price(counts).total.item() == pytest.approx(11.42)
 
+    @pytest.mark.parametrize(("rate_hz", "on_s"), [(20, 50e-3), (40, 25e-3), (1000, 20e-3)])
+    def test_at_a_rate_static_power_is_spent_until_the_next_sample(self, rate_hz, on_s):
+        """Or for a sample's own 20 ms, if samples come faster than that."""
+        counts = {
+            "x": OpCounts(ac=number(3), second=number(20e-3), sizes=Sizes(neuron="RF")),
+            "y": OpCounts(second=number(20e-3), sizes=Sizes(neuron="LIF")),  # which has no price
+        }
+        energy = load_chip("analog-65nm").at_rate(rate_hz, sample_s=20e-3).price(counts)
+        assert energy.total.item() == pytest.approx(60 + 571 * on_s)
+        assert energy.floor.item() == energy.low.item() == energy.total.item()
+
+    def test_a_chip_without_static_power_gives_no_power(self):
+        with pytest.raises(ValueError, match="'45nm' has no static power"):
+            load_chip("45nm").at_rate(20, sample_s=1.0)
+
     def test_what_is_not_known_of_a_type_is_named(self):
         energy = load_chip("analog-65nm").price(everything("LIF"))
         assert set(energy.unpriced) == {"mac", "pool", "bias", "second.LIF"}

@@ -66,9 +66,8 @@ class Task:
             scheduler=made.scheduler,
             criterion=nn.CrossEntropyLoss(),
             readout=pj.readout.mean,
-            chip=self.chip,
             inputs="events",
-            **options,
+            **{"chip": self.chip} | options,
         )
 
     def floor_pj(self, loader) -> float:

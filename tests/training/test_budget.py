@@ -4,12 +4,13 @@ import pytest
 import torch
 
 import picojoule as pj
+from picojoule.training.records import Spent
 
 SMALL = 1e-6 * 1000
 
 
 def closed_form(total, *, multiplier, floor=200.0, limit=1000.0, margin=0.02, rho=1.0):
-    g = math.log((total - floor + SMALL) / (limit / (1 + margin) - floor + SMALL))
+    g = math.log((total - floor + SMALL) / ((limit - floor) / (1 + margin) + SMALL))
     return (max(multiplier + rho * g, 0) ** 2 - multiplier**2) / (2 * rho)
 
 
@@ -48,14 +49,14 @@ def test_far_below_the_limit_there_is_no_push(energy):
 
 def test_the_margin_is_where_the_excess_is_zero(energy):
     budget = with_multiplier(0.4)
-    budget.update(energy(1000 / 1.02, 200.0))
+    budget.update(energy(200 + 800 / 1.02, 200.0))
     assert budget.multiplier.item() == pytest.approx(0.4, abs=1e-12)
 
 
 def test_multiplier_rises_above_and_falls_below_but_not_under_zero(energy):
     budget = with_multiplier(0.0, step=0.05)
     budget.update(energy(2000.0, 200.0))
-    g = math.log((1800 + SMALL) / (1000 / 1.02 - 200 + SMALL))
+    g = math.log((1800 + SMALL) / (800 / 1.02 + SMALL))
     assert budget.multiplier.item() == pytest.approx(0.05 * g)
     for _ in range(100):
         budget.update(energy(300.0, 200.0))
@@ -68,7 +69,7 @@ def test_a_silent_network_has_a_finite_penalty(energy):
 
 
 def test_the_floor_of_the_training_set_decides_the_allowance_and_the_batch_its_reducible(energy):
-    batch = energy(700.0, 100.0)  # 600 pJ are reducible, 1000 / 1.02 - 200 are allowed
+    batch = energy(700.0, 100.0)  # 600 pJ are reducible, 800 / 1.02 are allowed
     penalty = with_multiplier(1.0)(batch)
     assert penalty.item() == pytest.approx(closed_form(800.0, multiplier=1.0), rel=1e-5)
 
@@ -78,16 +79,53 @@ def test_without_start_the_floor_of_the_batch_stands_in(energy):
     assert bare(energy(1500.0, 200.0)).item() == started(energy(1500.0, 200.0)).item()
 
 
-def test_the_spread_of_a_validation_widens_the_margin(energy):
+def spent(total, floor=200.0, spread=0.0):
+    return Spent(total, floor, spread)
+
+
+def aim(budget, energy, floor=200.0):
+    """The energy of a batch at which the multiplier stays as it is, found by bisection."""
+    low, high = floor, 1e5
+    for _ in range(80):
+        middle = (low + high) / 2
+        budget.multiplier.fill_(1.0)
+        budget.update(energy(middle, floor))
+        low, high = (low, middle) if budget.multiplier > 1 else (middle, high)
+    return low
+
+
+def test_the_spread_of_a_validation_lowers_the_aim(energy):
     budget = with_multiplier(0.4)
-    budget.validated(0.03)
-    budget.update(energy(1000 / 1.08, 200.0))
-    assert budget.multiplier.item() == pytest.approx(0.4, abs=1e-12)
+    budget.validated(spent(900.0, spread=0.03), spent(900.0))
+    assert aim(budget, energy) == pytest.approx(200 + (1000 / 1.06 - 200) / 1.02)
+    budget.validated(spent(900.0, spread=3.0), spent(900.0))  # but never below half of the rest
+    assert aim(budget, energy) == pytest.approx(200 + 400 / 1.02)
+
+
+@pytest.mark.parametrize("dearer", [0.7, 1.0, 1.3])
+def test_validations_teach_what_a_training_batch_costs_in_use(energy, dearer):
+    """A network that costs more in use than in training is trained to less, above the floor."""
+    budget = with_multiplier(0.4)
+    for _ in range(20):
+        budget.validated(spent(300 + dearer * 500, 300.0), spent(600.0, 100.0))
+    assert budget.ratio.item() == pytest.approx(dearer, rel=1e-4)
+    assert aim(budget, energy, floor=100.0) == pytest.approx(100 + 700 / 1.02 / dearer, rel=1e-4)
+
+
+def test_one_validation_is_believed_by_half_and_within_bounds(energy):
+    budget = with_multiplier(0.4)
+    budget.validated(spent(200 + 1.21 * 500), spent(700.0))
+    assert budget.ratio.item() == pytest.approx(1.1)
+    for total, ratio in ((200.0, 0.5), (1e9, 2.0)):  # a silent network; one that has not settled
+        other = with_multiplier(0.4)
+        other.validated(spent(total), spent(700.0))
+        assert other.ratio.item() == pytest.approx(ratio)
+        assert math.isfinite(other(energy(200.0, 200.0)).item())
 
 
 def test_state_is_in_buffers(energy):
     budget = with_multiplier(0.2)
-    budget.validated(0.01)
+    budget.validated(spent(900.0, 250.0, 0.01), spent(700.0))
     budget.update(energy(4000.0, 200.0))
     again = pj.EnergyBudget(1000.0)
     again.load_state_dict(budget.state_dict())
@@ -120,5 +158,9 @@ def test_a_limit_below_the_floor_is_refused():
     )
     with pytest.raises(ValueError, match=message):
         pj.EnergyBudget(12_000).start(19_130.0)
-    with pytest.raises(ValueError, match=r"with its margin of 2%"):
-        pj.EnergyBudget(12_000).start(11_900.0)
+    pj.EnergyBudget(12_000).start(11_999.0)
+    on = "below this network's floor of 5000"
+    with pytest.raises(pj.training.BelowFloor, match=rf"^limit_pj=4000 on loihi is {on} pJ"):
+        pj.EnergyBudget(4_000, chip="loihi").start(5_000.0)
+    with pytest.raises(pj.training.BelowFloor, match=rf"^4000 synops is {on} synops"):
+        pj.EnergyBudget(4_000, chip="synops").start(5_000.0)

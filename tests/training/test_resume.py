@@ -41,6 +41,25 @@ def assert_same(one, other):
         assert one == other
 
 
+def test_a_training_with_several_limits_goes_on_bit_identical(task, tmp_path):
+    chips = [task.chip, pj.load_chip("loihi")]
+
+    def begin(folder):
+        budgets = [pj.EnergyBudget(450.0), pj.EnergyBudget(30_000.0, chip="loihi")]
+        return start(task, folder, penalty=budgets, chip=chips)
+
+    made, logs = begin(tmp_path / "whole")
+    logs = list(logs)
+    _, interrupted = begin(tmp_path / "stopped")
+    for _ in range(15):
+        next(interrupted)
+    interrupted.close()
+    resumed, rest = begin(tmp_path / "stopped")
+    assert list(rest)[-1].history == logs[-1].history
+    assert_same(state(resumed), state(made))
+    assert logs[-1].history[-1].beside["loihi"].energy_pj > 0
+
+
 @pytest.mark.parametrize("stops", [[3], [7], [10, 9], [7 * EPOCHS - 1], [1, 8, 2, 12, 7]])
 def test_an_interrupted_training_ends_bit_identical(task, tmp_path, whole, stops):
     """Each start is another process: other seeds, and a stop after some records."""

@@ -103,6 +103,53 @@ def test_a_limit_below_the_floor_stops_before_the_first_step(task):
     assert torch.equal(weights(made.net), before)
 
 
+def test_limits_on_several_chips_are_all_kept(task):
+    """With a number of spikes as a limit, too; each has its own multiplier, floor and record."""
+    loader, validation = task.loader(shuffle=True), task.loader(64)
+    chips = [task.chip, pj.load_chip("loihi"), pj.counter("spikes"), pj.counter("synops")]
+    options = {"epochs": 20, "validation": validation, "chip": chips}
+    *_, free = task.train(task.setup(), loader, **options)
+    spent = free.history[free.chosen.epoch - 1].validation
+    assert spent.on("synops").energy_pj == pytest.approx(spent.energy_pj / 0.9)
+    limits = {
+        "loihi": 0.9 * spent.on("loihi").energy_pj,
+        "spikes": 0.6 * spent.on("spikes").energy_pj,
+    }
+    made, budgets = task.setup(), [pj.EnergyBudget(pj_, chip=on) for on, pj_ in limits.items()]
+    *_, log = task.train(made, loader, penalty=budgets, **options)
+    assert log.chosen.feasible
+    chosen = log.history[log.chosen.epoch - 1]
+    for on, limit in limits.items():
+        assert chosen.validation.on(on).energy_pj <= limit
+        assert any(record.multipliers[on] > 0 for record in log.history)
+    assert chosen.multiplier == max(chosen.multipliers.values())
+    assert [budget.floor_pj.item() > 0 for budget in budgets] == [True, False]
+    again = pj.training.evaluate(
+        made.net, task.loader(64), readout=pj.readout.mean, chips=chips, inputs="events"
+    )
+    assert again.chips["spikes"].total_pj == chosen.validation.on("spikes").energy_pj
+
+
+@pytest.mark.parametrize(
+    ("budgets", "words"),
+    [
+        (
+            [pj.EnergyBudget(1e3), pj.EnergyBudget(2e3, chip="45nm")],
+            "two limits for the chip '45nm'",
+        ),
+        ([pj.EnergyBudget(1e3, chip="lohi")], "chip of a penalty 'lohi': did you mean 'loihi'"),
+        (
+            [pj.EnergyBudget(1e3), pj.EnergyBudget(10, chip="loihi")],
+            "limit_pj=10 on loihi is below",
+        ),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_before_the_first_step(task, budgets, words):
+    chips = [task.chip, pj.load_chip("loihi")]
+    with pytest.raises(ValueError, match=words):
+        next(task.train(task.setup(), task.loader(), epochs=1, penalty=budgets, chip=chips))
+
+
 def test_looking_does_not_change_what_is_learnt(task):
     """Neither measuring the floor nor validation draws a random number of the training."""
 

@@ -15,6 +15,7 @@ from picojoule.energy import priced_for
 from picojoule.networks import NETWORKS
 from picojoule.report import Report
 from picojoule.report.energy_tables import cheaper_levels, comparison, times
+from picojoule.report.notes import amount
 from picojoule.run.trained import Prediction
 from picojoule.training import Cost
 from picojoule.training.penalties import kinds as penalty_kinds
@@ -162,7 +163,8 @@ def floor(report: Report) -> str:
         share = one.floor_pj / one.total_pj if one.total_pj else 1.0
         floor_pj = format_energy(one.floor_pj)
         return f"floor (test set) {floor_pj} on {name}, {share:.2f} of what it spends"
-    text = f"floor (training set) {format_energy(budget.floor_pj)} on {budget.chip}, "
+    place = "" if budget.unit != "pJ" else f" on {budget.chip}"
+    text = f"floor (training set) {amount(budget.floor_pj, budget.unit)}{place}, "
     if budget.unconstrained_pj is None:
         return text + f"{budget.floor_pj / budget.limit_pj:.2f} of the budget"
     share = budget.floor_pj / budget.unconstrained_pj

@@ -1,7 +1,9 @@
+from .chips import COUNTERS as COUNTERS
 from .chips import Chip as Chip
 from .chips import Energy as Energy
 from .chips import Price as Price
 from .chips import chip_names as chip_names
+from .chips import counter as counter
 from .chips import load_chip as load_chip
 from .chips import priced_for as priced_for
 from .convention import Convention as Convention

@@ -11,6 +11,8 @@ from picojoule._names import shortened
 _RECIPES = resources.files("picojoule") / "recipes"
 Tables = dict[str, Any]
 
+# Keys of [budget] that stand in each other's place.
+_INSTEAD = (("limit", "limits"), ("limits", "limit"))
 # Recipes that extend one another, and parts of a key on the command line before its last.
 _EXTENDED, _PARTS = 16, 16
 
@@ -71,6 +73,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], table: str = "") -> 
     if renamed and table not in ("", "data"):
         base = {key: value for key, value in base.items() if isinstance(value, Mapping)}
     merged = dict(base)
+    for one, other in _INSTEAD if table == "budget" else ():
+        if one in over and other not in over:
+            merged.pop(other, None)
     for key, value in over.items():
         # A mere name stands for the table of that name: surrogate = "atan".
         below = {"name": merged[key]} if isinstance(merged.get(key), str) else merged.get(key)

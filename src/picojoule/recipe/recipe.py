@@ -64,7 +64,9 @@ class Recipe(Table):
     @model_validator(mode="after")
     def _one_charge(self) -> Self:
         named = self.penalty
-        if named is None or self.budget.limit == "none" or penalty(named.name).beside_budget:
+        if named is None or penalty(named.name).beside_budget:
+            return self
+        if self.budget.share is None and not self.budget.bounds:
             return self
         raise ValueError(
             f"{named.name} cannot stand beside a budget, which charges for energy itself, and "
@@ -119,9 +121,14 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
 def _check_unit(given: Mapping[str, Any]) -> None:
     """Refuses a limit that was given by hand as a bare number, which a file means as pJ."""
     budget = given.get("budget")
-    limit = budget.get("limit") if isinstance(budget, dict) else None
-    if isinstance(limit, (int, float)) and not isinstance(limit, bool) and 0 < limit < math.inf:
-        raise ValueError(
-            f"budget.limit = {limit:g} needs its unit: '{limit:g} nJ' or '{limit:g} pJ' for an "
-            f"energy, '{limit:g}%' for a share of what is spent without a budget"
-        )
+    budget = budget if isinstance(budget, dict) else {}
+    several = budget.get("limits")
+    limits = {"budget.limit": budget.get("limit")}
+    for name, one in several.items() if isinstance(several, dict) else ():
+        limits[f"budget.limits.{name}"] = one
+    for key, limit in limits.items():
+        if isinstance(limit, (int, float)) and not isinstance(limit, bool) and 0 < limit < math.inf:
+            raise ValueError(
+                f"{key} = {limit:g} needs its unit: '{limit:g} nJ' or '{limit:g} pJ' for an "
+                f"energy, '{limit:g}%' for a share of what is spent without a budget"
+            )

@@ -1,18 +1,19 @@
 """The tables ``[network]``, ``[train]`` and ``[budget]`` of a recipe."""
 
-import math
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from picojoule.energy import chip_names, load_chip
+from picojoule import _toml
+from picojoule._names import unknown
+from picojoule.energy import COUNTERS, Chip, chip_names, counter, load_chip
 from picojoule.networks.architectures import check_options
 from picojoule.readout import readout
 from picojoule.recipe.base import Count, Named, Positive, Table
+from picojoule.recipe.bound import Bound, bound, plain
 from picojoule.recipe.neuron_table import checked
-from picojoule.units import picojoule
+from picojoule.units import format_energy, hertz
 
 
 class NetworkTable(Named):
@@ -62,12 +63,18 @@ class BudgetTable(Table):
 
     Attributes:
         chip: Name of a chip, or path of a chip file.
-        limit: pJ per sample; ``"none"``; or a share of the unconstrained energy such as ``"50%"``.
+        limit: pJ per sample; a power (``"1 mW"``, with ``rate``); a number (``"200 spikes"``,
+            ``"3e4 synops"``); a share of the unconstrained energy (``"50%"``); or ``"none"``.
+        limits: In the place of ``limit``, one for each of several chips by name, for ``spikes`` and
+            for ``synops``; no shares.
+        rate: Samples per second, for limits that are a power.
         margin, step, rho: The arguments of ``EnergyBudget``.
     """
 
     chip: str = "45nm"
     limit: float | str = "none"
+    limits: dict[str, float | str] | None = None
+    rate: Positive | None = None
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
     step: Positive = 0.05
     rho: Positive = 1.0
@@ -82,24 +89,47 @@ class BudgetTable(Table):
     @field_validator("limit", mode="before")
     @classmethod
     def _limit(cls, limit: Any) -> float | str:
-        if isinstance(limit, str) and limit.strip().lower() == "none":
-            return "none"
-        share = re.fullmatch(r"\s*([0-9.]+)\s*%\s*", limit) if isinstance(limit, str) else None
-        if share:
-            return _share(float(share[1]))
-        try:
-            limit_pj = picojoule(limit)
-        except ValueError as error:
+        return plain(limit)
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _limits(cls, limits: Any) -> Any:
+        if limits in (None, "none"):
+            return None
+        if not isinstance(limits, dict) or not limits:
             raise ValueError(
-                f"{error}; a limit may also be a share of the unconstrained energy such as '50%', "
-                "or 'none'"
-            ) from None
-        if not (limit_pj > 0 and math.isfinite(limit_pj)):
-            raise ValueError(
-                f"a budget must be finite and above zero, got {limit!r}: give an energy such as "
-                "'12 nJ', or 'none' for no budget"
+                "expected a limit for each chip, such as { loihi = '50 nJ', \"45nm-sram\" = '1 uJ' "
+                f"}}, got {limits!r}"
             )
-        return limit_pj
+        return {on: plain(limit) for on, limit in limits.items()}
+
+    @field_validator("rate", mode="before")
+    @classmethod
+    def _rate(cls, rate: Any) -> float | None:
+        return None if rate in (None, "none") else hertz(rate)
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if self.limits and self.limit != "none":
+            raise ValueError(
+                f"budget.limit = {self.limit!r} and budget.limits are both given: put every limit "
+                "into budget.limits, or leave them out"
+            )
+        if self.rate is not None and not any(one.rate_hz for one in self.bounds):
+            raise ValueError(
+                "budget.rate is for a limit in watts, such as '1 mW', and there is none: leave it "
+                "out, or give such a limit"
+            )
+        for one in self.bounds:
+            chip = self.price_list(one.on)
+            if one.rate_hz and "second" not in chip.prices:
+                energy = format_energy(one.limit_pj)
+                raise ValueError(
+                    f"chip '{chip.name}' has no static power (no price of 'second'), so that it "
+                    f"cannot give a power: give the energy per sample, {energy} at "
+                    f"{one.rate_hz:g} / s, or take a chip that has one"
+                )
+        return self
 
     @property
     def chip_file(self) -> Path | None:
@@ -117,10 +147,35 @@ class BudgetTable(Table):
         """The limit in pJ; None if it is no energy."""
         return self.limit if isinstance(self.limit, float) else None
 
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Every limit but a share, which is known only after a training without a budget."""
+        if self.limits:
+            return tuple(bound(on, limit, self.rate) for on, limit in self.limits.items())
+        known = self.limit != "none" and self.share is None
+        return (bound(None, self.limit, self.rate),) if known else ()
 
-def _share(percent: float) -> str:
-    if not 0 < percent <= 100:
+    def price_list(self, on: str | None) -> Chip:
+        """Returns the chip or counter of a bound.
+
+        Args:
+            on: Its name: that of a chip that comes with the package, of the recipe's own, or of a
+                counter; None for the recipe's own chip.
+
+        Raises:
+            ValueError: If there is none of that name.
+        """
+        own = load_chip(self.chip)
+        if on in (None, own.name):
+            return own
+        if on in COUNTERS:
+            return counter(on)
+        if on in chip_names():
+            return load_chip(on)
+        known = [own.name, *chip_names(), *COUNTERS]
         raise ValueError(
-            f"a share of the unconstrained energy is above 0% and at most 100%, got {percent:g}%"
+            unknown("chip of budget.limits", on, known)
+            if not _toml.is_path(on)
+            else f"budget.limits names chips, and '{on}' is a path: name your chip file by "
+            "budget.chip, and its limit by the chip's own name"
         )
-    return f"{percent:g}%"

@@ -41,7 +41,10 @@ def of_loss(loss: Sequence[float]) -> Iterator[str]:
 
 
 def of_budget(
-    limit_pj: float, highest_pj: float | None, multiplier: Sequence[float]
+    limit_pj: float,
+    highest_pj: float | None,
+    multiplier: Sequence[float],
+    unit: str = "pJ",
 ) -> Iterator[str]:
     """Yields a note if a limit changed nothing.
 
@@ -49,12 +52,38 @@ def of_budget(
         limit_pj: Energy allowed per sample.
         highest_pj: The most that an epoch spent per sample; None if it is not known.
         multiplier: The penalty's multiplier after each epoch.
+        unit: Unit of both, see ``LimitReport``.
     """
     if highest_pj is not None and highest_pj <= limit_pj and not any(multiplier):
         yield (
-            f"budget never bound: no epoch spent more than {format_energy(highest_pj)} of "
-            f"{format_energy(limit_pj)}, and the multiplier stayed at 0"
+            f"budget never bound: no epoch spent more than {amount(highest_pj, unit)} of "
+            f"{amount(limit_pj, unit)}, and the multiplier stayed at 0"
         )
+
+
+def of_miss(needed_pj: float | None, limit_pj: float, unit: str = "pJ") -> Iterator[str]:
+    """Yields a note if a limit was missed: what would have been needed.
+
+    Args:
+        needed_pj: The limit that the network would have met; None if it met its own.
+        limit_pj: Energy allowed per sample.
+        unit: Unit of both, see ``LimitReport``.
+    """
+    if needed_pj is not None:
+        yield (
+            f"budget missed: the best network found needs {amount(needed_pj, unit)}, and "
+            f"{amount(limit_pj, unit)} was allowed"
+        )
+
+
+def amount(value: float, unit: str) -> str:
+    """Words an energy in pJ, or a number of another unit.
+
+    Example:
+        >>> amount(12_400, "pJ"), amount(203.4, "spikes")
+        ('12.4 nJ', '203 spikes')
+    """
+    return format_energy(value) if unit == "pJ" else f"{value:.4g} {unit}"
 
 
 def of_counting(uncounted: Mapping[str, int], unreached: Sequence[str]) -> Iterator[str]:

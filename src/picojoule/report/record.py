@@ -40,11 +40,14 @@ class Accuracy(_Record):
     test: _Share
 
 
-class BudgetReport(_Record):
-    """The budget of a run, and what was spent.
+class _Kept(_Record):
+    """A limit, and what was spent of it.
 
     Attributes:
-        chip: Name of the chip that energies were priced on.
+        chip: Name of the chip that energies were priced on; ``"spikes"`` or ``"synops"`` if their
+            number was limited.
+        unit: Unit of all that is called ``_pj`` here: ``"pJ"``, ``"spikes"`` or ``"synops"``.
+        rate_hz: Samples per second if a power was limited, which is ``limit_pj`` times that.
         limit_pj: Energy allowed per sample.
         floor_pj: Energy per sample that no hidden spike can change, over the training set.
         met: Whether the test set stayed within the limit.
@@ -54,11 +57,13 @@ class BudgetReport(_Record):
         multiplier: The penalty's multiplier after each epoch.
         highest_pj: The most that an epoch spent per sample, training or validation; None in old
             reports.
-        unconstrained_pj: Energy per sample of the same recipe without a budget, on the validation
-            set; None if that was not measured.
+        needed_pj: The limit that the network would have met on validation and test set; None if it
+            met its own, and in old reports.
     """
 
     chip: str
+    unit: str = "pJ"
+    rate_hz: float | None = None
     limit_pj: float
     floor_pj: float
     met: bool
@@ -67,13 +72,40 @@ class BudgetReport(_Record):
     ratio: float
     multiplier: tuple[float, ...]
     highest_pj: float | None = None
+    needed_pj: float | None = None
+
+    @property
+    def outcome_of_one(self) -> str:
+        """Whether this limit was met, in words."""
+        limit = notes.amount(self.limit_pj, self.unit)
+        if self.rate_hz is not None:
+            power = format_energy(self.limit_pj * self.rate_hz).replace("J", "W")
+            limit = f"{power} at {self.rate_hz:g} / s ({limit} per inference)"
+        place = f" on {self.chip}" if self.unit == "pJ" else ""
+        return f"{limit}{place}: " + ("met" if self.met else f"missed by {self.ratio - 1:.1%}")
+
+
+class LimitReport(_Kept):
+    """One of several limits of a run, and what was spent of it, in the fields of a budget."""
+
+
+class BudgetReport(_Kept):
+    """The budget of a run, and what was spent; if it has several limits, the one kept worst.
+
+    Attributes:
+        unconstrained_pj: Energy per sample of the same recipe without a budget, on the validation
+            set; None if that was not measured.
+        limits: Every limit by chip if there are several; ``met`` says whether all were.
+    """
+
     unconstrained_pj: float | None = None
+    limits: dict[str, LimitReport] = Field(default_factory=dict)
 
     @property
     def outcome(self) -> str:
-        """Whether the limit was met, in words."""
-        met = "met" if self.met else f"missed by {self.ratio - 1:.1%}"
-        return f"budget {format_energy(self.limit_pj)} on {self.chip}: {met}"
+        """Whether the limit was met, or each of several, in words."""
+        each = self.limits.values() or [self]
+        return "budget " + ", ".join(one.outcome_of_one for one in each)
 
 
 class Report(_Record):
@@ -208,7 +240,9 @@ class Report(_Record):
             *notes.of_loss(self.loss),
         ]
         if (budget := self.budget) is not None:
-            found += notes.of_budget(budget.limit_pj, budget.highest_pj, budget.multiplier)
+            for one in budget.limits.values() or [budget]:
+                found += notes.of_budget(one.limit_pj, one.highest_pj, one.multiplier, one.unit)
+                found += notes.of_miss(one.needed_pj, one.limit_pj, one.unit)
         return (*found, *notes.of_counting(self.uncounted, self.unreached))
 
     @property

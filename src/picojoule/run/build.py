@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,14 +12,16 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
 
 from picojoule.data import Augment, Split, Splits, loader
+from picojoule.energy import Chip
 from picojoule.networks import Repeat, Sequential, network
 from picojoule.neurons import Neuron
 from picojoule.recipe import Recipe, penalty_table
 from picojoule.recipe.base import Named
+from picojoule.recipe.bound import Bound
 from picojoule.recipe.neuron_table import make
 from picojoule.training import EnergyBudget, Penalty
-from picojoule.training.together import Together
 
+_SAMPLES = 256  # whose mean duration stands for all
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
@@ -123,19 +126,47 @@ def ann_steps(recipe: Recipe) -> int | None:
     return 1 if recipe.data.dataset.modality == "image" else None
 
 
-def build_penalty(recipe: Recipe, limit_pj: float | None) -> Penalty | None:
-    """Builds the penalty of a recipe; None if it has none.
+def build_penalties(recipe: Recipe, bounds: Sequence[Bound]) -> list[Penalty]:
+    """Builds the penalties of a recipe: a budget for each bound, and a named one if it has one.
 
     Args:
         recipe: Names a penalty, and says how hard a limit is enforced.
-        limit_pj: Energy allowed per sample, None without a budget.
+        bounds: What one sample may cost.
     """
-    named = None if recipe.penalty is None else penalty_table.make(recipe.penalty)
-    if limit_pj is None:
-        return named
     table = recipe.budget
-    budget = EnergyBudget(limit_pj, margin=table.margin, rho=table.rho, step=table.step)
-    return budget if named is None else Together(budget, named)
+    budgets: list[Penalty] = [
+        EnergyBudget(one.limit_pj, margin=table.margin, rho=table.rho, step=table.step, chip=one.on)
+        for one in bounds
+    ]
+    return budgets if recipe.penalty is None else [*budgets, penalty_table.make(recipe.penalty)]
+
+
+def build_chips(recipe: Recipe, bounds: Sequence[Bound], train: Split) -> list[Chip]:
+    """Builds what prices a training: the recipe's own chip first, then those of its bounds.
+
+    A chip whose power is limited is on from one sample to the next, see ``Chip.at_rate``.
+
+    Args:
+        recipe: Names the chips.
+        bounds: What one sample may cost.
+        train: The training split, for the duration of a sample.
+    """
+    chips: dict[str, Chip] = {}
+    rates = {None: None} | {one.on: one.rate_hz for one in bounds}
+    for on, rate_hz in rates.items():
+        chip = recipe.budget.price_list(on)
+        if rate_hz is not None:
+            chip = chip.at_rate(rate_hz, sample_s=_sample_s(recipe, train))
+        chips[chip.name] = chip if rate_hz is not None else chips.get(chip.name, chip)
+    return list(chips.values())
+
+
+def _sample_s(recipe: Recipe, train: Split) -> float:
+    """Returns the mean duration of a sample in seconds, from a few of the training split."""
+    order = torch.randperm(len(train.y), generator=torch.Generator().manual_seed(recipe.seed))
+    x, _, lengths = few(recipe, train, order[:_SAMPLES])
+    steps = len(x) if lengths is None else float(lengths.double().mean())
+    return steps * NeuronFactory(recipe.network.neuron)(1).dt
 
 
 def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoader:

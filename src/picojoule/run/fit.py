@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +13,25 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from picojoule.data import Split, Splits, prepared
-from picojoule.energy import load_chip
+from picojoule.energy import COUNTERS, Chip, load_chip
 from picojoule.readout import readout
-from picojoule.report import Accuracy, BudgetReport, RecipeId, Report
+from picojoule.recipe.bound import Bound
+from picojoule.report import Accuracy, RecipeId, Report
 from picojoule.run.build import (
     ann_steps,
+    build_chips,
     build_network,
     build_optimizer,
-    build_penalty,
+    build_penalties,
     build_schedule,
     evaluation_loader,
     steps_per_epoch,
     training_loader,
 )
 from picojoule.run.folder import LOG, REPORT, WEIGHTS, Folder
+from picojoule.run.kept import outcome
 from picojoule.run.writer import Writer
-from picojoule.training import EnergyBudget, EpochRecord, Log, Penalty, choose, evaluate, train
+from picojoule.training import EnergyBudget, EpochRecord, Log, Measurement, choose, evaluate, train
 from picojoule.training.checkpoint import load, newest
 
 # Prices memory too: every run is measured on it beside its own chip, which may leave memory out.
@@ -58,7 +61,7 @@ def fit(
     splits: Splits,
     writer: Writer,
     *,
-    limit_pj: float | None = None,
+    bounds: Sequence[Bound] = (),
     free_pj: float | None = None,
 ) -> Iterator[Step]:
     """Trains the recipe of a folder, and does nothing if the folder has a report.
@@ -68,7 +71,7 @@ def fit(
         fabric: A launched Fabric.
         splits: The data as loaded.
         writer: The right to write to the run, which the first process holds.
-        limit_pj: Energy allowed per sample; None for no budget.
+        bounds: What one sample may cost; none for no budget.
         free_pj: Energy per sample without a budget, for the report; None if it is not known.
 
     Yields:
@@ -82,12 +85,12 @@ def fit(
     encoder = recipe.data.make_encoder()
     # The test set is not looked at before the weights are chosen.
     training, validation = (prepared(one, encoder) for one in (splits.train, splits.validation))
-    splits = Splits(training, validation, splits.test)
+    raw, splits = splits.train, Splits(training, validation, splits.test)
     net = build_network(recipe)
     own_randomness(recipe.seed, fabric.global_rank)
     optimizer = build_optimizer(recipe, net)
     steps = recipe.train.epochs * steps_per_epoch(recipe, splits, fabric.world_size)
-    penalty = build_penalty(recipe, limit_pj)
+    penalties, chips = build_penalties(recipe, bounds), build_chips(recipe, bounds, raw)
     clock = _Clock(folder)
     last = None
     for last in train(
@@ -96,8 +99,8 @@ def fit(
         optimizer,
         criterion=nn.CrossEntropyLoss(),
         readout=readout(recipe.train.readout),
-        chip=load_chip(recipe.budget.chip),
-        penalty=penalty,
+        chip=chips,
+        penalty=penalties,
         validation=evaluation_loader(recipe, validation),
         epochs=recipe.train.epochs,
         checkpoint=folder.path / "checkpoints",
@@ -110,9 +113,14 @@ def fit(
             clock.note(last.history)
         yield Step(folder.path, recipe.train.epochs, steps, last)
     assert last is not None
-    report = _tested(folder, fabric, splits.test, net, last)
-    budget = _budget_of(penalty)
-    kept = None if budget is None else _outcome(report, budget, last, free_pj)
+    found = _tested(folder, fabric, splits.test, net, chips)
+    report = _reported(folder, found, last)
+    budgets = [one for one in penalties if isinstance(one, EnergyBudget)]
+    kept = None
+    if bounds:
+        kept = outcome(found, bounds, budgets, last, free_pj)
+    elif budgets:  # named as a penalty
+        kept = outcome(found, [Bound(None, budgets[0].limit_pj)], budgets, last, free_pj)
     if fabric.is_global_zero:
         writer.check()
         _write(folder, net, report.model_copy(update={"budget": kept}))
@@ -156,22 +164,31 @@ def history(folder: Folder) -> list[EpochRecord]:
     return [EpochRecord.of({k: v for k, v in one.items() if k != "seconds"}) for one in records]
 
 
-def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: Log) -> Report:
-    """Measures the chosen weights on the test set, on the run's chip and on one with memory."""
+def _tested(
+    folder: Folder, fabric: Fabric, test: Split, net: nn.Module, chips: Sequence[Chip]
+) -> Measurement:
+    """Measures the chosen weights on the test set, on the run's chips and on one with memory."""
     recipe = folder.recipe
     encoder = recipe.data.make_encoder()
-    own, memory = load_chip(recipe.budget.chip), load_chip(MEMORY_CHIP)
-    found = evaluate(
+    priced = {chip.name: chip for chip in (load_chip(MEMORY_CHIP), *chips)}
+    first = chips[0].name
+    return evaluate(
         net,
         evaluation_loader(recipe, prepared(test, encoder)),
         readout=readout(recipe.train.readout),
-        chips=[own] if own.name == memory.name else [own, memory],
+        chips=[priced.pop(first), *priced.values()],
         inputs=encoder.kind,
         ann_steps=ann_steps(recipe),
         fabric=fabric,
     )
+
+
+def _reported(folder: Folder, found: Measurement, last: Log) -> Report:
+    """Makes the report of a measurement and its training, without the budget."""
+    recipe = folder.recipe
     assert last.chosen is not None
-    outcome = {
+    energies = {name: cost for name, cost in found.chips.items() if name not in COUNTERS}
+    update = {
         "recipe": RecipeId(name=recipe.name, sha256=recipe.sha256),
         "seed": recipe.seed,
         "penalty": None if recipe.penalty is None else recipe.penalty.model_dump(),
@@ -180,34 +197,7 @@ def _tested(folder: Folder, fabric: Fabric, test: Split, net: nn.Module, last: L
         "engines": last.history[-1].engines,
         "seconds": round(sum(record["seconds"] for record in folder.log()), 3),
     }
-    return Report.of(found).model_copy(update=outcome)
-
-
-def _budget_of(penalty: Penalty | None) -> EnergyBudget | None:
-    """Returns the budget that a penalty is or holds."""
-    parts = () if penalty is None else penalty.modules()
-    return next((one for one in parts if isinstance(one, EnergyBudget)), None)
-
-
-def _outcome(
-    report: Report, budget: EnergyBudget, last: Log, free_pj: float | None
-) -> BudgetReport:
-    """Returns the budget's part of the report."""
-    assert last.chosen is not None
-    chip, tested = next(iter(report.chips.items()))
-    validated = [record.validation for record in last.history if record.validation is not None]
-    return BudgetReport(
-        chip=chip,
-        limit_pj=budget.limit_pj,
-        floor_pj=float(budget.floor_pj),
-        met=tested.total_pj <= budget.limit_pj,
-        validation_pj=last.chosen.energy_pj,
-        test_pj=tested.total_pj,
-        ratio=tested.total_pj / budget.limit_pj,
-        multiplier=tuple(record.multiplier or 0.0 for record in last.history),
-        highest_pj=max(one.energy_pj for one in (*last.history, *validated)),
-        unconstrained_pj=free_pj,
-    )
+    return Report.of(replace(found, chips=energies)).model_copy(update=update)
 
 
 def _write(folder: Folder, net: nn.Module, report: Report) -> None:

@@ -53,19 +53,17 @@ def check_untrained(recipe: Recipe, split: Split, fabric: Fabric) -> None:
     logger.info("measuring what the untrained network spends, and its floor")
     energy = untrained(recipe, split, fabric)
     spent_pj, floor_pj = float(energy.total), float(energy.floor)
-    limit_pj, least_pj = share * _GROWTH * spent_pj, _least_pj(recipe, floor_pj)
-    if limit_pj > least_pj:
-        if least_pj >= share * _USUAL_GROWTH * spent_pj:
+    limit_pj = share * _GROWTH * spent_pj
+    if limit_pj > floor_pj:
+        if floor_pj >= share * _USUAL_GROWTH * spent_pj:
             logger.warning(
                 "budget.limit = %s is in doubt: it is below the floor unless the network comes to "
                 "spend %.1f times what it does untrained; the epochs without a budget will tell",
                 recipe.budget.limit,
-                least_pj / share / spent_pj,
+                floor_pj / share / spent_pj,
             )
         return
-    least, usual = (
-        _percent(recipe, floor_pj, factor * spent_pj) for factor in (_GROWTH, _USUAL_GROWTH)
-    )
+    least, usual = (_percent(floor_pj, factor * spent_pj) for factor in (_GROWTH, _USUAL_GROWTH))
     raise BelowFloor(
         f"budget.limit = {recipe.budget.limit} is too little: untrained, the network spends "
         f"{format_energy(spent_pj)}, and {format_energy(floor_pj)} of that is its floor (what no "
@@ -96,13 +94,13 @@ def check_validated(recipe: Recipe, history: Sequence[EpochRecord]) -> None:
     most_pj = chosen.energy_pj if last >= epochs else max(energies)
     floor_pj = max(one.validation.floor_pj or 0.0 for one in validated if one.validation)
     growth = _GROWTH ** (max(0.0, 1 - last / epochs) ** 2)
-    if share * growth * most_pj > _least_pj(recipe, floor_pj):
+    if share * growth * most_pj > floor_pj:
         return
     raise BelowFloor(
         f"budget.limit = {recipe.budget.limit} is too little: after {last} of {epochs} epochs "
         f"without a budget the network spends {format_energy(most_pj)}, and "
         f"{format_energy(floor_pj)} of that is its floor (what no hidden spike can change). The "
-        f"least share that could work is about {_percent(recipe, floor_pj, most_pj)}%: raise the "
+        f"least share that could work is about {_percent(floor_pj, most_pj)}%: raise the "
         "share, or narrow the first layer"
     )
 
@@ -122,11 +120,6 @@ def untrained(recipe: Recipe, split: Split, fabric: Fabric) -> Energy:
     return load_chip(recipe.budget.chip).price(meter.counts)
 
 
-def _least_pj(recipe: Recipe, floor_pj: float) -> float:
-    """Returns what a limit has to be above; see ``EnergyBudget.start``."""
-    return floor_pj * (1 + recipe.budget.margin)
-
-
-def _percent(recipe: Recipe, floor_pj: float, energy_pj: float) -> int:
+def _percent(floor_pj: float, energy_pj: float) -> int:
     """Returns the least share of an energy that is above the floor, in whole percent."""
-    return math.floor(100 * _least_pj(recipe, floor_pj) / energy_pj) + 1
+    return math.floor(100 * floor_pj / energy_pj) + 1

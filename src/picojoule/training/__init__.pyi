@@ -15,6 +15,7 @@ from .penalties import SynOpsTarget as SynOpsTarget
 from .records import Chosen as Chosen
 from .records import EpochRecord as EpochRecord
 from .records import Log as Log
+from .records import Spent as Spent
 from .records import Validation as Validation
 from .records import choose as choose
 from .train import train as train

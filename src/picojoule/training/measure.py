@@ -41,8 +41,7 @@ def evaluate(
     fabric = fabric or Fabric(accelerator="auto", devices=1)
     if not chips:
         raise ValueError("no chip to measure on: give at least one, such as load_chip('45nm')")
-    if len({chip.name for chip in chips}) < len(chips):
-        raise ValueError(f"two chips of one name: {', '.join(chip.name for chip in chips)}")
+    check_names(chips)
     model: Any = net if is_wrapped(net) else fabric.setup_module(net)
     totals, baselines = Totals(fabric, chips), Baselines(ann_steps)
 
@@ -54,18 +53,28 @@ def evaluate(
     return baselines.measurement(totals, model.module, convention, started)
 
 
+def check_names(chips: Sequence[Chip]) -> None:
+    """Checks that chips have different names.
+
+    Raises:
+        ValueError: If two have one.
+    """
+    if len({chip.name for chip in chips}) < len(chips):
+        raise ValueError(f"two chips of one name: {', '.join(chip.name for chip in chips)}")
+
+
 def evaluation(
     model: Any,
     loader: DataLoader,
     *,
     readout: Readout,
-    chip: Chip,
+    chips: Sequence[Chip],
     inputs: Inputs,
     convention: Conventions,
     fabric: Fabric,
 ) -> Evaluation:
     """Measures what training needs: ``evaluate`` without the numbers to compare with."""
-    totals = Totals(fabric, [chip])
+    totals = Totals(fabric, chips)
 
     def add(meter: Meter, out: Tensor, scores: Tensor, batch: Batch, counted: bool) -> None:
         del out

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from picojoule.training.penalties.base import Penalty
 from picojoule.training.randomness import random_states, restore_random_states
 from picojoule.training.ranks import gathered
 from picojoule.training.records import EpochRecord, Log, choose
+from picojoule.training.together import Together
 
 _SCHEMA = 1
 
@@ -29,7 +29,7 @@ class Progress:
         net: The network that learns.
         optimizer: Its optimizer.
         scheduler: That of the learning rate, None without one.
-        penalty: Its penalty, None without one.
+        penalty: Its penalties.
         own: The generators of the training loader.
         epoch: Epochs done.
         step: Steps taken.
@@ -41,7 +41,7 @@ class Progress:
     net: nn.Module
     optimizer: Optimizer
     scheduler: LRScheduler | None
-    penalty: Penalty | None
+    penalty: Together
     own: list[torch.Generator]
     epoch: int = 0
     step: int = 0
@@ -49,15 +49,15 @@ class Progress:
     best: dict[str, Any] | None = None
 
     @property
-    def limit_pj(self) -> float | None:
-        """Limit by which an epoch is chosen, in pJ per sample."""
-        return None if self.penalty is None else self.penalty.limit_pj
+    def limits(self) -> dict[str, float]:
+        """Limits by which an epoch is chosen, in pJ per sample, by chip."""
+        return self.penalty.limits
 
     def close_epoch(self, record: EpochRecord) -> None:
         """Adds an epoch that is done, and keeps its weights if it is the best so far."""
         self.history.append(record)
         self.epoch = record.epoch
-        chosen = choose(self.history, self.limit_pj)
+        chosen = choose(self.history, self.limits)
         if chosen is not None and chosen.epoch == record.epoch:
             self.best = deepcopy(self.net.state_dict())
 
@@ -79,7 +79,7 @@ class Progress:
         """Gives the network the chosen weights, and makes the last record."""
         if self.best is not None:
             self.net.load_state_dict(self.best)
-        return replace(self.epoch_log(), chosen=choose(self.history, self.limit_pj))
+        return replace(self.epoch_log(), chosen=choose(self.history, self.limits))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all of it; for all ranks at once, since each has its own random states."""
@@ -93,7 +93,7 @@ class Progress:
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "penalty": None if self.penalty is None else self.penalty.state_dict(),
+            "penalty": self.penalty.state_dict(),
             "penalty_kinds": _kinds(self.penalty),
             "precision": self.fabric.strategy.precision.state_dict(),
             "random": {name: gathered(self.fabric, state) for name, state in states.items()},
@@ -116,8 +116,7 @@ class Progress:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
-        if self.penalty is not None:
-            self.penalty.load_state_dict(state["penalty"])
+        self.penalty.load_state_dict(state["penalty"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         rank = self.fabric.global_rank
         states = {name: ranks[rank].clone() for name, ranks in state["random"].items()}
@@ -138,7 +137,7 @@ class Progress:
         if state.get("penalty_kinds", kinds := _kinds(self.penalty)) != kinds:  # old ones lack it
             saved = " with ".join(state["penalty_kinds"])
             yield f"its penalty is {saved or 'none'}, expected {' with '.join(kinds) or 'none'}"
-        elif _shapes(state["penalty"]) != _shapes(self.penalty and self.penalty.state_dict()):
+        elif _shapes(state["penalty"]) != _shapes(self.penalty.state_dict()):
             yield "its penalty is of another kind"
         if set(state["random"]) != set(random_states(self.fabric.device, self.own)):
             yield "it ran on another kind of device or loader"
@@ -152,9 +151,9 @@ def _shapes(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: v.shape if isinstance(v, Tensor) else None for name, v in state.items()}
 
 
-def _kinds(penalty: Penalty | None) -> list[str]:
-    """Returns the class of a penalty and of what it is made of."""
-    return [] if penalty is None else [type(one).__name__ for one in penalty.modules()]
+def _kinds(penalty: Together) -> list[str]:
+    """Returns the classes of penalties."""
+    return [type(one).__name__ for one in penalty.parts]
 
 
 def _groups(state: Mapping[str, Any]) -> list[list[int]]:

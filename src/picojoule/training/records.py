@@ -8,6 +8,25 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Spent:
+    """Energy per sample over a data set, or over the training batches of an epoch.
+
+    Attributes:
+        energy_pj: Energy per sample, in pJ.
+        floor_pj: The part of it that no hidden spike can change.
+        spread: Standard error of ``energy_pj`` over batches, as a share of it.
+    """
+
+    energy_pj: float
+    floor_pj: float
+    spread: float = 0.0
+
+
+# One limit in pJ per sample; several, by the name of the chip; or none.
+Limits = float | Mapping[str, float] | None
+
+
+@dataclass(frozen=True)
 class Validation:
     """Accuracy and energy of the network on the validation set, in evaluation mode.
 
@@ -18,6 +37,7 @@ class Validation:
         silent: Layers of neurons that put out no spike; empty in records from before this was kept.
         floor_pj: The part of ``energy_pj`` that no hidden spike can change; None in records from
             before this was kept.
+        beside: Energy on further chips, by name.
     """
 
     accuracy: float
@@ -25,20 +45,34 @@ class Validation:
     spread: float
     silent: tuple[str, ...] = ()
     floor_pj: float | None = None
+    beside: dict[str, Spent] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Validation":
         """Makes the record whose ``dataclasses.asdict`` is ``fields``, also if read from JSON."""
-        return cls(**{**fields, "silent": tuple(fields.get("silent", ()))})
+        silent = tuple(fields.get("silent", ()))
+        return cls(**{**fields, "silent": silent, "beside": _beside(fields)})
 
-    def meets(self, limit_pj: float | None, *, errors: float = 0.0) -> bool:
-        """Tells whether the energy is within the limit.
+    def on(self, chip: str) -> Spent:
+        """Returns the energy on a chip by its name, ``""`` for the first."""
+        own = Spent(self.energy_pj, self.floor_pj or 0.0, self.spread)
+        return self.beside[chip] if chip else own
+
+    def meets(self, limit_pj: Limits, *, errors: float = 0.0) -> bool:
+        """Tells whether the energy is within the limit, or all limits.
 
         Args:
-            limit_pj: The limit, None for none.
+            limit_pj: The limit in pJ; limits by the name of the chip (``""`` for the first); None
+                for none.
             errors: By how many standard errors it must be.
         """
-        return limit_pj is None or self.energy_pj <= limit_pj / (1 + errors * self.spread)
+        return self.load(limit_pj, errors=errors) <= 1
+
+    def load(self, limit_pj: Limits, *, errors: float = 0.0) -> float:
+        """Returns the highest energy as a share of its limit, 0 without one; see ``meets``."""
+        each = ((self.on(chip), limit) for chip, limit in _by_chip(limit_pj).items())
+        loads = (one.energy_pj * (1 + errors * one.spread) / limit for one, limit in each)
+        return max(loads, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -56,6 +90,11 @@ class EpochRecord:
         validation: None without a validation set.
         engines: By layer, the engine that ran its last training step: ``"fused"``, or ``"eager"``
             with the reason; empty in records from before this was kept.
+        floor_pj: The part of ``energy_pj`` that no hidden spike can change; None in records from
+            before this was kept.
+        beside: Mean energy on further chips, by name.
+        multipliers: If several limits are kept, the multiplier of each after the epoch by the name
+            of its chip (``""`` for the first); ``multiplier`` is then the highest.
     """
 
     epoch: int
@@ -67,13 +106,20 @@ class EpochRecord:
     multiplier: float | None
     validation: Validation | None
     engines: dict[str, str] = field(default_factory=dict)
+    floor_pj: float | None = None
+    beside: dict[str, Spent] = field(default_factory=dict)
+    multipliers: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "EpochRecord":
         """Makes the record whose ``dataclasses.asdict`` is ``fields``."""
         validation = fields["validation"]
         made = None if validation is None else Validation.of(validation)
-        return cls(**{**fields, "validation": made})
+        return cls(**{**fields, "validation": made, "beside": _beside(fields)})
+
+    def on(self, chip: str) -> Spent:
+        """Returns the energy on a chip by its name, ``""`` for the first."""
+        return self.beside[chip] if chip else Spent(self.energy_pj, self.floor_pj or 0.0)
 
 
 @dataclass(frozen=True)
@@ -128,16 +174,18 @@ class Log:
         return self.history[-1].validation if self.history else None
 
 
-def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | None:
+def choose(history: Sequence[EpochRecord], limit_pj: Limits) -> Chosen | None:
     """Chooses the most accurate epoch on the validation set among those that meet the limit.
 
     Epochs that meet it by two standard errors come first, since those will most likely meet it on
     unseen samples too; then those that just meet it; if there is neither, the one that spends
-    least. Of equally accurate epochs the one that spends less is chosen, of those the first.
+    least. Of equally accurate epochs the one that spends less is chosen, of those the first. Of
+    several limits all must be met, and what counts is the highest energy as a share of its limit.
 
     Args:
         history: Every epoch so far.
-        limit_pj: Energy per sample, in pJ; None for no limit.
+        limit_pj: Energy per sample, in pJ; limits by the name of the chip (``""`` for the first);
+            None for no limit.
 
     Returns:
         The choice, or None if no epoch was validated.
@@ -146,9 +194,10 @@ def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | N
     def merit(item: tuple[int, Validation]) -> tuple[bool, bool, float, float]:
         _, validation = item
         within, safely = (validation.meets(limit_pj, errors=errors) for errors in (0, 2))
+        spent = validation.load(limit_pj) if limit_pj else validation.energy_pj
         if within:
-            return True, safely, validation.accuracy, -validation.energy_pj
-        return False, False, -validation.energy_pj, validation.accuracy
+            return True, safely, validation.accuracy, -spent
+        return False, False, -spent, validation.accuracy
 
     validated = [(r.epoch, r.validation) for r in history if r.validation is not None]
     if not validated:
@@ -160,3 +209,14 @@ def choose(history: Sequence[EpochRecord], limit_pj: float | None) -> Chosen | N
         energy_pj=best.energy_pj,
         feasible=best.meets(limit_pj),
     )
+
+
+def _by_chip(limit_pj: Limits) -> Mapping[str, float]:
+    if isinstance(limit_pj, Mapping):
+        return limit_pj
+    return {} if limit_pj is None else {"": limit_pj}
+
+
+def _beside(fields: Mapping[str, Any]) -> dict[str, Spent]:
+    """Makes the energies on further chips, which old records lack."""
+    return {chip: Spent(**spent) for chip, spent in fields.get("beside", {}).items()}

@@ -1,6 +1,6 @@
 """Parts of a training, and one step of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +9,15 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip, Conventions, Energy
+from picojoule.energy import Chip, Conventions, Energy, OpCounts
 from picojoule.readout import Readout
 from picojoule.training.batches import Batch, Inputs, metered
 from picojoule.training.cost import silent_layers
 from picojoule.training.measure import evaluation
-from picojoule.training.penalties.base import Penalty
 from picojoule.training.ranks import mean_energy
-from picojoule.training.records import Log, Validation
+from picojoule.training.records import Log, Spent, Validation
 from picojoule.training.scores import check_scores
+from picojoule.training.together import Together
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Task:
         optimizer: Its optimizer as Fabric wraps it.
         criterion: Scores [B, K] and labels [B] to a loss.
         readout: out [T, B, K] and lengths to scores [B, K].
-        chip: Prices the energy.
-        penalty: Term of the loss that grows with energy, None without one.
+        chips: Price the energy; what is logged is that of the first.
+        penalty: Terms of the loss that grow with energy.
         scheduler: Changes the learning rate after every step, None if nothing does.
         inputs: The kind of the network's input.
         convention: How to count.
@@ -42,8 +42,8 @@ class Task:
     optimizer: Any
     criterion: Callable[[Tensor, Tensor], Tensor]
     readout: Readout
-    chip: Chip
-    penalty: Penalty | None
+    chips: Sequence[Chip]
+    penalty: Together
     scheduler: LRScheduler | None
     inputs: Inputs
     convention: Conventions
@@ -54,21 +54,29 @@ class Task:
             self.model,
             loader,
             readout=self.readout,
-            chip=self.chip,
+            chips=self.chips,
             inputs=self.inputs,
             convention=self.convention,
             fabric=self.fabric,
         )
-        energy = self.chip.price(found.counts)
+        energies = self._priced(found.counts)
+        spent = {
+            key: Spent(float(energy.total), float(energy.floor), found.spread[energy.chip])
+            for key, energy in energies.items()
+        }
+        own = spent.pop("")
         return Validation(
             accuracy=found.accuracy,
-            energy_pj=float(energy.total),
-            spread=found.spread[self.chip.name],
+            energy_pj=own.energy_pj,
+            spread=own.spread,
             silent=silent_layers(found.totals),
-            floor_pj=float(energy.floor),
+            floor_pj=own.floor_pj,
+            beside=spent,
         )
 
-    def step(self, batch: Batch, epoch: int, step: int) -> tuple[Log, Energy, Callable[[], None]]:
+    def step(
+        self, batch: Batch, epoch: int, step: int
+    ) -> tuple[Log, dict[str, Energy], Callable[[], None]]:
         """Takes one step of the optimizer, without waiting for the device.
 
         Args:
@@ -77,9 +85,10 @@ class Task:
             step: Number of the step, for the record.
 
         Returns:
-            The record, the energy, and what checks the counts, which waits for the device.
+            The record, the energy on each chip (``""`` for the first), and what checks the counts,
+            which waits for the device.
         """
-        looks = self.penalty is not None and self.penalty.looks_at_traffic
+        charged, looks = len(self.penalty.parts) > 0, self.penalty.looks_at_traffic
         out, meter = metered(
             self.model,
             batch.x,
@@ -91,26 +100,31 @@ class Task:
         check = meter.put_off_check()
         scores = self.readout(out, batch.lengths)
         check_scores(scores, batch)
-        energy = mean_energy(self.fabric, self.chip.price(meter.counts))
+        priced = self._priced(meter.counts)
+        energies = {key: mean_energy(self.fabric, one) for key, one in priced.items()}
         loss = self.criterion(scores, batch.label)
         charge = None
-        if self.penalty is not None:
-            charge = self.penalty(energy, meter.traffic if looks else None)
+        if charged:
+            charge = self.penalty(energies, meter.traffic if looks else None)
             loss = loss + charge
         del meter  # and with it spikes that the gradient may let go of on its way
         self._descend(loss)
-        if self.penalty is not None:
-            self.penalty.update(energy)
+        self.penalty.update(energies)
         log = Log(
             epoch=epoch,
             step=step,
             loss=loss.detach(),
             accuracy=(scores.argmax(-1) == batch.label).double().mean(),
-            energy_pj=energy.total.detach(),
+            energy_pj=energies[""].total.detach(),
             penalty=None if charge is None else charge.detach(),
-            multiplier=None if self.penalty is None else self.penalty.multiplier,
+            multiplier=self.penalty.multiplier,
         )
-        return log, energy, check
+        return log, energies, check
+
+    def _priced(self, counts: dict[str, OpCounts]) -> dict[str, Energy]:
+        """Prices counts on every chip."""
+        first, *others = (chip.price(counts) for chip in self.chips)
+        return {"": first} | {energy.chip: energy for energy in others}
 
     def _descend(self, loss: Tensor) -> None:
         """Changes the weights by the gradient of the loss."""

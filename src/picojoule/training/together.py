@@ -1,44 +1,91 @@
-"""A budget and a penalty beside it."""
+"""The penalties of a training, each with the energy on its own chip."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from picojoule._names import unknown
 from picojoule.energy import Energy, Traffic
-from picojoule.training.penalties import EnergyBudget, Penalty
+from picojoule.training.penalties.base import Penalty
+from picojoule.training.records import EpochRecord, Validation
 
 
-class Together(Penalty):
-    """A budget and a penalty beside it: the sum of their terms.
+class Together(nn.Module):
+    """The penalties of a training: the sum of their terms.
+
+    Energies are by the name of a chip; that of the first chip is ``""``.
 
     Args:
-        budget: Keeps its limit.
-        beside: A penalty that may stand beside one, see ``Penalty.beside_budget``.
+        parts: The penalties.
+        chips: The names of the chips that price the energy.
+
+    Raises:
+        ValueError: If a penalty is for another chip, or two limits are for one.
     """
 
-    def __init__(self, budget: EnergyBudget, beside: Penalty) -> None:
+    def __init__(self, parts: Sequence[Penalty], chips: Sequence[str]) -> None:
         super().__init__()
-        self.budget, self.beside = budget, beside
-        self.limit_pj = budget.limit_pj
-        self.looks_at_traffic = beside.looks_at_traffic
-        self.multiplier = budget.multiplier
+        self.keys = []
+        for part in parts:
+            if part.chip is not None and part.chip not in chips:
+                raise ValueError(unknown("chip of a penalty", part.chip, chips))
+            self.keys.append("" if part.chip in (None, chips[0]) else part.chip)
+        limited = [key for key, part in zip(self.keys, parts, strict=True) if part.limit_pj]
+        for key in limited:
+            if limited.count(key) > 1:
+                raise ValueError(f"two limits for the chip '{key or chips[0]}': give one of them")
+        self._parts = nn.ModuleList(parts)
 
-    def start(self, floor_pj: float) -> None:
-        """Gives both the floor; see ``Penalty``."""
-        self.budget.start(floor_pj)
-        self.beside.start(floor_pj)
+    @property
+    def parts(self) -> list[Penalty]:
+        """The penalties."""
+        return cast("list[Penalty]", list(self._parts))
 
-    def validated(self, spread: float) -> None:
-        """Tells both how sure a validation's energy is; see ``Penalty``."""
-        self.budget.validated(spread)
-        self.beside.validated(spread)
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that they keep, in pJ per sample, by chip."""
+        return {key: part.limit_pj for key, part in self._each() if part.limit_pj is not None}
 
-    def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
-        """Adds what both charge; see ``Penalty``."""
-        return self.budget(energy) + self.beside(energy, traffic)
+    @property
+    def multipliers(self) -> dict[str, Tensor]:
+        """The multipliers of those that have one, by chip."""
+        return {key: one.multiplier for key, one in self._each() if one.multiplier is not None}
 
-    def update(self, energy: Energy) -> None:
-        """Lets both learn from a step; see ``Penalty``."""
-        self.budget.update(energy)
-        self.beside.update(energy)
-        self.multiplier = self.budget.multiplier
+    @property
+    def multiplier(self) -> Tensor | None:
+        """The highest multiplier, that of the limit that binds most; None if there is none."""
+        first, *others = self.multipliers.values() or (None,)
+        return torch.stack([first, *others]).amax() if first is not None and others else first
+
+    @property
+    def looks_at_traffic(self) -> bool:
+        """Whether any looks at ``meter.traffic``."""
+        return any(part.looks_at_traffic for part in self.parts)
+
+    def start(self, floor: Validation) -> None:
+        """Gives those that have a limit the floor on their chip; see ``Penalty``."""
+        for key, part in self._each():
+            if part.limit_pj is not None:
+                part.start(floor.on(key).floor_pj)
+
+    def validated(self, validation: Validation, trained: EpochRecord) -> None:
+        """Tells all what the network spends in use and spent in training; see ``Penalty``."""
+        for key, part in self._each():
+            part.validated(validation.on(key), trained.on(key))
+
+    def forward(self, energies: Mapping[str, Energy], traffic: Sequence[Traffic] | None) -> Tensor:
+        """Adds what all charge; see ``Penalty``."""
+        term, *others = (part(energies[key], traffic) for key, part in self._each())
+        for other in others:
+            term = term + other
+        return term
+
+    def update(self, energies: Mapping[str, Energy]) -> None:
+        """Lets all learn from a step; see ``Penalty``."""
+        for key, part in self._each():
+            part.update(energies[key])
+
+    def _each(self) -> list[tuple[str, Penalty]]:
+        return list(zip(self.keys, self.parts, strict=True))

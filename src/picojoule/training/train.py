@@ -1,7 +1,8 @@
 """The training loop: six lines on Lightning Fabric, as a generator that the caller iterates."""
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,21 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from picojoule._torch import set_passes
-from picojoule.energy import Chip, Convention, Conventions
+from picojoule.energy import Chip, Convention, Conventions, Energy
 from picojoule.engine import engines
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.last_batch import check_last_batch
+from picojoule.training.measure import check_names
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import generators
 from picojoule.training.ranks import gathered
-from picojoule.training.records import EpochRecord, Log
+from picojoule.training.records import EpochRecord, Log, Spent
 from picojoule.training.task import Task
+from picojoule.training.together import Together
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +45,9 @@ def train(
     *,
     criterion: Callable[[Tensor, Tensor], Tensor],
     readout: Readout,
-    chip: Chip,
+    chip: Chip | Sequence[Chip],
     epochs: int,
-    penalty: Penalty | None = None,
+    penalty: Penalty | Sequence[Penalty] | None = None,
     validation: DataLoader | None = None,
     checkpoint: str | PathLike[str] | None = None,
     scheduler: LRScheduler | None = None,
@@ -69,9 +72,11 @@ def train(
         optimizer: Updates the parameters of ``net``.
         criterion: Scores [B, K] and labels [B] to a loss.
         readout: out [T, B, K] and lengths to scores [B, K].
-        chip: Prices the energy.
+        chip: Prices the energy; several if penalties limit it on several, and what is logged is
+            that on the first.
         epochs: Number of epochs in all, those of a checkpoint included.
-        penalty: Term of the loss that grows with energy.
+        penalty: Term of the loss that grows with energy, or several. Each is given the energy on
+            the chip that it names: ``EnergyBudget(50_000, chip="loihi")``.
         validation: Batches to choose the weights by.
         checkpoint: Folder of the checkpoints.
         scheduler: Changes the learning rate after every step.
@@ -96,30 +101,31 @@ def train(
         raise ValueError(f"epochs must be at least 1, got {epochs}")
     fabric = fabric or Fabric(accelerator="auto", devices=1)
     model, wrapped = fabric.setup(net.train(), optimizer)
-    if penalty is not None:
-        fabric.to_device(penalty)
+    chips = [chip] if isinstance(chip, Chip) else list(chip)
+    check_names(chips)
+    parts = [penalty] if isinstance(penalty, Penalty) else list(penalty or ())
+    together = Together(parts, [one.name for one in chips])
+    fabric.to_device(together)
     task = Task(
         fabric=fabric,
         model=model,
         optimizer=wrapped,
         criterion=criterion,
         readout=readout,
-        chip=chip,
-        penalty=penalty,
+        chips=chips,
+        penalty=together,
         scheduler=scheduler,
         inputs=kind_of(loader, inputs),
         convention=convention,
     )
-    progress = Progress(fabric, net, optimizer, scheduler, penalty, generators(loader))
+    progress = Progress(fabric, net, optimizer, scheduler, together, generators(loader))
     check_last_batch(model, loader, fabric)
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None and (saved := newest(folder)) is not None:
         progress.load_state_dict(load(saved), saved)
-    elif penalty is not None and penalty.limit_pj is not None:
+    elif together.limits:
         logger.info("measuring the floor of the training set")
-        floor_pj = task.validated(loader).floor_pj
-        assert floor_pj is not None
-        penalty.start(floor_pj)
+        together.start(task.validated(loader))
     batches = fabric.setup_dataloaders(loader, move_to_device=False)
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation)
@@ -141,14 +147,14 @@ def _epoch(
     """Yields the record of every step of one epoch, and returns that of the epoch."""
     fabric, epoch = task.fabric, progress.epoch + 1
     watch = LossWatch(fabric.device)
-    sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
+    sums = torch.zeros(4 + 2 * len(task.chips), dtype=torch.float64, device=fabric.device)
     set_passes(batches, progress.epoch)
     for given in batches:
         progress.step += 1
         batch = fabric.to_device(unpacked(given))
-        log, energy, counts = task.step(batch, epoch, progress.step)
-        watch.see(log.loss, progress.step, energy.by_layer, counts)
-        sums += _weighed(log, samples=len(batch.label))
+        log, energies, counts = task.step(batch, epoch, progress.step)
+        watch.see(log.loss, progress.step, energies[""].by_layer, counts)
+        sums += _weighed(log, energies, samples=len(batch.label))
         if progress.step % _CHECK_EVERY == 0:
             watch.check(fabric, epoch, folder and newest(folder))
         yield log
@@ -157,10 +163,14 @@ def _epoch(
     return _record(task, progress, gathered(fabric, sums).sum(0), validation)
 
 
-def _weighed(log: Log, samples: int) -> Tensor:
-    """Returns a batch's part of an epoch's sums: samples, loss, accuracy, energy, penalty."""
+def _weighed(log: Log, energies: Mapping[str, Energy], samples: int) -> Tensor:
+    """Returns a batch's part of an epoch's sums.
+
+    These are samples, loss, accuracy and penalty, then energy and floor on each chip.
+    """
     penalty = torch.zeros_like(log.loss) if log.penalty is None else log.penalty
-    values = (torch.ones_like(log.loss), log.loss, log.accuracy, log.energy_pj, penalty)
+    spent = [part for one in energies.values() for part in (one.total.detach(), one.floor)]
+    values = (torch.ones_like(log.loss), log.loss, log.accuracy, penalty, *spent)
     return samples * torch.stack([value.to(log.loss.device).double() for value in values])
 
 
@@ -170,25 +180,30 @@ def _record(
     samples, *totals = sums.tolist()
     if not samples:
         raise ValueError("the loader gave no batch: nothing to train on")
-    loss, accuracy, energy_pj, penalty = (total / samples for total in totals)
+    loss, accuracy, penalty, *energies = (total / samples for total in totals)
+    own, *others = (Spent(*pair) for pair in zip(energies[::2], energies[1::2], strict=True))
     ran = _engines(progress)  # before a validation runs the layers again
-    multiplier = None if task.penalty is None else task.penalty.multiplier
-    validated = None
-    if validation is not None:
-        validated = task.validated(validation)
-        if task.penalty is not None:
-            task.penalty.validated(validated.spread)
-    return EpochRecord(
+    multiplier = task.penalty.multiplier
+    several = {key: one.item() for key, one in task.penalty.multipliers.items()}
+    record = EpochRecord(
         epoch=progress.epoch + 1,
         step=progress.step,
         loss=loss,
         accuracy=accuracy,
-        energy_pj=energy_pj,
-        penalty=None if task.penalty is None else penalty,
+        energy_pj=own.energy_pj,
+        penalty=penalty if task.penalty.parts else None,
         multiplier=None if multiplier is None else multiplier.item(),
-        validation=validated,
+        validation=None,
         engines=ran,
+        floor_pj=own.floor_pj,
+        beside={chip.name: one for chip, one in zip(task.chips[1:], others, strict=True)},
+        multipliers=several if len(several) > 1 else {},
     )
+    if validation is None:
+        return record
+    validated = task.validated(validation)
+    task.penalty.validated(validated, record)
+    return replace(record, validation=validated)
 
 
 def _engines(progress: Progress) -> dict[str, str]:

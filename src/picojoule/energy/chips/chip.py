@@ -88,6 +88,31 @@ class Chip(BaseModel):
                 changed[count] = price.model_copy(update=update)
         return self.model_copy(update={"prices": {**self.prices, **changed}})
 
+    def at_rate(self, rate_hz: float, *, sample_s: float) -> "Chip":
+        """Returns the chip for samples that come at a rate, which is on between them, too.
+
+        Static power is then spent from one sample to the next: each price of ``second`` is
+        multiplied by the time from one to the next over the duration of a sample. If samples come
+        faster than they last (on several copies, or sped up), each spends its own duration.
+
+        Args:
+            rate_hz: Samples per second; above 0.
+            sample_s: Mean duration of a sample in seconds, its steps times ``dt``; above 0.
+
+        Raises:
+            ValueError: If it has no price of ``second``: then a power would leave out that part.
+        """
+        entry = self.prices.get("second")
+        if entry is None:
+            raise ValueError(
+                f"chip '{self.name}' has no static power (no price of 'second'), so that it cannot "
+                "give a power: give an energy per sample, or take a chip that has one"
+            )
+        share = max(1.0, 1 / (rate_hz * sample_s))
+        one = isinstance(entry, Price)
+        idle = entry.times(share) if one else {key: p.times(share) for key, p in entry.items()}
+        return self.model_copy(update={"prices": {**self.prices, "second": idle}})
+
     def price(self, counts: dict[str, OpCounts]) -> Energy:
         """Prices counts.
 

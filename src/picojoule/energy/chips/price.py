@@ -61,6 +61,12 @@ class Price(BaseModel):
         low = self.pj if self.low is None else self.low
         return self.pj, low, self.pj if self.high is None else self.high
 
+    def times(self, factor: float) -> "Price":
+        """Returns the price times a factor, with its ends."""
+        pj, low, high = (end * factor for end in self.ends)
+        access = self.pj_per_bit * factor
+        return self.model_copy(update={"pj": pj, "low": low, "high": high, "pj_per_bit": access})
+
     def at(self, sizes: Sizes, word_bits: int) -> tuple[float, float, float]:
         """Returns the picojoule of one count in a layer of these sizes, with their ends."""
         words = 0 if self.array is None else getattr(sizes, self.array)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from picojoule._lookup import class_named, classes_in
 from picojoule.energy import Energy, Traffic
+from picojoule.training.records import Spent
 
 
 class Penalty(nn.Module, ABC):
@@ -21,6 +22,8 @@ class Penalty(nn.Module, ABC):
     Attributes:
         multiplier: Its present price of energy (0-d), None if that never changes.
         limit_pj: The limit that it keeps, in pJ per sample, None if it has none.
+        chip: Name of the chip whose energy it is given if a training prices on several; None for
+            the first.
         beside_budget: Whether a recipe may have it beside a budget, since it charges for something
             else than energy.
         looks_at_traffic: Whether it is given ``meter.traffic``, for which a training keeps what
@@ -29,6 +32,7 @@ class Penalty(nn.Module, ABC):
 
     multiplier: Tensor | None
     limit_pj: float | None = None
+    chip: str | None = None
     beside_budget = False
     looks_at_traffic = True
 
@@ -59,13 +63,16 @@ class Penalty(nn.Module, ABC):
         """
         del floor_pj
 
-    def validated(self, spread: float) -> None:
-        """Learns the spread of a validation's energy.
+    def validated(self, validation: Spent, trained: Spent) -> None:
+        """Learns what the network spends in use, beside what it spent in training.
+
+        Training calls it after each validation.
 
         Args:
-            spread: Its standard error over batches, as a share of the energy.
+            validation: Energy of the validation set, in evaluation mode.
+            trained: Energy of the training batches of the epoch before it.
         """
-        del spread
+        del validation, trained
 
     @abstractmethod
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:

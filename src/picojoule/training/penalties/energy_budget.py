@@ -6,12 +6,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from picojoule.energy import Energy, Traffic
+from picojoule.energy import COUNTERS, Energy, Traffic
 from picojoule.training.penalties.base import Penalty
+from picojoule.training.records import Spent
 
 # Share of the limit: below it an allowance or an energy is as good as none. It keeps the logarithm
 # finite for a silent network.
 _SMALL = 1e-6
+# The most by which a ratio that one validation shows is believed to differ from one: before batch
+# norms have settled, or while spikes come and go, it may be anything.
+_FARTHEST = 4.0
+# Buffers of what training and validations teach, before they do.
+_UNKNOWN = {"floor_pj": math.nan, "floor_in_use_pj": math.nan, "ratio": 1.0, "spread": 0.0}
 
 
 class BelowFloor(ValueError):  # noqa: N818 (as NonFiniteLoss)
@@ -21,27 +27,35 @@ class BelowFloor(ValueError):  # noqa: N818 (as NonFiniteLoss)
 class EnergyBudget(Penalty):
     r"""Limit on the energy per sample, kept at the least cost in accuracy.
 
-    Training can change the part of the energy :math:`E` above the floor :math:`F` (what no hidden
-    spike can change). With :math:`g` the log of that part over what the limit :math:`L` leaves for
-    it, the penalty is
+    Training can change the part of a batch's energy :math:`E` above its floor :math:`F_E` (what no
+    hidden spike can change). With :math:`g` the log of that part over what the limit :math:`L`
+    leaves for it, the penalty is
 
     .. math:: \frac{\max(\lambda + \rho g, 0)^2 - \lambda^2}{2\rho},\qquad
-              g = \log\frac{E - F + \epsilon}{L / (1 + m) - F + \epsilon}
+              g = \log\frac{r\,(E - F_E) + \epsilon}{A + \epsilon},\qquad
+              A = \frac{\max(L / (1 + 2 \sigma) - F, (L - F) / 2)}{1 + m}
 
     and after each step :math:`\lambda \leftarrow \max(\lambda + \text{step}\cdot g, 0)`. The
     multiplier :math:`\lambda` rises while the limit is exceeded and falls to zero where it does not
-    bind; the penalty never pushes far below the limit. The margin :math:`m` is ``margin`` and two
-    standard errors of the last validation's energy, since networks that meet the limit by those
-    are chosen first (see ``choose``).
+    bind; the penalty never pushes far below the limit.
+
+    What is aimed at is the energy in use, and a training batch may be cheaper or dearer than that:
+    augmentation takes events away, dropout spikes, and batch statistics are others. So validations
+    teach the ratio :math:`r` of the part above the floor in use to that in training, the floor
+    :math:`F` in use, and the standard error :math:`\sigma` of the energy; before the first one
+    :math:`r` is 1 and :math:`F` the floor of the training set. Networks that meet the limit by two
+    standard errors are chosen first (see ``choose``); the margin :math:`m` aims a little below.
 
     Take it if the energy is given and has to be kept: there is no weight to find.
 
     Args:
         limit_pj: Energy per sample to stay within, in pJ.
-        margin: Share by which to aim below what a validation must meet, so that unseen samples
-            stay within the limit too.
+        margin: Share of the part above the floor by which to aim below what a validation must
+            meet, so that unseen samples stay within the limit too.
         rho: Curvature of the penalty.
         step: How fast the multiplier follows.
+        chip: Name of the chip whose energy is limited if a training prices on several, or of a
+            ``counter``, whose counts take the place of picojoules; None for the first.
 
     Raises:
         TypeError: If the limit is not a number.
@@ -58,14 +72,23 @@ class EnergyBudget(Penalty):
 
     multiplier: Tensor
     floor_pj: Tensor
+    floor_in_use_pj: Tensor
+    ratio: Tensor
     spread: Tensor
     limit_pj: float
     looks_at_traffic = False
 
     def __init__(
-        self, limit_pj: float, *, margin: float = 0.02, rho: float = 1.0, step: float = 0.05
+        self,
+        limit_pj: float,
+        *,
+        margin: float = 0.02,
+        rho: float = 1.0,
+        step: float = 0.05,
+        chip: str | None = None,
     ) -> None:
         super().__init__()
+        self.chip = chip
         self.limit_pj = _limit(limit_pj)
         if not (math.isfinite(margin) and margin >= 0):
             raise ValueError(f"margin must be 0 or more (0.02 aims 2 % below), got {margin}")
@@ -76,9 +99,9 @@ class EnergyBudget(Penalty):
         self.rho = rho
         self.step = step
         self.multiplier = torch.zeros((), dtype=torch.float64)
-        # NaN until the floor of the training set is known; each batch's own stands in for it.
-        self.register_buffer("floor_pj", torch.tensor(math.nan, dtype=torch.float64))
-        self.register_buffer("spread", torch.zeros((), dtype=torch.float64))
+        # Floors are NaN until they are known; that of each batch stands in for them.
+        for name, value in _UNKNOWN.items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
     def start(self, floor_pj: float) -> None:
         """Takes the floor of the training set.
@@ -89,18 +112,27 @@ class EnergyBudget(Penalty):
         Raises:
             BelowFloor: If no network of this kind can meet the limit.
         """
-        if self.limit_pj / (1 + self.margin) <= floor_pj:
-            margin = f" (with its margin of {self.margin:.0%})" if self.limit_pj > floor_pj else ""
+        if self.limit_pj <= floor_pj:
+            counted = self.chip in COUNTERS
+            limit = f"{self.limit_pj:g} {self.chip}" if counted else f"limit_pj={self.limit_pj:g}"
+            place = f" on {self.chip}" if self.chip and not counted else ""
             raise BelowFloor(
-                f"limit_pj={self.limit_pj:g}{margin} is below this network's floor of "
-                f"{floor_pj:.0f} pJ (what no hidden spike can change): raise the limit or narrow "
-                "the first layer"
+                f"{limit}{place} is below this network's floor of {floor_pj:.0f} "
+                f"{self.chip if counted else 'pJ'} (what no hidden spike can change): raise the "
+                "limit or narrow the first layer"
             )
-        self.floor_pj = torch.full_like(self.floor_pj, floor_pj)
+        self._learn(floor_pj=floor_pj, floor_in_use_pj=floor_pj)
 
-    def validated(self, spread: float) -> None:
-        """Widens the margin by two standard errors; see ``Penalty``."""
-        self.spread = torch.full_like(self.spread, spread)
+    def validated(self, validation: Spent, trained: Spent) -> None:
+        """Learns the ratio of use to training, smoothly, and floor and spread; see ``Penalty``."""
+        small = _SMALL * self.limit_pj
+        used, spent = (one.energy_pj - one.floor_pj + small for one in (validation, trained))
+        seen = min(max(used / spent, 1 / _FARTHEST), _FARTHEST)
+        self._learn(
+            ratio=math.sqrt(float(self.ratio) * seen),
+            floor_in_use_pj=validation.floor_pj,
+            spread=validation.spread,
+        )
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
         """Computes the charge for ``energy``; see ``Penalty``."""
@@ -121,11 +153,20 @@ class EnergyBudget(Penalty):
     def _excess(self, energy: Energy) -> Tensor:
         """Computes ``g``, above 0 if the batch spent more than the limit leaves for it."""
         small = _SMALL * self.limit_pj
-        reducible = torch.relu(energy.total - energy.floor.detach())
-        floor = torch.where(self.floor_pj.isnan(), energy.floor.detach(), self.floor_pj)
-        aim = self.limit_pj / (1 + self.margin + 2 * self.spread)
-        allowance = (aim - floor).clamp_min(small)
+        own = energy.floor.detach()
+        reducible = self.ratio * torch.relu(energy.total - own)
+        floor = torch.where(self.floor_in_use_pj.isnan(), own, self.floor_in_use_pj)
+        # Half of what the limit leaves, if the energy is known too badly to be sure of more.
+        sure = torch.maximum(
+            self.limit_pj / (1 + 2 * self.spread) - floor, (self.limit_pj - floor) / 2
+        )
+        allowance = (sure / (1 + self.margin)).clamp_min(small)
         return torch.log((reducible + small) / (allowance + small))
+
+    def _learn(self, **values: float) -> None:
+        """Puts values into buffers."""
+        for name, value in values.items():
+            getattr(self, name).fill_(value)
 
 
 def _limit(limit_pj: float) -> float:
