@@ -12,7 +12,7 @@ from all_penalties import GIVEN
 from picojoule import cli
 from picojoule.cli.console import OUT
 from picojoule.recipe import load_recipe
-from picojoule.recipe.bound import Bound
+from picojoule.recipe.allowance import Allowance
 from picojoule.run import Run, resume, start
 from picojoule.run.build import build_penalties
 from picojoule.run.folder import Folder, Machine
@@ -180,7 +180,7 @@ def test_a_budget_and_a_penalty_on_energy_are_refused(limit):
 def test_a_penalty_that_allows_it_stands_beside_a_budget_and_goes_on(tmp_path):
     said = settings("RateTarget", rate=0.2, side="below", weight=5.0)
     recipe = load_recipe("digits", [*said, "budget.limit=75%"])
-    both = Together(build_penalties(recipe, [Bound(None, 1000.0)]), ["45nm"])
+    both = Together(build_penalties(recipe, [Allowance(None, 1000.0)]), ["45nm"])
     assert (both.limits, both.looks_at_traffic) == ({"": 1000.0}, True)
     whole, again = (start(recipe, out=tmp_path / name, machine=CPU) for name in "ab")
     for _ in whole.train():
@@ -273,7 +273,7 @@ def test_pj_recipes_lists_the_penalties_with_their_options(command, monkeypatch)
 def test_together_is_the_sum_of_both():
     """With the budget's multiplier, also after a step."""
     recipe = load_recipe("digits", [*settings("RateTarget", rate=0.1), "budget.limit=1 nJ"])
-    budget, beside = build_penalties(recipe, [Bound(None, 1000.0)])
+    budget, beside = build_penalties(recipe, [Allowance(None, 1000.0)])
     both = Together([budget, beside], ["45nm"])
     net = pj.Sequential(torch.nn.Linear(4, 8), pj.LIF(threshold=0.1), torch.nn.Linear(8, 2))
     with pj.Meter(net) as meter:
@@ -285,7 +285,7 @@ def test_together_is_the_sum_of_both():
     for _ in range(3):
         both.update({"": energy})
     assert torch.equal(both.multiplier, budget.multiplier)
-    again = Together(build_penalties(recipe, [Bound(None, 1000.0)]), ["45nm"])
+    again = Together(build_penalties(recipe, [Allowance(None, 1000.0)]), ["45nm"])
     again.load_state_dict(both.state_dict())
     assert torch.equal(again.multiplier, both.multiplier)
     assert torch.equal(again.parts[0].floor_pj, budget.floor_pj)

@@ -124,7 +124,7 @@ ANALOG = "budget.chip=analog-65nm"
 
 
 @pytest.mark.parametrize(
-    ("settings", "bounds"),
+    ("settings", "allowances"),
     [
         (["budget.limit=12 nJ"], [(None, 12_000.0, None)]),
         (["budget.limit=200 spikes"], [("spikes", 200.0, None)]),
@@ -146,16 +146,16 @@ ANALOG = "budget.chip=analog-65nm"
     ],
 )
 def test_limits_are_energies_powers_and_numbers_and_come_back_from_the_file(
-    settings, bounds, tmp_path
+    settings, allowances, tmp_path
 ):
     """Also beside the limit of the recipe that is extended, whose place they take."""
     recipe = load_recipe("digits", settings)
-    assert [(one.on, one.limit_pj, one.rate_hz) for one in recipe.budget.bounds] == bounds
+    assert [(one.on, one.limit_pj, one.rate_hz) for one in recipe.budget.allowances] == allowances
     (tmp_path / "again.toml").write_text(recipe.to_toml())
     again = load_recipe(tmp_path / "again.toml")
     assert (again.budget, again.sha256) == (recipe.budget, recipe.sha256)
     one = load_recipe(tmp_path / "again.toml", ["budget.rate=none", "budget.limit=1 nJ"])
-    assert [each.limit_pj for each in one.budget.bounds] == [1000.0]
+    assert [each.limit_pj for each in one.budget.allowances] == [1000.0]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_chip_of_ones_own_has_a_limit_by_its_name(tmp_path):
         'limits = { mine = "3 nJ", loihi = "50 nJ" }\n'
     )
     budget = load_recipe(file).budget
-    assert [budget.price_list(one.on).name for one in budget.bounds] == ["mine", "loihi"]
+    assert [budget.price_list(one.on).name for one in budget.allowances] == ["mine", "loihi"]
 
 
 @pytest.mark.parametrize("limit", ["12", "0.5", "12e3"])

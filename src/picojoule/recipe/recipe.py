@@ -66,7 +66,7 @@ class Recipe(Table):
         named = self.penalty
         if named is None or penalty(named.name).beside_budget:
             return self
-        if self.budget.share is None and not self.budget.bounds:
+        if self.budget.share is None and not self.budget.allowances:
             return self
         raise ValueError(
             f"{named.name} cannot stand beside a budget, which charges for energy itself, and "

@@ -10,8 +10,8 @@ from picojoule._names import unknown
 from picojoule.energy import COUNTERS, Chip, chip_names, counter, load_chip
 from picojoule.networks.architectures import check_options
 from picojoule.readout import readout
+from picojoule.recipe.allowance import Allowance, allowance, plain
 from picojoule.recipe.base import Count, Named, Positive, Table
-from picojoule.recipe.bound import Bound, bound, plain
 from picojoule.recipe.neuron_table import checked
 from picojoule.units import format_energy, hertz
 
@@ -115,12 +115,12 @@ class BudgetTable(Table):
                 f"budget.limit = {self.limit!r} and budget.limits are both given: put every limit "
                 "into budget.limits, or leave them out"
             )
-        if self.rate is not None and not any(one.rate_hz for one in self.bounds):
+        if self.rate is not None and not any(one.rate_hz for one in self.allowances):
             raise ValueError(
                 "budget.rate is for a limit in watts, such as '1 mW', and there is none: leave it "
                 "out, or give such a limit"
             )
-        for one in self.bounds:
+        for one in self.allowances:
             chip = self.price_list(one.on)
             if one.rate_hz and "second" not in chip.prices:
                 energy = format_energy(one.limit_pj)
@@ -148,15 +148,15 @@ class BudgetTable(Table):
         return self.limit if isinstance(self.limit, float) else None
 
     @property
-    def bounds(self) -> tuple[Bound, ...]:
+    def allowances(self) -> tuple[Allowance, ...]:
         """Every limit but a share, which is known only after a training without a budget."""
         if self.limits:
-            return tuple(bound(on, limit, self.rate) for on, limit in self.limits.items())
+            return tuple(allowance(on, limit, self.rate) for on, limit in self.limits.items())
         known = self.limit != "none" and self.share is None
-        return (bound(None, self.limit, self.rate),) if known else ()
+        return (allowance(None, self.limit, self.rate),) if known else ()
 
     def price_list(self, on: str | None) -> Chip:
-        """Returns the chip or counter of a bound.
+        """Returns the chip or counter of an allowance.
 
         Args:
             on: Its name: that of a chip that comes with the package, of the recipe's own, or of a

@@ -16,8 +16,8 @@ from picojoule.energy import Chip
 from picojoule.networks import Repeat, Sequential, network
 from picojoule.neurons import Neuron
 from picojoule.recipe import Recipe, penalty_table
+from picojoule.recipe.allowance import Allowance
 from picojoule.recipe.base import Named
-from picojoule.recipe.bound import Bound
 from picojoule.recipe.neuron_table import make
 from picojoule.training import EnergyBudget, Penalty
 
@@ -126,33 +126,33 @@ def ann_steps(recipe: Recipe) -> int | None:
     return 1 if recipe.data.dataset.modality == "image" else None
 
 
-def build_penalties(recipe: Recipe, bounds: Sequence[Bound]) -> list[Penalty]:
-    """Builds the penalties of a recipe: a budget for each bound, and a named one if it has one.
+def build_penalties(recipe: Recipe, allowances: Sequence[Allowance]) -> list[Penalty]:
+    """Builds the penalties of a recipe: a budget for each allowance, and a named one if it has one.
 
     Args:
         recipe: Names a penalty, and says how hard a limit is enforced.
-        bounds: What one sample may cost.
+        allowances: What one sample may cost.
     """
     table = recipe.budget
     budgets: list[Penalty] = [
         EnergyBudget(one.limit_pj, margin=table.margin, rho=table.rho, step=table.step, chip=one.on)
-        for one in bounds
+        for one in allowances
     ]
     return budgets if recipe.penalty is None else [*budgets, penalty_table.make(recipe.penalty)]
 
 
-def build_chips(recipe: Recipe, bounds: Sequence[Bound], train: Split) -> list[Chip]:
-    """Builds what prices a training: the recipe's own chip first, then those of its bounds.
+def build_chips(recipe: Recipe, allowances: Sequence[Allowance], train: Split) -> list[Chip]:
+    """Builds what prices a training: the recipe's own chip first, then those of its allowances.
 
     A chip whose power is limited is on from one sample to the next, see ``Chip.at_rate``.
 
     Args:
         recipe: Names the chips.
-        bounds: What one sample may cost.
+        allowances: What one sample may cost.
         train: The training split, for the duration of a sample.
     """
     chips: dict[str, Chip] = {}
-    rates = {None: None} | {one.on: one.rate_hz for one in bounds}
+    rates = {None: None} | {one.on: one.rate_hz for one in allowances}
     for on, rate_hz in rates.items():
         chip = recipe.budget.price_list(on)
         if rate_hz is not None:

@@ -15,7 +15,7 @@ from torch import nn
 from picojoule.data import Split, Splits, prepared
 from picojoule.energy import COUNTERS, Chip, load_chip
 from picojoule.readout import readout
-from picojoule.recipe.bound import Bound
+from picojoule.recipe.allowance import Allowance
 from picojoule.report import Accuracy, RecipeId, Report
 from picojoule.run.build import (
     ann_steps,
@@ -61,7 +61,7 @@ def fit(
     splits: Splits,
     writer: Writer,
     *,
-    bounds: Sequence[Bound] = (),
+    allowances: Sequence[Allowance] = (),
     free_pj: float | None = None,
 ) -> Iterator[Step]:
     """Trains the recipe of a folder, and does nothing if the folder has a report.
@@ -71,7 +71,7 @@ def fit(
         fabric: A launched Fabric.
         splits: The data as loaded.
         writer: The right to write to the run, which the first process holds.
-        bounds: What one sample may cost; none for no budget.
+        allowances: What one sample may cost; none for no budget.
         free_pj: Energy per sample without a budget, for the report; None if it is not known.
 
     Yields:
@@ -90,7 +90,7 @@ def fit(
     own_randomness(recipe.seed, fabric.global_rank)
     optimizer = build_optimizer(recipe, net)
     steps = recipe.train.epochs * steps_per_epoch(recipe, splits, fabric.world_size)
-    penalties, chips = build_penalties(recipe, bounds), build_chips(recipe, bounds, raw)
+    penalties, chips = build_penalties(recipe, allowances), build_chips(recipe, allowances, raw)
     clock = _Clock(folder)
     last = None
     for last in train(
@@ -117,10 +117,10 @@ def fit(
     report = _reported(folder, found, last)
     budgets = [one for one in penalties if isinstance(one, EnergyBudget)]
     kept = None
-    if bounds:
-        kept = outcome(found, bounds, budgets, last, free_pj)
+    if allowances:
+        kept = outcome(found, allowances, budgets, last, free_pj)
     elif budgets:  # named as a penalty
-        kept = outcome(found, [Bound(None, budgets[0].limit_pj)], budgets, last, free_pj)
+        kept = outcome(found, [Allowance(None, budgets[0].limit_pj)], budgets, last, free_pj)
     if fabric.is_global_zero:
         writer.check()
         _write(folder, net, report.model_copy(update={"budget": kept}))

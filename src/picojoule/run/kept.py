@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from picojoule.energy import COUNTERS
-from picojoule.recipe.bound import Bound
+from picojoule.recipe.allowance import Allowance
 from picojoule.report import BudgetReport, LimitReport
 from picojoule.training import EnergyBudget, Log, Measurement
 
 
 def outcome(
     found: Measurement,
-    bounds: Sequence[Bound],
+    allowances: Sequence[Allowance],
     budgets: Sequence[EnergyBudget],
     last: Log,
     free_pj: float | None,
@@ -19,28 +19,28 @@ def outcome(
 
     Args:
         found: The test set, on all chips, the recipe's own first.
-        bounds: What one sample may cost.
+        allowances: What one sample may cost.
         budgets: What kept them, in the same order.
         last: The last record of the training.
         free_pj: Energy per sample without a budget; None if it is not known.
     """
     own = next(iter(found.chips))
-    kept = [_limit(found, own, *pair, last) for pair in zip(bounds, budgets, strict=True)]
+    kept = [_limit(found, own, *pair, last) for pair in zip(allowances, budgets, strict=True)]
     worst = max(kept, key=lambda one: one.ratio)
     several = {one.chip: one for one in kept} if len(kept) > 1 else {}
     return BudgetReport(**worst.model_dump(), unconstrained_pj=free_pj, limits=several)
 
 
 def _limit(
-    found: Measurement, own: str, bound: Bound, budget: EnergyBudget, last: Log
+    found: Measurement, own: str, allowance: Allowance, budget: EnergyBudget, last: Log
 ) -> LimitReport:
     """Returns the outcome of one limit."""
     assert last.chosen is not None
-    name = bound.on or own
+    name = allowance.on or own
     key = "" if name == own else name
     chosen = last.history[last.chosen.epoch - 1].validation
     assert chosen is not None
-    test_pj, limit_pj = found.chips[name].total_pj, bound.limit_pj
+    test_pj, limit_pj = found.chips[name].total_pj, allowance.limit_pj
     validation_pj = chosen.on(key).energy_pj
     spent = [one.on(key).energy_pj for one in last.history]
     spent += [one.validation.on(key).energy_pj for one in last.history if one.validation]
@@ -49,7 +49,7 @@ def _limit(
     return LimitReport(
         chip=name,
         unit=name if name in COUNTERS else "pJ",
-        rate_hz=bound.rate_hz,
+        rate_hz=allowance.rate_hz,
         limit_pj=limit_pj,
         floor_pj=float(budget.floor_pj),
         met=met,

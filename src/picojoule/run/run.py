@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from picojoule._memory import keep_freed_memory
 from picojoule.data import Splits
 from picojoule.recipe import Recipe
-from picojoule.recipe.bound import Bound
+from picojoule.recipe.allowance import Allowance
 from picojoule.run.build import build_network, check_fit, steps_per_epoch
 from picojoule.run.fit import Step, fit, history, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
@@ -79,13 +79,15 @@ class Run:
     def _train(self, fabric: Fabric, splits: Splits, writer: Writer) -> Iterator[Step]:
         budget = self.folder.recipe.budget
         if budget.share is None:
-            yield from fit(self.folder, fabric, splits, writer, bounds=budget.bounds)
+            yield from fit(self.folder, fabric, splits, writer, allowances=budget.allowances)
             return
         unconstrained = yield from self._without_budget(fabric, splits, writer)
         free_pj = spent_pj(unconstrained)
-        bounds = [Bound(None, budget.share * free_pj)]
+        allowances = [Allowance(None, budget.share * free_pj)]
         try:
-            yield from fit(self.folder, fabric, splits, writer, bounds=bounds, free_pj=free_pj)
+            yield from fit(
+                self.folder, fabric, splits, writer, allowances=allowances, free_pj=free_pj
+            )
         except BelowFloor as error:
             raise BelowFloor(
                 f"with budget.limit = {budget.limit} of the {format_energy(free_pj)} spent without "

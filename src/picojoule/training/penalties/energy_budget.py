@@ -16,8 +16,6 @@ _SMALL = 1e-6
 # The most by which a ratio that one validation shows is believed to differ from one: before batch
 # norms have settled, or while spikes come and go, it may be anything.
 _FARTHEST = 4.0
-# Buffers of what training and validations teach, before they do.
-_UNKNOWN = {"floor_pj": math.nan, "floor_in_use_pj": math.nan, "ratio": 1.0, "spread": 0.0}
 
 
 class BelowFloor(ValueError):  # noqa: N818 (as NonFiniteLoss)
@@ -72,9 +70,8 @@ class EnergyBudget(Penalty):
 
     multiplier: Tensor
     floor_pj: Tensor
-    floor_in_use_pj: Tensor
+    allowance_pj: Tensor
     ratio: Tensor
-    spread: Tensor
     limit_pj: float
     looks_at_traffic = False
 
@@ -99,8 +96,8 @@ class EnergyBudget(Penalty):
         self.rho = rho
         self.step = step
         self.multiplier = torch.zeros((), dtype=torch.float64)
-        # Floors are NaN until they are known; that of each batch stands in for them.
-        for name, value in _UNKNOWN.items():
+        # NaN until the floor of the training set is known; each batch's own stands in for it.
+        for name, value in {"floor_pj": math.nan, "allowance_pj": math.nan, "ratio": 1.0}.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
     def start(self, floor_pj: float) -> None:
@@ -121,18 +118,16 @@ class EnergyBudget(Penalty):
                 f"{self.chip if counted else 'pJ'} (what no hidden spike can change): raise the "
                 "limit or narrow the first layer"
             )
-        self._learn(floor_pj=floor_pj, floor_in_use_pj=floor_pj)
+        self.floor_pj.fill_(floor_pj)
+        self.allowance_pj.fill_(self._allowance(floor_pj, spread=0.0))
 
     def validated(self, validation: Spent, trained: Spent) -> None:
-        """Learns the ratio of use to training, smoothly, and floor and spread; see ``Penalty``."""
+        """Learns the ratio of use to training, smoothly, and what to allow; see ``Penalty``."""
         small = _SMALL * self.limit_pj
         used, spent = (one.energy_pj - one.floor_pj + small for one in (validation, trained))
         seen = min(max(used / spent, 1 / _FARTHEST), _FARTHEST)
-        self._learn(
-            ratio=math.sqrt(float(self.ratio) * seen),
-            floor_in_use_pj=validation.floor_pj,
-            spread=validation.spread,
-        )
+        self.ratio.fill_(math.sqrt(float(self.ratio) * seen))
+        self.allowance_pj.fill_(self._allowance(validation.floor_pj, validation.spread))
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
         """Computes the charge for ``energy``; see ``Penalty``."""
@@ -155,18 +150,14 @@ class EnergyBudget(Penalty):
         small = _SMALL * self.limit_pj
         own = energy.floor.detach()
         reducible = self.ratio * torch.relu(energy.total - own)
-        floor = torch.where(self.floor_in_use_pj.isnan(), own, self.floor_in_use_pj)
-        # Half of what the limit leaves, if the energy is known too badly to be sure of more.
-        sure = torch.maximum(
-            self.limit_pj / (1 + 2 * self.spread) - floor, (self.limit_pj - floor) / 2
-        )
-        allowance = (sure / (1 + self.margin)).clamp_min(small)
-        return torch.log((reducible + small) / (allowance + small))
+        unknown = (self.limit_pj - own) / (1 + self.margin)
+        allowance = torch.where(self.allowance_pj.isnan(), unknown, self.allowance_pj)
+        return torch.log((reducible + small) / (allowance.clamp_min(small) + small))
 
-    def _learn(self, **values: float) -> None:
-        """Puts values into buffers."""
-        for name, value in values.items():
-            getattr(self, name).fill_(value)
+    def _allowance(self, floor_pj: float, spread: float) -> float:
+        """Computes ``A``: half of what the limit leaves, if it is not sure that more is safe."""
+        left = self.limit_pj - floor_pj
+        return max(self.limit_pj / (1 + 2 * spread) - floor_pj, left / 2) / (1 + self.margin)
 
 
 def _limit(limit_pj: float) -> float:

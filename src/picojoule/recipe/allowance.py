@@ -15,7 +15,7 @@ _WAYS = (
 
 
 @dataclass(frozen=True)
-class Bound:
+class Allowance:
     """A limit on what one sample may cost.
 
     Attributes:
@@ -67,8 +67,8 @@ def plain(limit: Any) -> float | str:
     return f"{number:.12g} {unit}" if unit else number
 
 
-def bound(on: str | None, limit: float | str, rate_hz: float | None) -> Bound:
-    """Makes a bound of a plain limit that is neither a share nor ``"none"``.
+def allowance(on: str | None, limit: float | str, rate_hz: float | None) -> Allowance:
+    """Makes an allowance of a plain limit that is neither a share nor ``"none"``.
 
     Args:
         on: Name of the chip or counter; None for the recipe's own chip.
@@ -81,7 +81,7 @@ def bound(on: str | None, limit: float | str, rate_hz: float | None) -> Bound:
     if not isinstance(limit, str):
         if on in COUNTERS:
             raise ValueError(f"{on} = '{limit:g} pJ' is an energy: write '200 {on}'")
-        return Bound(on, limit)
+        return Allowance(on, limit)
     number, _, unit = limit.partition(" ")
     if unit in COUNTERS:
         if on not in (None, unit):
@@ -89,7 +89,7 @@ def bound(on: str | None, limit: float | str, rate_hz: float | None) -> Bound:
                 f"{on} = '{limit}' is no energy: a number of {unit} has a limit of its own, "
                 f"{unit} = '{limit}'"
             )
-        return Bound(unit, float(number))
+        return Allowance(unit, float(number))
     if unit != "W" or on in COUNTERS:
         alone = "; a share is for budget.limit alone" if limit.endswith("%") else ""
         raise ValueError(f"{on} = '{limit}': expected {_WAYS}{alone}")
@@ -98,7 +98,7 @@ def bound(on: str | None, limit: float | str, rate_hz: float | None) -> Bound:
             f"'{limit}' is a power, which is energy per sample times samples per second: say how "
             "many come by budget.rate, such as '20 / s'"
         )
-    return Bound(on, float(f"{float(number) / rate_hz * 1e12:.12g}"), rate_hz)
+    return Allowance(on, float(f"{float(number) / rate_hz * 1e12:.12g}"), rate_hz)
 
 
 def _share(percent: float) -> str:
