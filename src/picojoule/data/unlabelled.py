@@ -68,7 +68,7 @@ def _read(path: Path, dataset: Dataset, size: int | None, bad: Bad) -> Split:
             )
         return at_rate(split, rate_hz, dataset.rate_hz, bad)
     if own is not None and own.read_file is not None and name.endswith(own.suffixes):
-        return own.read_file(path, dataset)
+        return own.read_file(path, dataset, bad)
     if dataset.modality == "image" and name.endswith(images.SUFFIXES):
         return images.read(*one, channels=dataset.inputs[0], size=size, bad=bad)
     if dataset.modality == "audio" and name.endswith(wavs.SUFFIXES):

@@ -97,6 +97,14 @@ def test_other_integers_are_refused():
         Direct()(IMAGES.int())
 
 
+@pytest.mark.parametrize("encode", [Poisson(steps=4), Latency(steps=4)])
+@pytest.mark.parametrize(("low", "high"), [(-0.5, 1.0), (0.0, 255.0), (float("nan"), 1.0)])
+def test_values_that_no_spikes_can_tell_are_refused(encode, low, high):
+    x = torch.tensor([low, 0.5, high]).view(1, 1, 1, 3)
+    with pytest.raises(ValueError, match=r"expected images of values in 0\.\.1, got"):
+        encode(x)
+
+
 def test_by_name():
     assert encoder("Latency", steps=16, threshold=0.5) == Latency(16, 0.5)
     assert encoder("direct") == Direct()

@@ -225,4 +225,9 @@ def test_what_is_cut_is_said(caplog):
     assert "max_steps=101 keeps them all" in caplog.text
     caplog.clear()
     bank.prepare(split.at(torch.tensor([0, 1])))
+    assert caplog.messages == [
+        "40 of 4100 samples, less than a step at the end of a recording, are in no window"
+    ]
+    caplog.clear()
+    bank.prepare(Split(waves, torch.arange(3), torch.tensor([100, 4_040, 200])))
     assert not caplog.text

@@ -101,9 +101,14 @@ def test_more_than_255_are_255_and_that_is_said(caplog):
     assert pooled.x.unique().tolist() == [255]
     assert "580 of 1600 events are lost" in caplog.text
     caplog.clear()
-    Frames(steps=1).prepare(split)
-    assert not caplog.text
     assert Frames(steps=1).prepare(split).x.tolist() == [[[0, 1, 1]]]
+    assert caplog.messages == [
+        "553 of 555 events share a cell of a frame with others, and count as one with them: "
+        "binary=false keeps their number, shorter steps keep them apart"
+    ]
+    caplog.clear()
+    Frames(steps=2, pool=2).prepare(Split(counts, torch.tensor([0])))
+    assert "1596 of 1600 events share a cell" in caplog.text
 
 
 def test_what_is_cut_is_said(caplog):

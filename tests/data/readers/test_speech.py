@@ -58,8 +58,9 @@ def test_the_lists_divide_the_words(folder):
         assert split.lengths.unique().tolist() == [1_600]
 
 
-def test_twelve_classes(folder):
+def test_twelve_classes(folder, caplog):
     splits = load("speech-commands-12", folder.parent)
+    assert "240 of 350 recordings are of words that are no class" in caplog.text
     labels = dataset("speech-commands-12").labels
     sizes = {"train": (70, 7), "validation": (10, 1), "test": (20, 2)}
     for name, (words, share) in sizes.items():

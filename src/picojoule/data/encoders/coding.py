@@ -128,7 +128,7 @@ class Poisson(Encoder):
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encodes images ``[B, C, H, W]`` as ``[T, B, C, H, W]`` of 0 and 1."""
-        probability = unit(x) * self.rate
+        probability = _share(x) * self.rate
         return (torch.rand(self.steps, *x.shape) < probability).float(), lengths
 
 
@@ -158,8 +158,8 @@ class Latency(Encoder):
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encodes images ``[B, C, H, W]`` as ``[T, B, C, H, W]`` of 0 and 1."""
-        value = unit(x)
-        step = ((1 - value) * (self.steps - 1)).round().long().clamp(0, self.steps - 1)
+        value = _share(x)
+        step = ((1 - value) * (self.steps - 1)).round().long()
         spiking = (value >= self.threshold).float()
         spikes = torch.zeros(self.steps, *value.shape)
         return spikes.scatter_(0, step.unsqueeze(0), spiking.unsqueeze(0)), lengths
@@ -176,6 +176,21 @@ def unit(x: Tensor) -> Tensor:
     if not x.is_floating_point():
         raise TypeError(f"expected images as uint8 0..255 or float 0..1, got {x.dtype}")
     return x.float()
+
+
+def _share(x: Tensor) -> Tensor:
+    """Converts images to float32, and refuses values outside of 0..1, which no spikes can tell.
+
+    Raises:
+        ValueError: For such a value.
+    """
+    values = unit(x)
+    if x.is_floating_point() and not bool(((values >= 0) & (values <= 1)).all()):
+        raise ValueError(
+            f"expected images of values in 0..1, got {float(values.min()):g} to "
+            f"{float(values.max()):g}: scale them, or take the encoder direct or repeat"
+        )
+    return values
 
 
 def check_count(name: str, value: object) -> None:

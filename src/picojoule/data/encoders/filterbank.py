@@ -137,6 +137,12 @@ class Filterbank(Encoder):
                 f"{self.max_steps} steps of {self.step_s:g} s: {int((whole - steps).sum())} of "
                 f"{int(whole.sum())} steps are cut; max_steps={int(whole.max())} keeps them all"
             )
+        rest = ((ends - self._window).clamp(min=0) % self._stride)[whole <= self.max_steps]
+        if bool(rest.any()):
+            logger.warning(
+                f"{int(rest.sum())} of {int(ends.sum())} samples, less than a step at the end of a "
+                "recording, are in no window"
+            )
         mel = _mel_bands(self.bands, self._window, self.rate_hz)
         window = torch.hann_window(self._window, dtype=torch.float64)
         longest = int(steps.max()) if len(split) else 0

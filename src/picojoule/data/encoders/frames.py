@@ -36,7 +36,8 @@ class Frames(Encoder):
         pool: Sums over squares of ``pool x pool`` pixels, or ``pool`` neighbouring units; the last
             one is smaller if this does not divide the size.
         binary: Whether any number of events in a bin is one (the network's input is ``events``),
-            or their number, at most 255, goes in (``levels``: n events cost n accumulates).
+            or their number, at most 255, goes in (``levels``: n events cost n accumulates). How
+            many events are lost so is said by a warning.
 
     Raises:
         ValueError: For a value out of its range.
@@ -107,6 +108,7 @@ class Frames(Encoder):
             flat = x[some].reshape(-1)
             if self.binary:
                 flat[index] = 1
+                over += len(index) - np.count_nonzero(flat)
             else:
                 counts = np.bincount(index, minlength=size)
                 flat[:] = np.minimum(counts, _MOST)
@@ -117,7 +119,7 @@ class Frames(Encoder):
                 f"{self.step_s:g} s: {cut[1]} of {len(lists.times_us)} events are cut; more steps "
                 "or a longer step_s keep them"
             )
-        _warn_of_full_cells(over, len(lists.times_us))
+        self._warn_of_full_cells(over, len(lists.times_us))
         return Split(torch.from_numpy(x), split.y, torch.from_numpy(lengths))
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -180,16 +182,15 @@ class Frames(Encoder):
             counts = np.zeros((cells, length), np.int64)
             np.add.at(counts, place, frames[:length].reshape(length, -1).numpy().T)
             row[:length] = np.minimum(counts.T, 1 if self.binary else _MOST)
-            if not self.binary:
-                total += int(counts.sum())
-                over += int((counts.T - row[:length]).sum())
+            total += int(counts.sum())
+            over += int((counts.T - row[:length]).sum())
         if bool((whole > lengths).any()):
             logger.warning(
                 f"{int((whole > lengths).sum())} of {len(split)} recordings last longer than "
                 f"{self.steps} steps: {int((whole - lengths).sum())} of {int(whole.sum())} steps "
                 "are cut; more steps keep them"
             )
-        _warn_of_full_cells(over, total)
+        self._warn_of_full_cells(over, total)
         x = x.reshape(len(split), self.steps, *self.inputs(shape))
         return Split(torch.from_numpy(x), split.y, lengths)
 
@@ -200,10 +201,14 @@ class Frames(Encoder):
         grid[-2:] //= self.pool
         return np.ravel_multi_index(tuple(grid), frame).reshape(-1)
 
-
-def _warn_of_full_cells(over: int, events: int) -> None:
-    if over:
-        logger.warning(
-            f"{over} of {events} events are lost, as a cell of a frame counts to {_MOST}: more and "
-            "shorter steps, or a smaller pool, keep them"
-        )
+    def _warn_of_full_cells(self, over: int, events: int) -> None:
+        if over and self.binary:
+            logger.warning(
+                f"{over} of {events} events share a cell of a frame with others, and count as one "
+                "with them: binary=false keeps their number, shorter steps keep them apart"
+            )
+        elif over:
+            logger.warning(
+                f"{over} of {events} events are lost, as a cell of a frame counts to {_MOST}: more "
+                "and shorter steps, or a smaller pool, keep them"
+            )

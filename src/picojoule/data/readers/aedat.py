@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from picojoule.data.readers.bad import Bad
+
 SIDE = 128
 SUFFIXES = (".aedat",)
 
@@ -27,6 +29,11 @@ _FOREIGN = 0xFFFF0000
 _EXTERNAL = 0x8000
 
 
+_OF_THE_PIN = "events are of the camera's input pin: they were left out"
+_OF_OTHERS = "packets hold no events of pixels: they were passed over"
+_INVALID = "events are marked as invalid: they were left out"
+
+
 class Events(NamedTuple):
     """The events of a file in its order, ``[E]`` int64 each: microseconds, pixels, 1 for ON."""
 
@@ -41,13 +48,13 @@ class Events(NamedTuple):
         return (self.on * SIDE + self.y) * SIDE + self.x
 
 
-def parse_2(raw: bytes, path: Path) -> Events:
+def parse_2(raw: bytes, path: Path, bad: Bad | None = None) -> Events:
     """Reads the events of an AEDAT 2.0 file of a DVS128 camera, pixels as the camera numbers them.
 
     An event is an address and a time in microseconds, 32 bits each, the most significant byte
     first. Of the address, bits 14 to 8 are y, 7 to 1 are x, and bit 0 is clear for ON, as jAER,
     which wrote these files, reads it. An event with bit 15 set is one of the camera's input pin,
-    and left out. Times may go back, as the format has it.
+    and left out, which ``bad`` counts. Times may go back, as the format has it.
 
     Raises:
         ValueError: For another version, half an event, a negative time or an address that is no
@@ -63,7 +70,10 @@ def parse_2(raw: bytes, path: Path) -> Events:
             f"events of {_EVENT_BYTES}"
         )
     words = np.frombuffer(raw, ">u4", offset=start).astype(np.int64).reshape(-1, 2)
-    address, times = words[(words[:, 0] & _EXTERNAL) == 0].T
+    is_pixel = (words[:, 0] & _EXTERNAL) == 0
+    if bad is not None:
+        bad.note(_OF_THE_PIN, int((~is_pixel).sum()), len(words))
+    address, times = words[is_pixel].T
     if (address & _FOREIGN).any():
         wrong = address[(address & _FOREIGN) != 0][0]
         raise ValueError(f"{path}: address {wrong:#x} is outside of {SIDE} x {SIDE} pixels")
@@ -71,14 +81,15 @@ def parse_2(raw: bytes, path: Path) -> Events:
     return Events(times, address >> 1 & 0x7F, address >> 8 & 0x7F, 1 - (address & 1))
 
 
-def parse_3(raw: bytes, path: Path) -> Events:
+def parse_3(raw: bytes, path: Path, bad: Bad | None = None) -> Events:
     """Reads the polarity events of an AEDAT 3.1 file of a DVS128 camera.
 
     After the text come packets of a header of 28 bytes (type, source, event size, offset of the
     time, overflows of the time, capacity, number of events, number of valid ones) and as many
     events. A polarity event (type 1) is 32 bits (31 to 17 x, 16 to 2 y, 1 ON, 0 valid) and a time
     in microseconds, signed, to which 2^31 for each overflow is added; the least significant byte
-    comes first. Packets of other types are passed over, invalid events left out.
+    comes first. Packets of other types are passed over and invalid events left out; ``bad`` counts
+    them.
 
     Raises:
         ValueError: For another version, a packet that ends early, events of another size, a
@@ -96,6 +107,8 @@ def parse_3(raw: bytes, path: Path) -> Events:
         header = _header(raw, position, path)
         kind, size, number = (int(header[name]) for name in ("type", "size", "number"))
         position += _PACKET.itemsize
+        if bad is not None:
+            bad.note(_OF_OTHERS, kind != _POLARITY)
         if kind == _POLARITY:
             words.append(np.frombuffer(raw, "<u4", 2 * number, position).reshape(-1, 2))
             overflows.append(np.full(number, int(header["time_overflow"]), np.int64))
@@ -104,6 +117,8 @@ def parse_3(raw: bytes, path: Path) -> Events:
     _check_times(times, path)
     times += np.concatenate(overflows) << 31
     valid = (data & 1) == 1
+    if bad is not None:
+        bad.note(_INVALID, int((~valid).sum()), len(valid))
     x, y, on = data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1
     events = Events(times[valid], x[valid], y[valid], on[valid])
     outside = np.flatnonzero((events.x >= SIDE) | (events.y >= SIDE))

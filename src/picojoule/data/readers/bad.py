@@ -54,8 +54,8 @@ class Bad:
             count: How many were, 0 too.
             total: How many there are.
         """
-        self.changed[change] += count
-        self.seen[change] += total
+        self.changed[change] += int(count)
+        self.seen[change] += int(total)
 
     def say(self, where: str) -> None:
         """Logs what was left out, changed and dropped of the items of a place, with counts."""

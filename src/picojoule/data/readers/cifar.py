@@ -38,8 +38,9 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     return dataset.read_splits(lambda names: _split(folder, names, dataset.classes))
 
 
-def read_file(path: Path, dataset: Dataset) -> Split:
+def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads the images in a file."""
+    del bad
     return _split(path.parent, [path.name], dataset.classes)
 
 

@@ -54,15 +54,15 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     )
 
 
-def read_file(path: Path, dataset: Dataset) -> Split:
+def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads the recording in a file, without its label."""
     del dataset
-    events = _events(path)
+    events = _events(path, bad)
     return collect([Recording(events.times_us, events.address, 0)], SHAPE, path)
 
 
 def _all(paths: Sequence[Path], labels: Sequence[str], bad: Bad) -> Iterator[Recording]:
-    for path, events in bad.each(paths, _events):
+    for path, events in bad.each(paths, lambda path: _events(path, bad)):
         yield Recording(events.times_us, events.address, labels.index(path.parent.name))
 
 
@@ -80,9 +80,9 @@ def _paths(folder: Path) -> list[Path]:
     return [path for _, path in sorted((int(n[1]), path) for n, path in numbered if n)]
 
 
-def _events(path: Path) -> aedat.Events:
+def _events(path: Path, bad: Bad) -> aedat.Events:
     """Reads the events of a file, turned, with times from the first event on."""
-    events = aedat.parse_2(content(path), path)
+    events = aedat.parse_2(content(path), path, bad)
     if not len(events.times_us):
         raise ValueError(f"{path} holds no event")
     return events._replace(

@@ -1,8 +1,11 @@
 """Folders of files, one folder for each class."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+logger = logging.getLogger(__name__)
 
 # What a split may be called on disk.
 NAMES = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
@@ -33,11 +36,12 @@ def layout(
 ) -> ClassFolders:
     """Finds the files in a folder for each class, or in such folders for each split.
 
-    Names that begin with a dot are not looked at.
+    Names that begin with a dot are not looked at. Files with such names beside the folders of the
+    classes, and folders that are no split, are named by a warning and not read.
 
     Args:
         root: The folder.
-        suffixes: What the names of files end in; for the message alone.
+        suffixes: What the names of files end in.
         names: What each split may be called.
 
     Raises:
@@ -53,13 +57,33 @@ def layout(
         if (folder := root / choice).is_dir() and _folders(folder)
     }
     if "train" not in folders:
+        _warn_of_others(root, [root], suffixes, [])
         return _divided({"all": root}, root, suffixes)
     if "test" not in folders:
         raise ValueError(
             f"{root} has train/ and no {names['test'][0]}/: add it, or put the folders of the "
             "classes directly into one folder to have them divided"
         )
+    others = [folder for folder in _folders(root) if folder not in folders.values()]
+    _warn_of_others(root, [root, *folders.values()], suffixes, others)
     return _divided(folders, root, suffixes)
+
+
+def _warn_of_others(
+    root: Path, folders: Sequence[Path], suffixes: Sequence[str], others: Sequence[Path]
+) -> None:
+    """Names files in no folder of a class, and folders of no split."""
+    beside = [
+        path
+        for folder in folders
+        for path in _visible(folder)
+        if path.is_file() and path.suffix.lower() in suffixes
+    ]
+    for found, what in ((beside, "files in no folder of a class"), (others, "folders of no split")):
+        if found:
+            logger.warning(
+                "%s: %d %s, such as %s, were not read", root, len(found), what, found[0].name
+            )
 
 
 def _divided(folders: dict[str, Path], root: Path, suffixes: Sequence[str]) -> ClassFolders:

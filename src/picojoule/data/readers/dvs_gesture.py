@@ -54,12 +54,12 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     )
 
 
-def read_file(path: Path, dataset: Dataset) -> Split:
+def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads the gestures in a file by the rows of labels beside it; without them, all as one."""
     del dataset
     if _rows(path).is_file():
-        return collect(_recordings(path), SHAPE, path)
-    events = aedat.parse_3(content(path), path)
+        return collect(_recordings(path, bad), SHAPE, path)
+    events = aedat.parse_3(content(path), path, bad)
     if not len(events.times_us):
         raise ValueError(f"{path} holds no event")
     times_us = events.times_us - events.times_us.min()
@@ -67,7 +67,7 @@ def read_file(path: Path, dataset: Dataset) -> Split:
 
 
 def _all(trials: list[Path], bad: Bad) -> Iterator[Recording]:
-    for _, recordings in bad.each(trials, _recordings):
+    for _, recordings in bad.each(trials, lambda path: _recordings(path, bad)):
         yield from recordings
 
 
@@ -113,12 +113,12 @@ def _rows(path: Path) -> Path:
     return path.with_name(f"{path.stem}_labels.csv")
 
 
-def _recordings(path: Path) -> list[Recording]:
+def _recordings(path: Path, bad: Bad) -> list[Recording]:
     gestures = _gestures(_rows(path))
-    events = aedat.parse_3(content(path), path)
+    events = aedat.parse_3(content(path), path, bad)
     order = np.argsort(events.times_us, kind="stable")
     times, address = events.times_us[order], events.address[order]
-    recordings, total = [], 0
+    recordings, total, outside = [], 0, np.ones(len(times), np.bool_)
     for label, start, end in gestures:
         inside = slice(*np.searchsorted(times, (start, end)))
         total += inside.stop - inside.start
@@ -126,5 +126,7 @@ def _recordings(path: Path) -> list[Recording]:
             raise ValueError(f"{path}: there is no event from {start} us to {end} us")
         if total > _OVERLAP * len(times):
             raise ValueError(f"{path}: its gestures hold every event {_OVERLAP} times and more")
+        outside[inside] = False
         recordings.append(Recording(times[inside] - start, address[inside], label - 1))
+    bad.note("events are of no labelled gesture: they were left out", outside.sum(), len(times))
     return recordings

@@ -54,8 +54,8 @@ class Format:
         find: Finds the folder in a data folder; gives None if the data set is not there.
         by_item: Whether a bad item can be left out: each has a file, or is told from the next.
         suffixes: Ends of the names of files that ``read_file`` reads.
-        read_file: Reads the items of one file: ``read_file(path, dataset)``; None if its files
-            are pictures or sounds like any other.
+        read_file: Reads the items of one file: ``read_file(path, dataset, bad)``; None if its
+            files are pictures or sounds like any other.
     """
 
     read: Callable[..., RawSplits]
@@ -64,7 +64,7 @@ class Format:
     find: Callable[[Path, Dataset], Path | None] = by_marker
     by_item: bool = True
     suffixes: tuple[str, ...] = ()
-    read_file: Callable[[Path, Dataset], Split] | None = None
+    read_file: Callable[[Path, Dataset, Bad], Split] | None = None
 
 
 FORMATS: Mapping[str, Format] = {

@@ -70,14 +70,17 @@ def digest(waves: Iterable[Tensor]) -> str:
 def read_all(folder: Path, dataset: Dataset, bad: Bad) -> list[tuple[Utterance, Tensor]]:
     """Reads the recordings in their order, with the samples of each, ``[S]`` int16.
 
-    Files of other names are not looked at: a later release of ``fsdd`` with more speakers gives the
-    same 3,000.
+    Files of other names are counted and not read: a later release of ``fsdd`` with more speakers
+    gives the same 3,000.
 
     Raises:
         ValueError: For a missing, truncated or foreign recording that ``bad`` does not leave out;
             the message names it.
     """
     rate_hz = wavs.rate_of(dataset)
+    names, there = {one.file for one in utterances(dataset)}, {one.name for one in folder.iterdir()}
+    others = sum(name.endswith(".wav") for name in there - names)
+    bad.note("recordings are of other names: they were not read", others, len(names) + others)
     return list(
         bad.each(utterances(dataset), lambda one: wavs.read_wav(folder / one.file, rate_hz, bad))
     )

@@ -61,9 +61,9 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     )
 
 
-def read_file(path: Path, dataset: Dataset) -> Split:
+def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads the recordings in a file."""
-    return collect(_recordings(path, dataset, Bad(skip=False)), dataset.inputs, path)
+    return collect(_recordings(path, dataset, bad), dataset.inputs, path)
 
 
 class _Stored(NamedTuple):

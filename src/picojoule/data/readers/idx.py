@@ -100,9 +100,9 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     return RawSplits(train, None, _pair(arrays[2], arrays[3], paths[2], paths[3], dataset))
 
 
-def read_file(path: Path, dataset: Dataset) -> Split:
+def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads the images in a file, without their labels."""
-    del dataset
+    del dataset, bad
     images = parse(content(path), path)
     if images.ndim != 3 or not len(images):
         raise ValueError(f"{path} holds no images, but {list(images.shape)} bytes")

@@ -37,7 +37,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     return RawSplits(train, None, test, len(found.labels))
 
 
-def read_file(path: Path, dataset: Dataset) -> Split:
+def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads a picture, scaled and cut as those of the data set are."""
     channels, size, _ = dataset.inputs
-    return images.read([path], [0], channels=channels, size=size, bad=Bad(skip=False))
+    return images.read([path], [0], channels=channels, size=size, bad=bad)

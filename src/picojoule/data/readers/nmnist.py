@@ -41,9 +41,9 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
     return RawSplits(train, None, test)
 
 
-def read_file(path: Path, dataset: Dataset) -> Split:
+def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads the recording in a file, without its label."""
-    del dataset
+    del dataset, bad
     return collect([Recording(*parse(content(path), path), 0)], SHAPE, path)
 
 

@@ -18,6 +18,7 @@ from picojoule.data.zeros import Zeros
 
 NOISE = "_background_noise_"
 _LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
+_NO_CLASS = "recordings are of words that are no class: they were not read"
 # Of the words of a split, as many unknown ones and as many silences: those of the published task.
 _SHARE = 0.1
 # Which part of each recording of noise a split's silences are cut out of.
@@ -57,6 +58,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
             others = [pair for pair in names if pair[0] not in words]
             others.sort(key=lambda pair: hashlib.sha256("/".join(pair).encode()).digest())
             chosen += others[: math.ceil(_SHARE * len(chosen))]
+        bad.note(_NO_CLASS, len(names) - len(chosen), len(names))
         sounds = wavs.sounds(
             [folder / word / file for word, file in chosen],
             [labels.index(word if word in words else "unknown") for word, _ in chosen],
