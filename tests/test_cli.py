@@ -15,6 +15,7 @@ import numpy as np
 import pooch
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 from forked import processes
@@ -241,6 +242,29 @@ def test_predict_has_a_line_for_each_good_file_and_an_error_for_each_bad_one(pj,
     assert pj("predict", done, bad, tmp_path / "nope.png")[:2] == (2, "")
     assert pj("predict", done, good, many)[0] == 0
     assert pj("predict", done)[0] == 2
+
+
+def test_predict_says_once_for_all_files_what_is_changed_of_them(pj, done, tmp_path):
+    for number in range(3):
+        colours = np.random.default_rng(number).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+        Image.fromarray(colours).save(tmp_path / f"{number}.png")
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
+    code, text, err = pj("predict", done, tmp_path)
+    assert (code, len(text.splitlines())) == (0, 4)
+    err = " ".join(err.split())
+    assert err.count("were made grey") == 2
+    said = "0.png: 1 of 1 pictures are in colour: they were made grey"
+    assert re.search(rf"said of 3 files in all: \S* ?{re.escape(said)}", err)
+    assert err.count("have 16 bits for each value") == 1
+
+
+def test_what_is_said_of_data_twice_is_shown_once(pj, capsys):
+    pj("chips")
+    for room in ("picojoule.data.encoders.frames", "picojoule.training"):
+        for _ in range(2):
+            logging.getLogger(room).warning("3 of 4 events are cut in %s", room)
+    err = capsys.readouterr().err
+    assert [err.count("data.encoders.frames"), err.count("picojoule.training")] == [1, 2]
 
 
 def test_predict_takes_folders_patterns_and_standard_input(pj, done, tmp_path, monkeypatch):

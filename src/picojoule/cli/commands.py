@@ -13,6 +13,7 @@ from picojoule.cli import completion
 from picojoule.cli.chip_commands import chips_app, chosen
 from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.data_commands import data_app
+from picojoule.cli.once import Once, once_for_all_files
 from picojoule.cli.recipe_commands import recipes
 from picojoule.cli.runs import is_first
 from picojoule.cli.train_command import Data, DataDir, train
@@ -56,6 +57,7 @@ def _options(
     logging.basicConfig(format="%(message)s", handlers=[handler], force=True)
     level = logging.DEBUG if verbose else logging.INFO if is_first() else logging.WARNING
     logging.getLogger("picojoule").setLevel(level)
+    handler.addFilter(Once())
     if not verbose:
         handler.addFilter(_worth_saying)
         warnings.filterwarnings("ignore", category=FutureWarning, module="lightning_fabric")
@@ -122,7 +124,9 @@ def predict(
     from picojoule.cli.predictions import predict
     from picojoule.run.trained import load
 
-    raise typer.Exit(predict(load(run), files, as_json=as_json))
+    with once_for_all_files():
+        code = predict(load(run), files, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @app.command()

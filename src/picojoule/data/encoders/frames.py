@@ -108,7 +108,7 @@ class Frames(Encoder):
             flat = x[some].reshape(-1)
             if self.binary:
                 flat[index] = 1
-                over += len(index) - np.count_nonzero(flat)
+                over += len(index) - int(np.count_nonzero(flat))
             else:
                 counts = np.bincount(index, minlength=size)
                 flat[:] = np.minimum(counts, _MOST)
