@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -197,3 +198,34 @@ def test_takes_that_are_not_whole_are_said(tmp_path, write_wav):
     (file := tmp_path / "mine.toml").write_text(toml(content))
     with pytest.raises(ValueError, match="expected sizes that are multiples of 3 classes x 2 spe"):
         load(file, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('folder = "SHD"', 'folder = "../SHD"', "folder"),
+        ('marker = "shd_test.h5"', 'marker = "/etc/passwd"', "marker"),
+        ('test = ["shd_test.h5"]', 'test = ["a/../../shd_test.h5"]', "splits.test"),
+        ('path = "shd_test.h5.zip"', 'path = "../../x.zip"', "files.1.path"),
+        ('gives = "shd_train.h5"', 'gives = "/x"', "files.0.gives"),
+        ('"zero", "one"', '"..", "one"', "labels"),
+    ],
+)
+def test_a_description_leads_nowhere_else(tmp_path, old, new, key):
+    text = (files("picojoule") / "data" / "sets" / "shd.toml").read_text("utf-8")
+    assert old in text
+    (tmp_path / "mine.toml").write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(ValueError, match=rf"mine\.toml:\d+: {key}: .* leads out of the folder"):
+        dataset(tmp_path / "mine.toml")
+
+
+def test_recordings_without_end_are_not_looked_for(tmp_path):
+    text = (files("picojoule") / "data" / "sets" / "fsdd.toml").read_text("utf-8")
+    for size in ("2400", "300"):
+        text = text.replace(f" = {size}\n", f" = {size}{'0' * 12}\n")
+    (tmp_path / "mine.toml").write_text(text, "utf-8")
+    place = tmp_path / "free-spoken-digit-dataset" / "recordings"
+    place.mkdir(parents=True)
+    (place / "0_george_0.wav").touch()
+    with pytest.raises(ValueError, match="expected 1,000,000 recordings at most"):
+        load(tmp_path / "mine.toml", tmp_path)

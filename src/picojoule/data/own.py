@@ -67,7 +67,7 @@ def load_own(
     place = Path(path).expanduser().resolve()
     if not place.exists():
         raise ValueError(f"there is no folder and no .npz file {place}")
-    is_arrays = place.suffix == ".npz" or (place / "train.npz").is_file()
+    is_arrays = place.suffix == ".npz" or (place / "train.npz").exists()
     if like.modality == "events" and not is_arrays:
         raise ValueError(
             f"{place}: recorded events are read from .npz files: expected train.npz and test.npz"
@@ -132,7 +132,7 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
     files = {"all": place}
     if place.is_dir():
         files = {name: place / f"{name}.npz" for name in ("train", "validation", "test")}
-        if not files["validation"].is_file():
+        if not files["validation"].exists():
             del files["validation"]
     read, rates = {}, set()
     for name, file in files.items():

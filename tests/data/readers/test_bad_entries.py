@@ -184,6 +184,30 @@ def test_links_to_folders_are_refused_or_passed_over(tmp_path, make, name, to):
     assert "/a/up0 is" in outcome(lambda: load_own(tmp_path, dataset(name)))
 
 
+@pytest.mark.parametrize("to", ["..", "/", "/proc"])
+def test_a_link_in_place_of_a_class_ends(tmp_path, to):
+    pictures(tmp_path)
+    (tmp_path / "c").symlink_to(to)
+    assert f"{tmp_path}/c/" in outcome(lambda: load_own(tmp_path, dataset("digits")))
+
+
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+def test_arrays_that_are_no_files_are_not_passed_over(tmp_path, name):
+    arrays(tmp_path)
+    (tmp_path / f"{name}.npz").unlink(missing_ok=True)
+    fifo(tmp_path / f"{name}.npz")
+    message = outcome(lambda: load_own(tmp_path, dataset("digits")))
+    assert f"{name}.npz is a pipe" in message
+
+
+def test_names_that_are_no_text_are_names(tmp_path):
+    place = tmp_path / os.fsdecode(b"pictures \xff")
+    place.mkdir()
+    pictures(place)
+    (place / "b").rename(place / os.fsdecode(b"\xfe"))
+    assert len(load_own(place, dataset("digits")).splits.train) == 14
+
+
 def test_a_folder_is_walked_once_and_two_deep(tmp_path):
     (tmp_path / "a" / "b" / "c").mkdir(parents=True)
     for place in (".", "a", "a/b", "a/b/c"):

@@ -18,6 +18,9 @@ from picojoule.data.split import RawSplits
 from picojoule.data.waves import joined
 from picojoule.data.zeros import Zeros
 
+# Recordings that a description may announce: each is looked for.
+_MOST = 1_000_000
+
 
 class Utterance(NamedTuple):
     """Recording: its file, class and speaker, and ``take``, which decides the split."""
@@ -42,6 +45,8 @@ def takes(dataset: Dataset) -> tuple[int, int, int]:
             f"{dataset.name}: expected sizes that are multiples of {dataset.classes} classes x "
             f"{len(dataset.speakers)} speakers, got {tuple(dataset.sizes)}"
         )
+    if sum(dataset.sizes) > _MOST:
+        raise ValueError(f"{dataset.name}: expected {_MOST:,} recordings at most, one file each")
     train, validation, test = (size // each for size in dataset.sizes)
     return test, test + validation, test + validation + train
 

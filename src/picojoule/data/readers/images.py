@@ -24,6 +24,8 @@ _GREY = ("1", "L", "LA")
 _DEEP = ("I;16", "I;16B", "I;16L", "I")
 # How many times as long as wide a picture may be that is scaled.
 _LONGEST = 100
+# Pixels a side that pictures may be scaled to.
+_LARGEST = 8192
 _COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _FIRST = "pictures hold several frames: the first was taken"
 _SCALED = "pictures have 16 bits for each value: they were scaled to 8"
@@ -177,6 +179,8 @@ def _is_coloured(picture: Image.Image) -> bool:
 
 def _square(picture: Image.Image, size: int) -> Image.Image:
     """Scales the shorter side to ``size`` pixels and returns the square in the middle."""
+    if size > _LARGEST:
+        raise ValueError(f"expected {_LARGEST} pixels a side at most to scale to, got {size}")
     scale = size / min(picture.size)
     width, height = (max(size, math.floor(side * scale + 0.5)) for side in picture.size)
     if max(width, height) > _LONGEST * size:

@@ -57,6 +57,8 @@ def read_wav(path: Path, rate_hz: int | None = 8_000, bad: Bad | None = None) ->
         one = mono(samples, found.rate_hz, rate_hz, bad, is_deep=found.is_deep)
     except ValueError as error:
         raise ValueError(f"{path} cannot be resampled: {error}") from error
+    if not len(one):
+        raise ValueError(f"{path} holds no sound: at {found.rate_hz} Hz it is over at once")
     return torch.from_numpy(one)
 
 
@@ -159,11 +161,12 @@ def _samples(
     sound: soundfile.SoundFile, dtype: Literal["int16", "float32"], packed: int
 ) -> np.ndarray:
     """Reads all samples, as many as there are and not as are announced."""
-    blocks, size = [sound.read(_BLOCK, dtype=dtype)], 0
-    while len(blocks[-1]) == _BLOCK:
+    some = _BLOCK // sound.channels
+    blocks, size = [sound.read(some, dtype=dtype)], 0
+    while len(blocks[-1]) == some:
         size += blocks[-1].nbytes
         check_unpacked(size, packed, "its sound")
-        blocks.append(sound.read(_BLOCK, dtype=dtype))
+        blocks.append(sound.read(some, dtype=dtype))
     return np.concatenate(blocks)
 
 

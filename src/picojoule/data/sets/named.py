@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -84,12 +84,28 @@ def _misfits(found: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
     if found.format not in ("bundled", *FORMATS):
         yield ("format",), unknown("format", found.format, ["bundled", *FORMATS])
         return
+    for keys, name in _places(found):
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            yield keys, f"{'.'.join(keys)}: {name!r} leads out of the folder of the data"
     needs = None if found.format == "bundled" else FORMATS[found.format].needs
     for key in ("splits", "speakers"):
         if bool(getattr(found, key)) == (key == needs):
             continue
         why = "is missing: a data set of" if key == needs else "is not for a data set of"
         yield (key,), f"{key} {why} the format '{found.format}'"
+
+
+def _places(found: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yields the keys of what becomes a path within the folder of the data, each with its value."""
+    for key in ("folder", "marker"):
+        yield (key,), getattr(found, key)
+    for key in ("labels", "speakers"):
+        yield from (((key,), name) for name in getattr(found, key))
+    for number, file in enumerate(found.files):
+        yield ("files", str(number), "path"), file.path
+        yield ("files", str(number), "gives"), file.gives
+    for key, names in (found.splits or SplitFiles((), ()))._asdict().items():
+        yield from ((("splits", key), name) for name in names)
 
 
 @cache

@@ -71,7 +71,8 @@ def version() -> str:
 
 def digest(text: str) -> str:
     """Returns the sha256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Names of files need not be texts.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def stamp(paths: Iterable[Path]) -> str:
