@@ -210,9 +210,10 @@ def test_the_recipes_of_the_documentation(tmp_path):
     recipe = load_recipe(tmp_path / "whole.toml")
     assert load_recipe(tmp_path / "extending.toml").budget.limit_pj == 4_000
     written = tomllib.loads(whole)
-    for name, table in recipe.model_dump(exclude_none=True).items():
+    for name, table in recipe.model_dump().items():
         if isinstance(table, dict):
-            assert set(table) <= set(written[name]), f"[{name}] has more keys than are shown"
+            assert set(table) == set(written[name]), f"[{name}] has other keys than are shown"
+    assert set(written["network"]["neuron"]) == {"name", *recipe.network.neuron.params}
     least = {"name": "x", "data": written["data"], "network": written["network"]}
     defaults = Recipe.model_validate(least | {"train": {"epochs": 40}})
     assert defaults.train == recipe.train, "other defaults are shown"

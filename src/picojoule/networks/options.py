@@ -55,7 +55,7 @@ def check(name: str, builder: Callable[..., Any], options: Mapping[str, Any]) ->
         if option in GIVEN or (option not in known and not open_end):
             names = [one for one in known if one not in ("inputs", "classes")]
             raise ValueError(unknown(f"option of network '{name}'", option, names))
-        if option in known:
+        if option in known and value is not None:
             _check_value(f"network.{option}", known[option].annotation, value)
 
 

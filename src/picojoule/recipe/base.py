@@ -1,16 +1,21 @@
 """The base classes of a recipe's tables, and checks of their values."""
 
+import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, get_args
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from picojoule.units import picojoule, seconds
 
+NOTHING = "none"  # TOML has no word for it
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
+N = TypeVar("N", bound="Named")
 # What a parameter of that type may be in TOML.
 _PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
@@ -21,9 +26,24 @@ _PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
 
 
 class Table(BaseModel):
-    """Base of tables that refuse every key they do not have as a field."""
+    """Base of tables that refuse every key they do not have as a field.
+
+    The text ``"none"`` is None in a field that may be None.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        fields = cls.model_fields
+        may_be_none = {name for name in fields if NoneType in get_args(fields[name].annotation)}
+        return {
+            name: None if name in may_be_none and value == NOTHING else value
+            for name, value in table.items()
+        }
 
 
 class Named(BaseModel):
@@ -44,6 +64,54 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
+def completed(table: N, made: Callable[..., Any], without: Iterable[str] = ()) -> N:
+    """Returns a table with all parameters of a callable, in its order, and then any others.
+
+    A parameter that is not given has its default, as TOML can say it; one that TOML has no form
+    for is left out. The text ``"none"`` is None for a parameter that may be None.
+
+    Args:
+        table: Names the callable, and gives parameters.
+        made: The class or function.
+        without: Parameters that are no part of a recipe.
+    """
+    known = {
+        name: parameter
+        for name, parameter in inspect.signature(made).parameters.items()
+        if name not in without
+    }
+    params = {
+        name: None if value == NOTHING and name in known and _may_be_none(known[name]) else value
+        for name, value in table.params.items()
+    }
+    defaults = {name: plain(parameter.default) for name, parameter in known.items()}
+    inside = [
+        name for name in known if name in params or defaults[name] is not inspect.Parameter.empty
+    ]
+    whole = {name: params.get(name, defaults[name]) for name in inside}
+    whole |= {name: params[name] for name in sorted(params) if name not in known}
+    fields = {name: getattr(table, name) for name in type(table).model_fields}
+    return type(table).model_construct(**fields, **whole)
+
+
+def plain(value: Any) -> Any:
+    """Returns a value as TOML can say it, with tables for records.
+
+    ``inspect.Parameter.empty`` stands for a value that TOML has no form for.
+    """
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [plain(one) for one in value]
+    return value if value is None or type(value) in _PLAIN else inspect.Parameter.empty
+
+
+def _may_be_none(parameter: inspect.Parameter) -> bool:
+    return parameter.default is None or NoneType in get_args(parameter.annotation)
+
+
 def check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -> None:
     """Checks that values are of the plain types that the parameters of a callable have.
 
@@ -57,7 +125,7 @@ def check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -
     """
     known = inspect.signature(made).parameters
     for name, value in params.items():
-        if name not in known:
+        if name not in known or (value in (None, NOTHING) and _may_be_none(known[name])):
             continue
         parameter = known[name]
         if isinstance(value, list) and float in get_args(parameter.annotation):
@@ -81,14 +149,18 @@ def _plain_kinds(parameter: inspect.Parameter) -> list[type]:
 
 def in_seconds(table: Named) -> Named:
     """Returns the table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
-    times = {name: value for name, value in table.params.items() if _is_time(name)}
+    times = {name: value for name, value in _given(table) if is_time(name)}
     return table.model_copy(update={name: _seconds(value) for name, value in times.items()})
 
 
 def in_picojoule(table: Named) -> Named:
     """Returns the table with its energies in pJ, so that '12 nJ' and 12000 are the same recipe."""
-    energies = {name: value for name, value in table.params.items() if name.endswith("_pj")}
+    energies = {name: value for name, value in _given(table) if name.endswith("_pj")}
     return table.model_copy(update={name: picojoule(value) for name, value in energies.items()})
+
+
+def _given(table: Named) -> Iterable[tuple[str, Any]]:
+    return [(name, value) for name, value in table.params.items() if value not in (None, NOTHING)]
 
 
 def _seconds(value: Any) -> float | list[float]:
@@ -96,5 +168,6 @@ def _seconds(value: Any) -> float | list[float]:
     return [seconds(one) for one in value] if isinstance(value, list) else seconds(value)
 
 
-def _is_time(parameter: str) -> bool:
+def is_time(parameter: str) -> bool:
+    """Returns whether a parameter of that name is a time."""
     return parameter in ("dt", "tau") or parameter.startswith("tau_") or parameter.endswith("_s")

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from picojoule.data import DATASETS, ENCODERS, Augment, Dataset, Encoder, dataset, encoder
-from picojoule.recipe.base import Named, Table, check_types, in_seconds
+from picojoule.recipe.base import Named, Table, check_types, completed, in_seconds
 
 
 class AugmentTable(Table):
@@ -93,7 +93,8 @@ class DataTable(Table):
         if table.name.lower() in ENCODERS:
             check_types("data.encoder", table.params, ENCODERS[table.name.lower()])
         encoder(table.name, **table.params)
-        return table
+        # The rate is that of the data, which are perhaps not found yet.
+        return completed(table, ENCODERS[table.name.lower()], ("rate_hz",))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -112,7 +113,7 @@ class DataTable(Table):
             raise ValueError("data.augment: time_shift, mix and drop are for sounds and events")
         if named.modality == "audio" and augment.is_spatial:
             raise ValueError("data.augment: shift, flip and cutout are for images")
-        return self
+        return self._with_rate()
 
     @property
     def dataset(self) -> Dataset:
@@ -127,6 +128,16 @@ class DataTable(Table):
             inputs=tuple(self.found.inputs),
             rate_hz=self.found.rate_hz,
         )
+
+    def _with_rate(self) -> Self:
+        """Returns the table with the rate of the data in its encoder, if it is known and taken."""
+        rate_hz, kind = self.dataset.rate_hz, ENCODERS[self.encoder.name.lower()]
+        is_known = self.folder is None or self.found is not None
+        params = self.encoder.params
+        if not is_known or rate_hz is None or "rate_hz" not in inspect.signature(kind).parameters:
+            return self
+        encoder = self.encoder.model_copy(update={"rate_hz": params.get("rate_hz", rate_hz)})
+        return self.model_copy(update={"encoder": encoder})
 
     def make_encoder(self) -> Encoder:
         """Makes the encoder, at the sampling rate of the data.

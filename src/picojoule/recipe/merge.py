@@ -7,6 +7,7 @@ from typing import Any
 
 from picojoule import _toml
 from picojoule._names import shortened
+from picojoule.recipe.base import NOTHING
 
 _RECIPES = resources.files("picojoule") / "recipes"
 Tables = dict[str, Any]
@@ -47,8 +48,9 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
     if folder is not None and isinstance(budget, dict) and _is_chip_file(budget.get("chip")):
         budget["chip"] = str(folder / budget["chip"])
     data = tables.get("data")
-    if folder is not None and isinstance(data, dict) and isinstance(data.get("folder"), str):
-        data["folder"] = str(folder / Path(data["folder"]).expanduser())
+    own = data.get("folder", NOTHING) if isinstance(data, dict) else NOTHING
+    if folder is not None and isinstance(own, str) and own != NOTHING:
+        data["folder"] = str(folder / Path(own).expanduser())
     if "extends" in tables:
         below = str(tables.pop("extends"))
         if folder is not None and (_toml.is_path(below) or (folder / below).is_file()):
@@ -71,7 +73,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], table: str = "") -> 
     """
     renamed = "name" in over and over["name"] != base.get("name")
     if renamed and table not in ("", "data"):
-        base = {key: value for key, value in base.items() if isinstance(value, Mapping)}
+        base = {key: value for key, value in base.items() if key == "neuron"}
     merged = dict(base)
     for one, other in _INSTEAD if table == "budget" else ():
         if one in over and other not in over:

@@ -9,7 +9,7 @@ A mixture names its kinds, each a neuron of its own with a share::
 """
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -18,8 +18,9 @@ import torch
 from picojoule._names import unknown
 from picojoule.neurons import Mixture, Neuron, kinds, neuron
 from picojoule.neurons.shares import numbers
-from picojoule.recipe.base import Named, check_types, in_seconds
-from picojoule.surrogate import SURROGATES
+from picojoule.recipe.base import Named, check_types, completed, in_seconds, is_time, plain
+from picojoule.surrogate import SURROGATES, Surrogate
+from picojoule.units import seconds
 
 _MIXTURE = ("kinds", "learned", "dt")
 _LARGE = 1000  # neurons of a layer in which shares are to leave no kind without one
@@ -45,9 +46,10 @@ def make(table: Named, size: int) -> Neuron:
         shares = {kind: kind.share for kind in _kinds_of(table)}
         return Mixture(shares, size, **_options_of(table))  # pyright: ignore[reportArgumentType]
     learn = params.pop("learn", ())
-    if "surrogate" in params:
-        params["surrogate"] = surrogate(params["surrogate"])
-    made = neuron(table.name)(size, **params)  # pyright: ignore[reportCallIssue]
+    kind = neuron(table.name)
+    for name, value in params.items():
+        params[name] = surrogate(value) if name == "surrogate" else _record(kind, name, value)
+    made = kind(size, **params)  # pyright: ignore[reportCallIssue]
     for name in learn:
         getattr(made, name).requires_grad_()
     return made
@@ -55,7 +57,7 @@ def make(table: Named, size: int) -> Neuron:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _Kind:
-    """Factory of the neurons of one kind in a mixture, with the mixture's clock."""
+    """Factory of the neurons of one kind in a mixture."""
 
     table: Named
     share: float
@@ -68,8 +70,7 @@ class _Kind:
 
 
 def _kinds_of(mixture: Named) -> list[_Kind]:
-    clock = {"dt": mixture.params["dt"]} if "dt" in mixture.params else {}
-    kinds = [{**clock, **kind} for kind in mixture.params["kinds"]]
+    kinds = [dict(kind) for kind in mixture.params["kinds"]]
     return [_Kind(share=float(kind.pop("share")), table=Named(**kind)) for kind in kinds]
 
 
@@ -109,10 +110,55 @@ def _checked_kind(table: Named, more: tuple[str, ...] = ()) -> Named:
     name = table.name if ":" in table.name else kind.__name__
     table = in_seconds(table.model_copy(update={"name": name}))
     others = ("surrogate", "learn", *more)
-    plain = {name: value for name, value in table.params.items() if name not in others}
-    check_types("network.neuron", plain, kind)
+    rest = {name: value for name, value in table.params.items() if name not in others}
+    check_types("network.neuron", rest, kind)
     _check_learning(table, kind)
-    return table
+    return _completed(table, kind)
+
+
+def _completed(table: Named, kind: type[Neuron]) -> Named:
+    """Returns the table of one kind with every parameter in it, those of parts in their tables."""
+    given, without = {"learn": [], **table.params}, ["size"]
+    for name, parameter in inspect.signature(kind).parameters.items():
+        value = given.get(name, parameter.default)
+        if name == "surrogate":
+            shape = value if isinstance(value, Surrogate) else surrogate(value)
+            if type(shape) in SURROGATES.values():
+                known = next(name for name, one in SURROGATES.items() if one is type(shape))
+                given[name] = {"name": known, **plain(shape)}
+            else:  # of the user's own: no recipe can name it
+                without.append(name)
+        elif name in given:
+            record = _record(kind, name, value)
+            given[name] = plain(record) if is_dataclass(record) else record
+    return completed(Named(name=table.name, **given), kind, without)
+
+
+def _record(kind: type[Neuron], name: str, value: Any) -> Any:
+    """Makes the record that a table stands for, such as the adaptation of AdLIF; else the value.
+
+    Raises:
+        ValueError: If it has an unknown key, or is no table.
+    """
+    parameter = inspect.signature(kind).parameters.get(name)
+    default = None if parameter is None else parameter.default
+    if not is_dataclass(default):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"network.neuron.{name} is a table, got {value!r}")
+    known = [one.name for one in fields(default)]
+    parts = {}
+    for key, part in value.items():
+        if key not in known:
+            raise ValueError(unknown(f"key of network.neuron.{name}", key, known))
+        ends = [seconds(end) if is_time(key) else end for end in _several(part)]
+        parts[key] = tuple(ends) if isinstance(part, list) else ends[0]
+    check_types(f"network.neuron.{name}", plain(parts), type(default))
+    return replace(default, **parts)
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _check_learning(table: Named, kind: type[Neuron]) -> None:
@@ -137,9 +183,11 @@ def _checked_mixture(table: Named) -> Named:
         )
     if not isinstance(table.params.get("learned", False), bool):
         raise ValueError(f"learned must be true or false, got {table.params['learned']!r}")
-    checked = [_checked_share(Named.model_validate(kind)) for kind in kinds]
-    table = in_seconds(table.model_copy(update={"name": Mixture.__name__}))
-    return table.model_copy(update={"kinds": [kind.model_dump() for kind in checked]})
+    clock = {"dt": table.params["dt"]} if "dt" in table.params else {}
+    each = [Named.model_validate({**clock, **k} if isinstance(k, dict) else k) for k in kinds]
+    checked = {"kinds": [_checked_share(kind).model_dump() for kind in each]}
+    table = in_seconds(table.model_copy(update={"name": Mixture.__name__, **checked}))
+    return completed(table, Mixture, ("size",))
 
 
 def _checked_share(kind: Named) -> Named:

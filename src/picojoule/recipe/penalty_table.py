@@ -2,7 +2,7 @@
 
 import inspect
 
-from picojoule.recipe.base import Named, check_types, in_picojoule
+from picojoule.recipe.base import Named, check_types, completed, in_picojoule
 from picojoule.training.penalties import Penalty, penalty
 
 
@@ -24,6 +24,7 @@ def checked(table: Named) -> Named:
             )
     table = in_picojoule(table.model_copy(update={"name": name}))
     check_types("penalty", table.params, kind)
+    table = completed(table, kind)
     make(table)  # refuses a value out of range
     return table
 

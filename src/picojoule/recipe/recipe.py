@@ -51,11 +51,6 @@ class Recipe(Table):
     budget: BudgetTable = BudgetTable()
     penalty: Named | None = None
 
-    @field_validator("penalty", mode="before")
-    @classmethod
-    def _none(cls, table: Any) -> Any:
-        return None if table == "none" else table
-
     @field_validator("penalty")
     @classmethod
     def _penalty(cls, table: Named | None) -> Named | None:
@@ -74,12 +69,14 @@ class Recipe(Table):
         )
 
     def to_toml(self) -> str:
-        """Writes the recipe with every default; equal recipes give equal texts.
+        """Writes the recipe with every default, those of encoder, network, neuron and penalty too.
+
+        Equal recipes give equal texts, and a text gives the same run whatever defaults become.
 
         The user's own chip file is named ``chip.toml``, since it is copied beside the recipe.
         ``measured`` is left out, because it is no part of the experiment.
         """
-        tables = self.model_dump(exclude_none=True, exclude={"measured"})
+        tables = self.model_dump(exclude={"measured"})
         if self.budget.chip_file is not None:
             tables["budget"]["chip"] = CHIP_FILE
         return toml.dumps(tables)

@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 from picojoule import _toml
 from picojoule._names import unknown
 from picojoule.energy import COUNTERS, Chip, chip_names, counter, load_chip
-from picojoule.networks.architectures import check_options
+from picojoule.networks.architectures import builder, check_options
+from picojoule.networks.options import GIVEN
 from picojoule.readout import readout
 from picojoule.recipe.allowance import Allowance, allowance, plain
-from picojoule.recipe.base import Count, Named, Positive, Table
+from picojoule.recipe.base import Count, Named, Positive, Share, Table, completed
 from picojoule.recipe.neuron_table import checked
 from picojoule.units import format_energy, hertz
 
@@ -29,13 +30,15 @@ class NetworkTable(Named):
     @model_validator(mode="after")
     def _options(self) -> Self:
         check_options(self.name, self.params)
-        return self
+        return completed(self, builder(self.name), GIVEN)
 
 
 class TrainTable(Table):
     """``[train]``: epochs, batches, optimizer, learning rate and memory.
 
     Attributes:
+        momentum: Of ``sgd``.
+        betas: Of ``adam`` and ``adamw``: what is left of the means of gradients and their squares.
         readout: Name of the function from the network's output to scores, see ``readout``.
         layout: Layout of images in memory; which is faster depends on network and machine.
         chunk: Steps that go through the network together, to save memory; see ``Sequential``.
@@ -46,6 +49,8 @@ class TrainTable(Table):
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     lr: Positive = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Share = 0.9
+    betas: list[Share] = Field(default_factory=lambda: [0.9, 0.999], min_length=2, max_length=2)
     schedule: Literal["cosine", "constant"] = "cosine"
     readout: str = "mean"
     layout: Literal["channels_first", "channels_last"] = "channels_first"
@@ -75,7 +80,7 @@ class BudgetTable(Table):
     limit: float | str = "none"
     limits: dict[str, float | str] | None = None
     rate: Positive | None = None
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    margin: Share = 0.02
     step: Positive = 0.05
     rho: Positive = 1.0
 

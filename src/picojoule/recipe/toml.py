@@ -9,6 +9,8 @@ from typing import Any
 def dumps(tables: Mapping[str, Any]) -> str:
     """Writes a document: plain values, then one table per mapping; deeper mappings are inline.
 
+    None is the text ``"none"``.
+
     Raises:
         TypeError: If TOML has no form for a value.
 
@@ -43,6 +45,8 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:
+    if value is None:
+        return _value("none")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

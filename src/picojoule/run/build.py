@@ -108,10 +108,11 @@ def build_optimizer(recipe: Recipe, net: nn.Module) -> Optimizer:
     """Builds the optimizer of a recipe for all parameters that require a gradient."""
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
     table = recipe.train
-    kind = OPTIMIZERS[table.optimizer]
+    kind, decay = OPTIMIZERS[table.optimizer], table.weight_decay
     if kind is torch.optim.SGD:
-        return kind(learning, lr=table.lr, weight_decay=table.weight_decay, momentum=0.9)
-    return kind(learning, lr=table.lr, weight_decay=table.weight_decay)
+        return kind(learning, lr=table.lr, weight_decay=decay, momentum=table.momentum)
+    first, second = table.betas
+    return kind(learning, lr=table.lr, weight_decay=decay, betas=(first, second))
 
 
 def build_schedule(recipe: Recipe, optimizer: Optimizer, steps: int) -> LRScheduler | None:

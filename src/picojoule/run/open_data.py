@@ -99,7 +99,8 @@ def _noted(recipe: Recipe, found: FoundTable, own: Dataset) -> Recipe:
     if isinstance(own.mean, tuple) and isinstance(own.std, tuple) and "mean" in takes:
         encoder = encoder.model_copy(update={"mean": list(own.mean), "std": list(own.std)})
     data = recipe.data.model_copy(update={"found": found, "encoder": encoder})
-    return recipe.model_copy(update={"data": data})
+    # Once more, as the rate of the data is known now.
+    return recipe.model_copy(update={"data": DataTable.model_validate(data.model_dump())})
 
 
 def other_test_set(recipe: Recipe, folder: str | Path) -> Split:
