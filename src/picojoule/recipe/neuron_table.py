@@ -146,15 +146,16 @@ def _record(kind: type[Neuron], name: str, value: Any) -> Any:
         return value
     if not isinstance(value, dict):
         raise ValueError(f"network.neuron.{name} is a table, got {value!r}")
-    known = [one.name for one in fields(default)]
+    start: Any = default
+    known = [one.name for one in fields(start)]
     parts = {}
     for key, part in value.items():
         if key not in known:
             raise ValueError(unknown(f"key of network.neuron.{name}", key, known))
         ends = [seconds(end) if is_time(key) else end for end in _several(part)]
         parts[key] = tuple(ends) if isinstance(part, list) else ends[0]
-    check_types(f"network.neuron.{name}", plain(parts), type(default))
-    return replace(default, **parts)
+    check_types(f"network.neuron.{name}", plain(parts), type(start))
+    return replace(start, **parts)
 
 
 def _several(value: Any) -> list[Any]:
