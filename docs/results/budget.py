@@ -1,7 +1,7 @@
 """The sweep of budgets: networks, chips, limits and seeds, a run each, and hand-set prices beside.
 
     python docs/results/budget.py RUNS --data-dir DIR [--jobs digits,fsdd] [--seeds 0,1,2]
-        [--workers 2] [--seconds 1000] [--prices]
+        [--only 45nm,loihi,0.5,0.05] [--workers 2] [--seconds 1000] [--prices]
 
 Does what is missing in the folder RUNS, a cell at a time (a run that was interrupted goes on), as
 long as ``--seconds`` allows; then writes ``budget/cells.json`` and the tables of
@@ -198,8 +198,17 @@ def _used(spent_pj: float, floor_pj: float, limit_pj: float) -> float | None:
     return (spent_pj - floor_pj) / (limit_pj - floor_pj) if limit_pj > floor_pj else None
 
 
-def stages(jobs: Sequence[str], seeds: Sequence[int], prices: bool) -> Iterator[list[Cell]]:
-    """Yields the cells that may run side by side: those without a budget come first."""
+def stages(
+    jobs: Sequence[str], seeds: Sequence[int], prices: bool, only: Sequence[str]
+) -> Iterator[list[Cell]]:
+    """Yields the cells that may run side by side: those without a budget come first.
+
+    Args:
+        jobs: Names of ``JOBS``.
+        seeds: Seeds of each.
+        prices: Whether hand-set prices run beside.
+        only: Chips and shares to leave it at; all if it names none.
+    """
     yield [Cell(job, seed) for seed in seeds for job in jobs]
     yield [
         Cell(job, seed, chip, share)
@@ -207,6 +216,7 @@ def stages(jobs: Sequence[str], seeds: Sequence[int], prices: bool) -> Iterator[
         for job in jobs
         for share in JOBS[job][2]
         for chip in JOBS[job][1]
+        if not only or (chip in only and f"{share:g}" in only)
     ]
     priced = [job for job in PRICED[0] if job in jobs and prices]
     yield [Cell(job, seed, weight=weight) for seed in seeds for job in priced for weight in WEIGHTS]
@@ -280,6 +290,7 @@ def main() -> None:
     parser.add_argument("--data-dir")
     parser.add_argument("--jobs", default=",".join(JOBS))
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--only", default="", help="chips and shares: 45nm,loihi,0.5,0.05")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--prices", action="store_true")
@@ -289,7 +300,8 @@ def main() -> None:
     until = time.monotonic() + min(given.seconds, 1e9)
     seeds = [int(seed) for seed in given.seeds.split(",")]
     records = []
-    for cells in stages(given.jobs.split(","), seeds, given.prices):
+    only = [one for one in given.only.split(",") if one]
+    for cells in stages(given.jobs.split(","), seeds, given.prices, only):
         ready = [cell for cell in cells if not cell.share or sweep.done(Cell(cell.job, cell.seed))]
         with ThreadPoolExecutor(given.workers) as workers:
             list(workers.map(lambda cell: sweep.run(cell, until), ready))

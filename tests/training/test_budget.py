@@ -6,12 +6,14 @@ import torch
 import picojoule as pj
 from picojoule.training.records import Spent
 
-SMALL = 1e-6 * 1000
+SMALL, PULL = 1e-6 * 1000, 0.3
 
 
 def closed_form(total, *, multiplier, floor=200.0, limit=1000.0, margin=0.02, rho=1.0):
     g = math.log((total - floor + SMALL) / ((limit - floor) / (1 + margin) + SMALL))
-    return (max(multiplier + rho * g, 0) ** 2 - multiplier**2) / (2 * rho)
+    pull = min(g, PULL)
+    line = max(multiplier + rho * pull, 0) * (g - pull)
+    return (max(multiplier + rho * pull, 0) ** 2 - multiplier**2) / (2 * rho) + line
 
 
 def with_multiplier(value, **options):
@@ -55,9 +57,11 @@ def test_the_margin_is_where_the_excess_is_zero(energy):
 
 def test_multiplier_rises_above_and_falls_below_but_not_under_zero(energy):
     budget = with_multiplier(0.0, step=0.05)
-    budget.update(energy(2000.0, 200.0))
-    g = math.log((1800 + SMALL) / (800 / 1.02 + SMALL))
+    budget.update(energy(1200.0, 200.0))
+    g = math.log((1000 + SMALL) / (800 / 1.02 + SMALL))
     assert budget.multiplier.item() == pytest.approx(0.05 * g)
+    budget.update(energy(9000.0, 200.0))
+    assert budget.multiplier.item() == pytest.approx(0.05 * (g + PULL))
     for _ in range(100):
         budget.update(energy(300.0, 200.0))
     assert budget.multiplier.item() == 0

@@ -16,6 +16,9 @@ _SMALL = 1e-6
 # The most by which a ratio that one validation shows is believed to differ from one: before batch
 # norms have settled, or while spikes come and go, it may be anything.
 _FARTHEST = 4.0
+# The excess from which the pull grows no more. A network that is pulled at with all that a tight
+# limit asks for falls silent first, and ends less accurate.
+_PULL = 0.3
 
 
 class BelowFloor(ValueError):  # noqa: N818 (as NonFiniteLoss)
@@ -35,7 +38,9 @@ class EnergyBudget(Penalty):
 
     and after each step :math:`\lambda \leftarrow \max(\lambda + \text{step}\cdot g, 0)`. The
     multiplier :math:`\lambda` rises while the limit is exceeded and falls to zero where it does not
-    bind; the penalty never pushes far below the limit.
+    bind; the penalty never pushes far below the limit. Beyond :math:`g = 0.3` it goes on as a
+    straight line, and the multiplier rises no faster: a network that is to become sparse does so
+    over some hundred steps, and keeps what it knows.
 
     What is aimed at is the energy in use, and a training batch may be cheaper or dearer than that:
     augmentation takes events away, dropout spikes, and batch statistics are others. So validations
@@ -132,9 +137,11 @@ class EnergyBudget(Penalty):
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
         """Computes the charge for ``energy``; see ``Penalty``."""
         del traffic
-        charge = torch.relu(self.multiplier + self.rho * self._excess(energy))
+        excess = self._excess(energy)
+        pull = excess.clamp(max=_PULL)
+        charge = torch.relu(self.multiplier + self.rho * pull)
         term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
-        return self._checked(term.float())
+        return self._checked((term + charge * (excess - pull)).float())
 
     @torch.no_grad()
     def update(self, energy: Energy) -> None:
@@ -142,7 +149,8 @@ class EnergyBudget(Penalty):
 
         An energy that is not finite leaves it as it is.
         """
-        moved = torch.relu(self.multiplier + self.step * self._excess(energy))
+        pull = self._excess(energy).clamp(max=_PULL)
+        moved = torch.relu(self.multiplier + self.step * pull)
         self.multiplier = torch.where(energy.total.isfinite(), moved, self.multiplier)
 
     def _excess(self, energy: Energy) -> Tensor:
