@@ -88,6 +88,15 @@ def test_sizes_of_a_linear_layer_and_its_neurons():
     assert second == Sizes(potentials=4, neuron="LIF", dtype="float64")
 
 
+def test_the_type_of_numbers_is_that_in_which_products_run():
+    net = Sequential(nn.Linear(6, 4), LIF())
+    with torch.autocast("cpu", torch.bfloat16), Meter(net) as meter:
+        net(torch.rand(5, 3, 6))
+    assert [meter.counts[name].sizes.dtype for name in "01"] == ["bfloat16", "float32"]
+    energy = load_chip("45nm-sram").price(meter.counts)
+    assert energy.network_precision == "bfloat16 and float32"
+
+
 def test_sizes_of_a_matrix_product_with_a_weight():
     net = Two(lambda net, x: x @ net.w.t(), w=nn.Parameter(torch.rand(3, 6)))
     sizes = run(net, events(5, 6)).counts["network"].sizes

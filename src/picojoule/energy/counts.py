@@ -184,6 +184,10 @@ def as_counts(numbers: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
 def dtype_name(weight: Tensor | None, values: Tensor) -> str:
     """Returns the type of the weights, else of the values if these are real numbers, else nothing.
 
+    Args:
+        weight: The weights, None if there are none.
+        values: What arrives at them, or what neurons put out.
+
     Example:
         >>> dtype_name(None, torch.zeros(3)), dtype_name(None, torch.zeros(3) > 0)
         ('float32', '')

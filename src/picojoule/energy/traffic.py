@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor
 
 from picojoule._torch import version_of
-from picojoule.energy.counts import Sizes, dtype_name
+from picojoule.energy.counts import Sizes
 from picojoule.energy.events import events_of, inside
 from picojoule.energy.kinds import Kind
 from picojoule.energy.rules.outcome import Synapses
@@ -35,6 +35,7 @@ class Traffic:
             [T, B, ...], 1 for [B, ...].
         samples: Samples that ran in the whole block, by which sums are divided.
         version: Number of changes in place of ``values`` so far; None if that is not known.
+        dtype: Type of the numbers that the synapses multiplied or added, see ``Sizes``.
     """
 
     layer: str
@@ -52,6 +53,7 @@ class Traffic:
     leading: int = 1
     samples: int = 1
     version: int | None = None
+    dtype: str = ""
 
     @property
     def scale(self) -> float | Tensor:
@@ -95,7 +97,7 @@ class Traffic:
             potentials=outputs_of(call) * places,
             events=self.kind.sparse,
             given=self.kind.given and not self.kind.sparse,
-            dtype=dtype_name(call.weight, call.values),
+            dtype=self.dtype,
         )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from picojoule._torch import vectorized, version_of
 from picojoule.contract import SUMS
 from picojoule.energy.convention import Convention, Conventions, convention_of
-from picojoule.energy.counts import OpCounts
+from picojoule.energy.counts import OpCounts, dtype_name
 from picojoule.energy.events import Summed, event_map, serves, summed
 from picojoule.energy.kinds import NOTHING, Kind
 from picojoule.energy.meter.clock import Clock
@@ -105,6 +105,7 @@ class Recorder:
             steps=self.clock.steps,
             batch=self.clock.batch,
             version=version_of(call.values),
+            dtype=_dtype(call),
             **{"valid": self.clock.valid, **more},
         )
         self.traffic.append(record)
@@ -234,3 +235,11 @@ class Recorder:
         """Takes down which parameters met a rule, themselves or in what was made of them."""
         for weight in weights:
             self.reached |= self.lineage.origins(weight)
+
+
+def _dtype(call: Synapses) -> str:
+    """Returns the type of numbers that synapses run in: autocast's within it, else the weights'."""
+    device = call.values.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return dtype_name(None, torch.empty(0, dtype=torch.get_autocast_dtype(device)))
+    return dtype_name(call.weight, call.values)
