@@ -34,7 +34,7 @@ def read_unlabelled(
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read or does not fit; the message names it.
     """
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"there is no file '{path}'")
     bad = Bad(skip=False, resample=resample)
     split = _read(path, dataset, size, bad)

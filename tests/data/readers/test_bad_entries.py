@@ -13,6 +13,7 @@ from bounded import outcome
 from data.event_files import write_cifar10_dvs, write_gesture, write_hdf5, write_nmnist
 from picojoule._files import walk
 from picojoule.data import dataset, load, load_own
+from picojoule.data.unlabelled import read_unlabelled
 from picojoule.energy import load_chip
 from picojoule.recipe import load_recipe
 
@@ -106,6 +107,26 @@ READERS: dict[str, tuple[Callable[[Path], object], str, Callable[[Path], object]
     "pictures": (pictures, "b/3.png", lambda root: load_own(root, dataset("digits"))),
     "sounds": (sounds, "b/3.wav", lambda root: load_own(root, dataset("fsdd"))),
     "arrays": (arrays, "test.npz", lambda root: load_own(root, dataset("digits"))),
+    "one picture": (
+        pictures,
+        "b/3.png",
+        lambda root: read_unlabelled(root / "b" / "3.png", dataset("digits")),
+    ),
+    "one sound": (
+        sounds,
+        "b/3.wav",
+        lambda root: read_unlabelled(root / "b" / "3.wav", dataset("fsdd")),
+    ),
+    "one file of arrays": (
+        arrays,
+        "test.npz",
+        lambda root: read_unlabelled(root / "test.npz", dataset("digits")),
+    ),
+    "one file of events": (
+        heidelberg,
+        "SHD/shd_train.h5",
+        lambda root: read_unlabelled(root / "SHD" / "shd_train.h5", dataset("shd")),
+    ),
     "cifar": (
         cifar,
         "cifar-10-batches-bin/data_batch_3.bin",

@@ -57,7 +57,7 @@ def read(folder: Path, dataset: Dataset, *, bad: Bad, zeros: Zeros = np.zeros) -
 def read_file(path: Path, dataset: Dataset, bad: Bad) -> Split:
     """Reads the gestures in a file by the rows of labels beside it; without them, all as one."""
     del dataset
-    if _rows(path).is_file():
+    if _rows(path).exists():
         return collect(_recordings(path, bad), SHAPE, path)
     events = aedat.parse_3(content(path), path, bad)
     if not len(events.times_us):
