@@ -3,13 +3,18 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test soak lint bench docs clean
 
 demo: .venv/installed
 	$(BIN)/pj train
 
 test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-plots
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+
+# Kills and damages runs for so many minutes; counts go to soak.json, and another call adds to them.
+MINUTES := 10
+soak: .venv/installed-test
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES)
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .

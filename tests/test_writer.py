@@ -106,6 +106,24 @@ class TestOneMachine:
                 one.kill()
                 one.join()
 
+    def test_one_that_lets_go_while_it_is_watched_is_followed(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(writer, "_BEAT_S", 1e9)
+        monkeypatch.setattr(writer, "_SILENT_S", 1e9)
+        began = threading.Event()
+        threads: list[threading.Thread] = []
+
+        def follow() -> None:
+            with Writer(tmp_path) as second:
+                second.check()
+                began.set()
+
+        with Writer(tmp_path):
+            threads.append(threading.Thread(target=follow))
+            threads[0].start()
+            assert not began.wait(0.2)
+        assert began.wait(20)
+        threads[0].join()
+
     def test_one_that_stands_still_is_taken_over_from_and_stops(self, tmp_path):
         with other_process(tmp_path) as (process, pipe):
             assert pipe.recv() == "held"
@@ -118,6 +136,21 @@ class TestOneMachine:
                 with pytest.raises(RunHeld, match=f"held by process {os.getpid()}"):
                     Writer(tmp_path).__enter__()
                 assert record(tmp_path)["process"] == os.getpid()
+
+    def test_of_many_at_once_one_takes_over_from_one_that_stands_still(self, tmp_path):
+        with other_process(tmp_path) as (process, pipe):
+            assert pipe.recv() == "held"
+            os.kill(process.pid, signal.SIGSTOP)
+            pipes = [forked.Pipe() for _ in range(4)]
+            made = [forked.Process(target=_hold, args=(tmp_path, theirs)) for _, theirs in pipes]
+            for one in made:
+                one.start()
+            said = [ours.recv() for ours, _ in pipes if ours.poll(20)]
+            assert said.count("held") == 1
+            assert sum("is held by process" in text for text in said) == 3
+            for one in made:
+                one.kill()
+                one.join()
 
     def test_one_that_missed_its_beats_looks_before_it_goes_on(self, tmp_path, monkeypatch):
         with Writer(tmp_path) as ours:

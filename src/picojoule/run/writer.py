@@ -4,7 +4,8 @@ Among the processes of a machine the system's lock of ``.lock`` decides, which e
 in whatever way that ends. Since folders are shared between machines, and these need not see each
 other's locks, the holder also leaves its name in ``.writer``, and touches that file every second.
 Whoever finds it there watches: while it is touched the run is held, and if it is not for half a
-minute the run is taken over. The number of a process decides nothing.
+minute (a minute, if its process has not ended) the run is taken over. The number of a process
+decides nothing.
 """
 
 import json
@@ -124,21 +125,24 @@ class Writer:
 
     def _take(self) -> None:
         """Gets the system's lock, unless the run is held."""
-        free = self._locked()
-        holder = _holder(self._run)
-        if free and (holder is None or holder.of_machine(self._self)):
-            return  # what was left there is of a process that ended
-        if self._is_touched():
+        while True:
+            free, holder = self._locked(), _holder(self._run)
+            if free and (holder is None or holder.of_machine(self._self)):
+                return  # what was left there is of a process that ended
+            # Who has the system's lock comes first of those who wait for a holder to be silent.
+            lock, wait_s = _inode(self._run / LOCK), _SILENT_S if free else 2 * _SILENT_S
+            touched = self._is_touched(wait_s)
+            if free and not touched:
+                return
             self._lock.release()
-            raise RunHeld(
-                f"the run '{self._run}' is held by {_holder(self._run) or 'another process'}, and "
-                "that goes on: only one process writes to a run, so wait for it or end it"
-            )
-        if not free:
-            with suppress(FileNotFoundError):
-                (self._run / LOCK).unlink()
-            if not self._locked():
-                raise RunHeld(f"the run '{self._run}' is held by another process")
+            if touched and (holder := _holder(self._run)) is not None:
+                raise RunHeld(
+                    f"the run '{self._run}' is held by {holder}, and that goes on: only one "
+                    "process writes to a run, so wait for it or end it"
+                )
+            if not touched and _inode(self._run / LOCK) == lock:  # and nobody was faster
+                for name in (LOCK, RECORD):
+                    (self._run / name).unlink(missing_ok=True)
 
     def _locked(self) -> bool:
         try:
@@ -147,9 +151,9 @@ class Writer:
             return False
         return True
 
-    def _is_touched(self) -> bool:
+    def _is_touched(self, wait_s: float) -> bool:
         """Watches whether the holder goes on; by this machine's clock alone, as clocks differ."""
-        first, end = _state(self._run), time.monotonic() + _SILENT_S
+        first, end = _state(self._run), time.monotonic() + wait_s
         while time.monotonic() < end:
             if _state(self._run) != first:
                 return True
@@ -174,6 +178,10 @@ def _holder(run: Path) -> Holder | None:
         return Holder(**parsed_json(read(run / RECORD, MIB)))
     except (FileNotFoundError, ValueError, TypeError):  # none, or what no process wrote
         return None
+
+
+def _inode(file: Path) -> int | None:
+    return file.stat().st_ino if file.exists() else None
 
 
 def _state(run: Path) -> tuple[bytes, int] | None:
