@@ -542,6 +542,11 @@ def test_version_and_help(pj):
         ("train fsdd --data-dir {}", "pj data get fsdd --data-dir"),
         ("train --out {}", "exists already"),
         ("train --resume {}", "there is no run in"),
+        ("train --out {}/unknown.toml/run", "cannot be made ("),
+        (
+            "data get mnist --data-dir {}/unknown.toml/data",
+            "cannot be made (Not a directory): name",
+        ),
         ("measure {}", "there is no run in"),
         ("predict {} x.npy", "there is no run in"),
         ("chips show 45mn", "did you mean '45nm'?"),

@@ -5,6 +5,7 @@ What is imported here is imported before Ctrl-C is looked after, and so is littl
 
 import atexit
 import os
+import re
 import signal
 import sys
 import threading
@@ -29,7 +30,8 @@ def main() -> None:
             import logging
 
             logging.getLogger("picojoule").debug("traceback", exc_info=True)
-            _say(f"error: {error}", style="red")
+            message = re.sub(r"^\[Errno \d+\] ", "", str(error))  # the system's number of it
+            _say(f"error: {message}", style="red")
             sys.exit(2)
 
 

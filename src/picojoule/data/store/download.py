@@ -66,7 +66,14 @@ def fetch(dataset: Dataset, data_dir: Path, progress: bool = True, *, again: boo
         if (place / dataset.marker).exists():
             return data_dir
         raise ValueError(_by_hand(dataset, place / dataset.marker))
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the data folder cannot be made ({error.strerror}): name another (--data-dir)",
+            data_dir,
+        ) from error
     for file in dataset.files:
         if again or not _is_whole(file, dataset, data_dir):
             fetched = _fetched(file, dataset, data_dir, progress)
