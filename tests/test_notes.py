@@ -67,10 +67,16 @@ def test_layers_without_a_spike_are_named(net, silent):
     assert (f" · silent {', '.join(silent)} · " in last) == bool(silent)
     assert json.loads(report.to_json())["silent"] == list(silent)
     rows = [line for line in shown(report.table()).splitlines() if "│ silent layers " in line]
-    number = str(len(silent) or "none")
-    assert [row.split("│")[2].strip() for row in rows] == [number] * (
-        report.spike_rate > 0 or bool(silent)
+    named = ", ".join(silent) or "none"
+    assert [row.split("│")[2].strip() for row in rows] == [named] * bool(
+        report.spike_rate or silent
     )
+
+
+def test_many_silent_layers_are_a_number_in_the_table():
+    report = measured(network(*[1e6] * 6))
+    assert re.search(r"│ silent layers +│ +6 layers │", shown(report.table()))
+    assert "1, 3, 5, 7, 9, 11" in report.notes[0]
 
 
 def test_layers_of_another_library_without_a_spike_are_named():

@@ -14,6 +14,7 @@ from picojoule.units import format_energy
 
 _MEMORY = ("event_read", "weight_read", "state_read", "state_write", "output_write")
 _NARROW = 20
+_SHORT = 9  # about what an energy takes
 _NOTABLE = 0.005  # of the total: what rounds to one percent
 
 
@@ -40,7 +41,7 @@ def by_layer_and_kind(
     _add(layers, quantised, [beside(one.quantised_ann_pj, one) for one in costs])
     if spike_rate or silent:
         layers.add_section()
-        _add(layers, "silent layers", [(str(len(silent) or "none"), "")] * len(costs))
+        _add(layers, "silent layers", [(_named(silent), "")] * len(costs))
         _add(layers, "spikes per neuron and step", [(f"{spike_rate:.3g}", "")] * len(costs))
         _add(layers, "as dear as the dense ANN at", [(_even(one)[0], "") for one in costs])
         _add(layers, f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs])
@@ -128,6 +129,12 @@ def _band(one: Cost) -> str:
     if one.low_pj == one.total_pj == one.high_pj:
         return ""
     return f"{format_energy(one.low_pj)} to {format_energy(one.high_pj)}"
+
+
+def _named(layers: Collection[str]) -> str:
+    """Words which layers, or how many if their names are long."""
+    names = ", ".join(layers) or "none"
+    return names if len(names) <= _SHORT else f"{len(layers)} layers"
 
 
 def beside(pj: float | None, one: Cost) -> tuple[str, str]:
