@@ -478,6 +478,8 @@ def test_a_misspelt_name_in_extends_is_refused_with_the_nearest_one(tmp_path):
         ("network.width=abc", "network.width must be a whole number of at least 1, got 'abc'"),
         ("network.width=0", "network.width must be a whole number of at least 1, got 0"),
         ("network.width=true", "network.width must be"),
+        ("network.width=2000000000", "network.width must be below 1,000,000, got 2,000,000,000"),
+        ("network.layers=2000000000", "network.layers must be a whole number of at least 1 and"),
         ("network.layers=0", "network.layers must be"),
         ("network.layers=1.5", "network.layers must be"),
         ("network.dropout=1", "network.dropout must be at least 0 and below 1, got 1"),

@@ -49,6 +49,9 @@ def test_classes_directly_are_divided_by_class(tmp_path):
     assert sorted(told) == [(label, number) for label in range(3) for number in range(40)]
     again = load_own(tmp_path / "my data", IMAGE)
     assert again.splits.fingerprint == own.splits.fingerprint
+    for one in (own.dataset, again.dataset):  # of these data, not of those that they are like
+        assert one.division == "by class: a fifth to test on, an eighth of the rest to choose on"
+        assert (one.licence, one.page, one.files, one.speakers) == ("", None, (), ())
 
 
 def test_splits_as_the_user_has_them(tmp_path):
@@ -58,6 +61,7 @@ def test_splits_as_the_user_has_them(tmp_path):
     own = load_own(tmp_path, IMAGE)
     assert sizes(own.splits) == (28, 4, 6)
     assert own.dataset.inputs == (1, 5, 4)
+    assert "an eighth of the training items held out by class" in own.dataset.division
     pictures(tmp_path / "val", names[:1], 5, colour=False)
     own = load_own(tmp_path, IMAGE)
     assert sizes(own.splits) == (32, 5, 6)

@@ -304,6 +304,22 @@ def test_other_batches_are_refused(task):
         next(task.train(task.setup(), loader, epochs=1))
 
 
+def test_a_list_of_batches_is_refused_with_how_to_make_a_loader(task):
+    batches = list(task.loader())
+    advice = r"expected a torch DataLoader, got list: DataLoader\(batches, batch_size=None\)"
+    made = task.setup()
+    common = {"criterion": nn.CrossEntropyLoss(), "readout": pj.readout.mean, "chip": task.chip}
+    for loader, options in (
+        (batches, {}),
+        (batches, {"inputs": "events"}),
+        (task.loader(), {"validation": batches}),
+    ):
+        with pytest.raises(TypeError, match=advice):
+            next(pj.train(made.net, loader, made.optimizer, **common, epochs=1, **options))
+    with pytest.raises(TypeError, match=advice):
+        pj.measure(task.setup().net, batches, readout=pj.readout.mean, chips=[task.chip])
+
+
 def test_nothing_to_train_on(task):
     with pytest.raises(ValueError, match="no batch"):
         list(task.train(task.setup(), task.loader(0), epochs=1))

@@ -39,6 +39,17 @@ def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
     return found
 
 
+def words(parts: RawSplits) -> str:
+    """Returns how a user's own data are divided, in words."""
+    if parts.test is None:
+        return "by class: a fifth to test on, an eighth of the rest to choose on"
+    if parts.validation is None:
+        return (
+            "as it lies there, with an eighth of the training items held out by class to choose on"
+        )
+    return "as it lies there"
+
+
 def check_classes(train: Selection, labels: Sequence[str], where: str) -> None:
     """Refuses a class without an item to train on.
 

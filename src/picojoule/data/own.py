@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from picojoule.data.divide import check_classes, divided
+from picojoule.data.divide import check_classes, divided, words
 from picojoule.data.encoders.coding import unit
 from picojoule.data.readers import arrays, images, wavs
 from picojoule.data.readers.bad import Bad
@@ -85,6 +85,7 @@ def load_own(
         kept = divided(parts, _VALIDATION_SHARE, str(place))
         check_classes(kept["train"], facts["labels"], str(place))
         bad.say(str(place))
+        facts["division"] = words(parts)
         return cache.Content(kept, facts | _statistics(kept["train"], like))
 
     paths = [place] if place.is_file() else everything(place)
@@ -205,6 +206,9 @@ def _described(place: Path, like: Dataset, splits: Splits, facts: Mapping[str, A
         name=str(place),
         description=f"{like.modality} data in {place}",
         files=(),
+        folder="",
+        marker="",
+        page=None,
         licence="",
         citation="",
         labels=tuple(facts["labels"]),
@@ -214,4 +218,6 @@ def _described(place: Path, like: Dataset, splits: Splits, facts: Mapping[str, A
         std=tuple(facts["std"]) if "std" in facts else None,
         rate_hz=facts.get("rate_hz"),
         speakers=(),
+        splits=None,
+        division=facts.get("division", ""),
     )

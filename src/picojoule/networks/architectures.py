@@ -52,7 +52,8 @@ def network(
         The network: x [T, B, *inputs] to out [T, B, classes] and a state.
 
     Raises:
-        ValueError: If the architecture is unknown, does not take an option, or there is no class.
+        ValueError: If the architecture is unknown, does not take an option, or there is no class,
+            or its weights would not fit into memory.
         TypeError: If a function of yours returns something else, or ``neuron`` is not callable.
 
     Example:
@@ -70,7 +71,15 @@ def network(
             "such as picojoule.LIF, or a function (mlp and keyword also take a list, one for each "
             "layer)"
         )
-    net = builder(name)(inputs=inputs, classes=classes, neuron=neuron, **options)
+    build = builder(name)
+    try:
+        net = build(inputs=inputs, classes=classes, neuron=neuron, **options)
+    except RuntimeError as error:
+        if "allocate" not in str(error):
+            raise
+        raise ValueError(
+            f"network '{name}' does not fit into memory: choose smaller options, such as width"
+        ) from error
     if not isinstance(net, Sequential):
         raise TypeError(
             f"network '{name}' gave a {type(net).__name__}, and a picojoule Sequential was "

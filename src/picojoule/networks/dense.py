@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from picojoule.networks.norm import gain
-from picojoule.networks.options import Count, Dropout, NeuronFactory
+from picojoule.networks.options import Count, Dropout, Layers, NeuronFactory
 from picojoule.networks.sequential import Sequential
 from picojoule.neurons import LI, LIF, Neuron, Recurrent
 
@@ -21,7 +21,7 @@ def mlp(
     classes: int,
     neuron: Neurons = LIF,
     width: Count = 128,
-    layers: Count = 2,
+    layers: Layers = 2,
     dropout: Dropout = 0.0,
 ) -> Sequential:
     """Builds fully connected layers of ``width`` neurons and a leaky readout.
@@ -39,7 +39,7 @@ def keyword(
     classes: int,
     neuron: Neurons = LIF,
     width: Count = 128,
-    layers: Count = 1,
+    layers: Layers = 1,
     recurrent: bool = True,
     dropout: Dropout = 0.0,
 ) -> Sequential:

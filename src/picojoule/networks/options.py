@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from picojoule._names import unknown
 from picojoule.neurons import Neuron
 
+_MOST = 1_000_000  # of anything that is counted: what a network of more would take, nobody has
 NeuronFactory = Callable[[int], Neuron]
 GIVEN = ("inputs", "classes", "neuron")  # not options: what every builder takes
 
@@ -39,6 +40,7 @@ class Limits:
 
 
 Count = Annotated[int, Limits()]
+Layers = Annotated[int, Limits(below=1_000)]
 Steps = Annotated[int, Limits(low=0)]
 Dropout = Annotated[float, Limits(Real, low=0, below=1)]
 
@@ -66,5 +68,7 @@ def _check_value(key: str, kind: Any, value: object) -> None:
         raise ValueError(unknown(key, str(value), get_args(kind)))
     if limits and value not in limits[0]:
         raise ValueError(f"{key} must be {limits[0]}, got {value!r}")
+    if limits and isinstance(value, Integral) and int(value) >= _MOST:
+        raise ValueError(f"{key} must be below {_MOST:,}, got {value:,}: choose a smaller one")
     if kind is bool and not isinstance(value, bool):
         raise ValueError(f"{key} must be true or false, got {value!r}")

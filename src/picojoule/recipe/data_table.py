@@ -119,11 +119,15 @@ class DataTable(Table):
     def dataset(self) -> Dataset:
         """The description of the data set, or of the user's own data as they were found."""
         named = dataset(self.name)
+        if self.hold_out is not None:
+            others = f"validation is of the others; the test set is all of {self.hold_out}"
+            return dataclasses.replace(named, division=others)
         if self.found is None:
             return named
         return dataclasses.replace(
             named,
             name=self.folder or named.name,
+            division="",
             labels=tuple(self.found.labels),
             inputs=tuple(self.found.inputs),
             rate_hz=self.found.rate_hz,

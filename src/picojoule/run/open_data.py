@@ -52,6 +52,13 @@ def open_data(
         rate_hz=own.dataset.rate_hz,
     )
     if table.found is None:
+        sizes = " + ".join(f"{size:,}" for size in own.dataset.sizes)
+        logger.info(
+            "%s: %s items (training, validation, test), divided %s",
+            place,
+            sizes,
+            own.dataset.division,
+        )
         return _noted(recipe, now, own.dataset), _limited(own.splits, table.limit)
     if now != table.found:
         changed = [name for name, value in now if value != getattr(table.found, name)]

@@ -11,17 +11,26 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 
-def generators(loader: DataLoader) -> list[torch.Generator]:
-    """Returns the generators of its own that a loader draws from.
+def check_loader(loader: object) -> None:
+    """Refuses what is no ``DataLoader``.
 
     Raises:
-        TypeError: If it is no ``DataLoader``.
+        TypeError: With how to make one of a list of batches.
     """
     if not isinstance(loader, DataLoader):
         raise TypeError(
             f"expected a torch DataLoader, got {type(loader).__name__}: DataLoader(batches, "
             "batch_size=None) makes one of a list of batches"
         )
+
+
+def generators(loader: DataLoader) -> list[torch.Generator]:
+    """Returns the generators of its own that a loader draws from.
+
+    Raises:
+        TypeError: If it is no ``DataLoader``.
+    """
+    check_loader(loader)
     owners = (loader, loader.sampler, loader.batch_sampler)
     found = [getattr(owner, "generator", None) for owner in owners]
     return list({id(one): one for one in found if one is not None}.values())

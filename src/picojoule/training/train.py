@@ -25,7 +25,7 @@ from picojoule.training.last_batch import check_last_batch
 from picojoule.training.measure import check_names
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
-from picojoule.training.randomness import generators
+from picojoule.training.randomness import check_loader, generators
 from picojoule.training.ranks import gathered
 from picojoule.training.records import EpochRecord, Log, Spent
 from picojoule.training.task import Task
@@ -99,6 +99,8 @@ def train(
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
+    for batches in (loader, *([] if validation is None else [validation])):
+        check_loader(batches)
     fabric = fabric or Fabric(accelerator="auto", devices=1)
     model, wrapped = fabric.setup(net.train(), optimizer)
     chips = [chip] if isinstance(chip, Chip) else list(chip)
