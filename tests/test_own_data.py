@@ -65,7 +65,8 @@ def test_pictures_of_one_s_own(pictures, tmp_path):
     assert folder.report.samples == 16
     trained = pj.load(folder.path)
     chip = pj.load_chip("45nm")
-    assert trained.measure([chip]) == folder.report
+    memory = pj.load_chip("45nm-sram")  # which every run is measured on, too
+    assert trained.measure([chip, memory]) == folder.report
     moved = tmp_path / "moved"
     shutil.move(pictures, moved)
     again = trained.measure([chip], data=moved)

@@ -43,7 +43,8 @@ def test_a_run_does_not_need_the_chip_file_it_was_started_with(tmp_path):
     chip.write_text(CHIP)
     recipe = tiny(LIVELY, "budget.limit=80%", f"budget.chip={chip}")
     whole = finish(start(recipe, out=tmp_path / "whole", machine=CPU))
-    assert pj.load(whole.path).measure([pj.load_chip(chip)]) == whole.report
+    both = [pj.load_chip(chip), pj.load_chip("45nm-sram")]
+    assert pj.load(whole.path).measure(both) == whole.report
     cut = start(recipe, out=tmp_path / "cut", machine=CPU)
     assert cut.folder.recipe.sha256 == recipe.sha256
     assert (cut.folder.path / "chip.toml").read_text() == CHIP
@@ -63,7 +64,7 @@ def test_a_run_does_not_need_the_chip_file_it_was_started_with(tmp_path):
         )
         trained = pj.load(moved)
         own = pj.load_chip(trained.recipe.budget.chip)
-        assert trained.measure([own]) == folder.report
+        assert trained.measure([own, both[1]]) == folder.report
         picture = pj.data.load("digits").test.x[:1]
         assert trained.predict(picture) == pj.load(whole.path).predict(picture)
         cut = Run(folder, None, None, new=False)
