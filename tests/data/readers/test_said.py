@@ -88,8 +88,8 @@ def beside(folder):
         (
             beside,
             [
-                "{folder}: 2 files in no folder of a class, such as stray.png, were not read",
-                "{folder}: 2 folders of no split, such as more, were not read",
+                "{folder}: 2 file(s) in no folder of a class, such as stray.png, were not read",
+                "{folder}: 2 folder(s) of no split, such as more, were not read",
             ],
         ),
     ],
@@ -119,4 +119,4 @@ def test_files_beside_folders_are_said_again_from_the_cache(tmp_path, caplog):
     for _ in range(2):
         caplog.clear()
         load_own(tmp_path, dataset("mnist"))
-        assert "1 files in no folder of a class, such as c.png, were not read" in caplog.text
+        assert "1 file(s) in no folder of a class, such as c.png, were not read" in caplog.text

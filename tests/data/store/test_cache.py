@@ -354,6 +354,24 @@ def test_the_folder_is_the_user_s_where_none_is_named(monkeypatch, tmp_path):
     assert cache.cache_folder() == tmp_path / "picojoule" / "data"
 
 
+def test_what_is_after_the_ends_takes_no_space_on_disk(place):
+    """One long recording among short ones, all steps of which are kept."""
+    lengths = torch.tensor([800] * 60 + [400_000] + [1_600] * 3)
+    samples = torch.randint(-9_000, 9_000, (int(lengths.sum()),), dtype=torch.int16)
+    waves = Waves(samples, torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]))
+    raw = Split(waves, torch.arange(64), lengths)
+    split = cache.kept("w", "w", "w", lambda _: cache.Content({"a": Selection(raw)})).splits["a"]
+    bank = Filterbank(max_steps=6_000)
+    for _ in range(2):
+        found = prepared(split, bank)
+        assert found.x.shape == (64, 4_998, 160)
+        assert found.x[60:].equal(bank.prepare(raw[60:]).x)
+        assert not found.x[:60, 8:].any()
+        assert found.x[0, :8].any()
+    used = sum(512 * file.stat().st_blocks for file in place.rglob("*.npy"))
+    assert 4 * used < found.x.numel()
+
+
 def test_prepared_once(monkeypatch):
     waves = Split(torch.randn(4, 2_000), torch.arange(4), torch.full((4,), 2_000))
     split = cache.kept("w", "w", "w", lambda _: cache.Content({"a": Selection(waves)})).splits["a"]

@@ -79,7 +79,10 @@ def _warn_of_others(
         for path in _visible(folder)
         if path.is_file() and path.suffix.lower() in suffixes
     ]
-    for found, what in ((beside, "files in no folder of a class"), (others, "folders of no split")):
+    for found, what in (
+        (beside, "file(s) in no folder of a class"),
+        (others, "folder(s) of no split"),
+    ):
         if found:
             logger.warning(
                 "%s: %d %s, such as %s, were not read", root, len(found), what, found[0].name
