@@ -11,10 +11,12 @@ demo: .venv/installed
 test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-plots
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
-# Kills and damages runs for so many minutes; counts go to soak.json, and another call adds to them.
+# Kills and damages runs, then files of data, each for so many minutes; counts go to soak.json and
+# soak-files.json, and another call adds to them.
 MINUTES := 10
 soak: .venv/installed-test
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak.files --minutes $(MINUTES)
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .

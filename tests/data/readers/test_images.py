@@ -180,7 +180,7 @@ def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / "real.pgm").write_bytes(b"Pf\n2 2\n-1.0\n" + np.zeros(4, "<f4").tobytes())
     for name, fault in (
         ("cut.png", "is no whole picture"),
-        ("text.png", "is no whole picture"),
+        ("text.png", "is no whole picture: it begins as none of PNG, JPEG, BMP, PPM does"),
         ("empty.png", "is no whole picture"),
         ("none.png", "is no whole picture"),
         ("notes.txt", "is no picture: expected one of .png"),

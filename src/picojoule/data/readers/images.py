@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from picojoule import _files
 from picojoule.data.readers.bad import Bad
@@ -207,7 +207,10 @@ def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
     except _FAULTS as error:
         if str(file) in str(error) and isinstance(error, ValueError):
             raise
-        raise ValueError(f"{file} is no whole picture: {error or type(error).__name__}") from error
+        why = str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            why = f"it begins as none of {', '.join(_FORMATS)} does"
+        raise ValueError(f"{file} is no whole picture: {why}") from error
 
 
 def _check_pixels(picture: Image.Image, packed: int, file: Path) -> None:
