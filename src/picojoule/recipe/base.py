@@ -88,10 +88,10 @@ def completed(table: N, made: Callable[..., Any], without: Iterable[str] = ()) -
     inside = [
         name for name in known if name in params or defaults[name] is not inspect.Parameter.empty
     ]
-    whole = {name: params.get(name, defaults[name]) for name in inside}
+    whole: dict[str, Any] = {name: getattr(table, name) for name in type(table).model_fields}
+    whole |= {name: params.get(name, defaults[name]) for name in inside}
     whole |= {name: params[name] for name in sorted(params) if name not in known}
-    fields = {name: getattr(table, name) for name in type(table).model_fields}
-    return type(table).model_construct(**fields, **whole)
+    return type(table).model_construct(None, **whole)
 
 
 def plain(value: Any) -> Any:

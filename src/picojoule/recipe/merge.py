@@ -48,9 +48,10 @@ def read(name_or_path: str | Path, over: Mapping[str, Any], above: tuple[str, ..
     if folder is not None and isinstance(budget, dict) and _is_chip_file(budget.get("chip")):
         budget["chip"] = str(folder / budget["chip"])
     data = tables.get("data")
-    own = data.get("folder", NOTHING) if isinstance(data, dict) else NOTHING
-    if folder is not None and isinstance(own, str) and own != NOTHING:
-        data["folder"] = str(folder / Path(own).expanduser())
+    if folder is not None and isinstance(data, dict):
+        own = data.get("folder", NOTHING)
+        if isinstance(own, str) and own != NOTHING:
+            data["folder"] = str(folder / Path(own).expanduser())
     if "extends" in tables:
         below = str(tables.pop("extends"))
         if folder is not None and (_toml.is_path(below) or (folder / below).is_file()):
