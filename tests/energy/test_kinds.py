@@ -110,6 +110,10 @@ SAME |= {
         f"{name} and back": (lambda x, name=name: getattr(x, name)().float(), ONES)
         for name in ("int", "long", "short", "char", "byte")
     },
+    **{
+        f"to({dtype}) and back": (lambda x, dtype=dtype: x.to(dtype).to(x.dtype), ONES)
+        for dtype in (torch.int32, torch.int64, torch.int16, torch.int8, torch.uint8, torch.bool)
+    },
     "times a mask of ones": (lambda x: x * torch.ones(8), ONES),
     "times a drawn mask": (_times_a_mask(lambda: torch.bernoulli(torch.full((8,), 0.5))), None),
     "times a compared mask": (_times_a_mask(lambda: (torch.rand(8) < 0.5).float()), None),
