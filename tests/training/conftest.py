@@ -24,8 +24,8 @@ class Task:
     samples: list
     chip: pj.Chip
 
-    def loader(self, count=48, *, jitter=False, **options) -> DataLoader:
-        """Batches; with ``jitter`` each one draws from every source of random numbers."""
+    def loader(self, count=48, *, jitter=False, kept=1.0, **options) -> DataLoader:
+        """Batches of a share of the events; with ``jitter`` each draws from every random source."""
 
         def collate(batch):
             x = torch.stack([x for x, _ in batch], 1)
@@ -33,6 +33,8 @@ class Task:
             if jitter:
                 x = x * float(random.random() < 0.9) * float(np.random.random() < 0.9)
                 x = x * (torch.rand(FEATURES) < 0.9)
+            if kept < 1:
+                x = x * (torch.rand(x.shape) < kept)
             return x, label, None
 
         return DataLoader(self.samples[:count], batch_size=8, collate_fn=collate, **options)

@@ -95,6 +95,20 @@ def test_a_budget_is_met_and_the_choice_loaded(task):
     assert (chosen.accuracy, chosen.energy_pj) == (log.chosen.accuracy, log.chosen.energy_pj)
 
 
+def test_a_budget_is_kept_in_use_where_training_batches_are_cheaper(task):
+    """An augmentation drops events, as dropout drops spikes: in use the network spends more."""
+    loader, validation = task.loader(shuffle=True, kept=0.6), task.loader(64)
+    made, budget = task.setup(dropout=0.2), pj.EnergyBudget(400.0)
+    options = {"epochs": 24, "validation": validation, "penalty": budget}
+    *_, log = task.train(made, loader, **options)
+    first, *_, last = log.history
+    assert first.validation.energy_pj > 1.5 * first.energy_pj > 500
+    assert last.validation.energy_pj > 1.5 * last.energy_pj > 200
+    assert budget.ratio > 1.5
+    assert 0.8 * 400 < last.validation.energy_pj <= 400
+    assert log.chosen.feasible
+
+
 def test_a_limit_below_the_floor_stops_before_the_first_step(task):
     made, loader = task.setup(), task.loader()
     before, floor = weights(made.net).clone(), task.floor_pj(loader)

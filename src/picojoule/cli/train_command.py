@@ -37,7 +37,7 @@ def train(
         str | None,
         typer.Option(
             help='Energy per inference, "10 nJ"; a share of what is spent without a budget, '
-            "50%; or none. Short for --set budget.limit=...",
+            '50%; a number, "200 spikes"; or none. Short for --set budget.limit=...',
             metavar="ENERGY",
         ),
     ] = None,
