@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from picojoule._names import shortened
 from picojoule.data import ENCODERS
 from picojoule.networks.architectures import NETWORKS, builder
 from picojoule.networks.options import GIVEN
@@ -54,6 +55,7 @@ class Keys:
 
     def unknown(self, key: str) -> str:
         """Words the message for an unknown key: what may have been meant, and what there is."""
+        key = shortened(key)
         near = self.nearest(key)
         meant = " or ".join(f"'{one}'" for one in near)
         table = key.rpartition(".")[0]
