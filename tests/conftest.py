@@ -1,10 +1,16 @@
 """What every test starts from."""
 
+import logging
 import os
+import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
+
+from picojoule.cli import main
 
 # Derived cases are the same on every machine and in every run, and leave nothing on disk.
 settings.register_profile(
@@ -30,3 +36,20 @@ def _cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def pj(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Runs a command in this process; gives its exit code, stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pj", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    yield run
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if type(one).__name__ == "RichHandler"]:
+        root.removeHandler(handler)

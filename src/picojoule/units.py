@@ -38,7 +38,7 @@ def picojoule(value: float | str) -> float:
         >>> picojoule("12 nJ"), picojoule(350)
         (12000.0, 350.0)
     """
-    return _number(value, "J", "a number of picojoule or a text such as '12 nJ'", 1e12)
+    return _number(value, "J", "an energy such as '12 nJ'", 1e12)
 
 
 def watts(value: str) -> float:
@@ -82,7 +82,7 @@ def seconds(value: float | str) -> float:
         >>> seconds("20 ms")
         0.02
     """
-    return _number(value, "s", "a number of seconds or a text such as '20 ms'", 1.0)
+    return _number(value, "s", "a time such as '20 ms'", 1.0)
 
 
 def format_energy(pj: float) -> str:

@@ -5,7 +5,6 @@ What is imported here is imported before Ctrl-C is looked after, and so is littl
 
 import atexit
 import os
-import re
 import signal
 import sys
 import threading
@@ -30,9 +29,15 @@ def main() -> None:
             import logging
 
             logging.getLogger("picojoule").debug("traceback", exc_info=True)
-            message = re.sub(r"^\[Errno \d+\] ", "", str(error))  # the system's number of it
-            _say(f"error: {message}", style="red")
+            _say(f"error: {_worded(error)}", style="red")
             sys.exit(2)
+
+
+def _worded(error: Exception) -> str:
+    """Returns the message of an error; one of the system without its number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"'{error.filename}': {error.strerror}"
 
 
 def _say(line: str, style: str = "") -> None:

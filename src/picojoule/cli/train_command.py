@@ -49,14 +49,17 @@ def train(
             autocompletion=completion.chips,
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Short for --set train.epochs=...")] = None,
+    epochs: Annotated[
+        str | None, typer.Option(help="Short for --set train.epochs=...", metavar="N")
+    ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Learning rate. Short for --set train.lr=...")
+        str | None,
+        typer.Option(help="Learning rate. Short for --set train.lr=...", metavar="RATE"),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Short for --set train.batch_size=...")
+        str | None, typer.Option(help="Short for --set train.batch_size=...", metavar="N")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Short for --set seed=...")] = None,
+    seed: Annotated[str | None, typer.Option(help="Short for --set seed=...", metavar="N")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,7 +114,7 @@ def train(
         precision=precision,
     )
     if resume is None:
-        overrides += [] if data is None else [f"data.folder={toml.text(str(data))}"]
+        overrides += [] if data is None else [f"data.folder={toml.text(str(data.resolve()))}"]
         made = load_recipe(recipe or "digits", overrides)
         out = out or free_path(made.name)
         with going_on(out):

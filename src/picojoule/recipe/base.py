@@ -150,13 +150,23 @@ def _plain_kinds(parameter: inspect.Parameter) -> list[type]:
 def in_seconds(table: Named) -> Named:
     """Returns the table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
     times = {name: value for name, value in _given(table) if is_time(name)}
-    return table.model_copy(update={name: _seconds(value) for name, value in times.items()})
+    read = {name: _named(name, _seconds, value) for name, value in times.items()}
+    return table.model_copy(update=read)
 
 
 def in_picojoule(table: Named) -> Named:
     """Returns the table with its energies in pJ, so that '12 nJ' and 12000 are the same recipe."""
     energies = {name: value for name, value in _given(table) if name.endswith("_pj")}
-    return table.model_copy(update={name: picojoule(value) for name, value in energies.items()})
+    read = {name: _named(name, picojoule, value) for name, value in energies.items()}
+    return table.model_copy(update=read)
+
+
+def _named(name: str, read: Callable[[Any], Any], value: Any) -> Any:
+    """Reads the value of an option, whose name stands in errors."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _given(table: Named) -> Iterable[tuple[str, Any]]:

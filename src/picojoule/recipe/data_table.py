@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from picojoule._names import unknown
 from picojoule.data import DATASETS, ENCODERS, Augment, Dataset, Encoder, dataset, encoder
 from picojoule.recipe.base import Named, Table, check_types, completed, in_seconds
 
@@ -102,8 +103,9 @@ class DataTable(Table):
         if self.hold_out is not None and self.folder is not None:
             raise ValueError("data.hold_out is for named data sets, not for data.folder: drop one")
         if self.hold_out is not None and self.hold_out not in named.speakers:
-            who = ", ".join(named.speakers) or "no speaker by name"
-            raise ValueError(f"data.hold_out is one of the speakers of {self.name}: {who}")
+            if not named.speakers:
+                raise ValueError(f"data.hold_out: {self.name} names no speakers: leave it out")
+            raise ValueError(unknown(f"speaker of {self.name}", self.hold_out, named.speakers))
         if self.size is not None and (self.folder is None or named.modality != "image"):
             raise ValueError("data.size is for pictures of your own: set data.folder too")
         if self.resample and named.modality != "audio":

@@ -32,7 +32,9 @@ def explain(detail: Any) -> str:
         return unknown(where, str(given), re.findall("'(.*?)'", context["expected"]))
     for name, words in _BOUNDS.items():
         if name in context:
-            return f"{where} must be {words} {context[name]:g}, got {shown(given)}"
+            bound = context[name]
+            bound = int(bound) if bound == int(bound) else bound
+            return f"{where} must be {words} {bound}, got {shown(given)}"
     expected = _EXPECTED.get(kind)
     if expected is None:
         return f"{where}: {detail['msg']}, got {shown(given)}"

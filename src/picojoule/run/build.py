@@ -40,16 +40,24 @@ def build_network(recipe: Recipe) -> nn.Module:
     """Builds the network of a recipe, with weights drawn from torch's random state.
 
     Raises:
-        ValueError: If its neurons or its architecture refuse a value.
+        ValueError: If its neurons or its architecture refuse a value, or it does not fit into
+            memory.
     """
     data, table = recipe.data.dataset, recipe.train
-    net = network(
-        recipe.network.name,
-        inputs=recipe.data.make_encoder().inputs(data.inputs),
-        classes=data.classes,
-        neuron=NeuronFactory(recipe.network.neuron),
-        **recipe.network.params,
-    )
+    try:
+        net = network(
+            recipe.network.name,
+            inputs=recipe.data.make_encoder().inputs(data.inputs),
+            classes=data.classes,
+            neuron=NeuronFactory(recipe.network.neuron),
+            **recipe.network.params,
+        )
+    except (RuntimeError, MemoryError) as error:  # torch's, for weights that no memory holds
+        given = ", ".join(f"network.{name} = {one}" for name, one in recipe.network.params.items())
+        raise ValueError(
+            f"the network '{recipe.network.name}' cannot be made with {given} ({error}): is it too "
+            "large for this machine?"
+        ) from error
     if table.layout == "channels_last":
         net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if table.chunk is not None:

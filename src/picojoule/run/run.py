@@ -1,7 +1,6 @@
 """A run: a recipe trained in a folder of its own, which may be killed and resumed at any moment."""
 
 import logging
-import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from picojoule._memory import keep_freed_memory
 from picojoule.data import Splits
 from picojoule.recipe import Recipe
 from picojoule.recipe.allowance import Allowance
 from picojoule.run.build import build_network, check_fit, steps_per_epoch
+from picojoule.run.devices import launched
 from picojoule.run.fit import Step, fit, history, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.run.open_data import open_data
@@ -140,7 +139,7 @@ def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | N
     machine = Machine() if machine is None else machine
     recipe, splits = open_data(recipe, machine.data_dir)
     net = build_network(recipe)
-    fabric = _launched(machine)
+    fabric = launched(machine)
     steps_per_epoch(recipe, splits, fabric.world_size)  # refuses a batch that cannot be dealt
     check_fit(recipe, net, splits.train)
     path = free_path(recipe.name) if out is None else Path(out)
@@ -175,27 +174,8 @@ def resume(path: str | Path, *, data_dir: str | None = None, data: str | Path | 
             machine.threads,
         )
     _, splits = open_data(folder.recipe, data_dir or machine.data_dir, data)
-    fabric = _launched(machine)
+    fabric = launched(machine)
     return Run(folder, fabric, splits, new=False)
-
-
-def _launched(machine: Machine) -> Fabric:
-    keep_freed_memory()
-    try:
-        fabric = Fabric(
-            accelerator=machine.accelerator,
-            devices=machine.devices,
-            num_nodes=machine.nodes,
-            strategy=machine.strategy,
-            precision=machine.precision,  # pyright: ignore[reportArgumentType]
-        )
-    except (RuntimeError, ImportError) as error:  # Fabric's, for a device that is not there
-        raise ValueError(str(error)) from error
-    fabric.launch()
-    if fabric.device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    return fabric
 
 
 def _created(fabric: Fabric, recipe: Recipe, machine: Machine, path: Path) -> Folder:

@@ -143,6 +143,6 @@ def _check_disk(size: int, part: Path) -> None:
 
 def _reason(error: BaseException) -> str:
     """Returns the message of the first error in a chain."""
-    while (before := error.__cause__ or error.__context__) and not error.__suppress_context__:
+    while before := error.__cause__ or (not error.__suppress_context__ and error.__context__):
         error = before
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
