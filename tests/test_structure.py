@@ -53,7 +53,7 @@ WITHIN = {
         "sets": {"readers"},
         "store": {"readers", "encoders", "sets"},
     },
-    "training": {"penalties": set()},
+    "training": {"penalties": set(), "levers": set()},
 }
 
 

@@ -92,8 +92,9 @@ def measure(
     from picojoule.energy import Convention
     from picojoule.run.trained import load
 
-    convention = Convention(levels, skip_zero_weights, not unfold_batch_norm)  # pyright: ignore
     trained = load(run)
+    skip = skip_zero_weights or trained.convention.skip_zero_weights
+    convention = Convention(levels, skip, not unfold_batch_norm)  # pyright: ignore
     names = chip or [trained.recipe.budget.chip]
     every = "all" in names
     measured = trained.measure(chosen(names), data_dir=data_dir, data=data, convention=convention)

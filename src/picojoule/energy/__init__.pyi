@@ -15,6 +15,7 @@ from .kinds import Kind as Kind
 from .meter import Foreign as Foreign
 from .meter import Inner as Inner
 from .meter import Meter as Meter
+from .presence import only as only
 from .rules import Synapses as Synapses
 from .spikes import spikes as spikes
 from .traffic import Traffic as Traffic

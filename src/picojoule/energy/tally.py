@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.counts import OpCounts, as_counts
+from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic, dense_pairs, inputs_of, kernel_positions
 
 
@@ -14,11 +15,13 @@ def count_synapses(call: Traffic) -> OpCounts:
     """Totals a call: exact pairs of events and synapses, or dense ones of analog values."""
     synapses = call.synapses
     assert synapses is not None
-    fixed = {} if synapses.bias is None else {"bias": synapses.output * call.valid}
+    outputs = synapses.output * _outputs(synapses)
+    fixed = {} if synapses.bias is None else {"bias": outputs * call.valid}
     events, fanout = call.events, call.fanout
     if events is None:
-        return OpCounts.of(as_counts(_dense(call, call.valid) | fixed), sizes=call.sizes)
-    arrived = events.sum() if events.dim() else events
+        counts = as_counts(_dense(call, call.valid) | fixed)
+        return OpCounts.of(counts, None if synapses.presence is None else counts, call.sizes)
+    arrived = _read(events, synapses)
     pairs = arrived * fanout if isinstance(fanout, int) else (events * fanout).sum()
     caused = {
         "ac" if call.kind.counted and not call.multiplied else "mac": pairs,
@@ -31,7 +34,30 @@ def count_synapses(call: Traffic) -> OpCounts:
         **({"multiply": 2 * arrived} if synapses.located else {}),
     }
     counts = caused | as_counts(fixed)
+    if synapses.presence is not None:  # training can change all of it
+        return OpCounts.of(counts, counts, call.sizes)
     return OpCounts.of(counts, caused if call.kind.hidden else None, call.sizes)
+
+
+def _outputs(synapses: Synapses) -> float | Tensor:
+    """Returns the share of the outputs that there are."""
+    outputs = None if synapses.presence is None else synapses.presence.outputs
+    return 1.0 if outputs is None else outputs.double().mean()
+
+
+def _inputs(synapses: Synapses) -> float | Tensor:
+    """Returns the share of the inputs that there are."""
+    inputs = None if synapses.presence is None else synapses.presence.inputs
+    return 1.0 if inputs is None else inputs.double().mean()
+
+
+def _read(events: Tensor, synapses: Synapses) -> Tensor:
+    """Returns how many events arrived, of the inputs that there are."""
+    presence = synapses.presence
+    if presence is not None and presence.inputs is not None:
+        places = events.dim() - 1 if synapses.located else 0
+        events = events * presence.inputs.double().view(-1, *[1] * places)
+    return events.sum() if events.dim() else events
 
 
 def count_dense(call: Traffic, steps: int | None) -> OpCounts:
@@ -74,9 +100,11 @@ def _dense(call: Traffic, share: float | Tensor) -> dict[str, float | Tensor]:
     assert synapses is not None
     located = synapses.located
     pairs = dense_pairs(synapses) * share
-    inputs, outputs = values.numel() * share, synapses.output * share
+    inputs = values.numel() * share * _inputs(synapses)
+    outputs = synapses.output * share * _outputs(synapses)
     rows = values.numel() // max(1, inputs_of(synapses))
-    kernel = kernel_positions(synapses) * synapses.channels * rows * share
+    channels = synapses.channels * _outputs(synapses)
+    kernel = kernel_positions(synapses) * channels * rows * share
     return {
         "mac": pairs,
         "event_read": pairs if located else inputs,

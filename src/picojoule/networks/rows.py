@@ -32,7 +32,7 @@ def all_steps(layer: nn.Module, x: Tensor, valid: Tensor | None) -> Tensor:
                 "SyncBatchNorm takes what comes after the ends of sequences for a part of them: "
                 "give the network BatchNorm1d, 2d or 3d, or sequences of one length"
             )
-    whole = type(layer) is nn.Linear  # takes any number of axes
+    whole = _is(nn.Linear, layer)  # takes any number of axes
     rows = x if whole else x.flatten(0, 1)
     with ExitStack() as ways:
         if _may_be_sparse(layer, rows):
@@ -50,8 +50,13 @@ def _may_be_sparse(layer: nn.Module, rows: Tensor) -> bool:
     """
     if not rows.is_cpu or torch.compiler.is_compiling():
         return False
-    if type(layer) is not nn.Linear:
-        return type(layer) is nn.Conv2d
-    outputs, inputs = layer.weight.shape
+    if not (isinstance(layer, nn.Linear) and _is(nn.Linear, layer)):
+        return _is(nn.Conv2d, layer)
+    outputs, inputs = layer.out_features, layer.in_features
     many = rows.shape[:-1].numel()
     return any(limit_for(many, inputs, outputs, gradient=one) for one in (False, True))
+
+
+def _is(kind: type[nn.Module], layer: nn.Module) -> bool:
+    """Tells whether a layer runs as one of torch's kinds does, its weight parametrized or not."""
+    return isinstance(layer, kind) and type(layer).forward is kind.forward

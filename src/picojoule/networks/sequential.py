@@ -25,6 +25,7 @@ class Sequential(nn.Sequential):
             long sequences; None for all. Only the state is kept from one chunk to the next, and the
             backward pass runs each chunk again. Outputs and gradients (of a penalty too) stay the
             same; memory is that of one chunk, and of all spikes if a penalty looks at traffic.
+        narrowed: Whether channels were left out of it after a training.
 
     Example:
         >>> from picojoule.neurons import LI, LIF
@@ -35,6 +36,7 @@ class Sequential(nn.Sequential):
     """
 
     chunk: int | None = None
+    narrowed: bool = False
 
     @property
     def by_chunks(self) -> bool:

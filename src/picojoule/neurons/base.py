@@ -1,7 +1,7 @@
 """The base of all neurons: a state, a step and a cost."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,8 @@ class Neuron(nn.Module, ABC):
         dt: Seconds per step.
         engine: Name of the engine to run by (see ``scan``); None for the fastest that can run it.
         ran: Engine of the last run, and the reason if that was not the fused one; None before.
+        present: Returns 1 for each neuron (or channel) that there is and else 0, while training
+            decides which to keep; None if all are there. What is absent runs and is not counted.
     """
 
     output: str = "events"
@@ -41,6 +43,7 @@ class Neuron(nn.Module, ABC):
     dt: float
     engine: str | None = None
     ran: Verdict | None = None
+    present: Callable[[], Tensor] | None = None
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "cost"):

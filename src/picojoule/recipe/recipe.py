@@ -68,6 +68,17 @@ class Recipe(Table):
             f"budget.limit is {self.budget.limit!r}: set budget.limit = 'none' or penalty = 'none'"
         )
 
+    @model_validator(mode="after")
+    def _something_to_save(self) -> Self:
+        budget = self.budget
+        limited = budget.share is not None or budget.allowances
+        if budget.levers and not limited and self.penalty is None:
+            raise ValueError(
+                f"budget.levers = {budget.levers} save energy, and nothing asks for that: set "
+                "budget.limit, or budget.levers = 'none'"
+            )
+        return self
+
     def to_toml(self) -> str:
         """Writes the recipe with every default, those of encoder, network, neuron and penalty too.
 

@@ -14,6 +14,7 @@ from picojoule.readout import readout
 from picojoule.recipe.allowance import Allowance, allowance, plain
 from picojoule.recipe.base import Count, Named, Positive, Share, Table, completed
 from picojoule.recipe.neuron_table import checked
+from picojoule.training.levers import lever
 from picojoule.units import format_energy, hertz
 
 
@@ -74,6 +75,8 @@ class BudgetTable(Table):
             for ``synops``; no shares.
         rate: Samples per second, for limits that are a power.
         margin, step, rho: The arguments of ``EnergyBudget``.
+        levers: Names of what training may leave out of the network to stay within the limit, such
+            as ``["gates"]``; None for nothing.
     """
 
     chip: str = "45nm"
@@ -83,6 +86,7 @@ class BudgetTable(Table):
     margin: Share = 0.02
     step: Positive = 0.05
     rho: Positive = 1.0
+    levers: list[str] | None = None
 
     @field_validator("chip")
     @classmethod
@@ -135,6 +139,18 @@ class BudgetTable(Table):
                     f"{one.rate_hz:g} / s, or take a chip that has one"
                 )
         return self
+
+    @field_validator("levers", mode="before")
+    @classmethod
+    def _levers(cls, levers: Any) -> list[str] | None:
+        if not levers:
+            return None
+        if not isinstance(levers, list) or not all(isinstance(name, str) for name in levers):
+            raise ValueError(f'expected names in a list, such as ["gates"], got {levers!r}')
+        names = [name if ":" in name else lever(name).__name__.lower() for name in levers]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"'{twice}' is there twice: name each lever once")
+        return names
 
     @property
     def chip_file(self) -> Path | None:

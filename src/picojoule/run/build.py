@@ -12,14 +12,15 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
 
 from picojoule.data import Augment, Split, Splits, loader
-from picojoule.energy import Chip
+from picojoule.energy import Chip, Convention
 from picojoule.networks import Repeat, Sequential, network
 from picojoule.neurons import Neuron
 from picojoule.recipe import Recipe, penalty_table
 from picojoule.recipe.allowance import Allowance
 from picojoule.recipe.base import Named
 from picojoule.recipe.neuron_table import make
-from picojoule.training import EnergyBudget, Penalty
+from picojoule.training import EnergyBudget, Lever, Penalty
+from picojoule.training.levers import lever
 
 _SAMPLES = 256  # whose mean duration stands for all
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -130,6 +131,11 @@ def build_schedule(recipe: Recipe, optimizer: Optimizer, steps: int) -> LRSchedu
     return CosineAnnealingLR(optimizer, T_max=steps)
 
 
+def convention_of(recipe: Recipe) -> Convention:
+    """Returns how the trained network is counted: weights that training left out are absent."""
+    return Convention(skip_zero_weights="weights" in (recipe.budget.levers or ()))
+
+
 def ann_steps(recipe: Recipe) -> int | None:
     """Returns the time steps of a comparable ANN: 1 for pictures, None (all steps) for sounds."""
     return 1 if recipe.data.dataset.modality == "image" else None
@@ -176,6 +182,11 @@ def _sample_s(recipe: Recipe, train: Split) -> float:
     x, _, lengths = few(recipe, train, order[:_SAMPLES])
     steps = len(x) if lengths is None else float(lengths.double().mean())
     return steps * NeuronFactory(recipe.network.neuron)(1).dt
+
+
+def build_levers(recipe: Recipe) -> tuple[Lever, ...]:
+    """Builds the levers of a recipe."""
+    return tuple(lever(name)() for name in recipe.budget.levers or ())
 
 
 def training_loader(recipe: Recipe, splits: Splits, processes: int) -> DataLoader:

@@ -20,10 +20,12 @@ from picojoule.report import Accuracy, RecipeId, Report
 from picojoule.run.build import (
     ann_steps,
     build_chips,
+    build_levers,
     build_network,
     build_optimizer,
     build_penalties,
     build_schedule,
+    convention_of,
     evaluation_loader,
     steps_per_epoch,
     training_loader,
@@ -101,6 +103,7 @@ def fit(
         readout=readout(recipe.train.readout),
         chip=chips,
         penalty=penalties,
+        levers=build_levers(recipe),
         validation=evaluation_loader(recipe, validation),
         epochs=recipe.train.epochs,
         checkpoint=folder.path / "checkpoints",
@@ -179,6 +182,7 @@ def _tested(
         chips=[priced.pop(first), *priced.values()],
         inputs=encoder.kind,
         ann_steps=ann_steps(recipe),
+        convention=convention_of(recipe),
         fabric=fabric,
     )
 

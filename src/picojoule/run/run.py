@@ -113,7 +113,7 @@ class Run:
         """Makes the run of the same recipe without a budget, inside this one."""
         recipe = self.folder.recipe
         free = recipe.model_copy(
-            update={"budget": recipe.budget.model_copy(update={"limit": "none"})}
+            update={"budget": recipe.budget.model_copy(update={"limit": "none", "levers": None})}
         )
         return _created(fabric, free, self.folder.machine, path)
 

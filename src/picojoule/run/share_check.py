@@ -23,7 +23,7 @@ from lightning_fabric import Fabric
 from picojoule.data import Split
 from picojoule.energy import Energy, Meter, load_chip
 from picojoule.recipe import Recipe
-from picojoule.run.build import build_network, few
+from picojoule.run.build import build_levers, build_network, few
 from picojoule.training import BelowFloor, EpochRecord, choose
 from picojoule.units import format_energy
 
@@ -87,7 +87,7 @@ def check_validated(recipe: Recipe, history: Sequence[EpochRecord]) -> None:
     """
     validated = [one for one in history if one.validation and one.validation.floor_pj is not None]
     share, chosen = recipe.budget.share, choose(validated, None)
-    if share is None or chosen is None:
+    if share is None or chosen is None or recipe.budget.levers:  # these lower the floor measured
         return
     last, epochs = validated[-1].epoch, recipe.train.epochs
     energies = [one.validation.energy_pj for one in validated if one.validation]
@@ -109,10 +109,14 @@ def check_validated(recipe: Recipe, history: Sequence[EpochRecord]) -> None:
 def untrained(recipe: Recipe, split: Split, fabric: Fabric) -> Energy:
     """Prices the network of a recipe as its first training step will find it, on a few samples.
 
-    It is in training mode, since batch norms that have seen nothing would keep it silent.
+    Its floor is that under the levers of the recipe. It is in training mode, since batch norms that
+    have seen nothing would keep it silent.
     """
     fabric.seed_everything(recipe.seed, verbose=False)
-    net = fabric.to_device(build_network(recipe).train())
+    net = build_network(recipe).train()
+    for lever in build_levers(recipe):
+        lever.attach(net)
+    fabric.to_device(net)
     order = torch.randperm(len(split.y), generator=torch.Generator().manual_seed(recipe.seed))
     x, _, lengths = fabric.to_device(few(recipe, split, order[:_SAMPLES]))
     with Meter(net, inputs=recipe.data.make_encoder().kind) as meter:

@@ -1,6 +1,6 @@
 """A trained network, ready for use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from picojoule.data import Split, loader, prepared, read_unlabelled
 from picojoule.energy import Chip, Convention, Meter, load_chip
+from picojoule.networks.channels import narrow
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
-from picojoule.run.build import ann_steps, build_network, evaluation_loader
+from picojoule.run.build import ann_steps, build_network, convention_of, evaluation_loader
 from picojoule.run.folder import WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
 from picojoule.training import evaluate
@@ -54,6 +55,11 @@ class Trained:
     recipe: Recipe
     report: Report
     data_dir: str | None = None
+
+    @property
+    def convention(self) -> Convention:
+        """How the run was counted: weights that training left out are absent."""
+        return convention_of(self.recipe)
 
     def predict(
         self, inputs: Tensor | Sequence[str | Path], lengths: Tensor | None = None
@@ -103,7 +109,7 @@ class Trained:
 
     @torch.no_grad()
     def _predict(self, x: Tensor, lengths: Tensor | None, chip: Chip, kind: str) -> Prediction:
-        with Meter(self.net, inputs=kind) as meter:
+        with Meter(self.net, inputs=kind, convention=self.convention) as meter:
             out, _ = self.net(x, lengths=lengths)
         scores = readout(self.recipe.train.readout)(out, lengths)
         if bool(scores.isnan().any()):
@@ -125,7 +131,7 @@ class Trained:
         *,
         data_dir: str | None = None,
         data: str | Path | None = None,
-        convention: Convention = Convention(),
+        convention: Convention | None = None,
     ) -> Report:
         """Measures the test set again, on other chips.
 
@@ -133,7 +139,7 @@ class Trained:
             chips: The chips to price it on.
             data_dir: Folder of the data sets, if it is not the run's.
             data: Folder of the user's own data, to measure their test set instead of the run's.
-            convention: How to count if there are two honest answers.
+            convention: How to count if there are two honest answers; None as the run did.
 
         Returns:
             The report of the run with accuracy, counts and energies of this measurement.
@@ -150,7 +156,7 @@ class Trained:
             chips=chips,
             inputs=encoder.kind,
             ann_steps=ann_steps(self.recipe),
-            convention=convention,
+            convention=self.convention if convention is None else convention,
         )
         again = Report.of(found)
         accuracy = self.report.accuracy.model_copy(update={"test": found.accuracy})
@@ -177,16 +183,17 @@ def load(run: str | Path) -> Trained:
     folder = Folder(Path(run))
     report, recipe = folder.report, folder.recipe
     net = build_network(recipe)
-    net.load_state_dict(_weights(folder, net.state_dict()))
+    net.load_state_dict(_weights(folder, net, narrowed=recipe.budget.levers is not None))
     return Trained(net.eval(), recipe, report, folder.machine.data_dir)
 
 
-def _weights(folder: Folder, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _weights(folder: Folder, net: nn.Module, *, narrowed: bool) -> dict[str, Tensor]:
     """Reads the weights of a run.
 
     Args:
         folder: The run.
-        fresh: Those of its network before training.
+        net: Its network before training.
+        narrowed: Whether training may have left channels out, so that they are left out of ``net``.
 
     Raises:
         ValueError: If they are missing, damaged, or could not be those of this network.
@@ -197,6 +204,9 @@ def _weights(folder: Folder, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
         raise folder.damaged(WEIGHTS, "it was removed") from None
     except SafetensorError as error:
         raise folder.damaged(WEIGHTS, str(error)) from None
+    if narrowed:
+        narrow(net, found)
+    fresh = net.state_dict()
     if strange := sorted(found.keys() - fresh.keys()):
         raise folder.damaged(WEIGHTS, f"or of another recipe: it has '{strange[0]}'")
     if lacking := sorted(fresh.keys() - found.keys()):

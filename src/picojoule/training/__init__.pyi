@@ -1,5 +1,8 @@
 from .batches import Inputs as Inputs
 from .finite import NonFiniteLoss as NonFiniteLoss
+from .levers import Gates as Gates
+from .levers import Lever as Lever
+from .levers import Weights as Weights
 from .measure import evaluate as evaluate
 from .measurement import Cost as Cost
 from .measurement import Measurement as Measurement

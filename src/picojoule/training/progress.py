@@ -1,6 +1,6 @@
 """The progress of a training: all that a checkpoint holds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ class Progress:
     Attributes:
         fabric: Device, precision and processes.
         net: The network that learns.
-        optimizer: Its optimizer.
+        optimizers: Its optimizer, and that of levers if there are any.
         scheduler: That of the learning rate, None without one.
         penalty: Its penalties.
         own: The generators of the training loader.
@@ -39,7 +39,7 @@ class Progress:
 
     fabric: Fabric
     net: nn.Module
-    optimizer: Optimizer
+    optimizers: Sequence[Optimizer]
     scheduler: LRScheduler | None
     penalty: Together
     own: list[torch.Generator]
@@ -91,7 +91,8 @@ class Progress:
             "history": [asdict(record) for record in self.history],
             "net": self.net.state_dict(),
             "best": self.best,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizers[0].state_dict(),
+            "levers": [one.state_dict() for one in self.optimizers[1:]],
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "penalty": self.penalty.state_dict(),
             "penalty_kinds": _kinds(self.penalty),
@@ -113,7 +114,8 @@ class Progress:
         self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
         self.history = [EpochRecord.of(fields) for fields in state["history"]]
         self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for one, saved in zip(self.optimizers, _optimizers(state), strict=True):
+            one.load_state_dict(saved)
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         self.penalty.load_state_dict(state["penalty"])
@@ -130,7 +132,9 @@ class Progress:
         own = _shapes(self.net.state_dict())
         if _shapes(state["net"]) != own or _shapes(state["best"]) not in (own, None):
             yield "its network has other weights"
-        if _groups(state["optimizer"]) != _groups(self.optimizer.state_dict()):
+        if [*map(_groups, _optimizers(state))] != [
+            _groups(o.state_dict()) for o in self.optimizers
+        ]:
             yield "its optimizer has other parameters"
         if (state["scheduler"] is None) != (self.scheduler is None):
             yield "one has a scheduler, the other none"
@@ -154,6 +158,11 @@ def _shapes(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _kinds(penalty: Together) -> list[str]:
     """Returns the classes of penalties."""
     return [type(one).__name__ for one in penalty.parts]
+
+
+def _optimizers(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the states of all optimizers; older checkpoints have one."""
+    return [state["optimizer"], *state.get("levers", ())]
 
 
 def _groups(state: Mapping[str, Any]) -> list[list[int]]:

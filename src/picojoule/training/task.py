@@ -27,7 +27,7 @@ class Task:
     Attributes:
         fabric: Device, precision and processes.
         model: The network as Fabric wraps it.
-        optimizer: Its optimizer as Fabric wraps it.
+        optimizers: Its optimizer as Fabric wraps it, and that of levers if there are any.
         criterion: Scores [B, K] and labels [B] to a loss.
         readout: out [T, B, K] and lengths to scores [B, K].
         chips: Price the energy; what is logged is that of the first.
@@ -39,7 +39,7 @@ class Task:
 
     fabric: Fabric
     model: Any
-    optimizer: Any
+    optimizers: Sequence[Any]
     criterion: Callable[[Tensor, Tensor], Tensor]
     readout: Readout
     chips: Sequence[Chip]
@@ -128,8 +128,18 @@ class Task:
 
     def _descend(self, loss: Tensor) -> None:
         """Changes the weights by the gradient of the loss."""
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         self.fabric.backward(loss)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
+            self._slow_levers(self.scheduler)
+
+    def _slow_levers(self, scheduler: LRScheduler) -> None:
+        """Lets levers learn as much slower as the weights do, so that both settle."""
+        share = scheduler.get_last_lr()[0] / scheduler.base_lrs[0]
+        for optimizer in self.optimizers[1:]:
+            for group in optimizer.param_groups:
+                group["lr"] = share * group.setdefault("initial_lr", group["lr"])

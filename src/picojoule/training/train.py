@@ -22,6 +22,7 @@ from picojoule.training.batches import Inputs, kind_of, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.last_batch import check_last_batch
+from picojoule.training.levers import Lever, settle
 from picojoule.training.measure import check_names
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.progress import Progress
@@ -48,6 +49,7 @@ def train(
     chip: Chip | Sequence[Chip],
     epochs: int,
     penalty: Penalty | Sequence[Penalty] | None = None,
+    levers: Sequence[Lever] = (),
     validation: DataLoader | None = None,
     checkpoint: str | PathLike[str] | None = None,
     scheduler: LRScheduler | None = None,
@@ -77,6 +79,8 @@ def train(
         epochs: Number of epochs in all, those of a checkpoint included.
         penalty: Term of the loss that grows with energy, or several. Each is given the energy on
             the chip that it names: ``EnergyBudget(50_000, chip="loihi")``.
+        levers: What training may leave out of the network to save energy, such as ``Gates()``; in
+            the end it is plain, and smaller.
         validation: Batches to choose the weights by.
         checkpoint: Folder of the checkpoints.
         scheduler: Changes the learning rate after every step.
@@ -91,9 +95,9 @@ def train(
 
     Raises:
         BelowFloor: If the limit is below the floor.
-        ValueError: If batches have other parts, labels are not one number of a class for each
-            sample, the last batch has a single item of which a batch norm sees one value, or the
-            checkpoint is damaged or of another training.
+        ValueError: If the network has no place for a lever, batches have other parts, labels are
+            not one number of a class for each sample, the last batch has a single item of which a
+            batch norm sees one value, or the checkpoint is damaged or of another training.
         NonFiniteLoss: If the loss became infinite or not a number.
         OSError: If a checkpoint could not be written; the one before it is unharmed.
     """
@@ -102,7 +106,8 @@ def train(
     for batches in (loader, *([] if validation is None else [validation])):
         check_loader(batches)
     fabric = fabric or Fabric(accelerator="auto", devices=1)
-    model, wrapped = fabric.setup(net.train(), optimizer)
+    optimizers = [optimizer, *_lever_optimizers(net, levers)]
+    model, *wrapped = fabric.setup(net.train(), *optimizers)
     chips = [chip] if isinstance(chip, Chip) else list(chip)
     check_names(chips)
     parts = [penalty] if isinstance(penalty, Penalty) else list(penalty or ())
@@ -111,7 +116,7 @@ def train(
     task = Task(
         fabric=fabric,
         model=model,
-        optimizer=wrapped,
+        optimizers=wrapped,
         criterion=criterion,
         readout=readout,
         chips=chips,
@@ -120,7 +125,7 @@ def train(
         inputs=kind_of(loader, inputs),
         convention=convention,
     )
-    progress = Progress(fabric, net, optimizer, scheduler, together, generators(loader))
+    progress = Progress(fabric, net, optimizers, scheduler, together, generators(loader))
     check_last_batch(model, loader, fabric)
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None and (saved := newest(folder)) is not None:
@@ -136,7 +141,15 @@ def train(
             _keep(progress, folder)
         if progress.epoch < epochs:
             yield progress.epoch_log()
-    yield progress.finish()
+    last = progress.finish()
+    settle(net, levers)
+    yield last
+
+
+def _lever_optimizers(net: nn.Module, levers: Sequence[Lever]) -> list[Optimizer]:
+    """Attaches levers to a network, and returns what they learn by."""
+    groups = [{"params": lever.attach(net), "lr": lever.lr} for lever in levers]
+    return [torch.optim.Adam(groups)] if groups else []
 
 
 def _epoch(

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from picojoule._torch import version_of
-from picojoule.energy.events import Summed, event_map, faults, inside, step_map
+from picojoule.energy.events import Summed, event_map, events_of, faults, inside, step_map
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import Kinds, NeuronLayer
@@ -61,7 +61,9 @@ class Firing:
         """
         kind, steps, events = self._put_out(layer, out)
         if groups is None:
-            self._count_kind(name, layer, out, kind, events)
+            present = None if layer.present is None else layer.present()
+            fired = events if present is None else self._fired(out, kind, present, events)
+            self._count_kind(name, layer, out, kind, fired, present)
         for group, known in groups or ():
             own, _, fired = self._put_out(known, group.values)
             below = f"{name}.{group.name}"
@@ -124,6 +126,17 @@ class Firing:
             totals = totals.sum(0 if whole else 1) if out.dim() > 3 else totals
             return kind, None if whole else totals, totals if whole else totals.sum(0)
         return kind, None, event_map(out, kind, 1)
+
+    def _fired(
+        self, out: Tensor, kind: Kind, present: Tensor, events: Tensor | None
+    ) -> Tensor | None:
+        """Returns the events of each of the neurons (or channels) along axis 2 that are present."""
+        if events is None:
+            return None
+        if events.shape != present.shape:
+            number = events_of(inside(out, self.clock.within), kind, multiplied=False)
+            events = number.sum((1, *range(3, out.dim()))).double().sum(0)
+        return events * present.double()
 
     def _count_kind(
         self,

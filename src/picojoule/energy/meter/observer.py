@@ -19,6 +19,7 @@ from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls, refuse_vmap
+from picojoule.energy.presence import only
 from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.spikes import spikes
 
@@ -62,6 +63,7 @@ class Observer:
         self._stack: list[nn.Module] = []
         self._arriving: dict[nn.Module, Any] = {}
         self._depth = 0  # neurons, one inside another, that nothing looks into
+        self._leaving = False  # whether a layer of neurons is counted, which may look at weights
         self._seen = 0  # and those whose functions are seen
         self._quiet: Any = None
         self._heard: Any = None
@@ -98,7 +100,7 @@ class Observer:
             self._given.start(net, args, kwargs)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if in_backward():
+        if in_backward() or self._leaving:
             return
         self.calls.refuse_reentrant()
         if by_chunks(module):
@@ -146,7 +148,9 @@ class Observer:
             return
         with Unseen():
             if layer is not None:
+                self._leaving = True
                 self._leave_neurons(module, layer, (args, kwargs, result), results)
+                self._leaving = False
             if not self._depth:
                 self._learn(module, results)
 
@@ -220,6 +224,13 @@ class Observer:
             hidden = inside and kind != "analog" and id(value) not in self._buffers
             self._mark(value, Kind(kind, scale, signed, hidden=hidden, given=not inside))
         return value
+
+    def thinned(self, weight: Tensor, *presence: Any) -> Tensor:
+        """Learns that what is left of a weight is made of it; see ``only``."""
+        left = only(weight, *presence)  # for meters around this one
+        with Unseen():
+            self.recorder.lineage.derive([weight], [left])
+        return left
 
     def _mark(self, value: Tensor, kind: Kind) -> None:
         where = self.layer

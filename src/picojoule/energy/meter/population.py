@@ -32,6 +32,7 @@ class NeuronLayer:
         named: The layer is one that the user named: what it puts out is checked.
         written: The user wrote its type, after picojoule's own: what it puts out is checked.
         seen: Whether the synapses inside are counted as they run, by the rules of their functions.
+        present: Returns which of its neurons there are, if training decides it; None if all are.
     """
 
     cost: NeuronCost
@@ -47,6 +48,7 @@ class NeuronLayer:
     named: bool = False
     written: bool = False
     seen: bool = False
+    present: Callable[[], Tensor] | None = None
 
     def count(
         self,
@@ -170,7 +172,8 @@ def _ours(own: Any) -> NeuronLayer:
         timed=True,
         groups=_groups,
         levels=getattr(own, "levels", 1) if own.output == "levels" else 1,
-        written=not type(own).__module__.startswith("picojoule."),
+        written=not type(own).step.__module__.startswith("picojoule."),
+        present=own.present,
     )
 
 

@@ -16,6 +16,7 @@ from picojoule.energy.kinds import NOTHING, Kind
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.lineage import Lineage
 from picojoule.energy.meter.names import Unseen
+from picojoule.energy.presence import presence_of
 from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import Before, Outcome, Synapses
@@ -234,7 +235,8 @@ class Recorder:
     def reach(self, weights: Iterable[Tensor]) -> None:
         """Takes down which parameters met a rule, themselves or in what was made of them."""
         for weight in weights:
-            self.reached |= self.lineage.origins(weight)
+            presence = presence_of(weight)
+            self.reached |= self.lineage.origins(weight if presence is None else presence.weight)
 
 
 def _dtype(call: Synapses) -> str:

@@ -68,12 +68,11 @@ def present(weight: Tensor) -> Tensor:
         return ((weight if weight.layout is torch.strided else weight.to_dense()) != 0).double()
 
 
-def convolved_map(key: Key, weight: Tensor, groups: int) -> Tensor:
-    """Counts weights that are not zero at each input element [C, ...] of a convolution."""
+def convolved_map(key: Key, mask: Tensor, groups: int) -> Tensor:
+    """Counts synapses of a mask at each input element [C, ...] of a convolution."""
     sizes, outs, _, strides, before, dilations = zip(*key, strict=True)
-    mask = present(weight)
-    with torch.inference_mode(False), torch.no_grad():
-        ones = mask.new_ones((1, weight.shape[0], *outs))
+    with torch.inference_mode(False):
+        ones = mask.new_ones((1, mask.shape[0], *outs))
         back = _TRANSPOSED[len(key) - 1]
         reached = back(ones, mask, None, strides, 0, 0, groups, dilations)[0]
         # What no window reaches at the end, and the padding that is no input.
@@ -82,7 +81,7 @@ def convolved_map(key: Key, weight: Tensor, groups: int) -> Tensor:
         reached = F.pad(reached, [end for length in reversed(missing) for end in (0, length)])
         for axis, (size, first) in enumerate(zip(sizes, before, strict=True), start=1):
             reached = reached.narrow(axis, first, size)
-        return reached.round()
+        return reached + (reached.round() - reached).detach()
 
 
 def transposed_map(key: Key, weight: Tensor, groups: int) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.kinds import Kind, Segments
+from picojoule.energy.presence import Presence
 
 
 class Synapses(NamedTuple):
@@ -30,6 +31,7 @@ class Synapses(NamedTuple):
         dense: Pairs of a dense ANN, None if they are each of ``values`` with its fan-out. If two
             tensors of events meet, the fan-out counts events.
         beside: Input elements of other kinds, of one sample and step, at the same synapses.
+        presence: Which of the synapses there are, if training decides it; None if all are.
     """
 
     values: Tensor
@@ -41,6 +43,7 @@ class Synapses(NamedTuple):
     channels: int = 0
     dense: int | None = None
     beside: int = 0
+    presence: Presence | None = None
 
 
 class Arrival(NamedTuple):

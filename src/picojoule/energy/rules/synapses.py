@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.kinds import Kind, Segments
+from picojoule.energy.presence import presence_of
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.fanout import (
     Axes,
@@ -49,7 +50,11 @@ def _each_kind(synapses: Synapses, beside: Segments) -> list[Arrival]:
     def part(stretches: list[tuple[int, int]], values_of: Tensor | None, kind: Kind) -> Arrival:
         size = sum(length for _, length in stretches)
         shape = [*values.shape[:axis], size, *values.shape[len(values.shape) + axis + 1 :]]
-        met = fanout
+        met, presence = fanout, synapses.presence
+        if presence is not None:
+            presence = presence.part(
+                lambda inputs: torch.cat([inputs.narrow(0, *stretch) for stretch in stretches])
+            )
         if isinstance(fanout, Tensor) and fanout.dim() == -axis:
             met = torch.cat([fanout.narrow(axis, *stretch) for stretch in stretches], axis)
         return Arrival(
@@ -58,6 +63,7 @@ def _each_kind(synapses: Synapses, beside: Segments) -> list[Arrival]:
                 values=absent(shape, values) if values_of is None else values_of,
                 fanout=met,
                 beside=(values.shape[axis] - size) * place,
+                presence=presence,
             ),
             kind,
         )
@@ -84,13 +90,24 @@ def _each_kind(synapses: Synapses, beside: Segments) -> list[Arrival]:
 def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) -> Synapses:
     """Returns the synapses of a linear layer inside a function or a neuron."""
     output = absent((*values.shape[:-1], weight.shape[0]), values).numel()
-    return Synapses(values, _outputs(weight, skip), weight, bias, output)
+    fanout = _outputs(weight, skip)
+    return Synapses(values, fanout, weight, bias, output, presence=presence_of(weight))
 
 
 def _outputs(weight: Tensor, skip: bool) -> int | Tensor:
     """Returns how many outputs each input of a linear layer meets, which has one if it is a row."""
     rows = weight if weight.dim() > 1 else weight.unsqueeze(0)
-    return present(rows).sum(0) if skip else rows.shape[0]
+    mask = _mask(weight, skip)
+    if mask is None:
+        return present(rows).sum(0) if skip else rows.shape[0]
+    return mask.sum(0).expand(weight.shape[1])
+
+
+def _mask(weight: Tensor, skip: bool) -> Tensor | None:
+    """Returns 1 for each synapse that there is if training decides which, None if it does not."""
+    if (presence := presence_of(weight)) is None:
+        return None
+    return presence.synapses() * present(weight) if skip else presence.synapses()
 
 
 def linear(
@@ -100,8 +117,7 @@ def linear(
     bias: Tensor | None = None,
 ) -> Outcome:
     """Lets each input element meet one weight per output."""
-    fanout = _outputs(weight, call.convention.skip_zero_weights)
-    return arrived(call, Synapses(input, fanout, weight, bias, call.out.numel()))
+    return arrived(call, projection(input, weight, bias, call.convention.skip_zero_weights))
 
 
 def convolution(
@@ -125,12 +141,19 @@ def convolution(
     key = axes_key(
         input.shape[-n:], call.out.shape[-n:], kernel, each(stride, n), before, dilations
     )
-    if call.convention.skip_zero_weights:
-        fanout = convolved_map(key, weight, groups)
-    else:
+    skip, presence = call.convention.skip_zero_weights, presence_of(weight)
+    mask = _mask(weight, skip)
+    if mask is None:
+        mask = present(weight) if skip else None
+    if mask is None:
         fanout = place_map(key, weight.shape[0] // groups, False, input.device)
+    elif mask.shape[2:].numel() == 1 < weight[0, 0].numel() and groups == 1:
+        alike = mask.shape[1] == 1  # for all channels
+        fanout = place_map(key, 1, False, input.device) * (mask.sum() if alike else mask.sum(0))
+    else:
+        fanout = convolved_map(key, mask.expand(weight.shape), groups)
     synapses = Synapses(input, fanout, weight, bias, call.out.numel(), True, weight.shape[0])
-    return arrived(call, synapses)
+    return arrived(call, synapses._replace(presence=presence))
 
 
 def transposed(

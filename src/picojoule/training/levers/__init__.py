@@ -1,0 +1,5 @@
+"""Levers: what training may change beside weights to save energy."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,177 @@
+"""The base of levers, which let training leave out parts of a network to save energy."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn.utils import parametrize
+
+from picojoule._lookup import class_named, classes_in
+from picojoule.energy import only
+from picojoule.neurons import Neuron
+
+_START = 2.0  # the most that gates lean to being open at first
+_ROOM = "picojoule.training.levers"
+
+
+class Lever(ABC):
+    """A part of the energy that weights alone cannot save, and that training may save by it.
+
+    Levers are attached to a network before its first step and leave it plain and smaller after the
+    last. In between what is absent is counted as absent by the ordinary rules of a ``Meter``, so
+    that the energy and its floor, what neither hidden spikes nor levers can change, are those of
+    the network that will be left.
+
+    Args:
+        lr: How fast its gates move, by Adam; it falls as the learning rate of the weights does.
+
+    Raises:
+        ValueError: If ``lr`` is not above 0.
+    """
+
+    def __init__(self, lr: float = 0.05) -> None:
+        if not (math.isfinite(lr) and lr > 0):
+            raise ValueError(f"lr must be above 0, got {lr}")
+        self.lr = lr
+
+    @abstractmethod
+    def attach(self, net: nn.Module) -> list[nn.Parameter]:
+        """Lets training decide what there is.
+
+        Returns:
+            What it learns that by.
+
+        Raises:
+            ValueError: If the network has no place for it.
+        """
+
+    @abstractmethod
+    def decided(self, net: nn.Module) -> Callable[[], None]:
+        """Reads what training decided.
+
+        Returns:
+            What leaves out the rest once the network is plain, its absent weights zero.
+        """
+
+
+class Gate(nn.Module):
+    """Gates that are open or closed, at least one of them open.
+
+    They start open, each a little further from closing than others: those that go first show
+    whether more have to.
+
+    Equation::
+
+        out = 1 where lean >= min(0, max(lean)), else 0;   d out / d lean = sigmoid'(lean)
+
+    Args:
+        shape: How many there are.
+        like: Tensor with their type and device.
+    """
+
+    def __init__(self, shape: Sequence[int], like: Tensor) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        start = _START * torch.rand(math.prod(shape), dtype=like.dtype)
+        self.lean = nn.Parameter(start.to(like.device))
+
+    def forward(self) -> Tensor:
+        """Returns 1 for each gate that is open, else 0."""
+        return _Opening.apply(self.lean).view(self.shape)
+
+
+class _Opening(Function):
+    """Step at zero with the gradient of a sigmoid."""
+
+    @staticmethod
+    def forward(ctx: Any, lean: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx.save_for_backward(lean)
+        return (lean >= lean.max().clamp(max=0)).to(lean.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        share = torch.sigmoid(ctx.saved_tensors[0])
+        return grad * share * (1 - share)
+
+
+class Masked(nn.Module):
+    """Parametrization of a weight of which only some outputs, inputs or synapses are there.
+
+    Args:
+        outputs: Gates of the outputs, None if all are there.
+        inputs: Gates of the inputs, each for ``places`` of them side by side.
+        places: Inputs for each of its gates.
+        each: Gates of the synapses.
+    """
+
+    def __init__(
+        self,
+        *,
+        outputs: Gate | None = None,
+        inputs: Gate | None = None,
+        places: int = 1,
+        each: Gate | None = None,
+    ) -> None:
+        super().__init__()
+        self.outputs, self.inputs, self.places, self.each = outputs, inputs, places, each
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Returns what is left of a weight [O, I, ...]."""
+        outputs, each = (gate and gate.forward for gate in (self.outputs, self.each))
+        return only(weight, outputs, self.inputs and self._inputs, each)
+
+    def _inputs(self) -> Tensor:
+        assert self.inputs is not None
+        opened = self.inputs.forward()
+        return opened if self.places == 1 else opened.repeat_interleave(self.places)
+
+
+def mask(layer: nn.Module, masked: Masked) -> None:
+    """Lets training leave out a part of a layer's weight."""
+    parametrize.register_parametrization(layer, "weight", masked)
+
+
+def masks(net: nn.Module) -> Iterator[tuple[nn.Module, Masked]]:
+    """Yields each part of a weight that training may leave out, and its layer."""
+    for layer in list(net.modules()):
+        if parametrize.is_parametrized(layer, "weight"):
+            for one in layer.parametrizations["weight"]:  # pyright: ignore
+                if isinstance(one, Masked):
+                    yield layer, one
+
+
+def settle(net: nn.Module, levers: Sequence[Lever]) -> None:
+    """Leaves a network plain: what training left out is zero, or gone."""
+    leave_out = [lever.decided(net) for lever in levers]
+    for layer in {layer for layer, _ in masks(net)}:
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    for neuron in net.modules():
+        if isinstance(neuron, Neuron) and "present" in vars(neuron):
+            del neuron.present
+    for one in leave_out:
+        one()
+
+
+def kinds() -> dict[str, type[Lever]]:
+    """Finds every lever of ours by its class's name: those in the files of this room."""
+    return classes_in(_ROOM, Lever)
+
+
+def lever(name: str) -> type[Lever]:
+    """Returns the class of a lever.
+
+    Args:
+        name: That of the class in whatever case, or ``"module:Class"`` for one of your own.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+
+    Example:
+        >>> lever("gates").__name__
+        'Gates'
+    """
+    return class_named("lever", name, _ROOM, Lever)

@@ -1,0 +1,48 @@
+"""Gates on single weights: pruning."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from picojoule.neurons import Recurrent
+from picojoule.training.levers.base import Gate, Lever, Masked, mask
+
+
+class Weights(Lever):
+    r"""Gates on every weight of linear layers, convolutions and recurrent layers: pruning.
+
+    A weight whose gate is closed is zero in every step, however its optimizer moves it, and no
+    synapse. After training it is exactly zero, and ``Convention(skip_zero_weights=True)`` counts it
+    as absent.
+
+    Take it for chips that store and visit only the synapses that there are.
+
+    Args:
+        lr: How fast gates move, see ``Lever``.
+
+    Raises:
+        ValueError: If ``lr`` is not above 0.
+    """
+
+    def attach(self, net: nn.Module) -> list[nn.Parameter]:
+        """Puts a gate on each weight; see ``Lever``.
+
+        Raises:
+            ValueError: If there is no layer with weights that can be left out.
+        """
+        kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, Recurrent)
+        layers = [layer for layer in net.modules() if isinstance(layer, kinds)]
+        if not layers:
+            raise ValueError(
+                "weights have no place in this network: it has no linear layer, convolution or "
+                "recurrent layer"
+            )
+        gates = [Gate(layer.weight.shape, layer.weight) for layer in layers]
+        for layer, gate in zip(layers, gates, strict=True):
+            mask(layer, Masked(each=gate))
+        return [gate.lean for gate in gates]
+
+    def decided(self, net: nn.Module) -> Callable[[], None]:
+        """Leaves out nothing: a weight of zero is absent; see ``Lever``."""
+        del net
+        return lambda: None

@@ -1,0 +1,285 @@
+"""Levers: what training leaves out is priced as it goes, and gone in the end."""
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+import picojoule as pj
+from all_networks import NETWORKS
+from picojoule.networks.channels import narrow
+from picojoule.training.checkpoint import newest
+from picojoule.training.levers import Lever, kinds, lever, settle
+from picojoule.training.levers.base import Gate, masks
+
+# Windows of pooling are counted for closed channels too, until these are gone; no chip prices them.
+BUT = ("pool",)
+NEURONS = [pj.BRF, pj.AdLIF, pj.PLIF, partial(pj.MultiLevelIF, levels=3), pj.CubaLIF, pj.LNM]
+
+
+def gates_of(net):
+    return list({id(gate): gate for gate in net.modules() if isinstance(gate, Gate)}.values())
+
+
+def close_some(net, share=0.4, seed=3):
+    """Closes some of the gates of a network."""
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for gate in gates_of(net):
+            gate.lean.copy_(torch.rand(gate.lean.shape, generator=draw) - share)
+
+
+def ran(net, x, lengths=None, **options):
+    """Output and counts of a network in evaluation mode."""
+    with torch.no_grad(), pj.Meter(net.eval(), inputs="events", **options) as meter:
+        out, _ = net(x, lengths=lengths)
+    assert not meter.uncounted
+    return out, {layer: dict(one.items()) for layer, one in meter.counts.items()}
+
+
+def assert_same_counts(gated, small, but=()):
+    assert gated.keys() == small.keys()
+    for layer, counts in gated.items():
+        assert counts.keys() == small[layer].keys()
+        for name in counts.keys() - set(but):
+            got = float(counts[name])
+            assert got == pytest.approx(float(small[layer][name])), (layer, name)
+
+
+def parameters(net):
+    return sum(one.numel() for one in net.parameters())
+
+
+def assert_settles(net, x, lengths=None, **options):
+    """A network with gates, some closed, is the same as the smaller one that it becomes."""
+    whole = parameters(net)
+    levers = [pj.Gates()]
+    assert levers[0].attach(net)
+    close_some(net)
+    out, gated = ran(net, x, lengths, **options)
+    settle(net, levers)
+    small, left = ran(net, x, lengths, **options)
+    assert torch.allclose(out, small, atol=1e-5)
+    assert_same_counts(gated, left, BUT)
+    assert parameters(net) < whole
+    assert not list(masks(net))
+    return small
+
+
+@pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case.title)
+def test_what_gates_close_costs_nothing_and_is_gone_in_the_end(case):
+    net, x = case.make(), case.data()
+    out = assert_settles(net, x)
+    again = case.make()
+    narrow(again, net.state_dict())
+    again.load_state_dict(net.state_dict())
+    assert torch.equal(again.eval()(x)[0], out)
+    assert repr(again) == repr(net)
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_gates_cut_the_parameters_of_every_kind_of_neuron(neuron):
+    torch.manual_seed(0)
+    net = pj.network("keyword", inputs=(6,), classes=3, neuron=neuron, width=9, layers=2)
+    x = (torch.rand(7, 4, 6) < 0.5).float()
+    assert_settles(net, x, lengths=torch.tensor([7, 3, 5, 1]))
+    for module in net.modules():
+        if isinstance(module, pj.Recurrent):
+            assert module.weight.shape == (module.size, module.size)
+
+
+def test_gates_close_synapses_that_skip_zero_weights_would_count():
+    torch.manual_seed(0)
+    net = pj.network("mlp", inputs=(6,), classes=3, width=8)
+    for layer in (net[1], net[3]):
+        layer.weight.data[:, ::3] = 0
+    x = (torch.rand(7, 4, 6) < 0.5).float()
+    assert_settles(net, x, convention=pj.Convention(skip_zero_weights=True))
+
+
+@pytest.mark.parametrize("inputs", ["events", "analog"])
+def test_the_gradient_of_a_gate_is_what_it_saves(inputs):
+    torch.manual_seed(0)
+    net = pj.Sequential(nn.Linear(5, 4), pj.LIF(), nn.Linear(4, 3), pj.LI())
+    nn.init.uniform_(net[0].weight, 0, 1)
+    net[0].weight.requires_grad_(False)  # spikes stay as they are if inputs close
+    pj.Gates().attach(net)
+    x, chip = (torch.rand(6, 3, 5) < 0.5).float(), pj.load_chip("45nm-sram")
+
+    def spent():
+        with pj.Meter(net, inputs=inputs) as meter:
+            net(x)
+        energy = chip.price(meter.counts)
+        return energy.total, energy
+
+    inner = [gate for gate in gates_of(net) if len(gate.lean) == 4]
+    (gate,) = inner
+    total, energy = spent()
+    (gradient,) = torch.autograd.grad(total, gate.lean)
+    share = torch.sigmoid(gate.lean.detach())
+    for index in range(4):
+        before = float(gate.lean[index])
+        with torch.no_grad():
+            gate.lean[index] = -1
+            saved = float(total.detach() - spent()[0])
+            gate.lean[index] = before
+        assert saved > 0
+        slope = float(share[index] * (1 - share[index]))
+        assert float(gradient[index]) / slope == pytest.approx(saved, rel=1e-4)
+    with pj.Meter(net, inputs=inputs) as meter:
+        net(x)
+    counts = meter.counts
+    assert float(energy.floor) == pytest.approx(
+        sum(float(chip.price({name: counts[name]}).total) for name in ("3",))
+    )
+
+
+def test_one_gate_of_a_layer_stays_open():
+    gate = Gate([3], torch.zeros(()))
+    with torch.no_grad():
+        gate.lean.copy_(torch.tensor([-3.0, -2.0, -4.0]))
+    assert gate().tolist() == [0, 1, 0]
+
+
+class TestWeights:
+    def net(self):
+        torch.manual_seed(0)
+        return pj.network("keyword", inputs=(6,), classes=3, width=8)
+
+    def test_what_is_closed_is_a_zero_that_counts_as_absent(self):
+        net, x = self.net(), (torch.rand(7, 4, 6) < 0.5).float()
+        levers = [pj.Weights()]
+        assert sum(one.numel() for one in levers[0].attach(net)) == 6 * 8 + 8 * 8 + 8 * 3
+        close_some(net)
+        out, masked = ran(net, x)
+        settle(net, levers)
+        plain, left = ran(net, x, convention=pj.Convention(skip_zero_weights=True))
+        assert torch.equal(out, plain)
+        assert_same_counts(masked, left)
+        assert 0.2 < float((net[0].weight != 0).float().mean()) < 0.8
+
+    def test_convolutions_too(self):
+        case = next(case for case in NETWORKS if case.name == "cnn7")
+        net, x = case.make(), case.data()
+        levers = [pj.Gates(), pj.Weights()]
+        for one in levers:
+            one.attach(net)
+        close_some(net)
+        out, masked = ran(net, x)
+        settle(net, levers)
+        plain, left = ran(net, x, convention=pj.Convention(skip_zero_weights=True))
+        assert torch.allclose(out, plain, atol=1e-5)
+        assert_same_counts(masked, left, BUT)
+
+    @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
+    def test_no_optimizer_brings_pruned_weights_back(self, optimizer):
+        net, x = self.net(), (torch.rand(7, 4, 6) < 0.5).float()
+        moved = optimizer(net.parameters(), lr=0.1, weight_decay=0.1)
+        levers = [pj.Weights()]
+        levers[0].attach(net)
+        for step in range(4):  # some close after the optimizer has learned to move them
+            if step == 2:
+                close_some(net)
+                closed = [gate() == 0 for gate in gates_of(net)]
+            moved.zero_grad()
+            out, _ = net(x)
+            out.square().sum().backward()
+            moved.step()
+        settle(net, levers)
+        weights = (net[0].weight, net[1].weight, net[2].weight)
+        for weight, gone in zip(weights, closed, strict=True):
+            assert torch.equal(weight == 0, gone)
+
+
+def start(task, folder, levers=("Gates",), seed=0, **options):
+    """A training far below the floor."""
+    made = task.setup(seed)
+    loader = task.loader(shuffle=True, generator=torch.Generator().manual_seed(seed))
+    limit_pj = 0.9 * task.floor_pj(task.loader())
+    budget = pj.EnergyBudget(limit_pj, rho=4.0, step=0.2)  # in few steps
+    given = {"epochs": 16, "penalty": budget, "validation": task.loader(64)}
+    given |= {"levers": [getattr(pj, name)() for name in levers], "checkpoint": folder}
+    return made, task.train(made, loader, **given | options), limit_pj
+
+
+@pytest.mark.parametrize("levers", [("Gates",), ("Weights",), ("Weights", "Gates")])
+def test_a_limit_below_the_floor_is_met_and_a_killed_training_ends_the_same(task, tmp_path, levers):
+    with pytest.raises(ValueError, match="below this network's floor"):
+        list(start(task, None, ())[1])
+    made, logs, limit_pj = start(task, tmp_path / "whole", levers)
+    logs = list(logs)
+    chosen = logs[-1].chosen
+    assert chosen.feasible
+    other, killed, _ = start(task, tmp_path / "killed", levers)
+    for log in killed:
+        if log.history and log.epoch == 3:
+            break
+    other, rest, _ = start(task, tmp_path / "killed", levers, seed=5)
+    rest = list(rest)
+    assert rest[-1].history == logs[-1].history
+    for name, value in made.net.state_dict().items():
+        assert torch.equal(value, other.net.state_dict()[name])
+    third, (last,), _ = start(task, tmp_path / "whole", levers, seed=7)
+    assert last.chosen == chosen
+    assert third.net.state_dict().keys() == made.net.state_dict().keys()
+    convention = pj.Convention(skip_zero_weights="Weights" in levers)
+    report = pj.measure(
+        made.net,
+        task.loader(64),
+        readout=pj.readout.mean,
+        chips=[task.chip],
+        inputs="events",
+        convention=convention,
+    )
+    assert report.chips["45nm"].total_pj == pytest.approx(chosen.energy_pj)
+    assert report.chips["45nm"].total_pj <= limit_pj
+
+
+def test_checkpoints_of_other_levers_are_refused(task, tmp_path):
+    list(start(task, tmp_path, epochs=1)[1])
+    with pytest.raises(ValueError, match=r"is of another training .*its network has other weights"):
+        next(start(task, tmp_path, ("Weights",))[1])
+    assert newest(tmp_path)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("net", "said"),
+        [
+            (nn.Sequential(nn.Linear(4, 4)), "need a picojoule Sequential, got a Sequential"),
+            (pj.Sequential(pj.LIF()), "no place in this network"),
+            (pj.Sequential(nn.Linear(1, 3), pj.LI()), "no place in this network"),
+        ],
+    )
+    def test_no_place_for_gates(self, net, said):
+        with pytest.raises(ValueError, match=said):
+            pj.Gates().attach(net)
+
+    def test_no_place_for_weights(self):
+        with pytest.raises(ValueError, match="weights have no place"):
+            pj.Weights().attach(pj.Sequential(pj.LIF()))
+
+    def test_gates_on_what_gates_left(self):
+        net = pj.network("mlp", inputs=(6,), classes=3, width=8)
+        levers = [pj.Gates()]
+        levers[0].attach(net)
+        close_some(net)
+        settle(net, levers)
+        with pytest.raises(ValueError, match="closed parts of this network before"):
+            pj.Gates().attach(net)
+        with pytest.raises(ValueError, match="closed parts of this network before"):
+            pj.Gates().attach(copy.deepcopy(net))
+
+    @pytest.mark.parametrize("lr", [0, -1, float("nan")])
+    def test_rates(self, lr):
+        with pytest.raises(ValueError, match="lr must be above 0"):
+            pj.Gates(lr=lr)
+
+    def test_names(self):
+        assert kinds() == {"Gates": pj.Gates, "Weights": pj.Weights}
+        assert lever("GATES") is pj.Gates
+        assert issubclass(pj.Gates, Lever)
+        with pytest.raises(ValueError, match="did you mean 'Gates'"):
+            lever("gate")
