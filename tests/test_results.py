@@ -1,6 +1,7 @@
 """The committed results are whole, and say of every recipe what the recipe promises."""
 
 import json
+import runpy
 import statistics
 from pathlib import Path
 
@@ -55,3 +56,12 @@ def test_the_table_of_networks_is_that_of_the_records():
         (row,) = (line for line in table.splitlines() if line.startswith(f"| {name} |"))
         assert row.split("|")[2].strip() == str(len(tests))
         assert row.split("|")[4].split()[0] == f"{statistics.mean(tests):.4f}"
+
+
+def test_the_tables_of_budgets_are_those_of_the_records():
+    records = json.loads((FOLDER / "budget" / "cells.json").read_text(encoding="utf-8"))
+    made = runpy.run_path(str(FOLDER / "budget.py"))["tables"](records)
+    assert (FOLDER / "budget" / "tables.md").read_text(encoding="utf-8") == made
+    kept = [one for one in records if one["share"] and not one.get("refused")]
+    assert kept
+    assert all(one["met"] == (one["test_pj"] <= one["limit_pj"]) for one in kept)
