@@ -202,7 +202,7 @@ def test_another_test_set_goes_by_the_names_of_its_classes(pictures, tmp_path):
     [
         (
             ["data.hold_out=jack"],
-            "data.hold_out is one of the speakers of digits: no speaker",
+            "data.hold_out: digits names no speakers: leave it out",
         ),
         (["data.size=8"], "data.size is for pictures of your own"),
         (["data.augment.drop=0.1"], "time_shift, mix and drop are for sounds and events"),
@@ -212,7 +212,7 @@ def test_another_test_set_goes_by_the_names_of_its_classes(pictures, tmp_path):
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ValueError, match=message):
         load_recipe("digits", settings)
-    with pytest.raises(ValueError, match="speakers of fsdd: george"):
+    with pytest.raises(ValueError, match="speaker of fsdd 'jack': did you mean 'jackson'"):
         load_recipe("fsdd", ["data.hold_out=jack"])
     with pytest.raises(ValueError, match=r"not for data\.folder: drop one"):
         load_recipe("fsdd", ["data.hold_out=jackson", "data.folder=/somewhere"])

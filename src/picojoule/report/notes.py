@@ -81,7 +81,7 @@ def amount(value: float, unit: str) -> str:
 
     Example:
         >>> amount(12_400, "pJ"), amount(203.4, "spikes")
-        ('12.4 nJ', '203 spikes')
+        ('12.4 nJ', '203.4 spikes')
     """
     return format_energy(value) if unit == "pJ" else f"{value:.4g} {unit}"
 
