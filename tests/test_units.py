@@ -33,10 +33,10 @@ def test_an_energy_is_read_in_any_case(text, pj):
 @pytest.mark.parametrize(
     ("text", "mend"),
     [
-        ("12 mj", "write '12 mJ' for milli, '1.2e+07 J' for mega"),
+        ("12 mj", "write '12 mJ' for milli, '12000 kJ' for mega"),
         ("12 Mj", "'12 mJ'"),
         ("12 MJ", "'12 mJ'"),
-        ("12 PJ", "write '12 pJ' for pico"),
+        ("12 PJ", "write '12 pJ' for pico, '12000 TJ' for peta"),
         ("12 Pj", "'12 pJ'"),
     ],
 )

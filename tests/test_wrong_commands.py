@@ -30,7 +30,10 @@ TRAIN = [
     ("digits --budget 12kg", "budget.limit: expected an energy such as '12 nJ'"),
     ("digits --budget 12mj", "may be milli or mega: write '12 mJ'"),
     ("digits --budget nan", "budget.limit"),
-    ("digits --budget -5nJ", "budget.limit"),
+    ("digits --budget -5nJ", "budget.limit: a budget must be finite and above zero"),
+    ("digits --budget -5%", "above 0% and at most 100%, got -5%"),
+    ("digits --budget 1.2.3%", "budget.limit: expected an energy such as '12 nJ', got '1.2.3%'"),
+    ("digits --budget manyspikes", "expected an energy such as '12 nJ', got 'manyspikes'; a limit"),
     ("digits --budget 0%", "above 0% and at most 100%"),
     ("digits --budget 150%", "above 0% and at most 100%"),
     ("digits --budget 10pJ", "below this network's floor"),
@@ -57,7 +60,7 @@ TRAIN = [
     ("digits --set train.optimizer=adm", "did you mean 'adam'?"),
     ("digits --set train=5", "train must be a table of keys and values, got 5"),
     ("digits --set network.width=wide", "network.width must be a whole number"),
-    ("digits --set network.width=99999999999", "is it too large for this machine?"),
+    ("digits --set network.width=99999999999", "network.width must be below 1,000,000"),
     ("digits --set network.neuron=LIFF", "unknown neuron 'LIFF': did you mean 'LIF'?"),
     ("digits --set network.neuron.tau=-1", "tau must be positive"),
     ("digits --set network.neuron.tau=20kg", "tau: expected a time such as '20 ms', got '20kg'"),
@@ -108,6 +111,7 @@ OTHER = [
     ("recipes digts", "did you mean 'digits'?"),
     ("recipes --for tpu", "--for"),
     ("chips show 45mn", "did you mean '45nm'?"),
+    ("chips --json show 45nm", "--json belongs after 'show'"),
     ("chips show none.toml", "no chip file at none.toml"),
     ("chips show folder", "a chip is a .toml file or a name"),
     ("chips check bad.toml", "bad.toml is not valid TOML"),
@@ -119,7 +123,16 @@ OTHER = [
     ("data get mnist --data-dir text.txt", "'text.txt': the data folder cannot be made"),
 ]
 # Words of other libraries, and of Python, which tell a user nothing.
-FOREIGN = ("Traceback", "PosixPath", "Errno", "pydantic", "Input should", "`Fabric", "Fabric(")
+FOREIGN = (
+    "Traceback",
+    "could not convert",
+    "PosixPath",
+    "Errno",
+    "pydantic",
+    "Input should",
+    "`Fabric",
+    "Fabric(",
+)
 
 
 @pytest.fixture(scope="module")

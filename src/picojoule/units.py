@@ -5,7 +5,7 @@ import re
 
 from quantiphy import Quantity
 
-_NUMBER = r"[-+]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+NUMBER = r"[-+]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 # What a prefix multiplies by. In the other case it means the same, but for m and M, p and P.
 _PREFIXES = {
     "": 1.0,
@@ -21,7 +21,12 @@ _PREFIXES = {
     "g": 1e9,
     "t": 1e12,
 }
-_DOUBTFUL = {"m": ("milli", "mega", 1e6), "p": ("pico", "peta", 1e15)}
+# Of those: the two meanings, and a prefix for a thousandth of the second that leaves no doubt.
+_DOUBTFUL = {"m": ("milli", "mega", "k"), "p": ("pico", "peta", "T")}
+
+
+class DoubtfulUnit(ValueError):  # noqa: N818 (as NonFiniteLoss)
+    """Error of a unit whose case leaves a doubt, such as that of ``"12 mj"``."""
 
 
 def picojoule(value: float | str) -> float:
@@ -100,15 +105,15 @@ def _number(value: float | str, unit: str, expected: str, scale: float) -> float
         raise ValueError(f"expected {expected}, got {value!r}")
     if not isinstance(value, str):
         return float(value)
-    parts = re.fullmatch(rf"\s*({_NUMBER})\s*([a-zA-Zµμ]?)((?i:{unit}))\s*", value)
+    parts = re.fullmatch(rf"\s*({NUMBER})\s*([a-zA-Zµμ]?)((?i:{unit}))\s*", value)
     if parts is None or parts[2].lower() not in _PREFIXES:
         raise ValueError(f"expected {expected}, got '{value}'")
     number, prefix, small = float(parts[1]), parts[2], parts[2].lower()
     if prefix in ("M", "P") or (prefix == "m" and parts[3] != unit):
-        one, other, power = _DOUBTFUL[small]
-        raise ValueError(
+        one, other, below = _DOUBTFUL[small]
+        raise DoubtfulUnit(
             f"'{value}' may be {one} or {other}: write '{parts[1]} {small}{unit}' for {one}, "
-            f"'{number * power:g} {unit}' for {other}"
+            f"'{number * 1000:.12g} {below}{unit}' for {other}"
         )
     if not math.isfinite(number):
         raise ValueError(f"expected {expected}, got '{value}'")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from picojoule.energy import COUNTERS
-from picojoule.units import picojoule, watts
+from picojoule.units import NUMBER, DoubtfulUnit, picojoule, watts
 
 _WAYS = (
     "an energy such as '12 nJ', a power such as '1 mW' (with budget.rate), a number such as '200 "
@@ -44,16 +44,18 @@ def plain(limit: Any) -> float | str:
     text = limit.strip() if isinstance(limit, str) else ""
     if text.lower() == "none":
         return "none"
-    if share := re.fullmatch(r"([0-9.]+)\s*%", text):
+    if share := re.fullmatch(rf"({NUMBER})\s*%", text):
         return _share(float(share[1]))
     number, unit = limit, ""
     try:
-        if counted := re.fullmatch(r"(\S+)\s*(spike|synop)s?", text, re.IGNORECASE):
+        if counted := re.fullmatch(rf"({NUMBER})\s*(spike|synop)s?", text, re.IGNORECASE):
             number, unit = float(counted[1]), f"{counted[2].lower()}s"
         elif re.search(r"[wW]$", text):
             number, unit = watts(text), "W"
         else:
             number = picojoule(limit)
+    except DoubtfulUnit:
+        raise
     except ValueError as error:
         raise ValueError(
             f"{error}; a limit is {_WAYS}, a share of the unconstrained energy such as '50%', or "
@@ -61,8 +63,7 @@ def plain(limit: Any) -> float | str:
         ) from None
     if not (number > 0 and math.isfinite(number)):
         raise ValueError(
-            f"a budget must be finite and above zero, got {limit!r}: give {_WAYS}, or 'none' for "
-            "no budget"
+            f"a budget must be finite and above zero, got {limit!r}; write 'none' for no budget"
         )
     return f"{number:.12g} {unit}" if unit else number
 
