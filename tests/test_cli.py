@@ -264,6 +264,10 @@ def test_predict_takes_folders_patterns_and_standard_input(pj, done, tmp_path, m
     assert named(tmp_path / "**" / "[a-c].npy") == (0, both)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{tmp_path}/sub/a.npy\n\n{tmp_path}/b.npy\n"))
     assert named("-") == (0, both[::-1])
+    for words in (["-"], ["-", "--json"]):
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+        code, text, err = pj("predict", done, *words)
+        assert (code, text, err) == (2, "", "error: no file was named on standard input\n")
     empty = tmp_path / "empty"
     empty.mkdir()
     code, _, err = pj("predict", done, empty, tmp_path / "*.bmp", tmp_path / "b.npy")
@@ -275,6 +279,7 @@ def test_json_is_all_there_is_on_stdout(pj, done, tmp_path):
     code, text, err = pj("predict", done, tmp_path / "a.npy", tmp_path / "b.npy", "--json")
     told = json.loads(text)
     assert (code, told["chip"], "there is no file" in err) == (3, "45nm", True)
+    assert (told["precision"], told["network_precision"]) == ("fp32", "float32")
     ((one,), (bad,)) = told["predictions"], told["errors"]
     assert set(one) == {"file", "item", "label", "index", "confidence", "energy_pj"}
     assert (one["file"], one["item"]) == (str(tmp_path / "a.npy"), 0)
@@ -309,6 +314,7 @@ def test_lists_name_what_there_is(pj):
 
 def test_recipes_are_a_line_each_and_are_chosen_by_data_set_name_and_machine(pj, monkeypatch):
     monkeypatch.setattr(console.OUT, "width", 80)
+    monkeypatch.setattr(console.OUT, "_force_terminal", True)
 
     def listed(*words: str) -> list[str]:
         code, text, _ = pj("recipes", *words)
@@ -316,6 +322,9 @@ def test_recipes_are_a_line_each_and_are_chosen_by_data_set_name_and_machine(pj,
         head, *lines = text.splitlines()
         assert head.split() == ["recipe", "for", "reached", "what", "it", "is"]
         assert max(map(len, lines)) <= 80
+        monkeypatch.setattr(console.OUT, "_force_terminal", False)
+        assert "…" not in pj("recipes", *words)[1]
+        monkeypatch.setattr(console.OUT, "_force_terminal", True)
         return [line.split()[0] for line in lines]
 
     on = {name: load_recipe(name) for name in recipe_names()}

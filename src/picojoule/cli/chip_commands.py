@@ -30,6 +30,8 @@ def chips(context: typer.Context, as_json: AsJson = False) -> None:
             say_json({"chips": [_content(load_chip(name)) for name in chip_names()]})
             return
         OUT.print(chip_texts.listed(chip_names()))
+    elif as_json:
+        raise ValueError(f"--json belongs after '{context.invoked_subcommand}'")
 
 
 @chips_app.command("show")

@@ -27,12 +27,16 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
 
     Returns:
         The exit code: 0 if all files were read, 3 if some were not, 2 if none was.
+
+    Raises:
+        ValueError: If no file is named.
     """
     from picojoule.cli.show import chip_beside, prediction
     from picojoule.energy import load_chip
 
-    chip = load_chip(trained.recipe.budget.chip).name
-    marked = chip_beside(chip, trained.report.chips.get(chip))
+    chip = load_chip(trained.recipe.budget.chip)
+    cost = trained.report.chips.get(chip.name)
+    marked = chip_beside(chip.name, cost)
     found: list[dict[str, Any]] = []
     errors: list[dict[str, str]] = []
     read = 0
@@ -48,8 +52,15 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
             else:
                 place = name if len(result) == 1 else f"{name}[{item}]"
                 say(f"{place}: {prediction(one, marked)}")
+    if not read and not errors:
+        raise ValueError("no file was named on standard input")
     if as_json:
-        say_json({"chip": chip, "predictions": found, "errors": errors})
+        priced = {
+            "chip": chip.name,
+            "precision": chip.precision,
+            "network_precision": cost.network_precision if cost else "",
+        }
+        say_json({**priced, "predictions": found, "errors": errors})
     if not errors:
         return READ
     return SOME_READ if read else NOTHING_READ

@@ -42,7 +42,7 @@ def recipes(
 
         say_json({"recipes": [load_recipe(name).model_dump(mode="json") for name in found]})
         return
-    for line in _lines(found, OUT.width):
+    for line in _lines(found, OUT.width if OUT.is_terminal else None):
         say(line)
     if of is None and meant is None:
         from picojoule.cli import show
@@ -67,8 +67,8 @@ def _machine(tables: Tables) -> str:
     return tables.get("machine", Meant.cpu.value)
 
 
-def _lines(found: dict[str, Tables], width: int) -> Iterator[str]:
-    """Yields a heading and a line for each recipe, which a narrow terminal cuts off."""
+def _lines(found: dict[str, Tables], width: int | None) -> Iterator[str]:
+    """Yields a heading and a line for each recipe, which cut off at a width if there is one."""
     rows = [("recipe", "for", "reached", "what it is")]
     for name, tables in found.items():
         reached = tables.get("measured", "").split(" ")[0].strip(",")
@@ -78,5 +78,5 @@ def _lines(found: dict[str, Tables], width: int) -> Iterator[str]:
         yield _cut("  ".join(map(str.ljust, row, widths)).rstrip(), width)
 
 
-def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+def _cut(line: str, width: int | None) -> str:
+    return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
