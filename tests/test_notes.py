@@ -201,6 +201,11 @@ def test_two_floors_have_two_names(idle):
     assert text.count("floor") == 2
 
 
+def test_a_limit_far_away_is_said_beside_the_floor_and_what_was_met(idle):
+    assert show.floor(idle.report).endswith(" on 45nm, less than 0.01 of the budget")
+    assert "budget 10 mJ on 45nm: met (never bound)" in show.summary(idle.report, idle.path)
+
+
 @pytest.mark.parametrize(
     ("precision", "dtype", "marked"),
     [

@@ -162,14 +162,18 @@ def floor(report: Report) -> str:
         name, one = next(iter(report.chips.items()))
         share = one.floor_pj / one.total_pj if one.total_pj else 1.0
         floor_pj = format_energy(one.floor_pj)
-        return f"floor (test set) {floor_pj} on {name}, {share:.2f} of what it spends"
+        return f"floor (test set) {floor_pj} on {name}, {_share(share)} of what it spends"
     place = "" if budget.unit != "pJ" else f" on {budget.chip}"
     text = f"floor (training set) {amount(budget.floor_pj, budget.unit)}{place}, "
     if budget.unconstrained_pj is None:
-        return text + f"{budget.floor_pj / budget.limit_pj:.2f} of the budget"
+        return text + f"{_share(budget.floor_pj / budget.limit_pj)} of the budget"
     share = budget.floor_pj / budget.unconstrained_pj
     free = format_energy(budget.unconstrained_pj)
-    return text + f"{share:.2f} of what it spends without a budget ({free})"
+    return text + f"{_share(share)} of what it spends without a budget ({free})"
+
+
+def _share(share: float) -> str:
+    return f"{share:.2f}" if share >= 0.01 or not share else "less than 0.01"
 
 
 def summary(report: Report, folder: Path, *, energies: bool = True) -> str:

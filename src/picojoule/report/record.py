@@ -82,7 +82,10 @@ class _Kept(_Record):
             power = format_energy(self.limit_pj * self.rate_hz).replace("J", "W")
             limit = f"{power} at {self.rate_hz:g} / s ({limit} per inference)"
         place = f" on {self.chip}" if self.unit == "pJ" else ""
-        return f"{limit}{place}: " + ("met" if self.met else f"missed by {self.ratio - 1:.1%}")
+        if not self.met:
+            return f"{limit}{place}: missed by {self.ratio - 1:.1%}"
+        loose = any(notes.of_budget(self.limit_pj, self.highest_pj, self.multiplier))
+        return f"{limit}{place}: met" + (" (never bound)" if loose else "")
 
 
 class LimitReport(_Kept):
