@@ -102,7 +102,9 @@ def test_train_says_whether_the_budget_was_met(pj, done):
     code, text, _ = pj("train", "--resume", done)
     assert code == 0
     assert text.splitlines()[0] == f"{done} is finished already: nothing to do"
-    assert re.search(r"budget 2 nJ on 45nm: (met|missed by \d+\.\d%) · " + str(done), text)
+    assert re.search(
+        r"budget 2 nJ on 45nm: (met( \(.*\))?|missed by \d+\.\d%) · " + str(done), text
+    )
     assert re.search(r"floor \(training set\) \d+ pJ on 45nm, 0\.\d\d of the budget", text)
 
 
@@ -592,7 +594,7 @@ def test_a_training_says_that_it_starts_before_it_waits_for_torch():
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stderr.startswith("INFO     starting")
+    assert done.stderr.startswith("INFO     starting: loading torch\n")
     assert "import of torch halted" in done.stderr
 
 
@@ -663,7 +665,7 @@ def test_a_bar_keeps_count_bar_and_time_at_every_width(width, name):
     bars = [line.rstrip() for line in lines if "━" in line]
     assert max(map(len, bars)) <= width
     line = bars[-1]
-    assert re.match(rf"{name[:5]}\S* 9/120 [╸━╺]{{4}}", line)
+    assert re.match(rf"{name[:4]}\S* 9/120 [╸━╺]{{4}}", line)
     assert re.search(r"(\d|-):(\d\d|--):(\d\d|--)$", line)
-    for word, least in (("accuracy 0.484", 60), ("7.07 nJ", 80), ("validation", 120)):
+    for word, least in (("accuracy 0.484", 40), ("7.07 nJ", 60), ("validation", 120)):
         assert word in line or width < least or name != "unconstrained"

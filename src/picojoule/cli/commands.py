@@ -11,7 +11,7 @@ from rich.logging import RichHandler
 from picojoule import __version__
 from picojoule.cli import completion
 from picojoule.cli.chip_commands import chips_app, chosen
-from picojoule.cli.console import ERR, OUT, say
+from picojoule.cli.console import ERR, OUT, Lines, say
 from picojoule.cli.data_commands import data_app
 from picojoule.cli.once import Once, once_for_all_files
 from picojoule.cli.recipe_commands import recipes
@@ -53,7 +53,8 @@ def _options(
     ] = False,
 ) -> None:
     del version
-    handler = RichHandler(console=ERR, show_time=False, show_path=False)
+    rich = RichHandler(console=ERR, show_time=False, show_path=False)
+    handler = rich if ERR.is_terminal else Lines()
     logging.basicConfig(format="%(message)s", handlers=[handler], force=True)
     level = logging.DEBUG if verbose else logging.INFO if is_first() else logging.WARNING
     logging.getLogger("picojoule").setLevel(level)

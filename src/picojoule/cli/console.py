@@ -1,6 +1,7 @@
 """The consoles of the commands: results go to stdout, everything else to stderr."""
 
 import json
+import logging
 from typing import Any
 
 from rich.console import Console
@@ -8,6 +9,18 @@ from rich.text import Text
 
 OUT = Console()
 ERR = Console(stderr=True)
+
+
+class Lines(logging.Handler):
+    """Writes each record as a line on stderr for files and pipes, not padded and not wrapped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(levelname)-8s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record."""
+        ERR.print(Text(self.format(record)), soft_wrap=True)
 
 
 def say(line: str) -> None:

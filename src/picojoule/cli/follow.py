@@ -18,6 +18,7 @@ _SECONDS_BETWEEN_READS = 0.25
 _WORTH = ("accuracy", "energy", "loss", "validation", "silent", "multiplier", "penalty")
 # Columns of the time that remains, between the parts, and that any title may have.
 _TIME, _GAPS, _TITLE = len("0:00:00"), 3, len("unconstrained 100/100")
+_FIRST = len("accuracy 0.000")  # for which a title is shortened further
 
 
 def follow(steps: Iterable[Step], console: Console) -> None:
@@ -68,7 +69,7 @@ def fitted(title: str, parts: Mapping[str, str], width: int) -> tuple[str, str]:
     """
     room = width - _bar_width(width) - _TIME - _GAPS
     name, _, count = title.rpartition(" ")
-    most = min(room, max(_TITLE, width // 3))
+    most = min(room - _FIRST, max(_TITLE, width // 3))
     if len(title) > most:
         title = f"{name[: max(1, most - len(count) - 2)]}… {count}"
     kept = dict(parts)
@@ -80,8 +81,8 @@ def fitted(title: str, parts: Mapping[str, str], width: int) -> tuple[str, str]:
 
 
 def _bar_width(width: int) -> int:
-    """Returns the columns of the bar: a fifth of a terminal, and no more than it needs."""
-    return max(4, min(20, width // 5))
+    """Returns the columns of the bar, which is short where values need the room."""
+    return max(4, min(20, width // 2 - 24))
 
 
 def _title(step: Step) -> str:

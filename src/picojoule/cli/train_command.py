@@ -87,7 +87,7 @@ def train(
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
 ) -> None:
     """Train a recipe to its joule budget, or go on with a run that was interrupted."""
-    logger.info("starting")  # which takes seconds, since the rest needs torch
+    logger.info("starting: loading torch")  # which takes seconds
     from picojoule import run
     from picojoule.recipe import load_recipe, toml
     from picojoule.run.folder import Machine, free_path
