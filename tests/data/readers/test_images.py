@@ -130,6 +130,19 @@ def test_grey_of_16_bits_means_what_grey_of_8_does(tmp_path, caplog, kind):
     assert len(caplog.messages) == (2 if "transparent" in kind else 1)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_how_many_are_turned_is_said(tmp_path, caplog, suffix):
+    for orientation in range(10):  # of which 1 is upright, and 0 and 9 mean nothing
+        exif = Image.Exif()
+        exif[0x112] = orientation
+        Image.new("L", (5, 5)).save(tmp_path / f"{orientation}.{suffix}", exif=exif)
+    bad = Bad(False)
+    images.read(sorted(tmp_path.iterdir()), range(10), channels=1, bad=bad)
+    bad.say("here")
+    turned = "here: 7 of 10 pictures are turned by their EXIF data: they were put upright"
+    assert caplog.messages == [turned]
+
+
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_grey_of_16_bits_stands_upright(tmp_path, orientation):
     turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]

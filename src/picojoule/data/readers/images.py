@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from picojoule import _files
 from picojoule.data.readers.bad import Bad
@@ -30,9 +30,10 @@ _COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _FIRST = "pictures hold several frames: the first was taken"
 _SCALED = "pictures have 16 bits for each value: they were scaled to 8"
 _LAID = "pictures are transparent in part: they were laid on a white ground"
+_TURNED = "pictures are turned by their EXIF data: they were put upright"
 _GREYED = "pictures are in colour: they were made grey"
 _CUT = "pictures are no squares: what is beside the square in their middle was cut"
-_CHANGES = (_FIRST, _SCALED, _LAID, _GREYED, _CUT)
+_CHANGES = (_FIRST, _SCALED, _TURNED, _LAID, _GREYED, _CUT)
 # All that Pillow is known to raise for bytes that are no whole picture.
 _FAULTS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
@@ -130,7 +131,10 @@ def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, s
             changes.add(_FIRST)
         if _is_deep(picture):
             changes.add(_SCALED)
-        picture = ImageOps.exif_transpose(_shallow(picture))
+        picture = _shallow(picture)
+        if _is_turned(picture):
+            changes.add(_TURNED)
+        picture = ImageOps.exif_transpose(picture)
         if picture.has_transparency_data:
             picture, shows = _laid(picture)
             changes |= {_LAID} if shows else set()
@@ -162,6 +166,12 @@ def _shallow(picture: Image.Image) -> Image.Image:
         grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
     grey.info["exif"] = picture.info.get("exif", b"")
     return grey
+
+
+def _is_turned(picture: Image.Image) -> bool:
+    """Tells whether its EXIF data say that it lies on its side, upside down or in a mirror."""
+    picture.load()  # in some formats they stand after the pixels
+    return picture.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
 
 
 def _laid(picture: Image.Image) -> tuple[Image.Image, bool]:

@@ -31,7 +31,7 @@ from picojoule.data.waves import Waves
 logger = logging.getLogger(__name__)
 
 # Of the layout here and of what the readers give; each release of picojoule is another anyway.
-VERSION = 6
+VERSION = 7
 _CHUNK_BYTES = 1 << 24
 _BLOCK_BYTES = 1 << 16
 _INDEX = "index.json"
