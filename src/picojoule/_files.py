@@ -104,7 +104,7 @@ def text(path: Path, most: int = _TEXT_BYTES) -> str:
     try:
         return read(path, most).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text in UTF-8: {error}") from error
+        raise ValueError(f"{path} is not a text in UTF-8 (byte {error.start})") from error
 
 
 def parsed_json(raw: bytes | str) -> Any:
