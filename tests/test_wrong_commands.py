@@ -1,10 +1,12 @@
 """Wrong commands: each is answered with the setting or file that is wrong, and a way out."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from picojoule.data import dataset
 from picojoule.recipe import load_recipe
 from picojoule.run import start
 from tiny import SETTINGS
@@ -17,7 +19,7 @@ TRAIN = [
     ("digits.toml", "did you mean the recipe 'digits'?"),
     ("folder", "folder is a folder, and a recipe is a .toml file or a name"),
     ("bad.toml", "bad.toml is not valid TOML"),
-    ("bytes.toml", "bytes.toml is not a text in UTF-8"),
+    ("bytes.toml", "bytes.toml is not a text in UTF-8 (byte 0)"),
     ("little.toml", "'train' is missing"),
     ("misspelt.toml", "unknown key 'train.epohcs': did you mean 'train.epochs'?"),
     ("untold.toml", "did you mean 'digits'?"),
@@ -115,6 +117,7 @@ OTHER = [
     ("chips show none.toml", "no chip file at none.toml"),
     ("chips show folder", "a chip is a .toml file or a name"),
     ("chips check bad.toml", "bad.toml is not valid TOML"),
+    ("chips check bytes.toml", "bytes.toml is not a text in UTF-8 (byte 0)"),
     ("chips check little.toml", "little.toml: node is missing"),
     ("data show digts", "did you mean 'digits'?"),
     ("data show none.toml", "no data set file at none.toml"),
@@ -129,6 +132,7 @@ FOREIGN = (
     "PosixPath",
     "Errno",
     "pydantic",
+    "codec",
     "Input should",
     "`Fabric",
     "Fabric(",
@@ -173,6 +177,30 @@ def test_a_wrong_command_is_answered_in_words_that_help(pj, run, folder, words, 
     assert len(told) < 1500
     assert sorted(os.listdir(folder)) in (before, sorted([*before, "runs"]))
     assert not Path("runs").exists() or not os.listdir("runs")
+
+
+@pytest.mark.parametrize("data", ["fsdd --data-dir .", "digits --data own"])
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_cache_that_cannot_be_written_is_not_taken_for_missing_data(
+    pj, folder, monkeypatch, data, error
+):
+    def refused(*_, **__):
+        raise OSError(error, os.strerror(error), "data")
+
+    recordings = Path(dataset("fsdd").folder)
+    recordings.mkdir(parents=True)
+    (recordings / "0_george_0.wav").touch()
+    for name in ("a", "b"):
+        Path("own", name).mkdir(parents=True)
+        Path("own", name, "1.png").touch()
+    monkeypatch.setenv("PICOJOULE_CACHE", "cache")
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    code, _, err = pj("train", *data.split(), "--accelerator", "cpu")
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        f"error: the cache cache/data cannot be written ({os.strerror(error)}): "
+        "set PICOJOULE_CACHE to a folder where you may write"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The cache: what is kept, what is made anew, and two processes at once."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -238,8 +239,25 @@ def test_an_error_leaves_nothing(place):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PICOJOULE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(OSError, match=r"the cache cannot be written.*set PICOJOULE_CACHE"):
+    told = rf"the cache {tmp_path}/file/data cannot be written \(.*\): set PICOJOULE_CACHE"
+    with pytest.raises(OSError, match=told):
         kept(Made())
+
+
+def test_a_cache_that_is_read_only_is_read_but_not_written(place, monkeypatch):
+    kept(Made())
+
+    def refused(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(place))
+
+    monkeypatch.setattr(os, "mkdir", refused)
+    monkeypatch.setattr(os, "utime", refused)
+    made = Made()
+    kept(made)
+    assert made.times == 0
+    told = rf"^the cache {place} cannot be written \(Read-only file system\): set PICOJOULE_CACHE"
+    with pytest.raises(OSError, match=told):
+        cache.kept("name", "another place", "key", made)
 
 
 def test_scratch_arrays_are_mapped_and_gone_afterwards(place):

@@ -66,10 +66,10 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
         where.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
     except OSError as error:
+        # Without its number: this one is of no missing file, whatever the system calls it.
         raise OSError(
-            error.errno,
-            f"the cache cannot be written ({error.strerror}): set {_cache.VARIABLE}",
-            where,
+            f"the cache {where.parent} cannot be written ({error.strerror}): set "
+            f"{_cache.VARIABLE} to a folder where you may write"
         ) from error
     try:
         with _heard() as said:
