@@ -10,6 +10,8 @@ _LONGEST = 120
 _MANY = 30  # names that nobody reads in a message
 _FEW = 5
 
+ALIKE = 0.6  # what two names must be to be taken for one with a slip
+
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Words the message for an unknown name, with the nearest known one, and the others if few.
@@ -20,7 +22,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """
     names, name = sorted(known), shortened(name)
     folded = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), folded, n=_FEW, cutoff=0.4)
+    near = difflib.get_close_matches(name.lower(), folded, n=_FEW, cutoff=ALIKE)
     hint = f": did you mean '{folded[near[0]]}'?" if near else "."
     if len(names) > _MANY:
         first = [folded[one] for one in near] or names[:_FEW]

@@ -68,7 +68,7 @@ def _machine(tables: Tables) -> str:
 
 
 def _lines(found: dict[str, Tables], width: int | None) -> Iterator[str]:
-    """Yields a heading and a line for each recipe, which cut off at a width if there is one."""
+    """Yields a heading and a line for each recipe, cut off at a width if there is one."""
     rows = [("recipe", "for", "reached", "what it is")]
     for name, tables in found.items():
         reached = tables.get("measured", "").split(" ")[0].strip(",")

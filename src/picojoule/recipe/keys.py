@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from picojoule._names import shortened
+from picojoule._names import ALIKE, shortened
 from picojoule.data import ENCODERS
 from picojoule.networks.architectures import NETWORKS, builder
 from picojoule.networks.options import GIVEN
@@ -20,7 +20,6 @@ from picojoule.training.penalties import kinds as penalties
 from picojoule.training.penalties import penalty
 
 _NOTED = "data.found"  # written by runs, and nothing to set
-_ALIKE = 0.6  # what two names must be to be taken for one with a slip
 _AS_GOOD = 0.15  # how much less alike a second suggestion may be
 
 
@@ -70,7 +69,7 @@ class Keys:
         lasts = {_last(name).lower() for name in names}
         last = _last(key).lower()
         if last not in lasts:
-            last = next(iter(difflib.get_close_matches(last, lasts, n=1, cutoff=_ALIKE)), None)
+            last = next(iter(difflib.get_close_matches(last, lasts, n=1, cutoff=ALIKE)), None)
         table = key.rpartition(".")[0]
         alike = {name: _alike(key, name) for name in names if _last(name).lower() == last}
         beside = [name for name in alike if name.rpartition(".")[0] == table]

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from picojoule.recipe import penalty_table, toml
-from picojoule.recipe.base import Named, Table
+from picojoule.recipe.base import Named, Table, is_time
 from picojoule.recipe.data_table import DataTable
 from picojoule.recipe.faults import explain
 from picojoule.recipe.keys import keys_of
@@ -110,7 +110,8 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
             makes no sense.
     """
     given = assignments(overrides)
-    _check_unit(given)
+    _check_limits(given)
+    _check_times(given)
     tables = read(name_or_path, given)
     keys = keys_of(Recipe, tables)
     tables, wrong = keys.split(tables)
@@ -126,7 +127,7 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
     raise ValueError(f"recipe '{name_or_path}': " + "\n".join(lines))
 
 
-def _check_unit(given: Mapping[str, Any]) -> None:
+def _check_limits(given: Mapping[str, Any]) -> None:
     """Refuses a limit that was given by hand as a bare number, which a file means as pJ."""
     budget = given.get("budget")
     budget = budget if isinstance(budget, dict) else {}
@@ -140,3 +141,25 @@ def _check_unit(given: Mapping[str, Any]) -> None:
                 f"{key} = {limit:g} needs its unit: '{limit:g} nJ' or '{limit:g} pJ' for an "
                 f"energy, '{limit:g}%' for a share of what is spent without a budget"
             )
+
+
+def _check_times(given: Mapping[str, Any]) -> None:
+    """Refuses a time above 1 s that was given by hand as a bare number, and may be meant in ms."""
+    for key, value in _leaves(given):
+        if not key.startswith(("network.neuron.", "data.encoder.")) or key.endswith("_s"):
+            continue
+        for time in value if isinstance(value, list) else [value]:
+            if isinstance(time, (int, float)) and is_time(key.rpartition(".")[2]) and time > 1:
+                raise ValueError(
+                    f"{key} = {time:g} would be in seconds: write '{time:g} ms', or '{time:g} s' "
+                    "if that is meant"
+                )
+
+
+def _leaves(table: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the dotted key and the value of everything in a table that is no table."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{at}{name}.")
+        else:
+            yield f"{at}{name}", value
