@@ -111,13 +111,65 @@ def test_bad_items_are_left_out(tmp_path):
         read(tmp_path, "audio", skip=True, x=x * np.nan, y=LABELS)
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04"])
-def test_no_archive(tmp_path, content):
-    (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.npz is no whole \.npz file"):
+def damaged(path, **content):
+    """Changes the bytes of an array in an archive, but not their sum."""
+    np.savez(path, **content)
+    path.write_bytes(path.read_bytes().replace(IMAGES.tobytes(), bytes(IMAGES.nbytes)))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (b"text", "it is cut off, or was no .npz file ever"),
+        (b"PK\x03\x04", "it is cut off, or was no .npz file ever"),
+        (None, "it is damaged"),
+    ],
+)
+def test_no_archive(tmp_path, content, why):
+    damaged(tmp_path / "a.npz", x=IMAGES, y=LABELS)
+    if content is not None:
+        (tmp_path / "a.npz").write_bytes(content)
+    told = rf"a\.npz is no whole \.npz file of plain arrays: {why}$"
+    with pytest.raises(ValueError, match=told):
         arrays.read(tmp_path / "a.npz", "image", Bad(False))
     with pytest.raises(ValueError, match="there is no file"):
         arrays.read(tmp_path / "b.npz", "image", Bad(False))
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        (0, "it is empty"),
+        (4, "it is cut off within its header"),
+        (9, "it is cut off within its header"),
+        (60, "it is cut off within its header"),
+        (128, "it is cut off: an array of 48 bytes is announced, and has 0"),
+        (-1, "it is cut off: an array of 48 bytes is announced, and has 47"),
+    ],
+)
+def test_an_array_that_is_cut_off(tmp_path, kept, why):
+    path = tmp_path / "a.npy"
+    np.save(path, IMAGES)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=f"a.npy is no whole .npy file of plain arrays: {why}$"):
+        arrays.read_unlabelled(path, "image")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b"\x93NUMPY", b"\x89PNG\r\n", "it does not begin as .npy does"),
+        (b"(3, 4, 4)", b"(3, 4, 4 ", "its header is of no plain array"),
+        (b"(3, 4, 4)", b"(3, 4, 2)", "it has more than it announces"),
+    ],
+)
+def test_an_array_of_something_else(tmp_path, old, new, why):
+    path = tmp_path / "a.npy"
+    np.save(path, IMAGES)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(ValueError, match=f"a.npy is no whole .npy file of plain arrays: {why}"):
+        arrays.read_unlabelled(path, "image")
 
 
 @given(at=st.integers(0, 2_000), value=st.integers(0, 255), cut=st.booleans(), packed=st.booleans())

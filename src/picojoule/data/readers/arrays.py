@@ -24,11 +24,11 @@ _ARRAYS = ("x", "y", "lengths", "rate_hz", *_LISTS)
 _HIGHEST = np.iinfo(np.int64).max
 # Addresses have 32 bits.
 _PLACES = 1 << 31
+_DAMAGE = (EOFError, zipfile.BadZipFile, zlib.error, struct.error)
 # All that numpy is known to raise for bytes that are no whole archive of arrays.
 _FAULTS = (
-    *(ValueError, OSError, EOFError, KeyError, SyntaxError, TypeError, IndexError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, MemoryError, OverflowError),
-    TokenError,
+    *(ValueError, OSError, KeyError, SyntaxError, TypeError, IndexError, AttributeError),
+    *(RuntimeError, MemoryError, OverflowError, TokenError, *_DAMAGE),
 )
 
 
@@ -102,8 +102,12 @@ def _loaded(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     try:
         with _files.opened(path) as file:
             size = os.fstat(file.fileno()).st_size
+            if not size:
+                raise ValueError("it is empty")
             if path.suffix == ".npy":
                 return {"x": _array(file, size)[None]}, ["x"]
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is cut off, or was no .npz file ever")
             with zipfile.ZipFile(file) as archive:
                 return _archived(archive, size)
     except FileNotFoundError as error:
@@ -111,10 +115,8 @@ def _loaded(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     except _FAULTS as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
-        raise ValueError(
-            f"{path} is no whole {path.suffix} file of plain arrays: "
-            f"{error or type(error).__name__}"
-        ) from error
+        why = "it is damaged" if isinstance(error, _DAMAGE) else str(error) or type(error).__name__
+        raise ValueError(f"{path} is no whole {path.suffix} file of plain arrays: {why}") from error
 
 
 def _archived(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -133,20 +135,35 @@ def _archived(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, np.ndarray
 
 def _array(source: IO[bytes], size: int) -> np.ndarray:
     """Reads an array, after a look at whether its header announces what there is."""
-    version = np.lib.format.read_magic(source)
-    first = version == (1, 0)
-    headers = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
-    shape, is_fortran, dtype = headers[not first](source)
+    shape, is_fortran, dtype = _header(source)
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
     announced, there = math.prod(shape) * dtype.itemsize, size - source.tell()
     if announced != there:
-        raise ValueError(f"an array of {announced:,} bytes is announced, and has {there:,}")
+        problem = "it is cut off" if announced > there else "it has more than it announces"
+        raise ValueError(
+            f"{problem}: an array of {announced:,} bytes is announced, and has {there:,}"
+        )
     raw = bytearray()
     while piece := source.read(_files.MIB):
         raw += piece
     array = np.frombuffer(raw, dtype)
     return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
+
+
+def _header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Reads the shape of an array, whether its first axis runs fastest, and its type."""
+    form = np.lib.format
+    magic = source.read(form.MAGIC_LEN)
+    if not magic.startswith(form.MAGIC_PREFIX[: len(magic)]):
+        raise ValueError("it does not begin as .npy does")
+    is_first = magic[len(form.MAGIC_PREFIX) :] == b"\1\0"
+    try:
+        return (form.read_array_header_1_0 if is_first else form.read_array_header_2_0)(source)
+    except _FAULTS as error:
+        rest = source.read(1)
+        why = "its header is of no plain array" if rest else "it is cut off within its header"
+        raise ValueError(why) from error
 
 
 def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:
