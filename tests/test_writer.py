@@ -1,6 +1,7 @@
 """One process writes to a run, and another one takes over only where that one is no more."""
 
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -197,13 +198,17 @@ class TestManyMachines:
             other.join()
         assert json.loads(left.read_text())["process"] == 2**22 + 1
 
-    def test_one_that_is_silent_is_taken_over_from(self, left, changed):
+    def test_one_that_is_silent_is_taken_over_from(self, left, changed, caplog):
+        caplog.set_level(logging.INFO, "picojoule")
         left.write_text(json.dumps(json.loads(left.read_text()) | changed))
         os.utime(left, (2**32, 2**32))  # clocks of machines differ
         started = time.monotonic()
         with Writer(left.parent):
             assert time.monotonic() - started > 0.8
             assert record(left.parent)["process"] == os.getpid()
+        (told,) = caplog.messages
+        assert re.match(r"process 4194305 on \w+, since .* may still write to '.*'", told)
+        assert told.endswith(f"'{left.parent}': watching for up to 0.8 s whether it does")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 3}', "\xff"])

@@ -9,6 +9,7 @@ decides nothing.
 """
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -23,6 +24,8 @@ from filelock import FileLock, Timeout
 
 from picojoule import _sums
 from picojoule._files import MIB, parsed_json, read
+
+logger = logging.getLogger(__name__)
 
 LOCK, RECORD = ".lock", ".writer"
 _BEAT_S, _SILENT_S = 1.0, 30.0
@@ -131,6 +134,12 @@ class Writer:
                 return  # what was left there is of a process that ended
             # Who has the system's lock comes first of those who wait for a holder to be silent.
             lock, wait_s = _inode(self._run / LOCK), _SILENT_S if free else 2 * _SILENT_S
+            logger.info(
+                "%s may still write to '%s': watching for up to %g s whether it does",
+                holder or "another process",
+                self._run,
+                wait_s,
+            )
             touched = self._is_touched(wait_s)
             if free and not touched:
                 return
