@@ -149,7 +149,7 @@ def test_names_are_found_in_any_case_and_energies_have_units():
         (["penalty.name=SpikePenalty", "penalty.weight=-1"], ["weight must be 0 or more"]),
         (
             ["penalty.name=FixedPrice", "penalty.weight=1", "penalty.reference_pj=12 kg"],
-            ["a text such as '12 nJ', got '12 kg'"],
+            ["an energy such as '12 nJ', got '12 kg'"],
         ),
         (
             ["penalty.name=RateTarget", "penalty.rate=0.1", "penalty.side=1"],
