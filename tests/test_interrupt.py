@@ -17,6 +17,14 @@ TINY = [word for setting in tiny.SETTINGS for word in ("--set", setting)]
 SHARE = ["--set", "network.neuron.threshold=0.1", "--set", "budget.limit=80%"]
 
 
+@pytest.fixture(autouse=True)
+def listening():
+    """Ctrl-C is heard, also where the tests run behind a shell that lets them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def ctrl_c(*_, **__) -> None:
     signal.raise_signal(signal.SIGINT)
     time.sleep(5)

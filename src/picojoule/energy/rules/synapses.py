@@ -89,7 +89,8 @@ def _each_kind(synapses: Synapses, beside: Segments) -> list[Arrival]:
 
 def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) -> Synapses:
     """Returns the synapses of a linear layer inside a function or a neuron."""
-    output = absent((*values.shape[:-1], weight.shape[0]), values).numel()
+    outputs = weight.shape[0] if weight.dim() > 1 else 1
+    output = values.shape[:-1].numel() * outputs
     fanout = _outputs(weight, skip)
     return Synapses(values, fanout, weight, bias, output, presence=presence_of(weight))
 
