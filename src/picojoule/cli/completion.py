@@ -1,4 +1,4 @@
-"""What Tab completes: recipes, chips, data sets, and keys of settings with the values of some.
+"""Completion by Tab of recipes, chips, data sets, and keys of settings with the values of some.
 
 Nothing here may import torch, which takes longer than a user waits for a Tab. So the keys are read
 from ``keys.toml``, which ``make docs`` makes of the tables of recipes.

@@ -76,7 +76,7 @@ class _Kept(_Record):
 
     @property
     def outcome_of_one(self) -> str:
-        """Whether this limit was met, in words."""
+        """Outcome for this limit, in words."""
         limit = notes.amount(self.limit_pj, self.unit)
         if self.rate_hz is not None:
             power = format_energy(self.limit_pj * self.rate_hz).replace("J", "W")
@@ -106,7 +106,7 @@ class BudgetReport(_Kept):
 
     @property
     def outcome(self) -> str:
-        """Whether the limit was met, or each of several, in words."""
+        """Outcome for the limit, or for each of several, in words."""
         each = self.limits.values() or [self]
         return "budget " + ", ".join(one.outcome_of_one for one in each)
 

@@ -58,7 +58,7 @@ class Trained:
 
     @property
     def convention(self) -> Convention:
-        """How the run was counted: weights that training left out are absent."""
+        """Convention by which the run was counted: weights that training left out are absent."""
         return convention_of(self.recipe)
 
     def predict(

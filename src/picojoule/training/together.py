@@ -61,7 +61,7 @@ class Together(nn.Module):
 
     @property
     def looks_at_traffic(self) -> bool:
-        """Whether any looks at ``meter.traffic``."""
+        """True if any looks at ``meter.traffic``."""
         return any(part.looks_at_traffic for part in self.parts)
 
     def start(self, floor: Validation) -> None:

@@ -1,4 +1,4 @@
-"""What of a network ran, and what of that was counted."""
+"""Coverage of a network: the parts that ran, and those that were counted."""
 
 from collections.abc import Iterable, Mapping, Set
 
