@@ -9,7 +9,6 @@ from torch import nn
 
 import picojoule as pj
 from all_networks import NETWORKS
-from picojoule.networks.channels import narrow
 from picojoule.training.checkpoint import newest
 from picojoule.training.levers import Lever, kinds, lever, settle
 from picojoule.training.levers.base import Gate, masks
@@ -73,7 +72,7 @@ def test_what_gates_close_costs_nothing_and_is_gone_in_the_end(case):
     net, x = case.make(), case.data()
     out = assert_settles(net, x)
     again = case.make()
-    narrow(again, net.state_dict())
+    pj.Gates().fit(again, net.state_dict())
     again.load_state_dict(net.state_dict())
     assert torch.equal(again.eval()(x)[0], out)
     assert repr(again) == repr(net)

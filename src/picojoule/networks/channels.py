@@ -1,6 +1,6 @@
 """The channels of a network that can be left out: who makes them, and who reads them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -182,7 +182,7 @@ def _insert(container: nn.Module, before: str, layer: nn.Module) -> None:
         container.add_module(name, child)
 
 
-def narrow(net: nn.Module, weights: dict[str, Tensor]) -> None:
+def narrow(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Gives a network as many channels as its trained weights have.
 
     Args:

@@ -11,14 +11,19 @@ from torch import Tensor, nn
 
 from picojoule.data import Split, loader, prepared, read_unlabelled
 from picojoule.energy import Chip, Convention, Meter, load_chip
-from picojoule.networks.channels import narrow
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
-from picojoule.run.build import ann_steps, build_network, convention_of, evaluation_loader
+from picojoule.run.build import (
+    ann_steps,
+    build_levers,
+    build_network,
+    convention_of,
+    evaluation_loader,
+)
 from picojoule.run.folder import WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
-from picojoule.training import evaluate
+from picojoule.training import Lever, evaluate
 from picojoule.training.randomness import fixed_randomness
 
 
@@ -183,17 +188,17 @@ def load(run: str | Path) -> Trained:
     folder = Folder(Path(run))
     report, recipe = folder.report, folder.recipe
     net = build_network(recipe)
-    net.load_state_dict(_weights(folder, net, narrowed=recipe.budget.levers is not None))
+    net.load_state_dict(_weights(folder, net, build_levers(recipe)))
     return Trained(net.eval(), recipe, report, folder.machine.data_dir)
 
 
-def _weights(folder: Folder, net: nn.Module, *, narrowed: bool) -> dict[str, Tensor]:
+def _weights(folder: Folder, net: nn.Module, levers: Sequence[Lever]) -> dict[str, Tensor]:
     """Reads the weights of a run.
 
     Args:
         folder: The run.
-        net: Its network before training.
-        narrowed: Whether training may have left channels out, so that they are left out of ``net``.
+        net: Its network before training, which gets the shapes that the levers left.
+        levers: Those that it was trained with.
 
     Raises:
         ValueError: If they are missing, damaged, or could not be those of this network.
@@ -204,8 +209,8 @@ def _weights(folder: Folder, net: nn.Module, *, narrowed: bool) -> dict[str, Ten
         raise folder.damaged(WEIGHTS, "it was removed") from None
     except SafetensorError as error:
         raise folder.damaged(WEIGHTS, str(error)) from None
-    if narrowed:
-        narrow(net, found)
+    for lever in levers:
+        lever.fit(net, found)
     fresh = net.state_dict()
     if strange := sorted(found.keys() - fresh.keys()):
         raise folder.damaged(WEIGHTS, f"or of another recipe: it has '{strange[0]}'")

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -56,6 +56,19 @@ class Lever(ABC):
         Returns:
             What leaves out the rest once the network is plain, its absent weights zero.
         """
+
+    def fit(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Gives a network the parts and shapes of one that this lever left, to load its weights.
+
+        In the base it does nothing, which is right for levers that leave a network of the same
+        parts and shapes. Several levers may do so in any order.
+
+        Args:
+            net: The network as it was before training.
+            weights: The ``state_dict`` of the same network after it; it may be damaged, and what
+                does not fit is left to those who load it.
+        """
+        del net, weights
 
 
 class Gate(nn.Module):

@@ -1,11 +1,11 @@
 """Gates on inputs, neurons and channels, which leave a smaller network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from picojoule.networks import Sequential
-from picojoule.networks.channels import INPUTS, Channels, channels_of, keep_only
+from picojoule.networks.channels import INPUTS, Channels, channels_of, keep_only, narrow
 from picojoule.training.levers.base import Gate, Lever, Masked, mask, masks
 
 
@@ -52,6 +52,10 @@ class Gates(Lever):
             if channels.reader in gates
         ]
         return lambda: keep_only(net, kept)
+
+    def fit(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Leaves out as many channels as were closed; see ``Lever``."""
+        narrow(net, weights)
 
 
 def _gated(channels: Channels) -> Gate:
