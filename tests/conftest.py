@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -44,8 +45,10 @@ def pj(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> I
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["pj", *map(str, words)])
+        before = signal.getsignal(signal.SIGINT)
         with pytest.raises(SystemExit) as caught:
             main()
+        signal.signal(signal.SIGINT, before)  # a program need not restore it
         out, err = capsys.readouterr()
         return int(caught.value.code or 0), out, err
 

@@ -57,7 +57,8 @@ def run(monkeypatch, capsys, *words: object) -> tuple[int, str]:
     monkeypatch.setattr(sys, "argv", ["pj", *map(str, words)])
     with pytest.raises(SystemExit) as caught:
         main()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # while Python ends
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return int(caught.value.code or 0), capsys.readouterr().err
 
 

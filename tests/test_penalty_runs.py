@@ -10,7 +10,6 @@ import torch
 import picojoule as pj
 import tiny
 from all_penalties import GIVEN
-from picojoule import cli
 from picojoule.cli.console import OUT
 from picojoule.recipe import load_recipe
 from picojoule.recipe.allowance import Allowance
@@ -48,15 +47,12 @@ def refused(*overrides: str, recipe: str = "digits") -> str:
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(pj):
     """Runs ``pj`` in this process and gives what it said."""
 
     def run(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["pj", *words])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert not caught.value.code, err
+        code, out, err = pj(*words)
+        assert not code, err
         return out
 
     return run

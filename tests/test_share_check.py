@@ -38,6 +38,23 @@ def no_training(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("there", "out", "left"),
+    [
+        (None, "run", []),
+        (None, "made/too/run", []),
+        ("there", "there/run", ["there"]),
+        ("there", "there/made/run", ["there"]),
+    ],
+)
+def test_of_a_refused_run_no_folder_stays_that_was_made_for_it(tmp_path, there, out, left):
+    if there:
+        (tmp_path / there).mkdir()
+    refusal(start(tiny("1%"), out=tmp_path / out, machine=CPU))
+    assert [str(item.relative_to(tmp_path)) for item in tmp_path.rglob("*")] == left
+
+
+@pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_share_without_hope_is_refused_before_any_training(tmp_path, resumed):
     run = start(tiny("1%"), out=tmp_path / "run", machine=CPU)

@@ -28,6 +28,41 @@ def hasty(monkeypatch) -> None:
     monkeypatch.setattr(writer, "_LOOK_S", 0.01)
 
 
+@pytest.fixture
+def patient(monkeypatch) -> threading.Event:
+    """Nobody is ever touched or silent; the event says that somebody watches."""
+    monkeypatch.setattr(writer, "_BEAT_S", 1e9)
+    monkeypatch.setattr(writer, "_SILENT_S", 1e9)
+    looks, state = threading.Event(), writer._state
+
+    def looked(run: Path) -> tuple[bytes, int] | None:
+        looks.set()
+        return state(run)
+
+    monkeypatch.setattr(writer, "_state", looked)
+    return looks
+
+
+@contextmanager
+def follower(run: Path) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """A thread that holds a run as soon as it can; events say that it does, and may end."""
+    began, ended = threading.Event(), threading.Event()
+
+    def follow() -> None:
+        with Writer(run) as second:
+            second.check()
+            began.set()
+            ended.wait(20)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield began, ended
+    finally:
+        ended.set()
+        thread.join(20)
+
+
 def _hold(run: Path, pipe) -> None:
     """The body of a process that holds a run, and says how that ended when it is asked."""
     try:
@@ -42,16 +77,26 @@ def _hold(run: Path, pipe) -> None:
 
 
 @contextmanager
-def other_process(run: Path) -> Iterator[tuple]:
-    ours, theirs = forked.Pipe()
-    process = forked.Process(target=_hold, args=(run, theirs))
-    process.start()
+def others(run: Path, count: int) -> Iterator[list[tuple]]:
+    """Processes that hold a run or were refused it; none is left, however a test ends."""
+    made = []
     try:
-        assert ours.poll(20)
-        yield process, ours
+        for _ in range(count):
+            ours, theirs = forked.Pipe()
+            made.append((forked.Process(target=_hold, args=(run, theirs)), ours))
+            made[-1][0].start()
+        assert all(ours.poll(20) for _, ours in made)
+        yield made
     finally:
-        process.kill()
-        process.join()
+        for process, _ in made:
+            process.kill()
+            process.join()
+
+
+@contextmanager
+def other_process(run: Path) -> Iterator[tuple]:
+    with others(run, 1) as (one,):
+        yield one
 
 
 def record(run: Path) -> dict:
@@ -96,34 +141,54 @@ class TestOneMachine:
             process.kill()
             process.join()
         for _ in range(3):
-            pipes = [forked.Pipe() for _ in range(4)]
-            made = [forked.Process(target=_hold, args=(tmp_path, theirs)) for _, theirs in pipes]
-            for one in made:
-                one.start()
-            said = [ours.recv() for ours, _ in pipes if ours.poll(20)]
-            (winner,) = (one for one, text in zip(made, said, strict=True) if text == "held")
-            assert sum(f"held by process {winner.pid} on" in text for text in said) == 3
-            for one in made:
-                one.kill()
-                one.join()
+            with others(tmp_path, 4) as made:
+                said = {process.pid: pipe.recv() for process, pipe in made}
+                (winner,) = (number for number, text in said.items() if text == "held")
+                assert sum(f"held by process {winner} on" in text for text in said.values()) == 3
 
-    def test_one_that_lets_go_while_it_is_watched_is_followed(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(writer, "_BEAT_S", 1e9)
-        monkeypatch.setattr(writer, "_SILENT_S", 1e9)
-        began = threading.Event()
-        threads: list[threading.Thread] = []
+    @pytest.mark.parametrize("looked_at", ["while it holds", "while it lets go"])
+    def test_one_that_lets_go_while_it_is_watched_is_followed(self, tmp_path, patient, looked_at):
+        first = Writer(tmp_path).__enter__()
+        if looked_at == "while it lets go":  # the record goes before the system's lock
+            (tmp_path / ".writer").unlink()
+        with follower(tmp_path) as (began, ended):
+            assert patient.wait(20)
+            assert not began.is_set()
+            first.__exit__()
+            assert began.wait(20)
+            ended.set()
+        with Writer(tmp_path):  # the follower has let go as well
+            pass
 
-        def follow() -> None:
-            with Writer(tmp_path) as second:
-                second.check()
-                began.set()
+    def test_one_that_is_killed_while_it_is_watched_is_followed(self, tmp_path, patient):
+        with other_process(tmp_path) as (process, pipe):
+            assert pipe.recv() == "held"
+            with follower(tmp_path) as (began, ended):
+                assert patient.wait(20)
+                process.kill()
+                assert began.wait(20)
+                ended.set()
 
-        with Writer(tmp_path):
-            threads.append(threading.Thread(target=follow))
-            threads[0].start()
-            assert not began.wait(0.2)
-        assert began.wait(20)
-        threads[0].join()
+    def test_of_two_that_remove_a_silent_one_none_removes_the_other(self, tmp_path, monkeypatch):
+        with other_process(tmp_path) as (process, pipe):
+            assert pipe.recv() == "held"
+            os.kill(process.pid, signal.SIGSTOP)
+            one, faster, inode = Writer(tmp_path), Writer(tmp_path), writer._inode
+            lock, got = inode(tmp_path / ".lock"), []
+
+            def looked(file: Path) -> int | None:
+                found = inode(file)
+                if not got:  # the faster one tries between the look and the removal
+                    got.append(None)
+                    faster._remove(lock)
+                    got[:] = [faster._locked()]
+                return found
+
+            monkeypatch.setattr(writer, "_inode", looked)
+            one._remove(lock)
+            assert got == [False]
+            assert one._locked()
+            one._lock.release()
 
     def test_one_that_stands_still_is_taken_over_from_and_stops(self, tmp_path):
         with other_process(tmp_path) as (process, pipe):
@@ -142,16 +207,10 @@ class TestOneMachine:
         with other_process(tmp_path) as (process, pipe):
             assert pipe.recv() == "held"
             os.kill(process.pid, signal.SIGSTOP)
-            pipes = [forked.Pipe() for _ in range(4)]
-            made = [forked.Process(target=_hold, args=(tmp_path, theirs)) for _, theirs in pipes]
-            for one in made:
-                one.start()
-            said = [ours.recv() for ours, _ in pipes if ours.poll(20)]
-            assert said.count("held") == 1
-            assert sum("is held by process" in text for text in said) == 3
-            for one in made:
-                one.kill()
-                one.join()
+            with others(tmp_path, 4) as made:
+                said = [pipe.recv() for _, pipe in made]
+                assert said.count("held") == 1
+                assert sum("is held by process" in text for text in said) == 3
 
     def test_one_that_missed_its_beats_looks_before_it_goes_on(self, tmp_path, monkeypatch):
         with Writer(tmp_path) as ours:

@@ -3,7 +3,6 @@
 What is imported here is imported before Ctrl-C is looked after, and so is little.
 """
 
-import atexit
 import os
 import signal
 import sys
@@ -55,7 +54,10 @@ class _Interrupted(BaseException):
 
 
 class _Interruptible:
-    """A block that Ctrl-C ends at any moment without a traceback, the second time at once."""
+    """A block that Ctrl-C ends at any moment without a traceback, the second time at once.
+
+    It is the last thing a program does: after it Ctrl-C ends the process, without a word.
+    """
 
     def __init__(self) -> None:
         self._came = False
@@ -75,8 +77,7 @@ class _Interruptible:
             _say("; ".join(["interrupted", *getattr(error, "__notes__", ())]))
         sys.unraisablehook = self._hook
         if signal.getsignal(signal.SIGINT) == self._interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # while Python ends
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         if came:
             # Also if what was interrupted made another error of it. Fabric kills the first process
             # if another one ends with an error, and the line with it.

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from picojoule import _files, _sums
+from picojoule import _files, _folders, _sums
 from picojoule.recipe import CHIP_FILE, Recipe, load_recipe
 from picojoule.report import Report
 from picojoule.run.writer import LOCK, RECORD
@@ -73,12 +73,14 @@ class Folder:
 
     Attributes:
         path: Its folder.
+        above: Folders that were made for it, the innermost first.
 
     Raises:
         ValueError: If there is no run in ``path``.
     """
 
     path: Path
+    above: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if not self._has(RECIPE):
@@ -96,8 +98,9 @@ class Folder:
                 f"'{path}' exists already: name a new folder, or go on with a run that is there by "
                 f"--resume {path}"
             )
+        above = ()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            above = _folders.make(path.parent)
             making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
             try:
                 making.chmod(0o755)
@@ -110,12 +113,13 @@ class Folder:
             finally:
                 shutil.rmtree(making, ignore_errors=True)
         except OSError as error:
+            _folders.remove_empty(above)
             raise OSError(
                 error.errno,
                 f"the run's folder '{path}' cannot be made ({error.strerror}): name another by "
                 "--out",
             ) from error
-        return cls(path)
+        return cls(path, above)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -234,11 +238,12 @@ class Folder:
             ) from error
 
     def discard_untouched(self) -> None:
-        """Removes the folder if it holds nothing but its first files."""
+        """Removes the folder if it holds nothing but its first files, and those made for it."""
         first = {Path(name) for name in (RECIPE, MACHINE, CHIP_FILE)}
         first |= {*map(_sums.beside, first), Path(LOCK), Path(RECORD)}
         if all(item.is_dir() or Path(item.name) in first for item in self.path.rglob("*")):
             shutil.rmtree(self.path)
+            _folders.remove_empty(self.above)
 
     def refuse(self, why: str) -> None:
         """Removes the folder if nothing was trained in it, else notes why it goes no further."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -23,6 +24,7 @@ from picojoule.training import BelowFloor
 from picojoule.units import format_energy
 
 logger = logging.getLogger(__name__)
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,7 @@ def resume(path: str | Path, *, data_dir: str | None = None, data: str | Path | 
 
 def _created(fabric: Fabric, recipe: Recipe, machine: Machine, path: Path) -> Folder:
     path = fabric.broadcast(path)
-    _in_first(fabric, lambda: Folder.create(recipe, machine, path))
-    return Folder(path)
+    return _in_first(fabric, lambda: Folder.create(recipe, machine, path)) or Folder(path)
 
 
 @contextmanager
@@ -193,14 +194,15 @@ def _writing(fabric: Fabric, run: Path) -> Iterator[Writer]:
         yield writer
 
 
-def _in_first(fabric: Fabric, do: Callable[[], object]) -> None:
-    """Does something in one process, and raises its error in all."""
-    error = None
+def _in_first(fabric: Fabric, do: Callable[[], _Done]) -> _Done | None:
+    """Does something in one process, and raises its error in all; returns None in the others."""
+    error = done = None
     if fabric.is_global_zero:
         try:
-            do()
+            done = do()
         except OSError as problem:
             error = problem
     error = fabric.broadcast(error)
     if error is not None:
         raise error
+    return done

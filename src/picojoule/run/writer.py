@@ -28,6 +28,7 @@ from picojoule._files import MIB, parsed_json, read
 logger = logging.getLogger(__name__)
 
 LOCK, RECORD = ".lock", ".writer"
+_TAKING = ".lock-taking"  # held while the two of a silent holder are removed
 _BEAT_S, _SILENT_S = 1.0, 30.0
 _LOOK_S = 0.1
 
@@ -140,34 +141,47 @@ class Writer:
                 self._run,
                 wait_s,
             )
-            touched = self._is_touched(wait_s)
+            touched = self._is_touched(wait_s, free)
             if free and not touched:
                 return
+            if not free and self._lock.is_locked:
+                continue  # who had the system's lock ended
             self._lock.release()
             if touched and (holder := _holder(self._run)) is not None:
                 raise RunHeld(
                     f"the run '{self._run}' is held by {holder}, and that goes on: only one "
                     "process writes to a run, so wait for it or end it"
                 )
-            if not touched and _inode(self._run / LOCK) == lock:  # and nobody was faster
-                for name in (LOCK, RECORD):
-                    (self._run / name).unlink(missing_ok=True)
+            if not touched:
+                self._remove(lock)
 
     def _locked(self) -> bool:
-        try:
-            self._lock.acquire()
-        except Timeout:
-            return False
-        return True
+        # Asked for only once: of a lock that is asked for twice, one release leaves it locked.
+        with suppress(Timeout):
+            if not self._lock.is_locked:
+                self._lock.acquire()
+        return self._lock.is_locked
 
-    def _is_touched(self, wait_s: float) -> bool:
-        """Watches whether the holder goes on; by this machine's clock alone, as clocks differ."""
+    def _is_touched(self, wait_s: float, free: bool) -> bool:
+        """Watches whether the holder goes on; by this machine's clock alone, as clocks differ.
+
+        It ends as well if the system's lock was not free and now is, and is then held.
+        """
         first, end = _state(self._run), time.monotonic() + wait_s
         while time.monotonic() < end:
             if _state(self._run) != first:
                 return True
+            if not free and self._locked():
+                return False
             time.sleep(_LOOK_S)
         return False
+
+    def _remove(self, lock: int | None) -> None:
+        """Removes what a silent holder has, unless another process was faster."""
+        with suppress(Timeout), FileLock(self._run / _TAKING, timeout=0):
+            if _inode(self._run / LOCK) == lock:
+                for name in (RECORD, LOCK):
+                    (self._run / name).unlink(missing_ok=True)
 
     def _beats(self) -> None:
         while not self._done.wait(_BEAT_S) and not self._lost.is_set():

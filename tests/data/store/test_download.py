@@ -176,6 +176,7 @@ def test_no_server_at_all(images, tmp_path):
     nowhere = dataclasses.replace(images.files[0], url="http://127.0.0.1:1/nothing.gz")
     with pytest.raises(ConnectionError, match="try again, or fetch it by other means"):
         fetch(dataclasses.replace(images, files=(nowhere,)), tmp_path / "new", progress=False)
+    assert not (tmp_path / "new").exists()
 
 
 def test_progress_reaches_the_end(images, tmp_path, capsys):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pooch
 from filelock import FileLock, Timeout
 
+from picojoule import _folders
 from picojoule._files import RECORD_BYTES, content, parsed_json
 from picojoule.data.readers import fsdd, idx
 from picojoule.data.readers.bad import Bad
@@ -66,17 +67,10 @@ def fetch(dataset: Dataset, data_dir: Path, progress: bool = True, *, again: boo
         if (place / dataset.marker).exists():
             return data_dir
         raise ValueError(_by_hand(dataset, place / dataset.marker))
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"the data folder cannot be made ({error.strerror}): name another (--data-dir)",
-            data_dir,
-        ) from error
     for file in dataset.files:
         if again or not _is_whole(file, dataset, data_dir):
-            fetched = _fetched(file, dataset, data_dir, progress)
+            with _folder_of(file, data_dir):
+                fetched = _fetched(file, dataset, data_dir, progress)
             if file.gives:
                 try:
                     _take(fetched, file, dataset, data_dir / dataset.folder)
@@ -85,6 +79,23 @@ def fetch(dataset: Dataset, data_dir: Path, progress: bool = True, *, again: boo
                     if file.url:
                         fetched.unlink()
     return data_dir
+
+
+@contextmanager
+def _folder_of(file: File, data_dir: Path) -> Iterator[None]:
+    """Makes the folder that a file is fetched into; it does not stay if nothing came."""
+    try:
+        missing = _folders.make((data_dir / file.path).parent)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the data folder cannot be made ({error.strerror}): name another (--data-dir)",
+            data_dir,
+        ) from error
+    try:
+        yield
+    finally:
+        _folders.remove_empty(missing)
 
 
 def _is_whole(file: File, dataset: Dataset, data_dir: Path) -> bool:
