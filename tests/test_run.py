@@ -86,7 +86,7 @@ def test_a_run_reads_its_recipe_once(tmp_path, monkeypatch):
 def test_a_finished_run_holds_weights_report_and_log(done):
     assert names(done) == {
         *("recipe.toml", "machine.json", "log.jsonl", "checkpoints"),
-        *("weights.safetensors", "report.json"),
+        *("weights.safetensors", "activity.json", "report.json", "report.html"),
     }
     report = done.report
     assert report.recipe is not None

@@ -40,7 +40,7 @@ ROOMS = {
         "data",
         "training",
     },
-    "report": {"units", "readout", "energy", "training", "recipe"},
+    "report": {"units", "readout", "neurons", "energy", "training", "recipe"},
 }
 ROOMS["run"] = {*ROOMS}
 ROOMS["cli"] = {*ROOMS}
@@ -54,6 +54,7 @@ WITHIN = {
         "store": {"readers", "encoders", "sets"},
     },
     "training": {"penalties": set(), "levers": set()},
+    "report": {"page": set(), "plots": set()},
 }
 
 

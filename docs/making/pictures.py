@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from picojoule.neurons import Neuron
+from picojoule.report.plots.dynamics import answer
 
 STEPS = 320
 CYCLES = 0.04  # of the chirp in its last step
@@ -59,7 +60,8 @@ def loud_enough(neuron: Neuron, shape: Tensor) -> Tensor:
 def draw(axes: Sequence[Any], neuron: Neuron, current: Tensor) -> None:
     """One half: the current, the state and the output."""
     time = [k * neuron.dt for k in range(STEPS)]
-    outs, states = answers(neuron, current)
+    out, states = answer(neuron, current)
+    outs = out.tolist()
     top, middle, bottom = axes
     top.plot(time, current.tolist(), color="grey")
     for field, values in states.items():
@@ -75,21 +77,3 @@ def draw(axes: Sequence[Any], neuron: Neuron, current: Tensor) -> None:
     for axis, label in zip(axes, ("current", "state", "output"), strict=True):
         axis.set_ylabel(label)
     bottom.set_xlabel("s")
-
-
-@torch.no_grad()
-def answers(neuron: Neuron, current: Tensor) -> tuple[list[float], dict[str, list[float]]]:
-    """Output and state of every step; of the state, what is not its last spikes."""
-    steps = list(current.view(-1, 1, 1))
-    state, outs, states = neuron.init_state(steps[0]), [], []
-    for one in steps:
-        out, state = neuron.step(one, state)
-        outs.append(out.item())
-        states.append(dict(_values(state)))
-    return outs, {field: [one[field] for one in states] for field in states[0]}
-
-
-def _values(state: Any) -> Iterator[tuple[str, float]]:
-    for field, value in state._asdict().items():
-        if field != "spikes":
-            yield field, value.item()

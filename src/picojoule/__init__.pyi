@@ -51,6 +51,7 @@ from .recipe import load_recipe as load_recipe
 from .recipe import recipe_names as recipe_names
 from .report import Report as Report
 from .report import measure as measure
+from .report import plots as plots
 from .run import Prediction as Prediction
 from .run import Trained as Trained
 from .run import load as load

@@ -132,6 +132,20 @@ def predict(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, also of one that has not ended.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; report.html in the folder if left out.")
+    ] = None,
+) -> None:
+    """Make the page of a run: one HTML file that needs no other and no network."""
+    from picojoule.run.folder import Folder
+    from picojoule.run.write_page import write_page
+
+    say(str(write_page(Folder(run), out)))
+
+
+@app.command()
 def networks() -> None:
     """List the networks and the options of each."""
     from picojoule.cli import show

@@ -9,6 +9,7 @@ for one of this process.
 import logging
 import os
 import stat
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -51,9 +52,14 @@ def keep(name: str, content: bytes) -> Path | None:
 
 def lend(name: str, content: bytes) -> Path:
     """Writes a file that only this process loads, and that goes with it."""
-    file = _cache.process_folder("kernels") / name
+    file = Path(_own().name) / name
     _sums.put(file, content, 0o600)
     return file
+
+
+@cache
+def _own() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="picojoule-kernels-")
 
 
 def _folder() -> Path | None:

@@ -113,16 +113,21 @@ class LNM(Neuron):
     def step(self, current: Tensor, state: LNMState) -> tuple[Tensor, LNMState]:
         """Runs one step: current [B, ...] to spikes [B, ...]."""
         threshold = along(self.threshold, current)
+        u = self.dynamics(state.membrane) + current
+        spikes, v = fire(u, threshold, self.surrogate, "zero", True)
+        return spikes, LNMState(v)
+
+    def dynamics(self, v: Tensor) -> Tensor:
+        """Computes f of membranes, which are clipped first."""
         theta = self._bounded()
         limit = self.clamp
         if limit is None:
-            limit = torch.finfo(current.dtype).max ** (1 / (len(theta) + 1))
-        v = state.membrane.clamp(-limit, limit)
+            limit = torch.finfo(v.dtype).max ** (1 / (len(theta) + 1))
+        v = v.clamp(-limit, limit)
         f = theta[-1]
         for coefficient in theta[-2::-1]:
             f = torch.addcmul(coefficient, f, v)
-        spikes, v = fire(f + current, threshold, self.surrogate, "zero", True)
-        return spikes, LNMState(v)
+        return f
 
     def _bounded(self) -> list[Tensor]:
         """Returns the coefficients, scaled to keep the slope."""

@@ -1,3 +1,4 @@
+from . import plots as plots
 from .measured import measure as measure
 from .record import Accuracy as Accuracy
 from .record import BudgetReport as BudgetReport

@@ -127,6 +127,8 @@ class Report(_Record):
         uncounted: Functions that ran and were not counted, with the number of their elements.
         unreached: Layers with weights that did not run at all.
         samples: Number of samples of the test set.
+        confusion: How often each class (row) was named as each (column) on the test set; None in
+            old reports.
         majority: Share of the test set's most frequent label, which is the accuracy of always
             naming it; None in old reports.
         loss: Mean loss of each epoch, without the penalty; empty if nothing was trained.
@@ -151,6 +153,7 @@ class Report(_Record):
     uncounted: dict[str, int]
     unreached: tuple[str, ...]
     samples: int
+    confusion: tuple[tuple[int, ...], ...] | None = None
     majority: _Share | None = None
     loss: tuple[float, ...] = ()
     spikes_per_neuron: float

@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 from lightning_fabric import Fabric
 from torch import nn
+from torch.utils.data import DataLoader
 
-from picojoule.data import Split, Splits, prepared
+from picojoule.data import Splits, prepared
 from picojoule.energy import COUNTERS, Chip, load_chip
 from picojoule.readout import readout
 from picojoule.recipe.allowance import Allowance
@@ -30,10 +31,20 @@ from picojoule.run.build import (
     steps_per_epoch,
     training_loader,
 )
-from picojoule.run.folder import LOG, REPORT, WEIGHTS, Folder
+from picojoule.run.folder import ACTIVITY, LOG, REPORT, WEIGHTS, Folder
 from picojoule.run.kept import outcome
 from picojoule.run.writer import Writer
-from picojoule.training import EnergyBudget, EpochRecord, Log, Measurement, choose, evaluate, train
+from picojoule.training import (
+    Activity,
+    EnergyBudget,
+    EpochRecord,
+    Log,
+    Measurement,
+    activity,
+    choose,
+    evaluate,
+    train,
+)
 from picojoule.training.checkpoint import load, newest
 
 # Prices memory too: every run is measured on it beside its own chip, which may leave memory out.
@@ -116,7 +127,9 @@ def fit(
             clock.note(last.history)
         yield Step(folder.path, recipe.train.epochs, steps, last)
     assert last is not None
-    found = _tested(folder, fabric, splits.test, net, chips)
+    test = evaluation_loader(recipe, prepared(splits.test, encoder))
+    found = _tested(folder, fabric, test, net, chips)
+    seen = activity(net, test, readout=readout(recipe.train.readout), fabric=fabric)
     report = _reported(folder, found, last)
     budgets = [one for one in penalties if isinstance(one, EnergyBudget)]
     kept = None
@@ -126,7 +139,7 @@ def fit(
         kept = outcome(found, [Allowance(None, budgets[0].limit_pj)], budgets, last, free_pj)
     if fabric.is_global_zero:
         writer.check()
-        _write(folder, net, report.model_copy(update={"budget": kept}))
+        _write(folder, net, seen, report.model_copy(update={"budget": kept}))
 
 
 def own_randomness(seed: int, rank: int) -> None:
@@ -168,19 +181,17 @@ def history(folder: Folder) -> list[EpochRecord]:
 
 
 def _tested(
-    folder: Folder, fabric: Fabric, test: Split, net: nn.Module, chips: Sequence[Chip]
+    folder: Folder, fabric: Fabric, test: DataLoader, net: nn.Module, chips: Sequence[Chip]
 ) -> Measurement:
     """Measures the chosen weights on the test set, on the run's chips and on one with memory."""
     recipe = folder.recipe
-    encoder = recipe.data.make_encoder()
     priced = {chip.name: chip for chip in (load_chip(MEMORY_CHIP), *chips)}
     first = chips[0].name
     return evaluate(
         net,
-        evaluation_loader(recipe, prepared(test, encoder)),
+        test,
         readout=readout(recipe.train.readout),
         chips=[priced.pop(first), *priced.values()],
-        inputs=encoder.kind,
         ann_steps=ann_steps(recipe),
         convention=convention_of(recipe),
         fabric=fabric,
@@ -204,12 +215,13 @@ def _reported(folder: Folder, found: Measurement, last: Log) -> Report:
     return Report.of(replace(found, chips=energies)).model_copy(update=update)
 
 
-def _write(folder: Folder, net: nn.Module, report: Report) -> None:
-    """Writes weights and report; weights first, so that a run with a report is complete."""
+def _write(folder: Folder, net: nn.Module, seen: Activity, report: Report) -> None:
+    """Writes all that a run ends with; the report last, so that a run that has one is complete."""
     plain = torch.contiguous_format  # the only layout of the file; a network may have another
     state = net.state_dict()
     weights = {name: one.cpu().clone(memory_format=plain) for name, one in state.items()}
     folder.write(WEIGHTS, safetensors.torch.save(weights))
+    folder.write(ACTIVITY, f"{seen.model_dump_json()}\n".encode())
     folder.write(REPORT, report.to_json().encode())
 
 

@@ -2,7 +2,8 @@
 
 ``RUN/`` holds ``recipe.toml`` and ``machine.json`` from the moment it exists, and ``chip.toml``, a
 copy of the user's own chip file, if the recipe names one; then ``checkpoints/`` and ``log.jsonl``,
-and at the end ``weights.safetensors`` and, last, ``report.json``. If the budget is a share,
+and at the end ``weights.safetensors``, ``activity.json`` and, last, ``report.json``, of which
+``report.html`` is the page. If the budget is a share,
 ``unconstrained/`` is a run of its own without a budget; ``refused.txt`` says why the share was
 refused after some of it.
 """
@@ -30,7 +31,7 @@ from picojoule.training import EpochRecord
 logger = logging.getLogger(__name__)
 
 RECIPE, MACHINE, LOG = "recipe.toml", "machine.json", "log.jsonl"
-WEIGHTS, REPORT = "weights.safetensors", "report.json"
+WEIGHTS, REPORT, ACTIVITY = "weights.safetensors", "report.json", "activity.json"
 # What to do about a file that is damaged or was changed by hand.
 _REMEDIES = {
     RECIPE: "a run goes on with the recipe that it was started with: put that back, or train the "
@@ -41,6 +42,7 @@ _REMEDIES = {
     "again from its checkpoint",
     WEIGHTS: f"delete it and {REPORT}, and resuming the run writes them again from its checkpoint",
     REPORT: "delete it, and resuming the run measures again",
+    ACTIVITY: f"delete it, and the {REPORT} beside it, and resuming the run makes both again",
 }
 
 

@@ -19,6 +19,7 @@ from picojoule.run.fit import Step, fit, history, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.run.open_data import open_data
 from picojoule.run.share_check import check_untrained, check_validated
+from picojoule.run.write_page import write_page
 from picojoule.run.writer import Writer
 from picojoule.training import BelowFloor
 from picojoule.units import format_energy
@@ -68,6 +69,8 @@ class Run:
                 for step in self._train(self.fabric, self.splits, writer):
                     stepped = True
                     yield step
+                if self.fabric.is_global_zero:
+                    write_page(self.folder)
             except BelowFloor as error:
                 if self.fabric.is_global_zero:
                     self.folder.refuse(str(error))

@@ -1,3 +1,5 @@
+from .activity import Activity as Activity
+from .activity import activity as activity
 from .batches import Inputs as Inputs
 from .finite import NonFiniteLoss as NonFiniteLoss
 from .levers import Gates as Gates

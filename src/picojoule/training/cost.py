@@ -23,6 +23,7 @@ class Cost(BaseModel):
         high_pj: Total at their high ends.
         by_layer: Total split by layer.
         by_kind: Total split by count.
+        by_layer_and_kind: Total split by both; empty in old reports.
         excluded: Counts per sample that the chip file says it leaves out.
         unpriced: Counts per sample that the chip has no price for; not in the total.
         ann_pj: The same architecture as a dense ANN, in the chip's own precision; None if the
@@ -56,6 +57,7 @@ class Cost(BaseModel):
     quantised_ann_bits: int | None = None
     break_even_rate: float | None = None
     quantised_break_even_rate: float | None = None
+    by_layer_and_kind: dict[str, dict[str, float]] = {}
     saved_by_multiplying: dict[str, float] = {}
     spread: float = 0.0
     scope: str = ""
@@ -101,6 +103,9 @@ def cost_on(
         high_pj=float(energy.high),
         by_layer=_floats(energy.by_layer),
         by_kind=_floats(energy.by_kind),
+        by_layer_and_kind={
+            layer: _floats(chip.price({layer: one}).by_kind) for layer, one in counts.items()
+        },
         excluded=_floats(energy.excluded),
         unpriced=_floats(energy.unpriced),
         ann_pj=ann,

@@ -105,7 +105,7 @@ def _run(
         fabric: Device and processes.
     """
     some = False
-    with _evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
+    with evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
             x, lengths = batch.x, batch.lengths
             out, meter = metered(model, x, lengths, kind_of(loader, inputs), convention)
@@ -127,7 +127,7 @@ def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Batch, bool]]:
 
 
 @contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Sets evaluation mode without a graph, and gives every module its own mode back."""
     modes = {module: module.training for module in model.modules()}
     model.eval()

@@ -1,0 +1,10 @@
+from .axes import style as style
+from .dynamics import chirp as chirp
+from .dynamics import frequencies as frequencies
+from .dynamics import membranes as membranes
+from .dynamics import polynomials as polynomials
+from .spending import depth as depth
+from .spending import energy as energy
+from .spending import front as front
+from .spiking import activity as activity
+from .spiking import raster as raster

@@ -1,0 +1,112 @@
+"""Pictures of energy: by layer and kind, along the depth, and against accuracy."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from picojoule._names import unknown
+from picojoule.report.plots.axes import axis_or_new, colour
+from picojoule.report.record import Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def energy(report: Report, chip: str | None = None, *, axis: "Axes | None" = None) -> "Axes":
+    """Draws the energy of each layer as a bar of a part for each kind of count.
+
+    Args:
+        report: The report of a run, or of a measurement.
+        chip: Name of a chip that it has; None for the first.
+        axis: Where to draw; None for a new figure.
+
+    Returns:
+        The axis.
+
+    Raises:
+        ValueError: If the report has no such chip.
+    """
+    if chip is not None and chip not in report.chips:
+        raise ValueError(unknown("chip of the report", chip, report.chips))
+    name = next(iter(report.chips)) if chip is None else chip
+    cost = report.chips[name]
+    parts = cost.by_layer_and_kind or {layer: {"all": pj} for layer, pj in cost.by_layer.items()}
+    layers = [layer for layer, one in parts.items() if any(one.values())]
+    left = [0.0] * len(layers)
+    axis = axis_or_new(axis)
+    for at, kind in enumerate(dict.fromkeys(kind for one in parts.values() for kind in one)):
+        widths = [parts[layer].get(kind, 0.0) for layer in layers]
+        axis.barh(layers, widths, left=left, label=kind, color=colour(at))
+        left = [before + width for before, width in zip(left, widths, strict=True)]
+    axis.set(xlabel=f"energy per inference on {name} (pJ)", ylabel="layer")
+    axis.invert_yaxis()
+    axis.legend()
+    return axis
+
+
+def depth(report: Report, *, label: str | None = None, axis: "Axes | None" = None) -> "Axes":
+    """Draws the spikes per neuron and step of each layer, along the depth of the network.
+
+    Args:
+        report: The report of a run, or of a measurement.
+        label: Name of the curve, for several on one axis.
+        axis: Where to draw; None for a new figure.
+
+    Returns:
+        The axis.
+    """
+    rates = {
+        layer: done["spike"] / done["update"]
+        for layer, done in report.counts.items()
+        if done.get("update") and "spike" in done
+    }
+    axis = axis_or_new(axis)
+    axis.plot(list(rates), list(rates.values()), marker="o", label=label)
+    axis.set(xlabel="layer", ylabel="spikes per neuron and step", ylim=(0, None))
+    if label is not None:
+        axis.legend()
+    return axis
+
+
+def front(
+    energies_pj: Sequence[float],
+    accuracies: Sequence[float],
+    *,
+    energy_errors: Sequence[float] | None = None,
+    accuracy_errors: Sequence[float] | None = None,
+    label: str | None = None,
+    axis: "Axes | None" = None,
+) -> "Axes":
+    """Draws accuracy against energy, from the least energy on.
+
+    Args:
+        energies_pj: Energy per inference of each point, in pJ.
+        accuracies: Accuracy of each (0 to 1), or another measure.
+        energy_errors: Half the length of each error bar, in pJ.
+        accuracy_errors: The same of accuracies.
+        label: Name of the curve, for several on one axis.
+        axis: Where to draw; None for a new figure.
+
+    Returns:
+        The axis.
+
+    Raises:
+        ValueError: If there are not as many of one as of the other.
+
+    Example:
+        >>> front([900.0, 300.0], [0.95, 0.9], accuracy_errors=[0.01, 0.01]).get_xscale()
+        'log'
+    """
+    given = [energies_pj, accuracies, energy_errors, accuracy_errors]
+    if len({len(one) for one in given if one is not None}) > 1:
+        raise ValueError(
+            "expected as many energies, accuracies and errors as there are points, got "
+            f"{[None if one is None else len(one) for one in given]}"
+        )
+    order = sorted(range(len(energies_pj)), key=lambda at: energies_pj[at])
+    x, y, across, along = (one and [one[at] for at in order] for one in given)
+    axis = axis_or_new(axis)
+    axis.errorbar(x or [], y or [], along, across, marker="o", capsize=2, label=label)
+    axis.set(xlabel="energy per inference (pJ)", ylabel="accuracy", xscale="log")
+    if label is not None:
+        axis.legend()
+    return axis

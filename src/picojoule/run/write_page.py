@@ -1,0 +1,61 @@
+"""The page of a run, from what its folder holds."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from picojoule import _sums
+from picojoule.report.page import RunRecord, run_page
+from picojoule.run.folder import ACTIVITY, RECIPE, Folder
+from picojoule.training import Activity
+
+PAGE = "report.html"
+
+
+def write_page(folder: Folder, file: Path | None = None) -> Path:
+    """Writes the page of a run, of one that has not ended with what there is of it.
+
+    Args:
+        folder: The run.
+        file: Where to write it; None for ``report.html`` in the folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: If a file of the run is damaged.
+        OSError: If it cannot be written.
+    """
+    file = folder.path / PAGE if file is None else file
+    try:
+        _sums.put(file, run_page(record_of(folder)).encode())
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{file} could not be written ({error.strerror}): name another by --out"
+        ) from error
+    return file
+
+
+def record_of(folder: Folder) -> RunRecord:
+    """Reads what is known of a run."""
+    free = folder.path / "unconstrained"
+    return RunRecord(
+        name=folder.path.resolve().name,
+        title=folder.recipe.name,
+        recipe=folder.read(RECIPE).decode(),
+        labels=folder.recipe.data.dataset.labels,
+        epochs=folder.log(),
+        unconstrained=Folder(free).log() if (free / RECIPE).is_file() else (),
+        report=folder.report if folder.finished else None,
+        activity=_activity(folder),
+    )
+
+
+def _activity(folder: Folder) -> Activity | None:
+    """Reads what the network does with a few inputs; None for runs that did not keep it."""
+    if not (folder.path / ACTIVITY).is_file():
+        return None
+    try:
+        return Activity.model_validate_json(folder.read(ACTIVITY))
+    except ValidationError as error:
+        raise folder.damaged(ACTIVITY, "it is no record of activity") from error

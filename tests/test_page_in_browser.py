@@ -1,0 +1,156 @@
+"""The page of a run in a real browser: it draws, asks for nothing, and works for everybody.
+
+``PICOJOULE_PICTURES=FOLDER`` has it write pictures of what it sees.
+"""
+
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from picojoule import run
+from picojoule.recipe import load_recipe
+from picojoule.run.write_page import PAGE
+from tiny import SETTINGS
+
+browser_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser") / "run"
+    settings = [
+        *SETTINGS,
+        "network.width=64",
+        "train.epochs=3",
+        "train.batch_size=64",
+        "train.lr=5e-3",
+    ]
+    for _ in run.start(load_recipe("digits", [*settings, "budget.limit=80%"]), out=folder).train():
+        pass
+    return folder / PAGE
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_api.sync_playwright() as playwright:
+        # A sandbox needs rights that a container may not give; the page is our own.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser, page_file, request):
+    """Opens the page as a screen of some kind sees it; in the end nothing may have gone wrong."""
+    wrong, contexts = [], []
+
+    def opened(**screen):
+        context = browser.new_context(**{"viewport": WIDE, **screen})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda told: wrong.append(f"console: {told.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        asked = f"file://{page_file}"
+        page.on("request", lambda one: one.url == asked or wrong.append(f"request: {one.url}"))
+        page.goto(asked)
+        if screen.get("java_script_enabled", True):
+            page.wait_for_selector("body[data-ready]", timeout=20_000)
+        return page
+
+    yield opened
+    if folder := os.environ.get("PICOJOULE_PICTURES"):
+        name = request.node.name.removeprefix("test_")
+        contexts[-1].pages[0].screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def shown(page, what: str) -> list[bool]:
+    return page.eval_on_selector_all(what, "all => all.map(one => one.checkVisibility())")
+
+
+def test_every_chart_is_drawn(show):
+    page = show()
+    drawn = page.eval_on_selector_all(
+        ".plot", "all => all.map(one => one.querySelectorAll('.trace').length)"
+    )
+    assert len(drawn) == 9
+    figures = page.evaluate("JSON.parse(document.getElementById('figures').textContent)")
+    for traces, figure in zip(drawn, figures, strict=True):
+        # Of a layer without a spike there is nothing to draw.
+        assert traces >= len([one for one in figure["data"] if one["x"] and one["type"] == "bar"])
+        assert traces > 0
+
+
+def test_on_a_phone_nothing_sticks_out(show):
+    page = show(viewport=PHONE, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_in_the_dark_text_is_light(show):
+    page = show(color_scheme="dark")
+    luminance = """colour => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    }"""
+    ground = page.evaluate(f"({luminance})(getComputedStyle(document.body).backgroundColor)")
+    texts = page.eval_on_selector_all(
+        ".plot text, p, td, th, h2",
+        f"all => all.map(one => getComputedStyle(one)).map(style => "
+        f"({luminance})(style.fill !== 'rgb(0, 0, 0)' ? style.fill : style.color))",
+    )
+    assert ground < 60
+    assert min(texts) > 140
+
+
+def test_the_keyboard_chooses_another_chip(show):
+    page = show()
+    assert shown(page, "#energy .choice") == [True, False]
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.classList.contains('choose')"):
+            break
+    page.keyboard.press("ArrowDown")
+    assert shown(page, "#energy .choice") == [False, True]
+    plot = page.locator("#energy .choice.chosen .plot")
+    assert plot.locator(".trace").count() > 0
+    assert plot.locator(".main-svg").first.bounding_box()["width"] > 400
+
+
+def test_a_screen_reader_hears_what_charts_say(show):
+    page = show()
+    for plot in page.locator(".plot").all():
+        assert plot.get_attribute("role") == "img"
+        assert plot.get_attribute("aria-label")
+    assert page.locator("main").count() == page.locator("h1").count() == 1
+    assert page.locator("html").get_attribute("lang") == "en"
+    levels = page.eval_on_selector_all("h1, h2, h3", "all => all.map(one => +one.tagName[1])")
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert page.locator("th:not([scope])").count() == 0
+
+
+def test_without_scripts_the_numbers_are_there(show):
+    page = show(java_script_enabled=False)
+    assert not page.locator(".plot").first.is_visible()
+    for details in page.locator("summary").all():
+        details.click()
+    assert all(one.is_visible() for one in page.locator("table").all())
+    assert page.locator(".choice h3").first.is_visible()  # every chip, by its name
+    assert not page.locator("select").first.is_visible()
+
+
+def test_in_print_everything_is_open(show, tmp_path):
+    page = show()
+    page.pdf(path=tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").stat().st_size > 20_000
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert all(page.eval_on_selector_all("details", "all => all.map(one => one.open)"))
+    assert not page.locator("nav").is_visible()
