@@ -8,8 +8,10 @@ PINS := pyproject.toml constraints.txt
 demo: .venv/installed
 	$(BIN)/pj train
 
+# Bytecode is written, whatever the user's own setting: workers and commands that tests start read it.
 test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-plots
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONDONTWRITEBYTECODE= \
+		$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 # Kills and damages runs, then files of data, each for so many minutes; counts go to soak.json and
 # soak-files.json, and another call adds to them.

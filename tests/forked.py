@@ -9,7 +9,7 @@ import tiny
 
 # What a training imports.
 MODULES = ["picojoule.cli.commands", "picojoule.cli.show", "picojoule.cli.follow"]
-MODULES += ["picojoule.run.run", "sklearn.datasets", "rich.logging", "tiny"]
+MODULES += ["picojoule.run.run", "rich.logging", "tiny"]
 
 
 @contextmanager

@@ -274,6 +274,11 @@ def test_predict_takes_folders_patterns_and_standard_input(pj, done, tmp_path, m
     empty.mkdir()
     code, _, err = pj("predict", done, empty, tmp_path / "*.bmp", tmp_path / "b.npy")
     assert (code, "empty' holds no file of .npy" in err, "*.bmp'" in err) == (3, True, True)
+    (tmp_path / "sub" / "out.npy").symlink_to(tmp_path / "b.npy")
+    (tmp_path / "sub" / "within.npy").symlink_to("a.npy")
+    code, text, err = pj("predict", done, tmp_path / "sub")
+    assert (code, text.count("\n"), f"out.npy is a link to {tmp_path}/b.npy" in err) == (3, 2, True)
+    assert pj("predict", done, tmp_path / "sub" / "*.npy")[0] == 0  # each is named by the user
 
 
 def test_json_is_all_there_is_on_stdout(pj, done, tmp_path):

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -164,8 +164,11 @@ def most_unpacked(packed: int) -> int:
 def walk(root: Path) -> Iterator[Path]:
     """Yields the files in a folder, in those in it, and in those in them.
 
-    Links are followed, but no folder is entered twice; a folder that is not entered is yielded as
-    if it were a file. Names that begin with a dot are passed over.
+    Links to folders within it are followed, but no folder is entered twice; a folder that is not
+    entered is yielded as if it were a file. Names that begin with a dot are passed over.
+
+    Raises:
+        ValueError: For a link to a folder outside of it; the message names it.
     """
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
@@ -175,11 +178,32 @@ def walk(root: Path) -> Iterator[Path]:
             folders.clear()
             yield here
             continue
+        check_links(root, (here / name for name in folders))
         seen.add((facts.st_dev, facts.st_ino))
         yield from (here / name for name in files if not name.startswith("."))
         if len(here.relative_to(root).parts) == _DEPTH:
             yield from (here / name for name in folders)
             folders.clear()
+
+
+def check_links(root: Path, paths: Iterable[Path]) -> None:
+    """Refuses links that lead out of a folder, whatever is there.
+
+    Args:
+        root: The folder, which may be reached by a link itself.
+        paths: Files and folders in it.
+
+    Raises:
+        ValueError: For the first of them that does; the message names it.
+    """
+    for path in paths:
+        if path.is_symlink():
+            target = os.path.realpath(path)
+            if not Path(target).is_relative_to(os.path.realpath(root)):
+                raise ValueError(
+                    f"{path} is a link to {target}, which is not in {root}: copy there what it "
+                    "leads to, or take it out"
+                )
 
 
 def _check_kind(path: Path, mode: int) -> None:

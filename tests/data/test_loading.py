@@ -2,12 +2,12 @@
 
 import os
 import re
+import sys
 from importlib import resources
 
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from picojoule.data import DATASETS, Split, Splits, dataset, hold_out, load
 from picojoule.data.readers.formats import FORMATS
@@ -158,8 +158,12 @@ def test_command_quotes_a_folder_with_a_space(tmp_path):
         load("fsdd", tmp_path / "my data")
 
 
-def test_digits_are_divided_without_loss():
-    splits = load("digits")
+def test_digits_are_divided_without_loss(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "sklearn.datasets", None)  # slow to import, and not needed
+        splits = load("digits")
+    from sklearn.datasets import load_digits
+
     images, labels = load_digits(return_X_y=True)
     found = torch.cat([part.x for part in parts(splits)]).view(-1, 64).numpy() * 16
     assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, images.tolist()))

@@ -72,9 +72,10 @@ def agree(case: Case, levels="accumulate", skip_zero_weights=False, fold_batch_n
             torch.testing.assert_close(module[:length, sample], expected, rtol=1e-4, atol=1e-4)
     samples = case.x.shape[1]
     assert meter.samples == samples
-    found = whole(meter.counts, samples)
+    counts = meter.counts
+    found = whole(counts, samples)
     assert found == some(truth.counts)
-    hidden = whole(meter.counts, samples, lambda done: done.hidden)
+    hidden = whole(counts, samples, lambda done: done.hidden)
     if truth.mixed:
         # Hidden spikes among other events: the meter may take all of them for hidden.
         assert all(number <= hidden.get(key, 0) for key, number in truth.hidden.items())
@@ -83,7 +84,7 @@ def agree(case: Case, levels="accumulate", skip_zero_weights=False, fold_batch_n
         assert hidden == some(truth.hidden)
     for layer, words in truth.sizes.items():
         if layer not in truth.places:
-            assert words_of(meter.counts[layer].sizes) == words
+            assert words_of(counts[layer].sizes) == words
     macs = {key: n for key, n in whole(meter.dense(), samples).items() if key[1] == "mac"}
     assert macs == some(truth.dense)
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
 import picojoule as pj
@@ -27,6 +26,8 @@ def small(act=nn.ReLU):
 
 @pytest.fixture(scope="module")
 def digits():
+    from sklearn.datasets import load_digits  # slow, and other tests do without
+
     data = load_digits()
     x = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16
     return x, torch.tensor(data.target)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from picojoule.networks import network
 from picojoule.networks.norm import Drive, gain
@@ -46,8 +45,15 @@ IMAGES = ["cnn", "cnn7", "vgg11", "vgg16", "resnet18", "resnet19"]
 LOW, HIGH = 0.02, 0.40
 
 
+def pictures():
+    """32 of scikit-learn's digits [32, 1, 8, 8]."""
+    from sklearn.datasets import load_digits  # slow, and other tests do without
+
+    return torch.tensor(load_digits().images[:32], dtype=torch.float32).unsqueeze(1) / 16
+
+
 def digits(size):
-    x = torch.tensor(load_digits().images[:32], dtype=torch.float32).unsqueeze(1) / 16
+    x = pictures()
     x = torch.nn.functional.interpolate(x, size=(size, size), mode="bilinear")
     return ((x - x.mean()) / x.std()).unsqueeze(0)
 
@@ -114,7 +120,7 @@ def test_either_norm_drives_integrators(norm, threshold):
 )
 def test_networks_of_linear_layers_fire(name, options, neuron):
     net = network(name, inputs=(64,), classes=10, neuron=neuron, **options)
-    x = torch.tensor(load_digits().images[:32], dtype=torch.float32).flatten(1) / 16
+    x = pictures().flatten(1)
     high = 0.45 if options.get("recurrent", name == "keyword") else HIGH
     assert not outside(net, x.expand(8, 32, 64), high)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from picojoule._files import check_links
 from picojoule.cli.console import ERR, say, say_json
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _each(
             continue
         for path in paths:
             try:
+                if Path(name).is_dir():
+                    check_links(Path(name), [path])
                 yield str(path), trained.predict_file(path)
             except (ValueError, OSError) as error:
                 yield str(path), error

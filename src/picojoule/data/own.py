@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from picojoule._files import check_links
 from picojoule.data.divide import check_classes, divided, words
 from picojoule.data.encoders.coding import unit
 from picojoule.data.readers import arrays, images, wavs
@@ -62,7 +63,8 @@ def load_own(
             many are changed is logged. Else all must be mono, at one rate.
 
     Raises:
-        ValueError: For data that are missing, malformed, or too few; the message names the file.
+        ValueError: For data that are missing, malformed, or too few, and for a link that leads out
+            of the folder; the message names the file.
     """
     place = Path(path).expanduser().resolve()
     if not place.exists():
@@ -89,6 +91,7 @@ def load_own(
         return cache.Content(kept, facts | _statistics(kept["train"], like))
 
     paths = [place] if place.is_file() else everything(place)
+    check_links(place, paths)
     key = f"{stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad} {resample}"
     entry = cache.kept(place.stem, f"{place} {like.modality}", key, make)
     splits = Splits(**entry.splits)

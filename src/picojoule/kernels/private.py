@@ -9,7 +9,6 @@ for one of this process.
 import logging
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -52,14 +51,9 @@ def keep(name: str, content: bytes) -> Path | None:
 
 def lend(name: str, content: bytes) -> Path:
     """Writes a file that only this process loads, and that goes with it."""
-    file = Path(_own().name) / name
+    file = _cache.process_folder("kernels") / name
     _sums.put(file, content, 0o600)
     return file
-
-
-@cache
-def _own() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="picojoule-kernels-")
 
 
 def _folder() -> Path | None:

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import tempfile
 import time
 
 import numpy as np
@@ -236,28 +237,39 @@ def test_an_error_leaves_nothing(place):
     assert list(place.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_made_is_named_and_gone_around(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PICOJOULE_CACHE", str(tmp_path / "file"))
-    told = rf"the cache {tmp_path}/file/data cannot be written \(.*\): set PICOJOULE_CACHE"
-    with pytest.raises(OSError, match=told):
-        kept(Made())
+    made = Made()
+    found = [kept(made), kept(made), kept(made, "another key")]
+    assert all(same(one.splits["a"], some()) for one in found)
+    assert made.times == 2
+    assert caplog.text.count(f"the cache {tmp_path}/file/data cannot be written") == 1
+    assert "): set PICOJOULE_CACHE to a folder where you may write; until then" in caplog.text
+    assert (tmp_path / "file").read_text() == ""
 
 
-def test_a_cache_that_is_read_only_is_read_but_not_written(place, monkeypatch):
+def test_a_cache_that_is_read_only_is_read_but_not_written(place, monkeypatch, caplog):
     kept(Made())
+    mkdtemp = tempfile.mkdtemp
 
     def refused(*_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(place))
 
-    monkeypatch.setattr(os, "mkdir", refused)
+    def made_elsewhere(suffix=None, prefix=None, dir=None):
+        return refused() if dir == place else mkdtemp(suffix, prefix, dir)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_elsewhere)
     monkeypatch.setattr(os, "utime", refused)
-    made = Made()
+    before, made = sorted(place.rglob("*")), Made()
     kept(made)
     assert made.times == 0
-    told = rf"^the cache {place} cannot be written \(Read-only file system\): set PICOJOULE_CACHE"
-    with pytest.raises(OSError, match=told):
-        cache.kept("name", "another place", "key", made)
+    assert same(cache.kept("name", "another place", "key", made).splits["a"], some())
+    assert sorted(place.rglob("*")) == before
+    assert f"the cache {place} cannot be written (Read-only file system): set" in caplog.text
+    monkeypatch.setattr(cache._cache, "process_folder", refused)
+    with pytest.raises(OSError, match=rf"^the cache {place} cannot be written \(Read-only"):
+        cache.kept("name", "a third place", "key", made)
 
 
 def test_scratch_arrays_are_mapped_and_gone_afterwards(place):

@@ -113,14 +113,20 @@ class Source(NamedTuple):
 
 
 def source(data_dir: Path, dataset: Dataset, hold_out: str | None = None) -> Source | None:
-    """Finds a data set in a data folder; gives None if it is not there."""
+    """Finds a data set in a data folder; gives None if it is not there.
+
+    Raises:
+        ValueError: For a link that leads out of the folder.
+    """
     form = FORMATS[dataset.format]
     folder = form.find(data_dir, dataset)
     if folder is None:
         return None
     read = form.read if hold_out is None else functools.partial(form.read, hold_out=hold_out)
+    paths = form.files(folder, dataset)
+    _files.check_links(folder, paths)
     return Source(
         folder,
-        form.files(folder, dataset),
+        paths,
         lambda bad, zeros: read(folder, dataset, bad=bad, zeros=zeros),
     )

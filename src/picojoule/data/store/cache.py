@@ -5,6 +5,7 @@ entries of two kinds stand side by side; of one place, the few that were used la
 """
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -50,27 +51,24 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
         key: What else it depends on; another key is another entry.
         make: Gives the content; its argument makes arrays that need not fit into memory.
 
+    If the folder of the cache cannot be written, the entry is kept for this process alone, which is
+    said once.
+
     Raises:
-        OSError: If the folder of the cache cannot be written.
+        OSError: If there is too little space.
     """
     family = f"{name}-{store.digest(place)[:16]}-"
-    where = cache_folder() / (family + store.digest(f"{store.version()} {key}")[:16])
-    found = store.read(where, key)
-    if found is not None:
-        with contextlib.suppress(OSError):
-            os.utime(where)  # when it was last used
-        for line in found.said:
-            logger.warning("%s", line)
+    entry = family + store.digest(f"{store.version()} {key}")[:16]
+    where = cache_folder() / entry
+    if (found := _found(where, key)) is not None:
         return found
     try:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
+        making = _making(where)
     except OSError as error:
-        # Without its number: this one is of no missing file, whatever the system calls it.
-        raise OSError(
-            f"the cache {where.parent} cannot be written ({error.strerror}): set "
-            f"{_cache.VARIABLE} to a folder where you may write"
-        ) from error
+        where = _elsewhere(error) / entry
+        if (found := _found(where, key)) is not None:
+            return found
+        making = _making(where)
     try:
         with _heard() as said:
             content = make(in_files(making))
@@ -80,6 +78,49 @@ def kept(name: str, place: str, key: str, make: Callable[[Zeros], Content]) -> K
         shutil.rmtree(making, ignore_errors=True)
     _prune(where, family)
     return found
+
+
+def _found(where: Path, key: str) -> Kept | None:
+    """Returns the entry in a place, if there is one, and says again what was said of it."""
+    found = store.read(where, key)
+    if found is not None:
+        with contextlib.suppress(OSError):
+            os.utime(where)  # when it was last used
+        for line in found.said:
+            logger.warning("%s", line)
+    return found
+
+
+def _making(where: Path) -> Path:
+    """Makes a folder that is to be moved to a place.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{where.name}-", dir=where.parent))
+    except OSError as error:
+        # Without its number: this one is of no missing file, whatever the system calls it.
+        raise OSError(
+            f"the cache {where.parent} cannot be written ({error.strerror}): set "
+            f"{_cache.VARIABLE} to a folder where you may write"
+        ) from error
+
+
+def _elsewhere(error: OSError) -> Path:
+    """Returns a folder of this process alone, where the one of the user cannot be written."""
+    try:
+        folder = _cache.process_folder("data")
+    except OSError:
+        raise error from None
+    _say_once(f"{error}; until then each command decodes its data anew, below {folder.parent}")
+    return folder
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    logger.warning("%s", line)
 
 
 def prepared(split: Split, encoder: Encoder) -> Split:
