@@ -9,7 +9,7 @@ import torch
 from torch.distributions import LogNormal, Normal, Uniform
 
 from all_neurons import NEURONS, SIZE
-from engine_cases import assert_same, currents, ran
+from engine_cases import assert_same, currents, made, ran
 from picojoule.neurons import (
     ALIF,
     BRF,
@@ -181,8 +181,8 @@ def outside():
 
 @pytest.mark.parametrize(("case", "name", "where"), list(outside()))
 def test_a_parameter_outside_of_its_range_has_a_gradient(case, name, where):
-    neuron = case.make(size=SIZE).double()
-    learned = neuron.get_parameter(name).requires_grad_()
+    neuron = made(case)
+    learned = neuron.get_parameter(name)
     learned.data.copy_(FAR[where](learned.data))
     x = currents(20, 4, SIZE) + 0.4
     ran(neuron, x, "eager")

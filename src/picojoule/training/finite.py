@@ -41,7 +41,7 @@ class LossWatch:
 
     def __init__(self, device: torch.device) -> None:
         self._first = torch.full((), _NEVER, dtype=torch.int64, device=device)
-        self._bad: dict[str, Tensor] = {}
+        self._bad: dict[tuple[str, ...], Tensor] = {}  # by the names of the layers that ran
         self._counts: Callable[[], None] | None = None
 
     def see(
@@ -60,13 +60,12 @@ class LossWatch:
             counts: Checks the counts of the step; ``check`` calls that of the last one.
         """
         self._counts = counts
-        bad = {name: ~e.detach().to(loss.device).isfinite() for name, e in layers.items()}
-        finite = loss.isfinite() & ~torch.stack([loss.new_zeros(()).bool(), *bad.values()]).any()
-        self._first = torch.where(finite, self._first, self._first.clamp(max=step))
-        now = self._first == step
-        for layer, found in bad.items():
-            before = self._bad.get(layer)
-            self._bad[layer] = now & found if before is None else before | (now & found)
+        device, names = self._first.device, tuple(layers)
+        seen = [one.detach().to(device, torch.float64) for one in (loss, *layers.values())]
+        finite = torch.stack(seen).isfinite()
+        self._first = torch.where(finite.all(), self._first, self._first.clamp(max=step))
+        bad = ~finite[1:] & (self._first == step)
+        self._bad[names] = self._bad[names] | bad if names in self._bad else bad
 
     def check(self, fabric: Fabric, epoch: int, checkpoint: Path | None) -> None:
         """Raises an error if anything was not finite; waits for the device, for all ranks at once.
@@ -79,7 +78,8 @@ class LossWatch:
             self._counts()
         first = int(gathered(fabric, self._first).min())
         if first < _NEVER:
-            bad = [layer for layer, found in self._bad.items() if bool(found)]
+            each = (zip(names, bad.tolist(), strict=True) for names, bad in self._bad.items())
+            bad = dict.fromkeys(name for layers in each for name, found in layers if found)
             what = "the energy of " + ", ".join(f"layer '{name}'" for name in bad)
             raise NonFiniteLoss(what if bad else "the loss", epoch, first, checkpoint)
 
