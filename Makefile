@@ -28,11 +28,13 @@ lint: .venv/installed-lint
 bench: .venv/installed
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
+# What is made of the code, then the site, in site/; a warning of mkdocs is an error.
 docs: .venv/installed-docs .venv/installed-plots
 	$(BIN)/python docs/make.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf .venv build dist site .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 
 # A stamp is written after its installation went through, so that a second call installs nothing.
 .venv/bin/python:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from making import chips, neurons, penalties, reference, tables
+from making import chips, data_sets, levers, neurons, penalties, tables
 
 from picojoule.recipe import Recipe, toml
 from picojoule.recipe.keys import every_key
@@ -15,7 +15,8 @@ def pages(docs: Path) -> None:
     write(docs / "chips", "*.md", chips.pages())
     write(docs / "neurons", "*.md", neurons.pages())
     write(docs / "penalties", "*.md", penalties.pages())
-    write(docs / "reference", "*.md", reference.pages())
+    write(docs / "levers", "*.md", levers.pages())
+    write(docs / "data", "*.md", data_sets.pages())
     for page in sorted(docs.glob("*.md")):
         tables.fill(page)
 

@@ -5,15 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MADE = (
-    "chips",
-    "neurons",
-    "penalties",
-)  # folders that `make docs` makes and that are kept
+MADE = ("chips", "data", "levers", "neurons", "penalties")  # folders that `make docs` makes
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
     for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-    if path.parent.name != "reference"  # made, and not kept
 }
 
 

@@ -5,14 +5,14 @@ import shutil
 
 import make
 import pytest
-from making import neurons, penalties, pictures, reference, tables
+from making import levers, neurons, penalties, pictures, tables
 
 import picojoule as pj
 from pages import MADE, ROOT, dead_links
 from picojoule.data import DATASETS
 from picojoule.networks import NETWORKS
 
-KINDS, PENALTIES = neurons.kinds(), penalties.kinds()
+KINDS, PENALTIES, LEVERS = neurons.kinds(), penalties.kinds(), levers.kinds()
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +44,22 @@ def test_a_neuron_has_its_equation_its_arguments_and_its_use(made, name):
     assert "Take it " in page
 
 
-@pytest.mark.parametrize("name", PENALTIES)
-def test_a_penalty_has_its_arguments_and_its_use(made, name):
-    page = (made / "penalties" / f"{name.lower()}.md").read_text("utf-8")
+@pytest.mark.parametrize("name", [*PENALTIES, *LEVERS])
+def test_a_penalty_or_lever_has_its_arguments_and_its_use(made, name):
+    folder = "levers" if name in LEVERS else "penalties"
+    page = (made / folder / f"{name.lower()}.md").read_text("utf-8")
     assert "**Arguments**" in page
-    assert "Take it if " in page or "Take it for " in page
+    assert re.search(r"^Take it (if|for|to) ", page, flags=re.M)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_data_set_has_its_licence_its_files_and_what_to_cite(made, name):
+    page, one = (made / "data" / f"{name}.md").read_text("utf-8"), DATASETS[name]
+    assert f"| licence | {one.licence} |" in page
+    assert one.citation in page
+    for file in one.files:
+        assert file.path in page
+        assert (file.sha256 or file.md5 or file.content_sha256) in page
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if neurons.alone(kind)])
@@ -61,7 +72,8 @@ def test_a_picture_shows_output_and_state(name):
 
 
 def test_tables_have_every(made):
-    every = {"neurons": KINDS, "penalties": PENALTIES, "networks": NETWORKS, "data": DATASETS}
+    every = {"neurons": KINDS, "penalties": PENALTIES, "levers": LEVERS, "networks": NETWORKS}
+    every["data"] = DATASETS
     assert every.keys() == tables.TABLES.keys()
     for page, names in every.items():
         table = (made / f"{page}.md").read_text("utf-8").split("made by make docs -->")[1]
@@ -69,18 +81,8 @@ def test_tables_have_every(made):
         assert set(re.findall(r"^\| \[?`(\w[\w-]*)", table, flags=re.M)) == set(names)
 
 
-def test_the_reference_has_every_public_name(made):
-    index = (made / "reference" / "README.md").read_text("utf-8")
-    for name in set(pj.__all__) - {"__version__"}:
-        assert re.search(rf"^\| \[`{name}`\]\(\S+\) \| \S", index, flags=re.M), name
-    for room in reference.rooms():
-        page = (made / "reference" / f"{room}.md").read_text("utf-8")
-        for name in reference.public(room):
-            assert re.search(rf"^## {name}\n\n\S", page, flags=re.M), f"{room}.{name}"
-
-
 def test_links_of_made_pages_lead_somewhere(made):
-    pages = [page for page in made.rglob("*.md") if page.parent.name in (*MADE, "reference")]
+    pages = [page for page in made.rglob("*.md") if page.parent.name in MADE]
     assert len(pages) > 40
     assert not [dead for page in pages for dead in dead_links(page)]
 

@@ -85,6 +85,14 @@ def documented(obj: griffe.Object, *, skip_first: bool = False) -> str:
     return text.partition("\n\n")[2] if skip_first else text
 
 
+def class_page(name: str, kind: type, back: str) -> str:
+    """The page of a public class: what it is, how it is called, its docstring, a link back."""
+    obj = described(kind)
+    call = f"```python\n{signature(obj, f'picojoule.{name}')}\n```"
+    parts = [f"# {name}", summary(obj), call, documented(obj, skip_first=True), back]
+    return "\n\n".join(parts) + "\n"
+
+
 def _section(part: griffe.DocstringSection) -> str:
     kind, value = part.kind.value, part.value
     if kind == "text":

@@ -6,15 +6,11 @@ from picojoule.training.penalties import Penalty, kinds
 
 def pages() -> dict[str, str]:
     """The text of every page, by file name."""
-    return {f"{name.lower()}.md": page(name, kind) for name, kind in kinds().items()}
-
-
-def page(name: str, kind: type[Penalty]) -> str:
-    """One penalty."""
-    obj = markdown.described(kind)
-    call = f"```python\n{markdown.signature(obj, f'picojoule.{name}')}\n```"
-    parts = [f"# {name}", markdown.summary(obj), call, markdown.documented(obj, skip_first=True)]
-    return "\n\n".join([*parts, "[All penalties](../penalties.md)"]) + "\n"
+    back = "[All penalties](../penalties.md)"
+    return {
+        f"{name.lower()}.md": markdown.class_page(name, kind, back)
+        for name, kind in kinds().items()
+    }
 
 
 def table() -> str:

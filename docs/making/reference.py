@@ -1,11 +1,10 @@
-"""A page for each room: every public name, with its signature and its docstring."""
+"""The reference of the site: a page for each room, written by mkdocstrings."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from types import ModuleType
 
 import griffe
 
@@ -16,10 +15,11 @@ HIDDEN = ("cli",)  # its commands explain themselves
 INDEX = """\
 # Reference
 
-Every public name, made from the docstrings. What most programs need is in `picojoule` itself; the
-pages of the rooms have all there is.
+What most programs need is in `picojoule` itself; the pages of the rooms, `picojoule.energy` and the
+others, have every public name. All of it is from the docstrings.
 
 """
+ENTRY = "::: {path}\n    options: {{heading: {name}, show_root_heading: true, heading_level: 2}}\n"
 
 
 def rooms() -> list[str]:
@@ -28,100 +28,55 @@ def rooms() -> list[str]:
     return [name for name in names if not name.startswith("_") and name not in HIDDEN]
 
 
-@cache
-def public(room: str) -> dict[str, Any]:
-    """What others may touch of a room, by name; no room for what ``picojoule`` itself has."""
-    module = import_module(f"picojoule.{room}" if room else "picojoule")
-    own = [name for name, one in vars(module).items() if _module(one) == module.__name__]
-    names = getattr(module, "__all__", None) or own
-    found = {name: getattr(module, name) for name in names if not name.startswith("_")}
-    if room:
-        found |= {name: one for name, one in public("").items() if _home(one) == room}
-    return dict(sorted(found.items(), key=lambda item: (item[0].lower(), item[0])))
-
-
 def pages() -> dict[str, str]:
     """The text of every page, by file name."""
-    return {f"{room}.md": page(room) for room in rooms()} | {"README.md": index()}
+    modules = [picojoule, *(import_module(f"picojoule.{room}") for room in rooms())]
+    every = {path for module in modules for _, path in public(module)}
+    return {f"{room}.md": page(room, every) for room in rooms()} | {"README.md": index()}
+
+
+def page(room: str, every: set[str]) -> str:
+    """What is defined in a room, of all public names."""
+    paths = [path for path in every if path.startswith(f"picojoule.{room}.")]
+    named = sorted((path.rpartition(".")[2], path) for path in paths)
+    entries = [ENTRY.format(name=name, path=path) for name, path in sorted(named, key=lower)]
+    return "\n".join(
+        [f"# picojoule.{room}\n\n::: picojoule.{room}\n    options: {{members: false}}\n", *entries]
+    )
 
 
 def index() -> str:
     """The names in ``picojoule`` in one table, and the rooms in another."""
-    names = [(link(name, one), about(one)) for name, one in public("").items()]
+    names = [
+        (f"[`{name}`][{path}]", markdown.summary(read(path)))
+        for name, path in sorted(public(picojoule), key=lower)
+    ]
     doors = [
-        (f"[`picojoule.{room}`]({room}.md)", about(import_module(f"picojoule.{room}")))
+        (f"[`picojoule.{room}`]({room}.md)", markdown.summary(read(f"picojoule.{room}")))
         for room in rooms()
     ]
-    tables = (markdown.table(("name", "what"), names), markdown.table(("room", "what"), doors))
+    tables = markdown.table(("name", "what"), names), markdown.table(("room", "what"), doors)
     return INDEX + "\n".join(tables)
 
 
-def page(room: str) -> str:
-    """All public names of a room."""
-    about = inspect.getdoc(import_module(f"picojoule.{room}")) or ""
-    entries = [entry(room, name, one) for name, one in public(room).items()]
-    return "\n\n".join([f"# picojoule.{room}", markdown.clean(about), *entries]) + "\n"
+def public(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """What others may touch of a module: each name, and where it is defined."""
+    members = read(module.__name__).members
+    own = [name for name, one in members.items() if not (one.is_alias or name.startswith("_"))]
+    for name in getattr(module, "__all__", own):
+        one = getattr(module, name)
+        if inspect.isclass(one) or inspect.isroutine(one):
+            yield name, f"{one.__module__}.{one.__qualname__}"
+        elif not inspect.ismodule(one) and not name.startswith("_"):
+            yield name, members[name].canonical_path
 
 
-def entry(room: str, name: str, one: Any) -> str:
-    """One name: a link if another room is its home."""
-    if inspect.ismodule(one) or (
-        _module(one) and _home(one) != room and name in public(_home(one))
-    ):
-        return f"## {name}\n\nSee {link(name, one)}."
-    if not _module(one):
-        return f"## {name}\n\n{about(one)}"
-    obj = markdown.described(one)
-    parts = [f"## {name}"]
-    if isinstance(obj, griffe.Function) or len(obj.parameters):
-        parts.append(f"```python\n{markdown.signature(obj, name)}\n```")
-    parts += [markdown.documented(obj), *members(obj)]
-    return "\n\n".join(part for part in parts if part)
+def read(path: str) -> griffe.Object | griffe.Alias:
+    """What stands at a path, as griffe reads it."""
+    room = path.removeprefix("picojoule").lstrip(".")
+    return markdown.package()[room] if room else markdown.package()
 
 
-def members(obj: markdown.Made) -> Iterator[str]:
-    """What a class adds to its bases."""
-    if not isinstance(obj, griffe.Class):
-        return
-    for name, one in obj.members.items():
-        known = name.startswith("_") or any(name in base.members for base in obj.mro())
-        if known or one.is_alias or one.docstring is None:
-            continue
-        head = f"### {obj.name}.{name}"
-        if isinstance(one, griffe.Function):
-            head += f"\n\n```python\n{markdown.signature(one, name)}\n```"
-        yield f"{head}\n\n{markdown.documented(one)}"
-
-
-def link(name: str, one: Any) -> str:
-    """A name with the page that tells of it."""
-    if inspect.ismodule(one):
-        return f"[`{name}`]({_home(one)}.md)"
-    home = _home(one) or next(room for room in rooms() if name in public(room))
-    alike = [other for other in public(home) if other.lower() == name.lower()]
-    place = alike.index(name)  # of two anchors that are alike the second gets a -1
-    return f"[`{name}`]({home}.md#{name.lower()}{f'-{place}' if place else ''})"
-
-
-def about(one: Any) -> str:
-    """One line on an object."""
-    if inspect.ismodule(one):
-        return markdown.clean((one.__doc__ or "").partition("\n")[0])
-    if _module(one):
-        return markdown.summary(markdown.described(one))
-    if isinstance(one, (Mapping, Sequence)):
-        kind = type(one).__name__.strip("_").lower()
-        return f"A {kind} of {', '.join(f'`{item}`' for item in one)}."
-    return f"`{one}`".replace("picojoule.", "")
-
-
-def _module(one: Any) -> str:
-    """Where a class, function or module of the library is defined; nothing for values."""
-    if inspect.ismodule(one):
-        return one.__name__
-    module = one.__module__ if inspect.isroutine(one) or inspect.isclass(one) else ""
-    return module if module.startswith("picojoule.") else ""
-
-
-def _home(one: Any) -> str:
-    return _module(one).removeprefix("picojoule.").partition(".")[0]
+def lower(named: tuple[str, str]) -> str:
+    """The order of names, whatever their case."""
+    return named[0].lower()

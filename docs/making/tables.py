@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from making import markdown, neurons, penalties
+from making import data_sets, levers, markdown, neurons, penalties
 from picojoule import networks
-from picojoule.data import DATASETS
 from picojoule.networks.options import GIVEN
 
 PLACE = re.compile(r"(<!-- (\w+): made by make docs -->\n).*?(\n<!-- end -->)", flags=re.S)
@@ -24,23 +23,12 @@ def architectures() -> str:
     return markdown.table(("name", "what", "options"), rows)
 
 
-def data_sets() -> str:
-    """All named data sets."""
-    rows = []
-    for name, one in DATASETS.items():
-        sizes = " + ".join(f"{size:,}" for size in one.sizes)
-        comes = "with scikit-learn" if one.format == "bundled" else "`pj data get`"
-        comes = "by hand" if one.page else comes
-        rows.append((f"`{name}`", one.description, f"{one.classes:,}", sizes, comes))
-    columns = ("name", "what", "classes", "training + validation + test", "how it comes")
-    return markdown.table(columns, rows)
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "neurons": neurons.table,
     "penalties": penalties.table,
     "networks": architectures,
-    "data": data_sets,
+    "data": data_sets.table,
+    "levers": levers.table,
 }
 
 
