@@ -31,6 +31,8 @@ def rooms() -> list[str]:
 def pages() -> dict[str, str]:
     """The text of every page, by file name."""
     modules = [picojoule, *(import_module(f"picojoule.{room}") for room in rooms())]
+    named = [getattr(module, name) for module in modules for name in getattr(module, "__all__", ())]
+    modules += [one for one in named if inspect.ismodule(one)]  # such as pj.plots
     every = {path for module in modules for _, path in public(module)}
     return {f"{room}.md": page(room, every) for room in rooms()} | {"README.md": index()}
 
