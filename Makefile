@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/pj train
 
 # Bytecode is written, whatever the user's own setting: workers and commands that tests start read it.
-test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-plots
+test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-notebooks
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONDONTWRITEBYTECODE= \
 		$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 

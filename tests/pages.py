@@ -21,7 +21,7 @@ def blocks(page: str, *languages: str) -> list[str]:
 def dead_links(page: Path) -> Iterator[str]:
     """Links to files that are not there, and to headings that their files have not."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
-        if target.startswith("https://"):
+        if target.startswith(("http://", "https://")):
             continue
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page

@@ -65,7 +65,7 @@ def test_a_fresh_environment_with_the_wheel_trains(wheel, tmp_path):
     venv.create(environment)
     fresh = environment / "bin" / "python"
     (site,) = environment.glob("lib/python*/site-packages")
-    for name in required("picojoule", set()):
+    for name in required("picojoule", frozenset(), set()):
         for top in {
             file.parts[0] for file in distribution(name).files or () if ".." not in file.parts
         }:
@@ -81,17 +81,17 @@ def test_a_fresh_environment_with_the_wheel_trains(wheel, tmp_path):
     assert "test accuracy" in trained
 
 
-def required(name: str, seen: set[str]) -> set[str]:
-    """The distributions that one needs, and that these need."""
+def required(name: str, extras: frozenset[str], seen: set[str]) -> set[str]:
+    """The distributions that one with these extras needs, and that these need."""
     for text in distribution(name).requires or ():
         one = Requirement(text)
-        wanted = one.marker is None or any(
-            one.marker.evaluate({"extra": extra}) for extra in ("", *one.extras)
-        )
-        if wanted and one.name not in seen:
-            seen.add(one.name)
-            required(one.name, seen)
-    return seen
+        of = [{"extra": extra} for extra in ("", *extras)]
+        if one.marker is not None and not any(map(one.marker.evaluate, of)):
+            continue
+        if str(one) not in seen:
+            seen.add(str(one))
+            required(one.name, frozenset(one.extras), seen)
+    return {Requirement(text).name for text in seen}
 
 
 def pip(*words: object) -> None:
