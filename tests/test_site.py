@@ -30,7 +30,7 @@ def test_a_folder_in_the_navigation_stands_for_its_pages():
         ("results/README.md", "../../examples/01_neuron.py", "../examples/01_neuron.md"),
         ("getting-started.md", "docs/results/README.md", "results/README.md"),
         ("getting-started.md", "examples", "examples/README.md"),
-        ("getting-started.md", "LICENSE", "license.md"),
+        ("getting-started.md", "CITATION.cff", "citation.md"),
         ("examples/README.md", "01_neuron.md", "01_neuron.md"),
         ("recipes/digits.md", "../data/digits.md", "../data/digits.md"),
         ("index.md", "https://example.org/a.md", "https://example.org/a.md"),

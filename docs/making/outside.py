@@ -9,10 +9,12 @@ PLACES = {
     "README.md": "getting-started.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "CITATION.cff": "citation.md",
     "LICENSE": "license.md",
     "examples": "examples/README.md",
 }
 SOURCES = {place: source for source, place in PLACES.items()}
+TITLES = {"CITATION.cff": "How to cite", "LICENSE": "License"}  # of what is no page of its own
 CODE = (".py", ".ipynb")
 INDEX = """\
 # Examples
@@ -40,9 +42,10 @@ def pages(root: Path) -> dict[str, str]:
     """The text of every page, by its place."""
     made = {}
     for name, to in PLACES.items():
-        if name.endswith(".md"):
-            made[to] = (root / name).read_text("utf-8")
-    made["license.md"] = f"# License\n\n```text\n{(root / 'LICENSE').read_text('utf-8')}```\n"
+        if (root / name).is_file():
+            text = (root / name).read_text("utf-8")
+            title = TITLES.get(name)
+            made[to] = f"# {title}\n\n```text\n{text}```\n" if title else text
     examples = sorted(path for path in (root / "examples").rglob("*") if path.suffix in CODE)
     for path in examples:
         show = example if path.suffix == ".py" else notebook
