@@ -51,16 +51,18 @@ def check_lengths(x: Tensor, lengths: Tensor) -> None:
 
 
 def _check_range(lengths: Tensor, steps: int) -> None:
-    lengths = lengths.long()  # a small type could not hold the number of steps
-    outside = (lengths < 1) | (lengths > steps)
     if lengths.is_cuda or watched():
+        lengths = lengths.long()  # a small type could not hold the number of steps
         if not vectorized():
-            assert_later(~outside.any(), f"lengths must be within 1..T = 1..{steps}")
-    elif outside.any():
-        place = int(outside.nonzero()[0])
+            inside = ((lengths >= 1) & (lengths <= steps)).all()
+            assert_later(inside, f"lengths must be within 1..T = 1..{steps}")
+        return
+    numbers = lengths.tolist()  # one call, where a meter looks at each
+    place = next((place for place, number in enumerate(numbers) if not 1 <= number <= steps), None)
+    if place is not None:
         raise ValueError(
             f"lengths must be within 1..T = 1..{steps}, the steps of the batch, got "
-            f"{int(lengths[place])} for sequence {place} of {len(lengths)}"
+            f"{numbers[place]} for sequence {place} of {len(numbers)}"
         )
 
 

@@ -37,7 +37,7 @@ def all_steps(layer: nn.Module, x: Tensor, valid: Tensor | None) -> Tensor:
     with ExitStack() as ways:
         if _may_be_sparse(layer, rows):
             ways.enter_context(EventProducts())
-        if valid is not None:
+        if valid is not None and not whole:  # which may hold a norm
             ways.enter_context(ValidStatistics(valid))
         out = layer(rows)
     return out if whole else out.unflatten(0, x.shape[:2])

@@ -88,7 +88,8 @@ class Sequential(nn.Sequential):
             else:
                 x, last = all_steps(layer, x, valid), None
             states.append(last)
-        return _cut(x, valid), tuple(states)
+        ends = len(self) > 0 and isinstance(self[-1], (Sequential, Residual, Neuron))
+        return x if ends else _cut(x, valid), tuple(states)
 
     def _by_chunks(
         self, chunk: int, x: Tensor, state: tuple[Any, ...] | None, valid: Tensor | None
