@@ -44,11 +44,13 @@ def test_links_lead_to_where_pages_are_on_the_site(here, link, there):
 def test_every_page_outside_is_shown():
     pages = outside.pages(ROOT)
     assert set(outside.PLACES.values()) <= set(pages)
-    for example in (ROOT / "examples").glob("*.py"):
-        page = pages[f"examples/{example.stem}.md"]
-        assert re.match(r"# \S", page)
-        assert example.read_text("utf-8").splitlines()[-1] in page
-        assert f"({example.stem}.md)" in pages["examples/README.md"]
+    examples = [*(ROOT / "examples").glob("*.py"), *(ROOT / "examples").rglob("*.ipynb")]
+    assert len(examples) > 10
+    for example in examples:
+        place = outside.place(str(example.relative_to(ROOT)))
+        assert re.match(r"# \S", pages[place])
+        assert "```python\nimport " in pages[place]
+        assert f"({place.removeprefix('examples/')})" in pages["examples/README.md"]
 
 
 def test_a_recipe_has_its_file_and_links_that_lead_somewhere():

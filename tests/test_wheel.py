@@ -71,7 +71,7 @@ def test_a_fresh_environment_with_the_wheel_trains(wheel, tmp_path):
         }:
             if not (site / top).exists():
                 (site / top).symlink_to(distribution(name).locate_file(top))
-    pip("--python", fresh, "install", "--quiet", "--no-index", wheel)
+    pip("--python", fresh, "install", "--quiet", "--no-compile", "--no-index", wheel)
     lines = (
         [fresh, "-c", "import picojoule; print(picojoule.__file__)"],
         [environment / "bin" / "pj", "train", "digits", "--epochs", "1", "--budget", "none"],
