@@ -61,6 +61,7 @@ from .training import BalancedPenalty as BalancedPenalty
 from .training import EnergyBudget as EnergyBudget
 from .training import FixedPrice as FixedPrice
 from .training import Gates as Gates
+from .training import Kinds as Kinds
 from .training import Lever as Lever
 from .training import Log as Log
 from .training import NonFiniteLoss as NonFiniteLoss
@@ -69,5 +70,6 @@ from .training import RateTarget as RateTarget
 from .training import SpikePenalty as SpikePenalty
 from .training import SynapticPenalty as SynapticPenalty
 from .training import SynOpsTarget as SynOpsTarget
+from .training import Thresholds as Thresholds
 from .training import Weights as Weights
 from .training import train as train

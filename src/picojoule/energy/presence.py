@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function_unary
+
+from picojoule._torch import DisableTorchFunction
 
 _NAME = "picojoule_presence"
 
@@ -60,19 +61,18 @@ def only(
         inputs: Returns ones and zeros [I].
         each: Returns ones and zeros of the weight's shape.
     """
-    if has_torch_function_unary(weight):
-        return handle_torch_function(only, (weight,), weight, outputs, inputs, each)
     presence = presence_of(weight) or Presence(weight)
     known: dict[str, Any] = {}
-    for name, decides in (("outputs", outputs), ("inputs", inputs), ("each", each)):
-        if decides is not None:
-            known[name] = decides()
     left = weight
-    if inputs is not None:
-        left = left * known["inputs"].view(1, -1, *[1] * (weight.dim() - 2))
-    if each is not None:
-        left = left * known["each"]
-    left = left.view_as(left) if left is weight else left
+    with DisableTorchFunction():  # no function of the network, which modes are to see
+        for name, decides in (("outputs", outputs), ("inputs", inputs), ("each", each)):
+            if decides is not None:
+                known[name] = decides()
+        if inputs is not None:
+            left = left * known["inputs"].view(1, -1, *[1] * (weight.dim() - 2))
+        if each is not None:
+            left = left * known["each"]
+        left = left.view_as(left) if left is weight else left
     setattr(left, _NAME, replace(presence, **known))
     return left
 

@@ -51,7 +51,8 @@ class Mixture(Neuron):
     so that the layer starts as the plain mixture. The choice is hard in every forward pass: spikes
     stay spikes, and counts exact. Gradients pass through the softmax of the gates, and so reach
     kinds that were not chosen: what each would have done for the task and, under a meter, what it
-    would have cost. No noise is drawn. After training, ``compiled`` gives the plain mixture.
+    would have cost. No noise is drawn. After training, ``compiled`` gives the plain mixture; the
+    lever ``Kinds`` sees to it that training settles, and compiles.
 
     Take it for several kinds under one budget.
 
@@ -65,6 +66,8 @@ class Mixture(Neuron):
     Attributes:
         kinds: The neurons of each kind, by lower-case type; the second of a type has a 2 behind it.
         gates: If learned, how much each neuron prefers each kind, [size] of each; else None.
+        choice: If it was learned and is plain now, the number of each neuron's kind among those it
+            had, that of none behind the last, [size]; else None.
 
     Shape:
         Currents [T, B, size, ...] to spikes [T, B, size, ...].
@@ -81,6 +84,7 @@ class Mixture(Neuron):
         {'lif': 6, 'multilevelif': 2}
     """
 
+    choice: Tensor | None
     order: Tensor | None
     places: Tensor | None
 
@@ -106,6 +110,9 @@ class Mixture(Neuron):
         self._counts = dict(zip(names(made), counts, strict=True))
         self.kinds = nn.ModuleDict(dict(zip(self._counts, made, strict=True)))
         self.gates = undecided(self._counts) if learned else None
+        self._offered = tuple(self._counts)
+        self.register_buffer("choice", None)
+        self.register_load_state_dict_post_hook(_arrange)
         # Where each place among the kinds is in the layer, and the other way round.
         self.register_buffer("order", None, persistent=False)
         self.register_buffer("places", None, persistent=False)
@@ -127,7 +134,7 @@ class Mixture(Neuron):
         if self.gates is None:
             off = self.size - sum(self._counts.values())
             return {**self._counts, OFF: off} if off else dict(self._counts)
-        chosen = self._choice().bincount(minlength=len(self.kinds) + 1).tolist()
+        chosen = self.chosen.bincount(minlength=len(self.kinds) + 1).tolist()
         return dict(zip([*self.kinds, OFF], chosen, strict=True))
 
     def init_state(self, current: Tensor) -> MixtureState:
@@ -200,14 +207,10 @@ class Mixture(Neuron):
         assert self.gates is not None
         return torch.stack([self.gates[name] for name in (*self.kinds, OFF)])
 
-    def _choice(self) -> Tensor:
-        """Returns the index of each neuron's kind, [size]; the last index is none."""
-        return self._gates().detach().argmax(0)
-
     def _chosen(self) -> Tensor:
         """Returns 1 for a neuron's kind, else 0, [kinds + 1, size]; backward, the softmax."""
         soft = self._gates().softmax(0)
-        hard = torch.zeros_like(soft).scatter_(0, self._choice().unsqueeze(0), 1.0)
+        hard = torch.zeros_like(soft).scatter_(0, self.chosen.unsqueeze(0), 1.0)
         return hard + (soft - soft.detach())
 
     def groups(
@@ -231,6 +234,10 @@ class Mixture(Neuron):
             values = spikes * along_first(gate.detach(), out.dim() - 2) + own
             yield Group(name, kind, values, gate)
 
+    def on(self) -> Tensor:
+        """Returns 1 for each neuron of a learned layer that is of a kind, else 0, [size]."""
+        return 1 - self._chosen()[-1]
+
     def compiled(self) -> "Mixture":
         """Returns a plain mixture with the same output: each neuron is of the kind that it chose.
 
@@ -238,23 +245,45 @@ class Mixture(Neuron):
         axis of neurons keep the values of the neurons that are left.
         """
         plain = copy.deepcopy(self)
-        if self.gates is None:
-            return plain
-        choice = self._choice()
-        index = {name: (choice == k).nonzero().flatten() for k, name in enumerate(self.kinds)}
-        index = {name: own for name, own in index.items() if len(own)}
-        for name in set(self.kinds) - set(index):
-            del plain.kinds[name]
-        for name, own in index.items():
-            keep(plain.kinds[name], own, self.size)
-        del plain.gates
-        plain.gates = None
-        plain._counts = {name: len(own) for name, own in index.items()}
-        plain.order = torch.cat([*index.values(), choice[:0]])
-        plain.places = torch.full_like(choice, len(plain.order))
-        plain.places[plain.order] = torch.arange(len(plain.order), device=choice.device)
+        if self.gates is not None:
+            plain.settle(self.chosen)
         return plain
+
+    @property
+    def chosen(self) -> Tensor:
+        """Number of each neuron's kind in a learned layer, that of none behind the last, [size]."""
+        return self._gates().detach().argmax(0)
+
+    def settle(self, choice: Tensor) -> None:
+        """Becomes a plain mixture; see ``compiled``.
+
+        Args:
+            choice: The number of each neuron's kind, that of none behind the last, [size].
+        """
+        for k, name in enumerate(self._offered):
+            if len(own := (choice == k).nonzero().flatten()):
+                keep(self.kinds[name], own, self.size)
+            else:
+                del self.kinds[name]
+        del self.gates
+        self.gates, self.choice = None, choice
+        _arrange(self)
 
     def extra_repr(self) -> str:
         """Returns the number of neurons of each kind, for ``repr``."""
         return ", ".join(f"{name}={count}" for name, count in self.counts.items())
+
+
+def _arrange(mixture: Mixture, *_: Any) -> None:
+    """Puts the neurons of each kind side by side, as they were chosen."""
+    if (choice := mixture.choice) is None:
+        return
+    index = [(choice == k).nonzero().flatten() for k in range(len(mixture._offered))]
+    counts = zip(mixture._offered, map(len, index), strict=True)
+    mixture._counts = {name: count for name, count in counts if count}
+    order, here = torch.cat(index), torch.arange(len(choice), device=choice.device)
+    sorted_already = torch.equal(order, here)
+    places = torch.full_like(choice, len(order))
+    places[order] = here[: len(order)]
+    mixture.order = None if sorted_already else order
+    mixture.places = None if sorted_already else places

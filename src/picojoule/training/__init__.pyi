@@ -3,7 +3,9 @@ from .activity import activity as activity
 from .batches import Inputs as Inputs
 from .finite import NonFiniteLoss as NonFiniteLoss
 from .levers import Gates as Gates
+from .levers import Kinds as Kinds
 from .levers import Lever as Lever
+from .levers import Thresholds as Thresholds
 from .levers import Weights as Weights
 from .measure import evaluate as evaluate
 from .measurement import Cost as Cost

@@ -13,6 +13,7 @@ from picojoule.energy import Chip, Conventions, Energy, OpCounts
 from picojoule.readout import Readout
 from picojoule.training.batches import Batch, Inputs, metered
 from picojoule.training.cost import silent_layers
+from picojoule.training.levers import Learning
 from picojoule.training.measure import evaluation
 from picojoule.training.ranks import mean_energy
 from picojoule.training.records import Log, Spent, Validation
@@ -28,6 +29,7 @@ class Task:
         fabric: Device, precision and processes.
         model: The network as Fabric wraps it.
         optimizers: Its optimizer as Fabric wraps it, and that of levers if there are any.
+        learning: The levers.
         criterion: Scores [B, K] and labels [B] to a loss.
         readout: out [T, B, K] and lengths to scores [B, K].
         chips: Price the energy; what is logged is that of the first.
@@ -40,6 +42,7 @@ class Task:
     fabric: Fabric
     model: Any
     optimizers: Sequence[Any]
+    learning: Learning
     criterion: Callable[[Tensor, Tensor], Tensor]
     readout: Readout
     chips: Sequence[Chip]
@@ -88,6 +91,12 @@ class Task:
             The record, the energy on each chip (``""`` for the first), and what checks the counts,
             which waits for the device.
         """
+        with self.learning.opened():
+            return self._step(batch, epoch, step)
+
+    def _step(
+        self, batch: Batch, epoch: int, step: int
+    ) -> tuple[Log, dict[str, Energy], Callable[[], None]]:
         charged, looks = len(self.penalty.parts) > 0, self.penalty.looks_at_traffic
         out, meter = metered(
             self.model,
@@ -108,7 +117,7 @@ class Task:
             charge = self.penalty(energies, meter.traffic if looks else None)
             loss = loss + charge
         del meter  # and with it spikes that the gradient may let go of on its way
-        self._descend(loss)
+        self._descend(loss, epoch)
         self.penalty.update(energies)
         log = Log(
             epoch=epoch,
@@ -126,20 +135,19 @@ class Task:
         first, *others = (chip.price(counts) for chip in self.chips)
         return {"": first} | {energy.chip: energy for energy in others}
 
-    def _descend(self, loss: Tensor) -> None:
+    def _descend(self, loss: Tensor, epoch: int) -> None:
         """Changes the weights by the gradient of the loss."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         self.fabric.backward(loss)
+        self.learning.slow(epoch, self._rate_share())
         for optimizer in self.optimizers:
             optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
-            self._slow_levers(self.scheduler)
 
-    def _slow_levers(self, scheduler: LRScheduler) -> None:
-        """Lets levers learn as much slower as the weights do, so that both settle."""
-        share = scheduler.get_last_lr()[0] / scheduler.base_lrs[0]
-        for optimizer in self.optimizers[1:]:
-            for group in optimizer.param_groups:
-                group["lr"] = share * group.setdefault("initial_lr", group["lr"])
+    def _rate_share(self) -> float:
+        """Returns the learning rate of the weights as a share of its first."""
+        if self.scheduler is None:
+            return 1.0
+        return float(self.scheduler.get_last_lr()[0] / self.scheduler.base_lrs[0])

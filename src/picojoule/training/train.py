@@ -22,10 +22,9 @@ from picojoule.training.batches import Inputs, kind_of, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.last_batch import check_last_batch
-from picojoule.training.levers import Lever, settle
+from picojoule.training.levers import Learning, Lever, settle
 from picojoule.training.measure import check_names
 from picojoule.training.penalties.base import Penalty
-from picojoule.training.penalties.energy_budget import BelowFloor
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import check_loader, generators
 from picojoule.training.ranks import gathered
@@ -107,7 +106,8 @@ def train(
     for batches in (loader, *([] if validation is None else [validation])):
         check_loader(batches)
     fabric = fabric or Fabric(accelerator="auto", devices=1)
-    optimizers = [optimizer, *_lever_optimizers(net, levers)]
+    learning = Learning(net, levers, epochs)
+    optimizers = [optimizer, *learning.optimizers]
     model, *wrapped = fabric.setup(net.train(), *optimizers)
     chips = [chip] if isinstance(chip, Chip) else list(chip)
     check_names(chips)
@@ -118,6 +118,7 @@ def train(
         fabric=fabric,
         model=model,
         optimizers=wrapped,
+        learning=learning,
         criterion=criterion,
         readout=readout,
         chips=chips,
@@ -133,11 +134,7 @@ def train(
         progress.load_state_dict(load(saved), saved)
     elif together.limits:
         logger.info("measuring the floor of the training set")
-        try:
-            together.start(task.validated(loader))
-        except BelowFloor as error:
-            advice = "" if levers else ", or allow levers (budget.levers = ['gates'])"
-            raise BelowFloor(f"{error}{advice}") from None
+        together.start(task.validated(loader))
     batches = fabric.setup_dataloaders(loader, move_to_device=False)
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation)
@@ -149,12 +146,6 @@ def train(
     last = progress.finish()
     settle(net, levers)
     yield last
-
-
-def _lever_optimizers(net: nn.Module, levers: Sequence[Lever]) -> list[Optimizer]:
-    """Attaches levers to a network, and returns what they learn by."""
-    groups = [{"params": lever.attach(net), "lr": lever.lr} for lever in levers]
-    return [torch.optim.Adam(groups)] if groups else []
 
 
 def _epoch(

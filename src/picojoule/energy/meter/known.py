@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdRef
 
 from picojoule.energy.kinds import Kind, Segments
+from picojoule.energy.presence import presence_of
 
 
 class Known:
@@ -51,9 +52,15 @@ class KnownTensors:
         return held[1]
 
     def get(self, value: Tensor) -> Known | None:
-        """Returns the record of a tensor, None if there is none."""
+        """Returns the record of a tensor, None if there is none.
+
+        What is left of a weight is known as the weight is.
+        """
         held = self._held.get(id(value))
-        return held[1] if held is not None and held[0]() is value else None
+        if held is not None and held[0]() is value:
+            return held[1]
+        presence = presence_of(value)
+        return None if presence is None else self.get(presence.weight)
 
     def put(self, value: Tensor, known: Known) -> Known:
         """Takes a record and gives it back."""

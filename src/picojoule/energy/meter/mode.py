@@ -6,7 +6,6 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from picojoule.energy.meter.recorder import Recorder
-from picojoule.energy.presence import only
 from picojoule.energy.spikes import spikes
 
 # Functions that tell something about a tensor and give none.
@@ -42,10 +41,6 @@ class Watcher(Protocol):
         """Sets the kind of a tensor as its author says."""
         ...
 
-    def thinned(self, weight: Tensor, *presence: Any) -> Tensor:
-        """Learns that what is left of a weight is made of it."""
-        ...
-
 
 class FunctionMode(TorchFunctionMode):
     """Mode in which a meter sees the functions inside its network, but not inside its neurons."""
@@ -62,8 +57,6 @@ class FunctionMode(TorchFunctionMode):
         watcher = self._watcher
         if func is spikes:
             return watcher.marked(*args, **(kwargs or {}))
-        if func is only:
-            return watcher.thinned(*args)
         layer = watcher.layer
         if layer is None:
             return func(*args, **(kwargs or {}))

@@ -19,7 +19,6 @@ from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls, refuse_vmap
-from picojoule.energy.presence import only
 from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.spikes import spikes
 
@@ -224,13 +223,6 @@ class Observer:
             hidden = inside and kind != "analog" and id(value) not in self._buffers
             self._mark(value, Kind(kind, scale, signed, hidden=hidden, given=not inside))
         return value
-
-    def thinned(self, weight: Tensor, *presence: Any) -> Tensor:
-        """Learns that what is left of a weight is made of it; see ``only``."""
-        left = only(weight, *presence)  # for meters around this one
-        with Unseen():
-            self.recorder.lineage.derive([weight], [left])
-        return left
 
     def _mark(self, value: Tensor, kind: Kind) -> None:
         where = self.layer

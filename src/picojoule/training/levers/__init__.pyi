@@ -2,5 +2,8 @@ from .base import Lever as Lever
 from .base import kinds as kinds
 from .base import lever as lever
 from .base import settle as settle
+from .choice import Kinds as Kinds
 from .gates import Gates as Gates
+from .learning import Learning as Learning
+from .thresholds import Thresholds as Thresholds
 from .weights import Weights as Weights

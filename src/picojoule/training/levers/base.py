@@ -27,7 +27,7 @@ class Lever(ABC):
     the network that will be left.
 
     Args:
-        lr: How fast its gates move, by Adam; it falls as the learning rate of the weights does.
+        lr: How fast it learns, by Adam; it falls as the learning rate of the weights does.
 
     Raises:
         ValueError: If ``lr`` is not above 0.
@@ -57,6 +57,20 @@ class Lever(ABC):
             What leaves out the rest once the network is plain, its absent weights zero.
         """
 
+    def rate(self, parameter: nn.Parameter) -> float:
+        """Returns the learning rate of something that it learns by, ``lr`` in the base."""
+        del parameter
+        return self.lr
+
+    def pace(self, done: float) -> float:
+        """Returns how fast it learns by now, as a share of its rate; 1 in the base.
+
+        Args:
+            done: The share of the epochs that are done.
+        """
+        del done
+        return 1.0
+
     def fit(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Gives a network the parts and shapes of one that this lever left, to load its weights.
 
@@ -84,17 +98,26 @@ class Gate(nn.Module):
     Args:
         shape: How many there are.
         like: Tensor with their type and device.
+
+    Attributes:
+        opened: What ``forward`` returned, for all that ask in one step; None outside of steps.
     """
 
     def __init__(self, shape: Sequence[int], like: Tensor) -> None:
         super().__init__()
         self.shape = tuple(shape)
+        self.opened: Tensor | None = None
         start = _START * torch.rand(math.prod(shape), dtype=like.dtype)
         self.lean = nn.Parameter(start.to(like.device))
 
     def forward(self) -> Tensor:
         """Returns 1 for each gate that is open, else 0."""
+        if self.opened is not None:
+            return self.opened
         return _Opening.apply(self.lean).view(self.shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"opened": None}  # of this step alone, and no copy has its graph
 
 
 class _Opening(Function):
@@ -111,6 +134,10 @@ class _Opening(Function):
         return grad * share * (1 - share)
 
 
+# Gates, or a function that returns which are open.
+Opened = Gate | Callable[[], Tensor]
+
+
 class Masked(nn.Module):
     """Parametrization of a weight of which only some outputs, inputs or synapses are there.
 
@@ -124,8 +151,8 @@ class Masked(nn.Module):
     def __init__(
         self,
         *,
-        outputs: Gate | None = None,
-        inputs: Gate | None = None,
+        outputs: Opened | None = None,
+        inputs: Opened | None = None,
         places: int = 1,
         each: Gate | None = None,
     ) -> None:
@@ -134,18 +161,33 @@ class Masked(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Returns what is left of a weight [O, I, ...]."""
-        outputs, each = (gate and gate.forward for gate in (self.outputs, self.each))
+        outputs, each = (gate and _opens(gate) for gate in (self.outputs, self.each))
         return only(weight, outputs, self.inputs and self._inputs, each)
 
     def _inputs(self) -> Tensor:
         assert self.inputs is not None
-        opened = self.inputs.forward()
+        opened = _opens(self.inputs)()
         return opened if self.places == 1 else opened.repeat_interleave(self.places)
 
 
-def mask(layer: nn.Module, masked: Masked) -> None:
-    """Lets training leave out a part of a layer's weight."""
-    parametrize.register_parametrization(layer, "weight", masked)
+def _opens(gate: Opened) -> Callable[[], Tensor]:
+    """Returns the function that opens gates, past the hooks of modules."""
+    return gate.forward if isinstance(gate, Gate) else gate
+
+
+def mask(layer: nn.Module, **parts: Any) -> None:
+    """Lets training leave out a part of a layer's weight, beside those that it may already.
+
+    Args:
+        layer: The layer.
+        parts: The arguments of ``Masked``.
+    """
+    held = next((one for known, one in masks(layer) if known is layer), None)
+    if held is None:
+        parametrize.register_parametrization(layer, "weight", Masked(**parts))
+    else:
+        for name, part in parts.items():
+            setattr(held, name, part)
 
 
 def masks(net: nn.Module) -> Iterator[tuple[nn.Module, Masked]]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from picojoule.networks import Sequential
-from picojoule.networks.channels import INPUTS, Channels, channels_of, keep_only, narrow
-from picojoule.training.levers.base import Gate, Lever, Masked, mask, masks
+from picojoule.networks.channels import INPUTS, Channels, channels_of
+from picojoule.networks.narrow import keep_only, narrow
+from picojoule.training.levers.base import Gate, Lever, mask, masks
 
 
 class Gates(Lever):
@@ -44,7 +45,7 @@ class Gates(Lever):
     def decided(self, net: nn.Module) -> Callable[[], None]:
         """Reads which gates are open; see ``Lever``."""
         gates: dict[nn.Module | None, Gate] = {
-            layer: one.inputs for layer, one in masks(net) if one.inputs is not None
+            layer: one.inputs for layer, one in masks(net) if isinstance(one.inputs, Gate)
         }
         kept = [
             (channels, gates[channels.reader]().nonzero().flatten())
@@ -63,13 +64,13 @@ def _gated(channels: Channels) -> Gate:
     reader = channels.reader
     assert reader is not None
     gate = Gate([channels.size], reader.weight)
-    mask(reader, Masked(inputs=gate, places=channels.places))
+    mask(reader, inputs=gate, places=channels.places)
     if channels.maker is not None:
-        mask(channels.maker, Masked(outputs=gate))
+        mask(channels.maker, outputs=gate)
     for neuron in channels.neurons:
         neuron.present = gate.forward
         if hasattr(neuron, "weight"):  # a recurrent layer's
-            mask(neuron, Masked(outputs=gate, inputs=gate))
+            mask(neuron, outputs=gate, inputs=gate)
     return gate
 
 

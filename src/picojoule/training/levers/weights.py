@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from picojoule.neurons import Recurrent
-from picojoule.training.levers.base import Gate, Lever, Masked, mask
+from picojoule.training.levers.base import Gate, Lever, mask
 
 
 class Weights(Lever):
@@ -39,7 +39,7 @@ class Weights(Lever):
             )
         gates = [Gate(layer.weight.shape, layer.weight) for layer in layers]
         for layer, gate in zip(layers, gates, strict=True):
-            mask(layer, Masked(each=gate))
+            mask(layer, each=gate)
         return [gate.lean for gate in gates]
 
     def decided(self, net: nn.Module) -> Callable[[], None]:

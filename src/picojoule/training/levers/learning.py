@@ -1,0 +1,63 @@
+"""The levers of a training as they learn."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from picojoule.training.levers.base import Gate, Lever
+
+
+class Learning:
+    """The levers of a training, attached to its network, and the optimizer that they learn by.
+
+    Args:
+        net: The network.
+        levers: The levers.
+        epochs: Epochs of the training.
+
+    Attributes:
+        optimizers: Theirs; none without levers.
+
+    Raises:
+        ValueError: If the network has no place for a lever.
+    """
+
+    def __init__(self, net: nn.Module, levers: Sequence[Lever], epochs: int) -> None:
+        self._epochs = epochs
+        self._of_group: list[Lever] = []
+        groups = []
+        for lever in levers:
+            rated: dict[float, list[nn.Parameter]] = {}
+            for learned in lever.attach(net):
+                rated.setdefault(lever.rate(learned), []).append(learned)
+            for rate, parameters in rated.items():
+                groups.append({"params": parameters, "lr": rate, "initial_lr": rate})
+                self._of_group.append(lever)
+        self._gates = [gate for gate in net.modules() if isinstance(gate, Gate)]
+        self.optimizers: list[Optimizer] = [torch.optim.Adam(groups, fused=True)] if groups else []
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Opens each gate once for a step, for all that ask: weights, neurons and the meter."""
+        try:
+            for gate in self._gates:
+                gate.opened = gate.forward()
+            yield
+        finally:
+            for gate in self._gates:
+                gate.opened = None
+
+    def slow(self, epoch: int, share: float) -> None:
+        """Sets how fast levers learn in the next step.
+
+        Args:
+            epoch: Number of the epoch, from 1.
+            share: The learning rate of the weights as a share of its first, so that both settle.
+        """
+        done = (epoch - 1) / self._epochs
+        for optimizer in self.optimizers:
+            for lever, group in zip(self._of_group, optimizer.param_groups, strict=True):
+                group["lr"] = share * lever.pace(done) * group["initial_lr"]
