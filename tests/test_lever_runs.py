@@ -12,7 +12,7 @@ from picojoule.run.open_data import open_data
 
 CPU = Machine(accelerator="cpu")
 # Far below the floor of four steps of digits, which is some 380 pJ with 16 neurons.
-BELOW = ["train.batch_size=128", "train.epochs=4", "network.neuron.threshold=0.1"]
+BELOW = ["train.batch_size=128", "train.epochs=8", "network.neuron.threshold=0.1"]
 
 
 def recipe(*overrides: str, levers: str = '["gates"]'):

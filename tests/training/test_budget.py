@@ -17,8 +17,10 @@ def closed_form(total, *, multiplier, floor=200.0, limit=1000.0, margin=0.02, rh
 
 
 def with_multiplier(value, **options):
+    """A budget whose aim has come down to what the limit allows."""
     budget = pj.EnergyBudget(1000.0, **options)
     budget.start(200.0)
+    budget.aim_pj.fill_(0)
     budget.multiplier = torch.tensor(value, dtype=torch.float64)
     return budget
 
@@ -67,6 +69,36 @@ def test_multiplier_rises_above_and_falls_below_but_not_under_zero(energy):
     assert budget.multiplier.item() == 0
 
 
+def test_the_aim_comes_down_from_what_is_spent_at_first_to_what_is_allowed(energy):
+    budget = pj.EnergyBudget(1000.0)
+    budget.start(200.0)
+    allowed = 800 / 1.02
+    for step in range(200):  # a network that follows is not charged
+        batch = energy(200 + max(7000 * 0.96**step, allowed), 200.0)
+        assert budget(batch).item() == pytest.approx(0, abs=1e-5)
+        budget.update(batch)
+        assert budget.multiplier.item() == pytest.approx(0, abs=1e-5)
+    assert 7000 * 0.96**step < allowed
+    budget.update(energy(300.0, 200.0))
+    assert aim(budget, energy) == pytest.approx(200 + allowed)
+
+
+def test_a_network_that_spends_little_at_first_may_come_to_spend_what_is_allowed(energy):
+    budget = pj.EnergyBudget(1000.0)
+    budget.start(200.0)
+    budget.update(energy(300.0, 200.0))
+    assert budget.aim_pj.item() == pytest.approx(0.96 * (800 / 1.02 + SMALL))
+
+
+def test_an_energy_that_is_not_finite_teaches_nothing(energy):
+    budget = pj.EnergyBudget(1000.0)
+    budget.start(200.0)
+    for total in (math.nan, 7200.0, math.inf, math.nan):
+        budget.update(energy(total, 200.0))
+    assert budget.aim_pj.item() == pytest.approx(0.96 * 7000)
+    assert budget.multiplier.item() == 0
+
+
 def test_a_silent_network_has_a_finite_penalty(energy):
     budget = with_multiplier(0.5)
     assert math.isfinite(budget(energy(200.0, 200.0)).item())
@@ -80,6 +112,7 @@ def test_the_floor_of_the_training_set_decides_the_allowance_and_the_batch_its_r
 
 def test_without_start_the_floor_of_the_batch_stands_in(energy):
     started, bare = with_multiplier(0.0), pj.EnergyBudget(1000.0)
+    bare.aim_pj.fill_(0)
     assert bare(energy(1500.0, 200.0)).item() == started(energy(1500.0, 200.0)).item()
 
 
@@ -88,11 +121,12 @@ def spent(total, floor=200.0, spread=0.0):
 
 
 def aim(budget, energy, floor=200.0):
-    """The energy of a batch at which the multiplier stays as it is, found by bisection."""
+    """Where the aim comes down to: the energy at which the multiplier stays, by bisection."""
     low, high = floor, 1e5
     for _ in range(80):
         middle = (low + high) / 2
         budget.multiplier.fill_(1.0)
+        budget.aim_pj.fill_(0)
         budget.update(energy(middle, floor))
         low, high = (low, middle) if budget.multiplier > 1 else (middle, high)
     return low

@@ -80,7 +80,8 @@ def test_a_penalty_that_reaches_no_parameter_says_so_once(penalty):
 
 def test_an_energy_that_is_not_finite_leaves_the_multiplier_alone(energy):
     budget = pj.EnergyBudget(100.0)
-    budget.update(energy(400.0))
+    for _ in range(2):  # the first only says where the aim begins
+        budget.update(energy(400.0))
     before = budget.multiplier.item()
     for total in (float("nan"), float("inf")):
         budget.update(energy(total))

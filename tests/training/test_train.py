@@ -99,7 +99,7 @@ def test_a_budget_is_kept_in_use_where_training_batches_are_cheaper(task):
     """An augmentation drops events, as dropout drops spikes: in use the network spends more."""
     loader, validation = task.loader(shuffle=True, kept=0.6), task.loader(64)
     made, budget = task.setup(dropout=0.2), pj.EnergyBudget(400.0)
-    options = {"epochs": 24, "validation": validation, "penalty": budget}
+    options = {"epochs": 40, "validation": validation, "penalty": budget}
     *_, log = task.train(made, loader, **options)
     first, *_, last = log.history
     assert first.validation.energy_pj > 1.5 * first.energy_pj > 500

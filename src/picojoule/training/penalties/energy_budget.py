@@ -16,8 +16,10 @@ _SMALL = 1e-6
 # The most by which a ratio that one validation shows is believed to differ from one: before batch
 # norms have settled, or while spikes come and go, it may be anything.
 _FARTHEST = 4.0
-# The excess from which the pull grows no more. A network that is pulled at with all that a tight
-# limit asks for falls silent first, and ends less accurate.
+# A network that is asked at once for all that a tight limit wants falls silent first, and ends less
+# accurate. So the aim comes down by this share of itself at each step,
+_DESCENT = 0.04
+# and beyond this excess, as of a network that follows more slowly, the pull grows no more.
 _PULL = 0.3
 
 
@@ -29,18 +31,22 @@ class EnergyBudget(Penalty):
     r"""Limit on the energy per sample, kept at the least cost in accuracy.
 
     Training can change the part of a batch's energy :math:`E` above its floor :math:`F_E` (what no
-    hidden spike can change). With :math:`g` the log of that part over what the limit :math:`L`
-    leaves for it, the penalty is
+    hidden spike can change). With :math:`g` the log of that part over the aim :math:`A_k`, the
+    penalty of step :math:`k` is
 
     .. math:: \frac{\max(\lambda + \rho g, 0)^2 - \lambda^2}{2\rho},\qquad
-              g = \log\frac{r\,(E - F_E) + \epsilon}{A + \epsilon},\qquad
-              A = \frac{\max(L / (1 + 2 \sigma) - F, (L - F) / 2)}{1 + m}
+              g = \log\frac{r\,(E - F_E) + \epsilon}{A_k + \epsilon}
 
-    and after each step :math:`\lambda \leftarrow \max(\lambda + \text{step}\cdot g, 0)`. The
-    multiplier :math:`\lambda` rises while the limit is exceeded and falls to zero where it does not
-    bind; the penalty never pushes far below the limit. Beyond :math:`g = 0.3` it goes on as a
-    straight line, and the multiplier rises no faster: a network that is to become sparse does so
-    over some hundred steps, and keeps what it knows.
+    and after it :math:`\lambda \leftarrow \max(\lambda + \text{step}\cdot g, 0)`. The multiplier
+    :math:`\lambda` rises while the aim is exceeded and falls to zero where it does not bind; the
+    penalty never pushes far below it. The aim is at first what the first batch spends, and comes
+    down by 4 % of itself at each step, to what the limit :math:`L` allows:
+
+    .. math:: A = \frac{\max(L / (1 + 2 \sigma) - F, (L - F) / 2)}{1 + m}
+
+    Beyond :math:`g = 0.3` the penalty goes on as a straight line, and the multiplier rises no
+    faster. So a network that is to become sparse does so over a hundred steps, and keeps what it
+    knows.
 
     What is aimed at is the energy in use, and a training batch may be cheaper or dearer than that:
     augmentation takes events away, dropout spikes, and batch statistics are others. So validations
@@ -76,6 +82,7 @@ class EnergyBudget(Penalty):
     multiplier: Tensor
     floor_pj: Tensor
     allowance_pj: Tensor
+    aim_pj: Tensor
     ratio: Tensor
     limit_pj: float
     looks_at_traffic = False
@@ -102,8 +109,11 @@ class EnergyBudget(Penalty):
         self.step = step
         self.multiplier = torch.zeros((), dtype=torch.float64)
         # NaN until the floor of the training set is known; each batch's own stands in for it.
-        for name, value in {"floor_pj": math.nan, "allowance_pj": math.nan, "ratio": 1.0}.items():
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
+        self.register_buffer("floor_pj", torch.tensor(math.nan, dtype=torch.float64))
+        self.register_buffer("allowance_pj", torch.tensor(math.nan, dtype=torch.float64))
+        # NaN until the first step.
+        self.register_buffer("aim_pj", torch.tensor(math.nan, dtype=torch.float64))
+        self.register_buffer("ratio", torch.ones((), dtype=torch.float64))
 
     def start(self, floor_pj: float) -> None:
         """Takes the floor of the training set.
@@ -137,7 +147,7 @@ class EnergyBudget(Penalty):
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
         """Computes the charge for ``energy``; see ``Penalty``."""
         del traffic
-        excess = self._excess(energy)
+        excess = torch.log(self._reducible(energy) / self._aim(energy))
         pull = excess.clamp(max=_PULL)
         charge = torch.relu(self.multiplier + self.rho * pull)
         term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
@@ -145,22 +155,30 @@ class EnergyBudget(Penalty):
 
     @torch.no_grad()
     def update(self, energy: Energy) -> None:
-        """Raises the multiplier if the limit was exceeded, else lowers it.
+        """Raises the multiplier if the aim was exceeded, else lowers it, and lowers the aim.
 
-        An energy that is not finite leaves it as it is.
+        An energy that is not finite leaves both as they are.
         """
-        pull = self._excess(energy).clamp(max=_PULL)
-        moved = torch.relu(self.multiplier + self.step * pull)
-        self.multiplier = torch.where(energy.total.isfinite(), moved, self.multiplier)
+        aim = self._aim(energy)
+        excess = torch.log(self._reducible(energy) / aim)
+        moved = torch.relu(self.multiplier + self.step * excess.clamp(max=_PULL))
+        finite = energy.total.isfinite()
+        self.multiplier = torch.where(finite, moved, self.multiplier)
+        self.aim_pj = torch.where(finite, (1 - _DESCENT) * aim, self.aim_pj)
 
-    def _excess(self, energy: Energy) -> Tensor:
-        """Computes ``g``, above 0 if the batch spent more than the limit leaves for it."""
-        small = _SMALL * self.limit_pj
-        own = energy.floor.detach()
-        reducible = self.ratio * torch.relu(energy.total - own)
-        unknown = (self.limit_pj - own) / (1 + self.margin)
+    def _reducible(self, energy: Energy) -> Tensor:
+        """Computes what a batch would spend above its floor in use."""
+        above = torch.relu(energy.total - energy.floor.detach())
+        return self.ratio * above + _SMALL * self.limit_pj
+
+    @torch.no_grad()
+    def _aim(self, energy: Energy) -> Tensor:
+        """Computes what to spend above the floor at this step, at least the allowance."""
+        unknown = (self.limit_pj - energy.floor) / (1 + self.margin)
         allowance = torch.where(self.allowance_pj.isnan(), unknown, self.allowance_pj)
-        return torch.log((reducible + small) / (allowance.clamp_min(small) + small))
+        aim = torch.where(self.aim_pj.isnan(), self._reducible(energy), self.aim_pj)
+        small = _SMALL * self.limit_pj
+        return torch.maximum(aim, allowance.clamp_min(small) + small)
 
     def _allowance(self, floor_pj: float, spread: float) -> float:
         """Computes ``A``: half of what the limit leaves, if it is not sure that more is safe."""
