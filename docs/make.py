@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from making import chips, data_sets, levers, neurons, penalties, tables
+from making import chips, data_sets, gallery, levers, neurons, penalties, tables
 
 from picojoule.recipe import Recipe, toml
 from picojoule.recipe.keys import every_key
@@ -39,3 +39,4 @@ if __name__ == "__main__":
     pages(HERE)
     (HERE.parent / "src" / "picojoule" / "cli" / "keys.toml").write_text(keys(), encoding="utf-8")
     write(HERE / "neurons", "*.svg", neurons.drawn())
+    write(HERE / "gallery", "*.svg", gallery.drawn((HERE / "gallery.md").read_text("utf-8")))

@@ -18,9 +18,14 @@ def blocks(page: str, *languages: str) -> list[str]:
     return [code for language, code in found if language in languages]
 
 
+def prose(text: str) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
 def dead_links(page: Path) -> Iterator[str]:
     """Links to files that are not there, and to headings that their files have not."""
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text("utf-8"))):
         if target.startswith(("http://", "https://")):
             continue
         path, _, anchor = target.partition("#")
@@ -31,8 +36,7 @@ def dead_links(page: Path) -> Iterator[str]:
 
 def slugs(text: str) -> set[str]:
     """What the headings of a page are called in links; the second of one name has a -1."""
-    text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
-    titles = re.findall(r"^#+ (.*)$", text, flags=re.M)
+    titles = re.findall(r"^#+ (.*)$", prose(text), flags=re.M)
     found: list[str] = []
     for title in titles:
         slug = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")

@@ -2,13 +2,14 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import make
 import pytest
-from making import levers, neurons, penalties, pictures, tables
+from making import gallery, levers, neurons, penalties, pictures, tables
 
 import picojoule as pj
-from pages import MADE, ROOT, dead_links
+from pages import MADE, PAGES, ROOT, dead_links
 from picojoule.data import DATASETS
 from picojoule.networks import NETWORKS
 
@@ -74,6 +75,7 @@ def test_a_picture_shows_output_and_state(name):
 def test_tables_have_every(made):
     every = {"neurons": KINDS, "penalties": PENALTIES, "levers": LEVERS, "networks": NETWORKS}
     every["data"] = DATASETS
+    every["gallery"] = {name for name, kind in KINDS.items() if neurons.alone(kind)}
     assert every.keys() == tables.TABLES.keys()
     for page, names in every.items():
         table = (made / f"{page}.md").read_text("utf-8").split("made by make docs -->")[1]
@@ -85,6 +87,13 @@ def test_links_of_made_pages_lead_somewhere(made):
     pages = [page for page in made.rglob("*.md") if page.parent.name in MADE]
     assert len(pages) > 40
     assert not [dead for page in pages for dead in dead_links(page)]
+
+
+def test_the_gallery_draws_each_of_its_pictures_and_shows_all_that_there_are():
+    drawn = gallery.drawn(PAGES["docs/gallery.md"])
+    assert set(drawn) == {path.name for path in (ROOT / "docs" / "gallery").glob("*.svg")}
+    assert all("<path" in svg and len(svg) < 200_000 for svg in drawn.values())
+    assert set(pj.plots.__all__) - {"style"} == {Path(name).stem for name in drawn}
 
 
 def test_a_picture_drawn_again_is_the_same():

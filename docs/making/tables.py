@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from making import data_sets, levers, markdown, neurons, penalties
+from making import data_sets, gallery, levers, markdown, neurons, penalties
 from picojoule import networks
 from picojoule.networks.options import GIVEN
 
@@ -28,6 +28,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "penalties": penalties.table,
     "networks": architectures,
     "data": data_sets.table,
+    "gallery": gallery.table,
     "levers": levers.table,
 }
 
