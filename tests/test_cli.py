@@ -24,12 +24,13 @@ from picojoule.cli import chip_texts, console, show
 from picojoule.cli.follow import follow
 from picojoule.data import DATASETS
 from picojoule.energy import Price, chip_names, load_chip
+from picojoule.networks import NETWORKS
 from picojoule.recipe import load_recipe, recipe_names
 from picojoule.run import start
 from picojoule.run.fit import Step
 from picojoule.training import EpochRecord, Log, Validation
 from picojoule.units import format_energy, picojoule
-from tiny import CHIP_HEAD, CHIP_PRICE, SETTINGS
+from tiny import CHIP, CHIP_HEAD, CHIP_PRICE, SETTINGS
 
 TINY = [word for setting in SETTINGS for word in ("--set", setting)]
 
@@ -298,6 +299,15 @@ def test_json_is_all_there_is_on_stdout(pj, done, tmp_path):
     digits = json.loads(pj("data", "show", "digits", "--json")[1])
     assert digits["sizes"] == {"train": 1237, "validation": 200, "test": 360}
     assert (digits["classes"], digits["inputs"]) == (10, [1, 8, 8])
+    (tmp_path / "mine.toml").write_text(CHIP)
+    checked = json.loads(pj("chips", "check", tmp_path / "mine.toml", "--json")[1])
+    assert (checked["chip"]["price"]["ac"]["pj"], checked["mistakes"]) == (1.0, [])
+    (tmp_path / "mine.toml").write_text(CHIP.replace("pj = 1.0", "pj = -1.0"))
+    code, text, err = pj("chips", "check", tmp_path / "mine.toml", "--json")
+    (mistake,) = json.loads(text)["mistakes"]
+    assert (code, err, "mine.toml:" in mistake) == (1, "", True)
+    networks = json.loads(pj("networks", "--json")[1])["networks"]
+    assert [one["name"] for one in networks] == list(NETWORKS)
     recipes = json.loads(pj("recipes", "--json")[1])["recipes"]
     assert [one["name"] for one in recipes] == recipe_names()
     assert recipes[0]["train"]["epochs"] > 0
@@ -327,10 +337,13 @@ def test_recipes_are_a_line_each_and_are_chosen_by_data_set_name_and_machine(pj,
         code, text, _ = pj("recipes", *words)
         assert code == 0
         head, *lines = text.splitlines()
-        assert head.split() == ["recipe", "for", "reached", "what", "it", "is"]
+        assert head.split() == ["recipe", "for", "reached", "network", "neuron"]
         assert max(map(len, lines)) <= 80
+        assert "…" not in text
         monkeypatch.setattr(console.OUT, "_force_terminal", False)
-        assert "…" not in pj("recipes", *words)[1]
+        full = pj("recipes", *words)[1].splitlines()
+        assert full[0].startswith(head)
+        assert full[0].endswith("  what it is")
         monkeypatch.setattr(console.OUT, "_force_terminal", True)
         return [line.split()[0] for line in lines]
 

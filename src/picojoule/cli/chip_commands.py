@@ -59,6 +59,7 @@ def chips_check(
             help="Path (or name) of a chip.", metavar="FILE", autocompletion=completion.chips
         ),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Check a chip file: what it prices, or every mistake with its line and its key."""
     from picojoule._toml import key_lines, line_of
@@ -69,11 +70,20 @@ def chips_check(
         text, path = read_chip(file)
         chip = parse_chip(text, path)
     except ValueError as error:
-        ERR.print(Text(str(error), style="red"), soft_wrap=True)
+        if as_json:
+            say_json({"chip": None, "mistakes": str(error).splitlines(), "doubts": []})
+        else:
+            ERR.print(Text(str(error), style="red"), soft_wrap=True)
         raise typer.Exit(1) from None
     lines = key_lines(text)
-    for keys, doubt in chip_texts.doubts(chip):
-        line = f"{path}:{line_of(lines, keys)}: {'.'.join(keys)}: {doubt}"
+    doubts = [
+        f"{path}:{line_of(lines, keys)}: {'.'.join(keys)}: {doubt}"
+        for keys, doubt in chip_texts.doubts(chip)
+    ]
+    if as_json:
+        say_json({"chip": _content(chip), "mistakes": [], "doubts": doubts})
+        return
+    for line in doubts:
         ERR.print(Text(line, style="yellow"), soft_wrap=True)
     for line in chip_texts.checked(chip):
         say(line)

@@ -11,7 +11,7 @@ from rich.logging import RichHandler
 from picojoule import __version__
 from picojoule.cli import completion
 from picojoule.cli.chip_commands import chips_app, chosen
-from picojoule.cli.console import ERR, OUT, Lines, say
+from picojoule.cli.console import ERR, OUT, Lines, say, say_json
 from picojoule.cli.data_commands import data_app
 from picojoule.cli.once import Once, once_for_all_files
 from picojoule.cli.recipe_commands import recipes
@@ -146,8 +146,15 @@ def report(
 
 
 @app.command()
-def networks() -> None:
+def networks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
     """List the networks and the options of each."""
     from picojoule.cli import show
 
+    if as_json:
+        say_json(
+            {"networks": [dict(zip(show.NETWORK, row, strict=True)) for row in show.network_rows()]}
+        )
+        return
     OUT.print(show.networks())

@@ -1,6 +1,6 @@
 """``pj recipes``: one line for each recipe, of all or of those asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -68,14 +68,27 @@ def _machine(tables: Tables) -> str:
 
 
 def _lines(found: dict[str, Tables], width: int | None) -> Iterator[str]:
-    """Yields a heading and a line for each recipe, cut off at a width if there is one."""
-    rows = [("recipe", "for", "reached", "what it is")]
+    """Yields a heading and a line for each recipe.
+
+    The descriptions are left out if one does not fit into the width, if there is one; a line too
+    long without is cut off.
+    """
+    rows = [("recipe", "for", "reached", "network", "neuron", "what it is")]
     for name, tables in found.items():
         reached = tables.get("measured", "").split(" ")[0].strip(",")
-        rows.append((name, _machine(tables), reached, tables.get("description", "")))
+        kind = tables["network"]["neuron"]["name"]
+        what = tables.get("description", "")
+        rows.append((name, _machine(tables), reached, tables["network"]["name"], kind, what))
+    lines = list(_aligned(rows))
+    if width is not None and max(map(len, lines)) > width:
+        lines = list(_aligned([row[:-1] for row in rows]))
+    yield from (_cut(line, width) for line in lines)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        yield _cut("  ".join(map(str.ljust, row, widths)).rstrip(), width)
+        yield "  ".join(map(str.ljust, row, widths)).rstrip()
 
 
 def _cut(line: str, width: int | None) -> str:

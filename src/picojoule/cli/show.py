@@ -97,15 +97,23 @@ def _option(parameter: inspect.Parameter) -> str:
     return parameter.name if needed else f"{parameter.name}={parameter.default}"
 
 
+NETWORK = ("name", "options", "description")
+
+
 def networks() -> Table:
     """Tabulates the networks and their options."""
+    return listing("networks", NETWORK, network_rows())
+
+
+def network_rows() -> list[tuple[str, str, str]]:
+    """Returns what there is to say of each network, as ``NETWORK`` names it."""
     rows = []
     for name, builder in NETWORKS.items():
         parameters = inspect.signature(builder).parameters.values()
         own = [p for p in parameters if p.name not in ("inputs", "classes", "neuron")]
         options = ", ".join(f"{p.name}={p.default}{_others(p)}" for p in own)
         rows.append((name, options, (inspect.getdoc(builder) or "").split("\n")[0]))
-    return listing("networks", ("name", "options", "description"), rows)
+    return rows
 
 
 def _others(parameter: inspect.Parameter) -> str:
