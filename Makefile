@@ -9,16 +9,17 @@ demo: .venv/installed
 	$(BIN)/pj train
 
 # Bytecode is written, whatever the user's own setting: workers and commands that tests start read it.
-test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-notebooks
+test: .venv/installed-test .venv/installed-peers .venv/installed-docs .venv/installed-notebooks .venv/installed-sweep
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONDONTWRITEBYTECODE= \
 		$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-# Kills and damages runs, then files of data, each for so many minutes; counts go to soak.json and
-# soak-files.json, and another call adds to them.
+# Kills and damages runs, then files of data, then kills sweeps, each for so many minutes; counts go to
+# soak.json and soak-files.json, and another call adds to them.
 MINUTES := 10
-soak: .venv/installed-test
+soak: .venv/installed-test .venv/installed-sweep
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak.files --minutes $(MINUTES)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak.sweeps --minutes $(MINUTES)
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """Processes that run ``pj``, forked from one that has imported everything."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
@@ -13,14 +13,16 @@ MODULES += ["picojoule.run.run", "rich.logging", "tiny"]
 
 
 @contextmanager
-def processes() -> Iterator[Callable[..., BaseProcess]]:
+def processes(
+    target: Callable[..., None] = tiny.pj, modules: Sequence[str] = ()
+) -> Iterator[Callable[..., BaseProcess]]:
     """Gives what starts a process, with the arguments of ``tiny.pj``; ends those that are left."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(MODULES)
+    context.set_forkserver_preload([*MODULES, *modules])
     made: list[BaseProcess] = []
 
     def process(words: list[str], *given: str, **environment: str) -> BaseProcess:
-        made.append(context.Process(target=tiny.pj, args=(words, *given), kwargs=environment))
+        made.append(context.Process(target=target, args=(words, *given), kwargs=environment))
         made[-1].start()
         return made[-1]
 

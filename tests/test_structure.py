@@ -43,6 +43,7 @@ ROOMS = {
     "report": {"units", "readout", "neurons", "energy", "training", "recipe"},
 }
 ROOMS["run"] = {*ROOMS}
+ROOMS["sweep"] = {*ROOMS}
 ROOMS["cli"] = {*ROOMS}
 # The rooms within a room, in the same way: a meter sees no chip, and a chip no meter.
 WITHIN = {

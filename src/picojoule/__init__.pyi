@@ -57,6 +57,7 @@ from .run import Trained as Trained
 from .run import load as load
 from .streaming import Stream as Stream
 from .streaming import stream as stream
+from .sweep import Sweep as Sweep
 from .training import BalancedPenalty as BalancedPenalty
 from .training import EnergyBudget as EnergyBudget
 from .training import FixedPrice as FixedPrice

@@ -16,6 +16,7 @@ from picojoule.cli.data_commands import data_app
 from picojoule.cli.once import Once, once_for_all_files
 from picojoule.cli.recipe_commands import recipes
 from picojoule.cli.runs import is_first
+from picojoule.cli.sweep_command import sweep
 from picojoule.cli.train_command import Data, DataDir, train
 
 # What needs torch is imported where it is used: help and completion are to be quick.
@@ -25,6 +26,7 @@ app = typer.Typer(
     help="Trains the most accurate spiking network that fits a joule budget.",
 )
 app.command("train")(train)
+app.command("sweep")(sweep)
 app.command("recipes")(recipes)
 app.add_typer(data_app, name="data")
 app.add_typer(chips_app, name="chips")

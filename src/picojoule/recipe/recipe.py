@@ -34,6 +34,8 @@ class Recipe(Table):
         seed: Seed of weights, order and encoding.
         penalty: A term of the loss by its class's name, with its options; ``"none"`` drops that of
             a recipe which this one extends.
+        sweep: What ``pj sweep --search`` varies, a range or a list for each dotted key; no part of
+            the experiment.
 
     Example:
         >>> load_recipe("digits", ["train.epochs=3"]).train.epochs
@@ -50,6 +52,7 @@ class Recipe(Table):
     train: TrainTable
     budget: BudgetTable = BudgetTable()
     penalty: Named | None = None
+    sweep: dict[str, Any] | None = None
 
     @field_validator("penalty")
     @classmethod
@@ -85,9 +88,9 @@ class Recipe(Table):
         Equal recipes give equal texts, and a text gives the same run whatever defaults become.
 
         The user's own chip file is named ``chip.toml``, since it is copied beside the recipe.
-        ``measured`` is left out, because it is no part of the experiment.
+        ``measured`` and ``sweep`` are left out, because they are no part of the experiment.
         """
-        tables = self.model_dump(exclude={"measured"})
+        tables = self.model_dump(exclude={"measured", "sweep"})
         if self.budget.chip_file is not None:
             tables["budget"]["chip"] = CHIP_FILE
         return toml.dumps(tables)

@@ -37,16 +37,21 @@ def text(value: str) -> str:
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in table.items())
+    return "".join(f"{_key(key)} = {inline(value)}\n" for key, value in table.items())
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else inline(key)
 
 
-def _value(value: Any) -> str:
+def inline(value: Any) -> str:
+    """Writes a value in one line; None is the text ``"none"``.
+
+    Raises:
+        TypeError: If TOML has no form for it.
+    """
     if value is None:
-        return _value("none")
+        return inline("none")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -54,8 +59,8 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return text(value)
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
+        return "[" + ", ".join(inline(item) for item in value) + "]"
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
+        inside = ", ".join(f"{_key(key)} = {inline(item)}" for key, item in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     raise TypeError(f"TOML has no word for {type(value).__name__} {value!r}")

@@ -36,6 +36,7 @@ from picojoule.run.kept import outcome
 from picojoule.run.writer import Writer
 from picojoule.training import (
     Activity,
+    Chosen,
     EnergyBudget,
     EpochRecord,
     Log,
@@ -167,6 +168,23 @@ def spent_pj(folder: Folder) -> float:
     if chosen is None:
         raise folder.damaged(LOG, "it has no validated epoch")
     return chosen.energy_pj
+
+
+def chosen(folder: Folder) -> Chosen:
+    """Returns the epoch whose weights a finished training has, with what it was chosen by.
+
+    Raises:
+        ValueError: If the training is not finished, or its files are damaged.
+    """
+    report, limits = folder.report, {}
+    if report.budget is not None:
+        own = next(iter(report.chips))
+        for one in report.budget.limits.values() or [report.budget]:
+            limits["" if one.chip == own else one.chip] = one.limit_pj
+    found = choose(history(folder), limits)
+    if found is None:
+        raise folder.damaged(LOG, "it has no validated epoch")
+    return found
 
 
 def history(folder: Folder) -> list[EpochRecord]:

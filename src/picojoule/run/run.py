@@ -19,6 +19,7 @@ from picojoule.run.fit import Step, fit, history, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.run.open_data import open_data
 from picojoule.run.share_check import check_untrained, check_validated
+from picojoule.run.unconstrained import UNCONSTRAINED, without_budget
 from picojoule.run.write_page import write_page
 from picojoule.run.writer import Writer
 from picojoule.training import BelowFloor
@@ -44,7 +45,7 @@ class Run:
     splits: Splits | None
     new: bool
 
-    def train(self) -> Iterator[Step]:
+    def train(self) -> Generator[Step, None, None]:
         """Trains to the end, after which the folder has weights and a report.
 
         If the budget is a share of the unconstrained energy, that energy is measured first, by a
@@ -102,25 +103,18 @@ class Run:
         self, fabric: Fabric, splits: Splits, writer: Writer
     ) -> Generator[Step, None, Folder]:
         """Trains without a budget for as long as the share may be kept; returns the folder."""
-        recipe, path = self.folder.recipe, self.folder.path / "unconstrained"
+        recipe, path = self.folder.recipe, self.folder.path / UNCONSTRAINED
         if fabric.broadcast(path.exists()):
             unconstrained = Folder(path)
             check_validated(recipe, history(unconstrained))
         else:
             check_untrained(recipe, splits.train, fabric)
-            unconstrained = self._unconstrained(fabric, path)
+            free = without_budget(recipe)
+            unconstrained = _created(fabric, free, self.folder.machine, path)
         for step in fit(unconstrained, fabric, splits, writer):
             yield step
             check_validated(recipe, step.log.history)
         return unconstrained
-
-    def _unconstrained(self, fabric: Fabric, path: Path) -> Folder:
-        """Makes the run of the same recipe without a budget, inside this one."""
-        recipe = self.folder.recipe
-        free = recipe.model_copy(
-            update={"budget": recipe.budget.model_copy(update={"limit": "none", "levers": None})}
-        )
-        return _created(fabric, free, self.folder.machine, path)
 
 
 def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | None = None) -> Run:

@@ -1,0 +1,154 @@
+"""``pj sweep``: many runs of one recipe, as a grid or a search."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from picojoule.cli import completion
+from picojoule.cli.train_command import DataDir
+
+if TYPE_CHECKING:
+    from picojoule.sweep.question import Question
+
+logger = logging.getLogger(__name__)
+
+ALL_ENDED, SOME_FAILED = 0, 3
+
+
+def sweep(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="Name or path of a recipe.", autocompletion=completion.recipes),
+    ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Values of a field, for a grid: budget.limit=75%,50%",
+            metavar="KEY=V,V,...",
+            autocompletion=completion.settings,
+        ),
+    ] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(help="Try N configurations of the recipe's [sweep].", metavar="N"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A field of the recipe, in every run.",
+            metavar="KEY=VALUE",
+            autocompletion=completion.settings,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Runs of each configuration, with seeds from 0; 1 where left out."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The sweep's folder; sweeps/NAME-xxxx where left out.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Runs at a time on this machine.")] = 1,
+    join: Annotated[
+        bool, typer.Option("--join", help="Take runs of the sweep in --out, which has begun.")
+    ] = False,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="A PostgreSQL for workers on several machines; a file where left out.",
+            metavar="postgresql://USER@HOST/DATABASE",
+            envvar="PICOJOULE_STORAGE",
+        ),
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Train many runs of a recipe: every value in a grid, or a search for the best trade.
+
+    The same command goes on with what is missing. Exit code 3 if some runs failed.
+    """
+    from picojoule.sweep.storage import check_extra, remembered
+
+    check_extra()
+    if workers < 1:
+        raise ValueError(f"the number of workers must be at least 1, got {workers}")
+    logger.info("starting: loading torch")
+    from picojoule.cli import sweep_follow
+    from picojoule.run import Machine
+    from picojoule.run.folder import free_path
+    from picojoule.sweep.planning import planned
+    from picojoule.sweep.question import ask
+    from picojoule.sweep.trials import FAILED
+    from picojoule.sweep.work import Worker
+    from picojoule.sweep.workers import together
+
+    if join:
+        if recipe or over or settings or search is not None or seeds is not None or out is None:
+            raise ValueError(
+                "--join takes no recipe and no question, which the sweep has: pj sweep --join "
+                f"--out {out or 'DIR'}"
+            )
+        question = _there(out, storage)
+    else:
+        if recipe is None:
+            raise ValueError(
+                "which recipe? pj sweep digits --over budget.limit=75%,50% --seeds 3 --out DIR"
+            )
+        given = 1 if seeds is None else seeds
+        question = ask(recipe, settings=settings or (), over=over or (), search=search, seeds=given)
+        planned(question, recipe)
+        out = out or free_path(question.name, Path("sweeps"))
+    with _going_on(out):
+        _place(out, question, storage)
+        address = remembered(out, storage)
+        machine = Machine(
+            data_dir=data_dir and str(Path(data_dir).expanduser().resolve()),
+            accelerator=accelerator,
+        )
+        worker = Worker(out, address, machine)
+        if not join:
+            worker.queue.retry()
+        events = worker.work() if workers == 1 else together(out, address, machine, workers)
+        entries = sweep_follow.follow(events, worker, out)
+    raise typer.Exit(SOME_FAILED if any(one.state == FAILED for one in entries) else ALL_ENDED)
+
+
+def _there(folder: Path, storage: str | None) -> "Question":
+    """Returns the question of a sweep that has begun, from its folder or its storage."""
+    from picojoule.sweep.question import QUESTION, Question
+    from picojoule.sweep.storage import shown
+    from picojoule.sweep.trials import Trials
+
+    if storage is None or (folder / QUESTION).is_file():
+        return Question.read(folder)
+    files = Trials(folder, storage).noted("question")
+    if files is None:
+        raise ValueError(
+            f"there is no sweep '{folder.resolve().name}' in {shown(storage)}: begin it by pj "
+            f"sweep RECIPE ... --out {folder} --storage ..."
+        )
+    return Question.of(files)
+
+
+def _place(folder: Path, question: "Question", storage: str | None) -> None:
+    """Makes the folder of a sweep, if its storage answers."""
+    from picojoule.sweep.trials import Trials
+
+    if storage is not None:
+        Trials(folder, storage)
+    question.write(folder)
+
+
+@contextmanager
+def _going_on(folder: Path) -> Iterator[None]:
+    """Notes, on what ends a block early, how to go on with a sweep."""
+    try:
+        yield
+    except BaseException as error:
+        begun = (folder / "sweep.toml").is_file()
+        error.add_note(f"pj sweep --join --out {folder} goes on" if begun else "no run was begun")
+        raise

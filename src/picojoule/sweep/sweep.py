@@ -1,0 +1,83 @@
+"""A sweep on disk, as Python reads it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from picojoule import _files
+from picojoule.sweep.question import QUESTION
+from picojoule.sweep.results import RESULTS, Row
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A folder of runs and one question, and what came of it so far.
+
+    Attributes:
+        path: The folder.
+
+    Example:
+        >>> sweep = Sweep.load("sweeps/front")  # doctest: +SKIP
+        >>> pandas.DataFrame(sweep.table())  # doctest: +SKIP
+        >>> [(row["energy_pj"], row["accuracy"]) for row in sweep.front()]  # doctest: +SKIP
+    """
+
+    path: Path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Sweep":
+        """Opens a sweep.
+
+        Raises:
+            ValueError: If there is none in ``path``, or its results are damaged.
+        """
+        path = Path(path)
+        if not (path / QUESTION).is_file():
+            raise ValueError(f"there is no sweep in '{path}': it has no {QUESTION}")
+        sweep = cls(path)
+        sweep.table()
+        return sweep
+
+    def table(self) -> list[Row]:
+        """Returns a row for each run, the columns of ``results.csv``; None for what is not known.
+
+        The run of a row is in ``path / row["folder"]``.
+        """
+        return self._content["runs"]
+
+    def configurations(self) -> list[Row]:
+        """Returns a row for each configuration, with means over its finished seeds."""
+        return self._content["configurations"]
+
+    def front(self) -> list[Row]:
+        """Returns the configurations that no other one beats in accuracy and energy.
+
+        Means on the validation split decide. The rows are those of ``configurations``, by falling
+        energy.
+        """
+        return self._content["front"]
+
+    @property
+    def hypervolume(self) -> float:
+        """Area that the front covers, in accuracy times pJ, from ``reference`` on."""
+        return self._content["hypervolume"]
+
+    @property
+    def reference(self) -> dict[str, float]:
+        """The point from which ``hypervolume`` is measured."""
+        return self._content["reference"]
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        file = self.path / RESULTS
+        remedy = "the same command of pj sweep writes it again"
+        try:
+            content = _files.parsed_json(_files.read(file, _files.RECORD_BYTES))
+            for name in ("runs", "configurations", "front", "hypervolume", "reference"):
+                content[name]
+        except FileNotFoundError:
+            raise ValueError(f"there is no {RESULTS} in '{self.path}': {remedy}") from None
+        except (ValueError, LookupError, TypeError):
+            raise ValueError(f"{file} is damaged: {remedy}") from None
+        return content

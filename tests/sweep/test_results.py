@@ -1,0 +1,90 @@
+"""Tables of a sweep: means, escaped names, and what Python reads."""
+
+import csv
+import json
+import statistics
+
+import pytest
+
+import picojoule as pj
+from picojoule.sweep.latex import booktabs, escaped
+from picojoule.sweep.measures import MEASURES
+from picojoule.sweep.planning import Planned
+from picojoule.sweep.question import ask
+from picojoule.sweep.queue import Entry
+from picojoule.sweep.results import write
+
+
+def entry(value: str, seed: int, accuracy: float, energy_pj: float, met: bool | None = None):
+    row = dict.fromkeys(MEASURES, 1.0) | {"met": met, "machine": "here"}
+    row |= {"accuracy": accuracy, "validation_accuracy": accuracy}
+    row |= {"energy_pj": energy_pj, "validation_energy_pj": energy_pj}
+    one = Planned(f"{value}-{seed}", {"a_b.c": value}, seed)
+    return Entry(one, "finished", {"a_b.c": value}, {"row": row})
+
+
+ENTRIES = [
+    entry("50%", 0, 0.8, 2000.0, met=True),
+    entry("50%", 1, 0.9, 2400.0, met=False),
+    entry('x, "y"', 0, 0.7, 9000.0),
+    Entry(Planned("f", {"a_b.c": "z"}, 0), "failed", {"a_b.c": "z"}, {"error": "a\nb"}),
+    Entry(Planned("w", None, 0), "waiting", {}, {}),
+]
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    question = ask("digits", over=["train.lr=1,2"])
+    question.write(tmp_path)
+    write(tmp_path, question, ENTRIES)
+    return pj.Sweep.load(tmp_path)
+
+
+def test_a_row_for_each_run_and_means_over_seeds(sweep):
+    assert [row["state"] for row in sweep.table()] == ["finished"] * 3 + ["failed", "waiting"]
+    first, second = sweep.configurations()
+    assert first["seeds"] == 2
+    assert first["accuracy"] == pytest.approx(0.85)
+    assert first["accuracy_std"] == pytest.approx(statistics.stdev([0.8, 0.9]))
+    assert first["met"] == 1
+    assert (second["accuracy_std"], second["met"]) == (None, None)
+    assert sweep.front() == [first]
+    assert sweep.reference["validation_energy_pj"] == pytest.approx(9900)
+    assert sweep.hypervolume == pytest.approx(0.85 * (9900 - 2200))
+
+
+def test_a_table_for_spreadsheets_holds_the_same(sweep):
+    with open(sweep.path / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["a_b.c"] for row in rows] == ["50%", "50%", 'x, "y"', "z", ""]
+    for row, known in zip(rows, sweep.table(), strict=True):
+        assert row == {key: "" if one is None else str(one) for key, one in known.items()}
+
+
+def test_a_table_for_papers_escapes_names_and_has_the_spread(sweep):
+    text = (sweep.path / "results.tex").read_text()
+    assert r"a\_b.c & seeds & accuracy (\%) & energy (nJ) & limit met \\" in text
+    assert r"50\% & 2 & $85.00 \pm 7.07$ & $2.20 \pm 0.28$ & 1 of 2 \\" in text
+    assert r'x, "y" & 1 & 70 & 9 & -- \\' in text
+    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
+    assert booktabs([], ["a"]).count("\n") == 7
+
+
+def test_signs_that_latex_would_read_are_escaped():
+    assert escaped("{a}^b~c\\d & #1 $ < >") == (
+        r"\{a\}\textasciicircum{}b\textasciitilde{}c\textbackslash{}d \& \#1 \$ "
+        r"\textless{} \textgreater{}"
+    )
+
+
+def test_results_that_are_gone_or_damaged_are_named(sweep, tmp_path):
+    file = tmp_path / "results.json"
+    for content in ("{", "[]", json.dumps({"runs": []})):
+        file.write_text(content)
+        with pytest.raises(ValueError, match=r"results.json is damaged: the same command"):
+            pj.Sweep.load(tmp_path)
+    file.unlink()
+    with pytest.raises(ValueError, match=r"there is no results.json in"):
+        pj.Sweep.load(tmp_path)
+    with pytest.raises(ValueError, match="there is no sweep in"):
+        pj.Sweep.load(tmp_path / "none")
