@@ -92,6 +92,15 @@ def test_an_optimizer_made_before_moves_nothing_that_a_lever_learns(name):
 
 
 @LEVER
+def test_the_same_lever_twice_and_what_is_no_lever_are_refused(name):
+    kind = kinds()[name]
+    with pytest.raises(ValueError, match=f"the lever {name} is there twice: give each once"):
+        trained(name, levers=[kind(), kind()])
+    with pytest.raises(TypeError, match=rf"expected levers such as pj.Gates\(\), got {name}: <cl"):
+        trained(name, levers=[kind])
+
+
+@LEVER
 def test_neurons_go_on_running_in_one_loop(name):
     _, logs = trained(name, epochs=2)
     assert not [how for how in logs[-1].history[-1].engines.values() if how.startswith("eager")]
@@ -192,8 +201,8 @@ class TestKinds:
         assert all(set(one) == {0, 1, 2} for one in chosen)
         out, before = self.counted(net)
         settle(net, levers)
-        assert torch.equal(self.counted(net)[0], out)
-        after = self.counted(net)[1]
+        again, after = self.counted(net)
+        assert torch.allclose(again, out, atol=1e-5)
         assert before.keys() == after.keys()
         for layer, counts in before.items():
             told = {name: float(one) for name, one in after[layer].items()}
@@ -202,6 +211,9 @@ class TestKinds:
         assert [net[0].out_features, net[2].out_features] == left
         assert [net[1].neuron.size, net[3].size] == left
         assert "off" not in net[1].neuron.counts
+        assert net[1].neuron.order is None
+        x = torch.zeros(5, 2, left[0])
+        assert net[1].engine_for(x) == "fused"  # as the kinds lie side by side
 
     @torch.no_grad()
     def test_a_layer_that_is_off_as_a_whole_stays_silent(self):

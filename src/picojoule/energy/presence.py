@@ -38,6 +38,15 @@ class Presence:
             mask = mask * self.inputs.double().view(1, -1, *[1] * (axes - 2))
         return mask if self.each is None else mask * self.each.double()
 
+    def partners(self) -> Tensor:
+        """Returns how many outputs of a linear layer each input meets [I], in float64."""
+        if self.each is not None:
+            return self.synapses().sum(0).expand(self.weight.shape[1])
+        whole = self.weight.new_ones(self.weight.shape[1], dtype=torch.float64)
+        inputs = whole if self.inputs is None else self.inputs.double()
+        outputs = self.weight.shape[0] if self.outputs is None else self.outputs.double().sum()
+        return inputs * outputs
+
     def part(self, cut: Callable[[Tensor], Tensor]) -> "Presence":
         """Returns that of some of the inputs."""
         return replace(self, inputs=None if self.inputs is None else cut(self.inputs))

@@ -17,12 +17,15 @@ def keep_only(net: nn.Module, kept: Iterable[tuple[Channels, Tensor]]) -> None:
 
     Args:
         net: The network.
-        kept: Channels of it, and the numbers of those of them that stay.
+        kept: Channels of it, and the numbers of those of them that stay, in the order in which they
+            are to be.
     """
     for channels, index in kept:
         if len(index) < channels.size:
-            _cut(channels, index)
             setattr(net, "narrowed", True)  # noqa: B010
+        elif torch.equal(index, torch.arange(channels.size, device=index.device)):
+            continue
+        _cut(channels, index)
 
 
 def _cut(channels: Channels, index: Tensor) -> None:

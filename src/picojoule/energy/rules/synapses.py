@@ -97,11 +97,10 @@ def projection(values: Tensor, weight: Tensor, bias: Tensor | None, skip: bool) 
 
 def _outputs(weight: Tensor, skip: bool) -> int | Tensor:
     """Returns how many outputs each input of a linear layer meets, which has one if it is a row."""
-    rows = weight if weight.dim() > 1 else weight.unsqueeze(0)
-    mask = _mask(weight, skip)
-    if mask is None:
+    rows, presence = weight if weight.dim() > 1 else weight.unsqueeze(0), presence_of(weight)
+    if presence is None:
         return present(rows).sum(0) if skip else rows.shape[0]
-    return mask.sum(0).expand(weight.shape[1])
+    return (presence.synapses() * present(weight)).sum(0) if skip else presence.partners()
 
 
 def _mask(weight: Tensor, skip: bool) -> Tensor | None:

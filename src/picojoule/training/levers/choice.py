@@ -103,7 +103,7 @@ def _mask(channels: Channels, on: Callable[[], Tensor]) -> None:
 
 
 def _settle(net: nn.Module, choices: dict[Mixture, Tensor]) -> None:
-    """Makes learned mixtures plain, and cuts out neurons that are of no kind.
+    """Makes learned mixtures plain, their kinds side by side, without neurons of no kind.
 
     Args:
         net: The network.
@@ -113,7 +113,8 @@ def _settle(net: nn.Module, choices: dict[Mixture, Tensor]) -> None:
     for mixture, channels in _closable(net):
         if (choice := choices.get(mixture)) is None:
             continue
-        stay = (choice < len(mixture.kinds)).nonzero().flatten()
+        # Kinds side by side run in one loop.
+        stay = choice.argsort(stable=True)[: int((choice < len(mixture.kinds)).sum())]
         if len(choice) == mixture.size and len(stay):
             keep_only(net, [(channels, stay)])
             choices[mixture] = choice[stay]

@@ -22,10 +22,12 @@ class Learning:
         optimizers: Theirs; none without levers.
 
     Raises:
-        ValueError: If the network has no place for a lever.
+        TypeError: If something is no lever.
+        ValueError: If the network has no place for a lever, or one is there twice.
     """
 
     def __init__(self, net: nn.Module, levers: Sequence[Lever], epochs: int) -> None:
+        _check(levers)
         self._epochs = epochs
         self._of_group: list[Lever] = []
         groups = []
@@ -61,3 +63,13 @@ class Learning:
         for optimizer in self.optimizers:
             for lever, group in zip(self._of_group, optimizer.param_groups, strict=True):
                 group["lr"] = share * lever.pace(done) * group["initial_lr"]
+
+
+def _check(levers: Sequence[Lever]) -> None:
+    """Checks that levers are some, each once."""
+    for lever in levers:
+        name = lever.__name__ if isinstance(lever, type) else type(lever).__name__
+        if not isinstance(lever, Lever):
+            raise TypeError(f"expected levers such as pj.Gates(), got {name}: {lever!r}")
+        if [type(other) for other in levers].count(type(lever)) > 1:
+            raise ValueError(f"the lever {name} is there twice: give each once")
