@@ -41,6 +41,16 @@ def test_links_lead_to_where_pages_are_on_the_site(here, link, there):
     assert (hooks.turned(found, here) if found else f"]({link})") == f"]({there})"
 
 
+def test_every_page_has_a_place_in_the_navigation():
+    text = (ROOT / "mkdocs.yml").read_text("utf-8")
+    named = re.findall(r"^ +- (?:[^:\n]+: )?(\S+(?:\.md|/))$", text.split("\nnav:")[1], flags=re.M)
+    docs = ROOT / "docs"
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    pages |= outside.pages(ROOT).keys()
+    assert len(pages) > 80
+    assert not {page for page in pages if not page.startswith(tuple(named))}
+
+
 def test_every_page_outside_is_shown():
     pages = outside.pages(ROOT)
     assert set(outside.PLACES.values()) <= set(pages)
