@@ -223,6 +223,21 @@ def test_the_recipes_of_the_documentation(tmp_path):
     assert defaults.budget == recipe.budget, "other defaults are shown"
 
 
+def test_the_recipe_of_the_tutorial_is_whole_and_its_limit_refused_as_shown(tmp_path):
+    page = "docs/train-to-a-budget.md"
+    (tmp_path / "my-digits.toml").write_text(*blocks(page, "toml"), encoding="utf-8")
+    recipe = load_recipe(tmp_path / "my-digits.toml")
+    assert (recipe.name, recipe.budget.limit_pj) == ("my-digits", None)
+    named = re.findall(r"pj train (\S+)", PAGES[page])
+    assert set(named) == {"my-digits.toml"}
+    made = re.findall(r"--out (\S+)", PAGES[page])
+    used = re.findall(r"pj (?:measure|predict) (\S+)", PAGES[page])
+    assert {"two"} <= set(used) <= set(made)
+    with pytest.raises(ValueError, match="floor of 1553") as error:
+        pj.EnergyBudget(1_000).start(1_552.87)
+    assert f"error: {error.value}\n" in PAGES[page]
+
+
 def test_the_errors_of_the_documentation():
     with pytest.raises(ValueError, match="below this network's floor") as error:
         pj.EnergyBudget(3_000).start(3_105.7)
