@@ -1,7 +1,9 @@
-"""The pages of the documentation, and the code in them."""
+"""Pages: those of the documentation with the code in them, and those of HTML."""
 
+import json
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -43,3 +45,40 @@ def slugs(text: str) -> set[str]:
         again = sum(re.fullmatch(rf"{re.escape(slug)}(-\d+)?", one) is not None for one in found)
         found.append(f"{slug}-{again}" if again else slug)
     return set(found)
+
+
+EMPTY = {"meta", "link", "br", "img", "input", "hr"}  # elements without an end
+
+
+class Parsed(HTMLParser):
+    """A page: its elements with their attributes, its texts, and whether every element ends."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in EMPTY:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.texts)
+
+    @property
+    def figures(self) -> list[dict]:
+        return json.loads(next(text for text in self.texts if text.startswith(("[{", "[]"))))
+
+    def having(self, **wanted: str) -> list[dict[str, str | None]]:
+        return [given for _, given in self.elements if wanted.items() <= given.items()]

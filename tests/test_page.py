@@ -1,13 +1,12 @@
 """The page of a run: it shows what is known, needs nothing else, and escapes what it shows."""
 
-import json
 import re
 import shutil
-from html.parser import HTMLParser
 
 import pytest
 from typer.testing import CliRunner
 
+from pages import Parsed
 from picojoule import run
 from picojoule.cli.commands import app
 from picojoule.recipe import load_recipe
@@ -16,42 +15,7 @@ from picojoule.run.folder import Folder
 from picojoule.run.write_page import record_of, write_page
 from tiny import SETTINGS
 
-EMPTY = {"meta", "link", "br", "img", "input", "hr"}  # elements without an end
 BAD = '</script><script>alert("x")</script><img src=x onerror=alert(1)>&'
-
-
-class Parsed(HTMLParser):
-    """A page: its elements with their attributes, its texts, and whether every element ends."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self._open: list[str] = []
-        self.feed(page)
-        assert self._open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in EMPTY:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def words(self) -> str:
-        return " ".join(self.texts)
-
-    @property
-    def figures(self) -> list[dict]:
-        return json.loads(next(text for text in self.texts if text.startswith(("[{", "[]"))))
-
-    def having(self, **wanted: str) -> list[dict[str, str | None]]:
-        return [given for _, given in self.elements if wanted.items() <= given.items()]
 
 
 @pytest.fixture(scope="module")

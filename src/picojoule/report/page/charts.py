@@ -99,6 +99,50 @@ def energies(
     return lines(scaled, x=x, y=f"energy ({unit})", levels=flat)
 
 
+def front(
+    names: Sequence[str],
+    energies_pj: Sequence[float],
+    accuracies: Sequence[float],
+    *,
+    energy_errors: Sequence[float | None],
+    accuracy_errors: Sequence[float | None],
+    best: Sequence[bool],
+) -> Figure:
+    """Draws accuracy against energy, with bars of errors; the best are connected.
+
+    Args:
+        names: Name of each point.
+        energies_pj: Energy of each, in pJ.
+        accuracies: Accuracy of each.
+        energy_errors: Half the length of each bar along the energy; None for no bar.
+        accuracy_errors: The same along the accuracy.
+        best: Whether a point is on the front.
+    """
+    factor, unit = _unit(max(energies_pj, default=0.0))
+    data = []
+    for name, kept, colour in (("front", True, _COLOURS[0]), ("others", False, _COLOURS[-1])):
+        points = sorted(
+            (at for at, one in enumerate(best) if one is kept), key=energies_pj.__getitem__
+        )
+        across = [(energy_errors[at] or 0.0) / factor for at in points]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if kept else "markers",
+                "name": name,
+                "x": [energies_pj[at] / factor for at in points],
+                "y": [accuracies[at] for at in points],
+                "text": [text(names[at]) for at in points],
+                "error_x": {"type": "data", "array": across},
+                "error_y": {"type": "data", "array": [accuracy_errors[at] or 0.0 for at in points]},
+                "marker": {"color": colour, "size": 8},
+                "hovertemplate": f"%{{text}}<br>%{{y:.3f}} at %{{x:.4g}} {unit}<extra></extra>",
+            }
+        )
+    horizontal = _axis(f"energy per inference ({unit})", type="log")
+    return _figure([one for one in data if one["x"]], horizontal, _axis("accuracy"))
+
+
 def raster(
     spikes: Mapping[str, Sequence[tuple[int, int]]], rows: Mapping[str, int], steps: int
 ) -> Figure:
