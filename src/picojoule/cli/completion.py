@@ -12,6 +12,7 @@ from picojoule import _toml
 from picojoule.recipe.merge import recipe_names
 
 _PACKAGE = resources.files("picojoule")
+MACHINES = ("cpu", "gpu")  # that recipes are meant for
 
 
 def recipes(incomplete: str) -> list[str]:
@@ -27,6 +28,11 @@ def chips(incomplete: str) -> list[str]:
 def chips_or_all(incomplete: str) -> list[str]:
     """Lists the chips that begin so, and ``all``."""
     return [*chips(incomplete), *_beginning(incomplete, ["all"])]
+
+
+def machines(incomplete: str) -> list[str]:
+    """Lists the machines that begin so."""
+    return _beginning(incomplete, MACHINES)
 
 
 def data_sets(incomplete: str) -> list[str]:

@@ -1,22 +1,15 @@
 """``pj recipes``: one line for each recipe, of all or of those asked for."""
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from picojoule._names import unknown
 from picojoule.cli import completion
+from picojoule.cli.completion import MACHINES
 from picojoule.cli.console import OUT, say, say_json
 from picojoule.recipe.merge import Tables, read, recipe_names
-
-
-class Meant(StrEnum):
-    """The machines that recipes are meant for."""
-
-    cpu = "cpu"
-    gpu = "gpu"
 
 
 def recipes(
@@ -29,13 +22,20 @@ def recipes(
         ),
     ] = None,
     meant: Annotated[
-        Meant | None, typer.Option("--for", help="Those meant for such a machine.")
+        str | None,
+        typer.Option(
+            "--for",
+            help="Those meant for such a machine, cpu or gpu.",
+            autocompletion=completion.machines,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the recipes, whole, as JSON.")
     ] = False,
 ) -> None:
     """List the recipes that come with picojoule, and the penalties that a recipe may name."""
+    if meant not in (None, *MACHINES):
+        raise ValueError(unknown("machine", meant, MACHINES))
     found = _chosen({name: read(name, {}) for name in recipe_names()}, of, meant)
     if as_json:
         from picojoule.recipe import load_recipe
@@ -50,7 +50,7 @@ def recipes(
         OUT.print(show.penalties())
 
 
-def _chosen(found: dict[str, Tables], of: str | None, meant: Meant | None) -> dict[str, Tables]:
+def _chosen(found: dict[str, Tables], of: str | None, meant: str | None) -> dict[str, Tables]:
     """Returns the recipes on a data set, or else with that part in their names, for a machine."""
     if of is not None:
         sets = {tables["data"]["name"] for tables in found.values()}
@@ -64,7 +64,7 @@ def _chosen(found: dict[str, Tables], of: str | None, meant: Meant | None) -> di
 
 
 def _machine(tables: Tables) -> str:
-    return tables.get("machine", Meant.cpu.value)
+    return tables.get("machine", MACHINES[0])
 
 
 def _lines(found: dict[str, Tables], width: int | None) -> Iterator[str]:

@@ -69,6 +69,10 @@ def load_own(
     place = Path(path).expanduser().resolve()
     if not place.exists():
         raise ValueError(f"there is no folder and no .npz file {place}")
+    if place.is_file() and place.suffix != ".npz":
+        raise ValueError(
+            f"{place} is a file: expected a folder of data, or an .npz file of arrays x and y"
+        )
     is_arrays = place.suffix == ".npz" or (place / "train.npz").exists()
     if like.modality == "events" and not is_arrays:
         raise ValueError(
