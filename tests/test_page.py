@@ -12,7 +12,7 @@ from picojoule.cli.commands import app
 from picojoule.recipe import load_recipe
 from picojoule.report.page import run_page
 from picojoule.run.folder import Folder
-from picojoule.run.write_page import record_of, write_page
+from picojoule.run.write_page import PAGE, page_of, put_page, record_of
 from tiny import SETTINGS
 
 BAD = '</script><script>alert("x")</script><img src=x onerror=alert(1)>&'
@@ -133,7 +133,7 @@ def test_a_run_that_has_not_ended_shows_what_there_is(folder, tmp_path):
     assert len(page.figures) == 3
     (path / "log.jsonl").unlink()
     shutil.rmtree(path / "unconstrained")
-    write_page(Folder(path))
+    put_page(page_of(Folder(path)), path / PAGE)
     page = Parsed((path / "report.html").read_text("utf-8"))
     assert "This run has not ended: no epoch is there" in page.words
     assert page.figures == []
@@ -143,7 +143,7 @@ def test_a_run_without_activity_has_a_page_without(folder, tmp_path):
     path = tmp_path / "old"
     shutil.copytree(folder.path, path)
     (path / "activity.json").unlink()
-    write_page(Folder(path), tmp_path / "page.html")
+    put_page(page_of(Folder(path)), tmp_path / "page.html")
     page = Parsed((tmp_path / "page.html").read_text("utf-8"))
     assert "Activity" not in page.words
     assert len(page.figures) == 5

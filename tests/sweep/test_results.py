@@ -5,8 +5,11 @@ import json
 import statistics
 
 import pytest
+from typer.testing import CliRunner
 
 import picojoule as pj
+from pages import Parsed
+from picojoule.cli.commands import app
 from picojoule.sweep.latex import booktabs, escaped
 from picojoule.sweep.measures import MEASURES
 from picojoule.sweep.planning import Planned
@@ -68,6 +71,17 @@ def test_a_table_for_papers_escapes_names_and_has_the_spread(sweep):
     assert r'x, "y" & 1 & 70 & 9 & -- \\' in text
     assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
     assert booktabs([], ["a"]).count("\n") == 7
+
+
+def test_a_page_holds_all_runs_and_is_made_again_by_pj_report(sweep):
+    page = (sweep.path / "report.html").read_text("utf-8")
+    parsed = Parsed(page)
+    assert "5 runs: 3 finished, 1 failed, 1 waiting" in parsed.words
+    assert "Limit missed: 50%-1" in parsed.words
+    (sweep.path / "report.html").unlink()
+    result = CliRunner().invoke(app, ["report", str(sweep.path)])
+    assert result.exit_code == 0, result.output
+    assert (sweep.path / "report.html").read_text("utf-8") == page == sweep.page()
 
 
 def test_signs_that_latex_would_read_are_escaped():

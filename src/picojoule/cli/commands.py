@@ -135,16 +135,25 @@ def predict(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, also of one that has not ended.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a run or of a sweep, also of one that has not ended.", metavar="FOLDER"
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="File to write; report.html in the folder if left out.")
     ] = None,
 ) -> None:
-    """Make the page of a run: one HTML file that needs no other and no network."""
+    """Make the page of a run or a sweep: one HTML file that needs no other and no network."""
     from picojoule.run.folder import Folder
-    from picojoule.run.write_page import write_page
+    from picojoule.run.write_page import PAGE, page_of, put_page
+    from picojoule.sweep import Sweep
+    from picojoule.sweep.question import QUESTION
 
-    say(str(write_page(Folder(run), out)))
+    of_sweep = (run / QUESTION).is_file()
+    page = Sweep.load(run).page() if of_sweep else page_of(Folder(run))
+    say(str(put_page(page, out or run / PAGE)))
 
 
 @app.command()

@@ -20,7 +20,7 @@ from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.run.open_data import open_data
 from picojoule.run.share_check import check_untrained, check_validated
 from picojoule.run.unconstrained import UNCONSTRAINED, without_budget
-from picojoule.run.write_page import write_page
+from picojoule.run.write_page import PAGE, page_of, put_page
 from picojoule.run.writer import Writer
 from picojoule.training import BelowFloor
 from picojoule.units import format_energy
@@ -71,7 +71,7 @@ class Run:
                     stepped = True
                     yield step
                 if self.fabric.is_global_zero:
-                    write_page(self.folder)
+                    put_page(page_of(self.folder), self.folder.path / PAGE)
             except BelowFloor as error:
                 if self.fabric.is_global_zero:
                     self.folder.refuse(str(error))

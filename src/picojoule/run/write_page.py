@@ -12,23 +12,23 @@ from picojoule.training import Activity
 PAGE = "report.html"
 
 
-def write_page(folder: Folder, file: Path | None = None) -> Path:
-    """Writes the page of a run, of one that has not ended with what there is of it.
-
-    Args:
-        folder: The run.
-        file: Where to write it; None for ``report.html`` in the folder.
-
-    Returns:
-        The file.
+def page_of(folder: Folder) -> str:
+    """Makes the page of a run, of one that has not ended with what there is of it.
 
     Raises:
         ValueError: If a file of the run is damaged.
+    """
+    return run_page(record_of(folder))
+
+
+def put_page(page: str, file: Path) -> Path:
+    """Writes a page to a file, which it returns.
+
+    Raises:
         OSError: If it cannot be written.
     """
-    file = folder.path / PAGE if file is None else file
     try:
-        _sums.put(file, run_page(record_of(folder)).encode())
+        _sums.put(file, page.encode())
     except OSError as error:
         raise OSError(
             error.errno, f"{file} could not be written ({error.strerror}): name another by --out"

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from picojoule import _sums
+from picojoule.report.page import sweep_page
+from picojoule.run.write_page import PAGE
 from picojoule.sweep.fronts import front, hypervolume
 from picojoule.sweep.latex import booktabs
 from picojoule.sweep.measures import MEASURES
@@ -16,7 +18,7 @@ from picojoule.sweep.question import Question
 from picojoule.sweep.queue import Entry
 from picojoule.sweep.trials import FINISHED
 
-RESULTS = "results.json"
+RESULTS, LATEX = "results.json", "results.tex"
 _BEYOND = 1.1  # energy of the reference point, as a multiple of the most that was spent
 
 Row = dict[str, Any]
@@ -85,7 +87,7 @@ def fronted(found: Sequence[Row]) -> Row:
 
 
 def write(folder: Path, question: Question, entries: Sequence[Entry]) -> Row:
-    """Writes ``results.csv``, ``results.json`` and ``results.tex``, each whole.
+    """Writes ``results.csv``, ``results.json``, ``results.tex`` and the page, each whole.
 
     Returns:
         What is in ``results.json``.
@@ -108,7 +110,9 @@ def write(folder: Path, question: Question, entries: Sequence[Entry]) -> Row:
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     _sums.put(folder / RESULTS, text.encode())
     _sums.put(folder / "results.csv", _csv(rows).encode())
-    _sums.put(folder / "results.tex", booktabs(found, keys).encode())
+    latex = booktabs(found, keys)
+    _sums.put(folder / LATEX, latex.encode())
+    _sums.put(folder / PAGE, sweep_page(content, latex).encode())
     return content
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from picojoule import _files
+from picojoule.report.page import sweep_page
 from picojoule.sweep.question import QUESTION
-from picojoule.sweep.results import RESULTS, Row
+from picojoule.sweep.results import LATEX, RESULTS, Row
+
+_OF_FRONT = ("configurations", "front", "hypervolume", "reference")
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,18 @@ class Sweep:
         """The point from which ``hypervolume`` is measured."""
         return self._content["reference"]
 
+    def page(self) -> str:
+        """Makes the page of the sweep, as HTML that needs no other file and no network."""
+        latex = self.path / LATEX
+        return sweep_page(self._content, latex.read_text("utf-8") if latex.is_file() else "")
+
     @cached_property
     def _content(self) -> dict[str, Any]:
         file = self.path / RESULTS
         remedy = "the same command of pj sweep writes it again"
         try:
             content = _files.parsed_json(_files.read(file, _files.RECORD_BYTES))
-            for name in ("runs", "configurations", "front", "hypervolume", "reference"):
+            for name in ("name", "keys", "set", "runs", *_OF_FRONT):
                 content[name]
         except FileNotFoundError:
             raise ValueError(f"there is no {RESULTS} in '{self.path}': {remedy}") from None
