@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 import tiny
 from picojoule.cli import main
@@ -120,6 +121,31 @@ def test_no_other_process_of_a_run_says_it_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr("picojoule.run.run.open_data", ctrl_c)
     assert run(monkeypatch, capsys, "train", *TINY, "--out", tmp_path / "run") == (0, "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[gloo/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:25506."),
+        RuntimeError("[gloo/tcp/pair.cc:534] Read error [127.0.0.1]:31: Connection reset by peer"),
+        torch.distributed.DistNetworkError("Failed to recv, got 0 bytes."),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_whose_first_one_ended_says_nothing(tmp_path, monkeypatch, capsys, error, rank):
+    def lost(*_, **__):
+        raise error
+
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setattr("picojoule.run.run.open_data", lost)
+    words = ("train", *TINY, "--out", tmp_path / "run")
+    if rank == "0":  # that another one ended is news
+        with pytest.raises(RuntimeError):
+            run(monkeypatch, capsys, *words)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    else:
+        assert run(monkeypatch, capsys, *words) == (0, "")
 
 
 def test_a_program_that_starts_is_interrupted_without_a_traceback():

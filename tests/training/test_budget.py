@@ -192,8 +192,7 @@ def test_options_out_of_range_are_named(option):
 def test_a_limit_below_the_floor_is_refused():
     message = (
         r"^limit_pj=12000 is below this network's floor of 19130 pJ "
-        r"\(what no hidden spike can change\): raise the limit, narrow the first layer, "
-        r"or allow levers \(budget\.levers = \['gates'\]\)$"
+        r"\(what no hidden spike can change\): raise the limit or narrow the first layer$"
     )
     with pytest.raises(ValueError, match=message):
         pj.EnergyBudget(12_000).start(19_130.0)

@@ -30,6 +30,22 @@ def main() -> None:
             logging.getLogger("picojoule").debug("traceback", exc_info=True)
             _say(f"error: {_worded(error)}", style="red")
             sys.exit(2)
+        except RuntimeError as error:
+            if not _is_alone(error):
+                raise
+            sys.exit(0)  # with an error Fabric would kill one that is about to say why it ends
+
+
+def _is_alone(error: RuntimeError) -> bool:
+    """Tells whether an error is that the first process of a run, not this one, has ended."""
+    from torch import distributed
+
+    from picojoule.cli.runs import is_first
+
+    if is_first() or not distributed.is_available():
+        return False
+    lost = ("Connection closed by peer", "Connection reset by peer")  # gloo's have no class
+    return isinstance(error, distributed.DistError) or any(one in str(error) for one in lost)
 
 
 def _worded(error: Exception) -> str:

@@ -160,9 +160,11 @@ def _check_times(given: Mapping[str, Any]) -> None:
 
 
 def _leaves(table: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the dotted key and the value of everything in a table that is no table."""
+    """Yields the dotted key and the value of all in a table but tables and lists of them."""
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{at}{name}.")
+        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            yield from _leaves({f"{name}[{number}]": one for number, one in enumerate(value)}, at)
         else:
             yield f"{at}{name}", value

@@ -70,8 +70,8 @@ def check_untrained(recipe: Recipe, split: Split, fabric: Fabric) -> None:
         f"hidden spike can change). Even if it came to spend three times as much, "
         f"{recipe.budget.limit} of that would be {format_energy(limit_pj)}. The least share that "
         f"could work is about {usual}% (if it comes to spend twice as much; {least}% if three "
-        "times): raise the share, narrow the first layer, or allow levers "
-        "(budget.levers = ['gates'])"
+        "times): raise the share or narrow the first layer"
+        + ("" if recipe.budget.levers else ", or allow levers (budget.levers = ['gates'])")
     )
 
 
@@ -102,7 +102,7 @@ def check_validated(recipe: Recipe, history: Sequence[EpochRecord]) -> None:
         f"without a budget the network spends {format_energy(most_pj)}, and "
         f"{format_energy(floor_pj)} of that is its floor (what no hidden spike can change). The "
         f"least share that could work is about {_percent(floor_pj, most_pj)}%: raise the "
-        "share, narrow the first layer, or allow levers (budget.levers = ['gates'])"
+        "share or narrow the first layer, or allow levers (budget.levers = ['gates'])"
     )
 
 

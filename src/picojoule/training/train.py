@@ -25,6 +25,7 @@ from picojoule.training.last_batch import check_last_batch
 from picojoule.training.levers import Learning, Lever, settle
 from picojoule.training.measure import check_names
 from picojoule.training.penalties.base import Penalty
+from picojoule.training.penalties.energy_budget import BelowFloor
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import check_loader, generators
 from picojoule.training.ranks import gathered
@@ -134,7 +135,11 @@ def train(
         progress.load_state_dict(load(saved), saved)
     elif together.limits:
         logger.info("measuring the floor of the training set")
-        together.start(task.validated(loader))
+        try:
+            together.start(task.validated(loader))
+        except BelowFloor as error:
+            advice = "" if levers else ", or allow levers (budget.levers = ['gates'])"
+            raise BelowFloor(f"{error}{advice}") from None
     batches = fabric.setup_dataloaders(loader, move_to_device=False)
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation)

@@ -85,7 +85,9 @@ def _undamaged(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        ours = type(error) is ValueError  # those of the readers of its parts
+        why = str(error) if ours else "it is cut off, or no HDF5 file"
+        raise ValueError(f"{path} is damaged: {why}") from error
 
 
 def _recordings(path: Path, dataset: Dataset, bad: Bad) -> Iterator[Recording]:

@@ -51,7 +51,10 @@ def content(path: Path) -> bytes:
         try:
             return _files.read_unpacked(gzip.GzipFile(fileobj=file), size, str(path))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path} ({size} bytes) is no whole gzip file: {error}") from error
+            raise ValueError(
+                f"{path} ({size} bytes) is no whole gzip file: it is damaged, cut off or none at "
+                "all; copy it again from where it is whole"
+            ) from error
 
 
 def parse(raw: bytes, path: Path) -> Tensor:

@@ -143,7 +143,7 @@ def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, s
         picture = picture.convert("RGB" if channels == 3 else "L")
         if size is not None:
             changes |= {_CUT} if picture.width != picture.height else set()
-            picture = _square(picture, size)
+            picture = _square(picture, size, file)
         pixels = np.array(picture)
     return (pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]), changes
 
@@ -187,16 +187,18 @@ def _is_coloured(picture: Image.Image) -> bool:
     return bool((red != green).any() or (green != blue).any())
 
 
-def _square(picture: Image.Image, size: int) -> Image.Image:
+def _square(picture: Image.Image, size: int, file: Path) -> Image.Image:
     """Scales the shorter side to ``size`` pixels and returns the square in the middle."""
     if size > _LARGEST:
-        raise ValueError(f"expected {_LARGEST} pixels a side at most to scale to, got {size}")
+        raise ValueError(
+            f"{file}: expected {_LARGEST} pixels a side at most to scale to, got {size}"
+        )
     scale = size / min(picture.size)
     width, height = (max(size, math.floor(side * scale + 0.5)) for side in picture.size)
     if max(width, height) > _LONGEST * size:
         raise ValueError(
-            f"it is {picture.width} x {picture.height} pixels: more than {_LONGEST} times as long "
-            "as it is wide, it cannot be scaled to a square"
+            f"{file} has {picture.width} x {picture.height} pixels: more than {_LONGEST} times as "
+            "long as it is wide, it cannot be scaled to a square"
         )
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - size) // 2, (height - size) // 2
@@ -217,10 +219,19 @@ def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
     except _FAULTS as error:
         if str(file) in str(error) and isinstance(error, ValueError):
             raise
-        why = str(error) or type(error).__name__
-        if isinstance(error, UnidentifiedImageError):
-            why = f"it begins as none of {', '.join(_FORMATS)} does"
-        raise ValueError(f"{file} is no whole picture: {why}") from error
+        raise ValueError(
+            f"{file} is no whole picture: {_why(error)}; copy it again from where it is whole, or "
+            "take it out"
+        ) from error
+
+
+def _why(error: Exception) -> str:
+    """Returns what is wrong with a picture that Pillow does not read."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"it begins as none of {', '.join(_FORMATS)} does"
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"it is to have more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    return "it is damaged or cut off"
 
 
 def _check_pixels(picture: Image.Image, packed: int, file: Path) -> None:

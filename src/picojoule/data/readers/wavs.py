@@ -131,14 +131,16 @@ def _decoded(path: Path) -> tuple[np.ndarray, _Sound]:
                 kind = f"{sound.format} of {sound.subtype}"
                 raise ValueError(f"{path} is no sound that can be read: it is {kind}")
             exact = sound.subtype == "PCM_16"
-            samples = _samples(sound, "int16" if exact else "float32", len(raw))
+            samples = _samples(sound, "int16" if exact else "float32", len(raw), path)
             found = _Sound(sound.samplerate, sound.channels, sound.subtype in _DEEP)
             frames, is_lossy = sound.frames, sound.format in _LOSSY
     except (soundfile.LibsndfileError, TypeError, ValueError, MemoryError, RuntimeError) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
-        reason = getattr(error, "error_string", error)
-        raise ValueError(f"{path} is no sound that can be read: {reason}") from error
+        raise ValueError(
+            f"{path} is no sound that can be read: it is damaged, cut off, or of none of "
+            f"{', '.join(_FORMATS)}; copy it again from where it is whole, or convert it"
+        ) from error
     if not len(samples):
         raise ValueError(f"{path} holds no sound: it has no sample")
     if len(samples) < frames:
@@ -156,14 +158,14 @@ def _decoded(path: Path) -> tuple[np.ndarray, _Sound]:
 
 
 def _samples(
-    sound: soundfile.SoundFile, dtype: Literal["int16", "float32"], packed: int
+    sound: soundfile.SoundFile, dtype: Literal["int16", "float32"], packed: int, path: Path
 ) -> np.ndarray:
     """Reads all samples, as many as there are and not as are announced."""
     some = _BLOCK // sound.channels
     blocks, size = [sound.read(some, dtype=dtype)], 0
     while len(blocks[-1]) == some:
         size += blocks[-1].nbytes
-        check_unpacked(size, packed, "its sound")
+        check_unpacked(size, packed, str(path))
         blocks.append(sound.read(some, dtype=dtype))
     return np.concatenate(blocks)
 

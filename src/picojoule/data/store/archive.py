@@ -58,16 +58,20 @@ def unpack(archive: Path, folder: Path) -> None:
                         f"its entry {name[:80]!r}... is {_DEPTH} folders deep or more"
                     )
     except (_EntryError, tarfile.FilterError) as error:
+        why = error
+        if isinstance(error, tarfile.FilterError):
+            special = isinstance(error, tarfile.SpecialFileError)
+            what = "is a special file" if special else "lies outside of its folder"
+            why = f"its entry {error.tarinfo.name!r} {what}"
         raise ValueError(
-            f"{archive.name} is refused: {error}; nothing of it was kept; fetch it from its "
-            "publisher"
+            f"{archive.name} is refused: {why}; nothing of it was kept; fetch it from its publisher"
         ) from error
     except _FAULTS as error:
         if isinstance(error, OSError) and error.errno in _DISK:
             raise
         raise ValueError(
-            f"{archive.name} is no whole {kind} archive ({error}); nothing of it was kept. Try "
-            "again"
+            f"{archive.name} is no whole {kind} archive: it is damaged or cut off; nothing of it "
+            "was kept. Try again"
         ) from error
 
 

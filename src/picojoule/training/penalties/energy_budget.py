@@ -131,7 +131,7 @@ class EnergyBudget(Penalty):
             raise BelowFloor(
                 f"{limit}{place} is below this network's floor of {floor_pj:.0f} "
                 f"{self.chip if counted else 'pJ'} (what no hidden spike can change): raise the "
-                "limit, narrow the first layer, or allow levers (budget.levers = ['gates'])"
+                "limit or narrow the first layer"
             )
         self.floor_pj.fill_(floor_pj)
         self.allowance_pj.fill_(self._allowance(floor_pj, spread=0.0))
