@@ -66,10 +66,10 @@ def agree(case: Case, levels="accumulate", skip_zero_weights=False, fold_batch_n
     torch.testing.assert_close(out.double(), torch.from_numpy(truth.output), rtol=1e-4, atol=1e-4)
     for name, values in truth.fired.items():
         module = fired[name].double()
-        lengths = case.lengths or [len(module)] * module.shape[1]
-        for sample, length in enumerate(lengths):
-            expected = torch.from_numpy(values[:length, sample])
-            torch.testing.assert_close(module[:length, sample], expected, rtol=1e-4, atol=1e-4)
+        lengths = torch.tensor(case.lengths or [len(module)] * module.shape[1])
+        within = torch.arange(len(module)).unsqueeze(1) < lengths
+        expected = torch.from_numpy(values)[within]
+        torch.testing.assert_close(module[within], expected, rtol=1e-4, atol=1e-4)
     samples = case.x.shape[1]
     assert meter.samples == samples
     counts = meter.counts
