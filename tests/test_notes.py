@@ -107,7 +107,7 @@ def test_layers_of_another_library_without_a_spike_are_named():
 def test_an_accuracy_that_always_naming_one_class_reaches_is_at_chance(
     right, majority, samples, said
 ):
-    found = list(notes.of_chance(right / samples, majority / samples, samples))
+    found = list(notes.of_chance(right / samples, majority / samples, samples, samples))
     assert len(found) == (said is not None)
     if said is not None:
         assert found[0].startswith("accuracy at chance: ")

@@ -17,6 +17,7 @@ BY_HAND = {
     "count": sum,
 }
 every = pytest.mark.parametrize("name", READOUTS)
+over_time = pytest.mark.parametrize("name", BY_HAND)
 
 
 def scores(name, out, lengths):
@@ -37,11 +38,11 @@ def close(found, expected):
 
 
 def test_every_readout_is_known_by_hand():
-    assert BY_HAND.keys() == READOUTS.keys()
+    assert BY_HAND.keys() | {"each"} == READOUTS.keys()
     assert all(readout.readout(name) is getattr(readout, name) for name in READOUTS)
 
 
-@every
+@over_time
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_over_all_steps(name, dtype):
     out = torch.randn(STEPS, BATCH, CLASSES, dtype=dtype)
@@ -51,7 +52,7 @@ def test_over_all_steps(name, dtype):
     assert torch.equal(found, READOUTS[name](out))
 
 
-@every
+@over_time
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
 def test_over_each_sequence(name, dtype):
     out = torch.randn(STEPS, BATCH, CLASSES)
@@ -83,6 +84,15 @@ def test_gradient_reaches_no_step_after_the_end(name):
     for sample, length in enumerate(LENGTHS):
         assert not out.grad[length:, sample].any()
         assert out.grad[:length, sample].any()
+
+
+def test_values_at_each_step_are_those_of_the_network():
+    out = torch.randn(STEPS, BATCH, CLASSES)
+    assert readout.each(out) is out
+    found = readout.each(out, torch.tensor(LENGTHS))
+    for sample, length in enumerate(LENGTHS):
+        assert torch.equal(found[:length, sample], out[:length, sample])
+        assert not found[length:, sample].any()
 
 
 def test_largest_may_be_negative():

@@ -21,6 +21,7 @@ ROOMS = {
     "units": set(),
     "surrogate": set(),
     "readout": set(),
+    "targets": set(),
     "contract": set(),
     "kernels": {"surrogate", "contract"},
     "engine": {"surrogate", "contract", "kernels"},
@@ -28,8 +29,8 @@ ROOMS = {
     "networks": {"surrogate", "contract", "kernels", "engine", "neurons"},
     "streaming": {"surrogate", "contract", "kernels", "engine", "neurons", "networks"},
     "energy": {"units", "contract"},
-    "data": set(),
-    "training": {"surrogate", "readout", "engine", "neurons", "networks", "energy"},
+    "data": {"targets"},
+    "training": {"surrogate", "readout", "targets", "engine", "neurons", "networks", "energy"},
     "recipe": {
         "units",
         "surrogate",
@@ -40,7 +41,7 @@ ROOMS = {
         "data",
         "training",
     },
-    "report": {"units", "readout", "neurons", "energy", "training", "recipe"},
+    "report": {"units", "readout", "targets", "neurons", "energy", "training", "recipe"},
 }
 ROOMS["run"] = {*ROOMS}
 ROOMS["sweep"] = {*ROOMS}

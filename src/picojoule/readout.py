@@ -1,4 +1,4 @@
-"""Readouts: from the outputs of the last layer over time to one score for each class."""
+"""Readouts: from the outputs of the last layer over time to one score for each output."""
 
 from collections.abc import Callable
 
@@ -56,7 +56,22 @@ def count(out: Tensor, lengths: Tensor | None = None) -> Tensor:
     return cut(out, valid_steps(out, lengths)).sum(0)
 
 
-READOUTS: dict[str, Readout] = {"mean": mean, "max": max, "last": last, "count": count}
+def each(out: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Returns the values at each step [T, B, K], for labels per step, and 0 after the last.
+
+    Arguments and errors as for ``mean``.
+    """
+    return out if lengths is None else cut(out, valid_steps(out, lengths))
+
+
+EACH = "each"
+READOUTS: dict[str, Readout] = {
+    "mean": mean,
+    "max": max,
+    "last": last,
+    "count": count,
+    EACH: each,
+}
 
 
 def readout(name: str) -> Readout:

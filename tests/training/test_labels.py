@@ -41,14 +41,22 @@ def trained(net, loader, readout=pj.readout.mean):
 
 
 WRONG = {
-    "of each step": (torch.zeros(B, T, dtype=torch.int64), r"got \[4, 5\].*each step"),
-    "of each step, time first": (torch.zeros(T, B, dtype=torch.int64), r"got \[5, 4\]"),
+    "of each step, batch first": (
+        torch.zeros(B, T, dtype=torch.int64),
+        r"expected labels \[5, 4\].*got \[4, 5\].*label\.transpose\(0, 1\)",
+    ),
+    "of each step": (torch.zeros(T, B, dtype=torch.int64), "each|as in the batches before"),
     "one-hot": (torch.eye(CLASSES, dtype=torch.int64)[[0, 1, 2, 0]], r"label.argmax\(-1\)"),
     "a column": (torch.zeros(B, 1, dtype=torch.int64), r"got \[4, 1\]"),
     "too few": (torch.zeros(B - 1, dtype=torch.int64), r"expected labels \[4\].*got \[3\]"),
     "one for all": (torch.tensor(1), r"got \[\]"),
-    "real numbers": (torch.rand(B), "whole numbers.*got torch.float32"),
-    "soft": (torch.rand(B, CLASSES), "got torch.float32"),
+    "too few numbers": (torch.rand(B - 1, 2), r"expected labels \[4, K\].*got \[3, 2\]"),
+    "numbers after classes": (
+        torch.rand(B, CLASSES),
+        "labels of a classification, as in the batches before, got those of a regression",
+    ),
+    "not finite": (torch.tensor([0.0, 1.0, torch.nan, 1.0]), "finite numbers, got some"),
+    "of four dimensions": (torch.rand(T, B, 1, 1), r"or numbers \[N\], .*got \[5, 4, 1, 1\]"),
     "truth values": (torch.ones(B, dtype=torch.bool), "got torch.bool"),
     "a list": ([0, 1, 2, 0], "got a list"),
     "none": (None, "got a NoneType"),
@@ -59,7 +67,7 @@ WRONG = {
 
 @pytest.mark.parametrize("run", [trained, measured])
 @pytest.mark.parametrize("name", WRONG)
-def test_labels_that_are_no_class_of_each_sample_are_refused(run, name):
+def test_labels_that_do_not_fit_are_refused(run, name):
     label, said = WRONG[name]
     with pytest.raises((ValueError, TypeError), match=said):
         run(net(), loader(label))
@@ -84,8 +92,8 @@ def test_whole_numbers_of_any_type_are_labels(dtype):
     ],
     ids=["of each step", "one number", "of too many samples"],
 )
-def test_scores_that_are_not_of_each_sample_and_class_are_refused(run, readout):
-    with pytest.raises(ValueError, match=r"expected scores \[4, classes\] from the readout"):
+def test_scores_that_are_not_of_each_sample_and_output_are_refused(run, readout):
+    with pytest.raises(ValueError, match=r"expected scores \[4, outputs\] from the readout"):
         run(net(), loader(torch.zeros(B, dtype=torch.int64)), readout)
 
 
@@ -105,11 +113,15 @@ def test_an_accuracy_is_a_share(test):
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        (torch.zeros(B, T, dtype=torch.int64), r"expected labels \[4\].*got \[4, 5\]"),
-        (torch.rand(B), "expected labels as whole numbers, got torch.float32"),
-        (torch.tensor([0, -1, 0, 1]), "expected labels from 0 on.*got -1"),
+        (torch.zeros(B - 1, T, dtype=torch.int64), r"expected labels \[4, ...\].*got \[3, 5\]"),
+        (torch.zeros(B, 1, 1, dtype=torch.int64), r"expected labels of classes \[N\] or"),
+        (torch.ones(B, dtype=torch.bool), "expected labels as .* got torch.bool"),
+        (torch.tensor([0, -1, 0, 1]), "expected labels from 0 on, the numbers of classes, got -1"),
+        (torch.full((B, T), -2), "or -1 where a step has none, got -2"),
+        (torch.tensor([0.0, 1.0, torch.inf, 1.0]), "labels that are finite numbers, got"),
+        (torch.full((B,), torch.nan), "labels that are finite numbers, got"),
     ],
 )
-def test_splits_hold_class_numbers(label, said):
+def test_splits_hold_labels(label, said):
     with pytest.raises((ValueError, TypeError), match=said):
         pj.data.Split(torch.zeros(B, 1, 8, 8), label)

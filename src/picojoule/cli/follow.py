@@ -9,13 +9,14 @@ from rich.table import Column
 from rich.text import Text
 
 from picojoule.run.fit import Step
+from picojoule.targets import rounded, worded
 from picojoule.training import Log
 from picojoule.units import format_energy
 
 # Reading a value waits for the device, so that not every step is to be shown.
 _SECONDS_BETWEEN_READS = 0.25
 # What a narrow terminal shows of a training, what is worth most first.
-_WORTH = ("accuracy", "energy", "loss", "validation", "silent", "multiplier", "penalty")
+_WORTH = ("measure", "energy", "loss", "validation", "silent", "multiplier", "penalty")
 # Columns of the time that remains, between the parts, and that any title may have.
 _TIME, _GAPS, _TITLE = len("0:00:00"), 3, len("unconstrained 100/100")
 _FIRST = len("accuracy 0.000")  # for which a title is shortened further
@@ -98,12 +99,14 @@ def _parts(log: Log) -> dict[str, str]:
     """Words the values of a log, by name and in the order in which they are shown."""
     parts = {
         "loss": f"loss {float(log.loss):.3f}",
-        "accuracy": f"accuracy {float(log.accuracy):.3f}",
+        "measure": worded(log.own[0], float(log.own[1])),
         "energy": format_energy(float(log.energy_pj)),
     }
     if log.validation is not None:
         spent = format_energy(log.validation.energy_pj)
-        parts["validation"] = f"validation {log.validation.accuracy:.3f} at {spent}"
+        own = log.validation.own
+        told = rounded(own, log.validation.measure(own))
+        parts["validation"] = f"validation {told} at {spent}"
         if log.validation.silent:
             parts["silent"] = f"silent {', '.join(log.validation.silent)}"
     if log.multiplier is not None:

@@ -49,7 +49,7 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
         read += 1
         for item, one in enumerate(result):
             if as_json:
-                found.append({"file": name, "item": item, **vars(one)})
+                found.append({"file": name, "item": item, **_plain(one)})
             else:
                 place = name if len(result) == 1 else f"{name}[{item}]"
                 say(f"{place}: {prediction(one, marked)}")
@@ -65,6 +65,17 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
     if not errors:
         return READ
     return SOME_READ if read else NOTHING_READ
+
+
+def _plain(prediction: "Prediction") -> dict[str, Any]:
+    """Returns what a prediction says, as JSON has it."""
+    said = {name: value for name, value in vars(prediction).items() if value is not None}
+    if prediction.steps is not None:
+        said["steps"] = [
+            {name: value for name, value in vars(step).items() if value is not None}
+            for step in prediction.steps
+        ]
+    return said
 
 
 def _each(

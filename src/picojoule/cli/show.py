@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
@@ -20,6 +21,9 @@ from picojoule.run.trained import Prediction
 from picojoule.training import Cost
 from picojoule.training.penalties import kinds as penalty_kinds
 from picojoule.units import format_energy
+
+# Spans of steps of one prediction that a line shows.
+_SPANS = 12
 
 
 def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -123,9 +127,35 @@ def _others(parameter: inspect.Parameter) -> str:
 
 
 def prediction(found: Prediction, chip_name: str) -> str:
-    """Words a prediction: class, confidence and energy."""
+    """Words a prediction: class and confidence, numbers, or those of spans of steps; energy."""
     spent = format_energy(found.energy_pj)
-    return f"{found.label} · confidence {found.confidence:.3f} · {spent} on {chip_name}"
+    return f"{_predicted(found)} · {spent} on {chip_name}"
+
+
+def _predicted(found: Prediction) -> str:
+    if found.steps is None:
+        return _one(found.label, found.values, found.confidence)
+    spans = [
+        (name, [number for number, _ in steps])
+        for name, steps in groupby(
+            enumerate(found.steps), lambda one: _one(one[1].label, one[1].values)
+        )
+    ]
+    told = [f"{name} ({_span(steps)})" for name, steps in spans[:_SPANS]]
+    more = [f"{len(spans) - _SPANS} more"] if len(spans) > _SPANS else []
+    return ", ".join([*told, *more])
+
+
+def _one(label: str | None, values: Sequence[float] | None, confidence: float | None = None) -> str:
+    """Words a class or numbers."""
+    if values is not None:
+        return ", ".join(f"{value:.4g}" for value in values)
+    sure = "" if confidence is None else f" · confidence {confidence:.3f}"
+    return f"{label}{sure}"
+
+
+def _span(steps: Sequence[int]) -> str:
+    return f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
 
 
 def chip_beside(name: str, one: Cost | None) -> str:
@@ -190,10 +220,11 @@ def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
         f"{format_energy(one.total_pj)} per inference on {name}{_beside(one)}"
         for name, one in report.chips.items()
     ]
-    accuracy = f"test accuracy {report.accuracy.test:.3f}"
     aims = [report.budget.outcome if report.budget else "no budget", *_penalty(report)]
     silent = [f"silent {', '.join(report.silent)}"] if report.silent else []
-    return " · ".join([accuracy, *silent, *(spent if energies else []), *aims, str(folder)])
+    return " · ".join(
+        [f"test {report.measured}", *silent, *(spent if energies else []), *aims, str(folder)]
+    )
 
 
 def _beside(one: Cost) -> str:

@@ -1,9 +1,11 @@
-"""Random changes of training items that leave their class."""
+"""Random changes of training items that leave what is to be learned of them."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from picojoule.targets import target_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +23,9 @@ class Augment:
         cutout: A square of this many pixels, about a random pixel of the image, becomes zero; it
             may reach over the edge.
         time_shift: Each item moves by up to this many steps, earlier or later, within its length;
-            what comes in is empty.
+            what comes in is empty. Labels per step move with it.
         mix: Another item of the batch, with each of its cells kept with this probability, is laid
-            over each item, as a second voice or a restless background; the class stays that of the
+            over each item, as a second voice or a restless background; the labels stay those of the
             first. If both have events, the larger number stays.
         drop: Each cell (a channel or pixel at a step) loses its events with this probability.
 
@@ -65,10 +67,17 @@ class Augment:
         return bool(self.time_shift or self.mix or self.drop)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Returns a changed copy.
+        """Returns a changed copy of items without labels per step; see ``labelled``."""
+        return self.labelled(x, torch.zeros(len(x), dtype=torch.int64), lengths)[0]
+
+    def labelled(
+        self, x: Tensor, y: Tensor, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns a changed copy of items, and their labels.
 
         Args:
             x: ``[B, ...]`` of any type.
+            y: Their labels, see ``Split``.
             lengths: Steps of each item ``[B]``; None if all count.
 
         Raises:
@@ -91,13 +100,16 @@ class Augment:
         if self.cutout:
             x = _cut_out(x, self.cutout)
         if self.time_shift:
-            x = _moved(x, lengths, self.time_shift)
+            later = torch.randint(-self.time_shift, self.time_shift + 1, (len(x), 1))
+            x = _moved(x, lengths, later, 0)
+            if (target := target_of(y)).each_step:
+                y = _moved(y[:, : x.shape[1]], lengths, later, target.missing)
         if self.mix:
             other = x[torch.randperm(len(x))]
             x = torch.maximum(x, other * (torch.rand(x.shape) < self.mix))
         if self.drop:
             x = x * (torch.rand(x.shape) >= self.drop)
-        return x
+        return x, y
 
 
 def _of_each(values: Tensor, x: Tensor) -> Tensor:
@@ -126,12 +138,13 @@ def _cut_out(x: Tensor, side: int) -> Tensor:
     return x * ~square.view(len(x), *[1] * (x.ndim - 3), *x.shape[-2:])
 
 
-def _moved(x: Tensor, lengths: Tensor | None, limit: int) -> Tensor:
+def _moved(x: Tensor, lengths: Tensor | None, later: Tensor, empty: float) -> Tensor:
+    """Moves each item ``[B, T, ...]`` by its steps ``[B, 1]``."""
     steps = x.shape[1]
-    later = torch.randint(-limit, limit + 1, (len(x), 1))
     source = torch.arange(steps) - later
     ends = torch.full((len(x), 1), steps) if lengths is None else lengths.view(-1, 1)
     there = (source >= 0) & (source < ends) & (torch.arange(steps) < ends)
     rows = source.clamp(0, steps - 1) + steps * torch.arange(len(x)).unsqueeze(1)
     moved = x.flatten(0, 1).index_select(0, rows.flatten()).view(x.shape)
-    return moved * there.view(len(x), steps, *[1] * (x.ndim - 2))
+    there = there.view(len(x), steps, *[1] * (x.ndim - 2))
+    return torch.where(there, moved, torch.tensor(empty, dtype=x.dtype))

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Subset
 from picojoule.data.augment import Augment
 from picojoule.data.encoders.coding import Encoder
 from picojoule.data.split import Split
+from picojoule.targets import target_of
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
 
@@ -24,7 +25,8 @@ def loader(
 ) -> DataLoader[Any]:
     """Returns the encoded batches of a split; the last may be shorter than the others.
 
-    Each is ``(x [T, B, ...] float32, y [B] int64, lengths [B] int64 or None)``.
+    Each is ``(x [T, B, ...] float32, y, lengths [B] int64 or None)``, with ``y`` as in the split,
+    but ``[T, B]`` or ``[T, B, K]`` if it is per step.
 
     Args:
         split: What ``encoder.prepare`` gave, or a ``torch.utils.data.Subset`` of it.
@@ -69,6 +71,17 @@ class _Collate:
         return self.encoder.kind
 
     def __call__(self, batch: Any) -> Batch:
-        x = batch.x if self.augment is None else self.augment(batch.x, batch.lengths)
+        x, y = batch.x, batch.y
+        if self.augment is not None:
+            x, y = self.augment.labelled(x, y, batch.lengths)
         steps, lengths = self.encoder(x, batch.lengths)
-        return steps, batch.y, lengths
+        if target_of(y).each_step:
+            # A batch has the steps of its longest item.
+            y = y[:, : len(steps)] if lengths is not None else y
+            if y.shape[1] != len(steps):
+                raise ValueError(
+                    f"labels are of {y.shape[1]} steps, and the encoder made {len(steps)}: give a "
+                    "label for each of its steps"
+                )
+            y = y.transpose(0, 1)
+        return steps, y, lengths

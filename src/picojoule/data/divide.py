@@ -6,13 +6,14 @@ import torch
 
 from picojoule.data.split import RawSplits, hold_out
 from picojoule.data.store.entry import Selection
+from picojoule.targets import target_of
 
 # Of items that are not divided at all.
 _TEST_SHARE = 0.2
 
 
 def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
-    """Returns three splits: undivided items are divided by class, always in the same way.
+    """Returns three splits: undivided items are divided as ``hold_out`` does.
 
     Args:
         parts: As they were found.
@@ -20,8 +21,9 @@ def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
         where: The data that an error names.
 
     Raises:
-        ValueError: For a split without an item.
+        ValueError: For a split without an item, or without a label.
     """
+    target = target_of(parts.train.y)
     if parts.test is None:
         rest, held = hold_out(parts.train.y, round(_TEST_SHARE * len(parts.train)))
         train, test = Selection(parts.train, rest), Selection(parts.train, held)
@@ -36,27 +38,34 @@ def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
     for name, part in found.items():
         if not len(part.labels):
             raise ValueError(f"{where} has too few items: none is left for {name}")
+        if not bool(target.is_label(part.labels).any()):
+            raise ValueError(
+                f"{where}: no step of the {len(part.labels)} items for {name} has a label (all are "
+                f"{target.missing:g})"
+            )
     return found
 
 
 def words(parts: RawSplits) -> str:
     """Returns how a user's own data are divided, in words."""
+    how = target_of(parts.train.y).strata_in_words
     if parts.test is None:
-        return "by class: a fifth to test on, an eighth of the rest to choose on"
+        return f"{how}: a fifth to test on, an eighth of the rest to choose on"
     if parts.validation is None:
-        return (
-            "as it lies there, with an eighth of the training items held out by class to choose on"
-        )
+        return f"as it lies there, with an eighth of the training items held out {how} to choose on"
     return "as it lies there"
 
 
 def check_classes(train: Selection, labels: Sequence[str], where: str) -> None:
-    """Refuses a class without an item to train on.
+    """Refuses a class without an item, or step of one, to train on; numbers have no classes.
 
     Raises:
         ValueError: For the first of them.
     """
-    counts = train.labels.bincount(minlength=len(labels))
+    y = train.labels
+    if y.is_floating_point():
+        return
+    counts = y[y >= 0].bincount(minlength=len(labels))
     for label, count in zip(labels, counts.tolist(), strict=True):
         if not count:
             raise ValueError(

@@ -22,6 +22,7 @@ from picojoule.data.store import cache
 from picojoule.data.store.entry import stamp
 from picojoule.data.waves import joined
 from picojoule.data.zeros import Zeros
+from picojoule.targets import target_of
 
 # The share of the training items, if there is no validation split.
 _VALIDATION_SHARE = 0.125
@@ -54,7 +55,8 @@ def load_own(
         path: A folder with one folder of files for each class, under ``train/``, ``test/`` and
             perhaps ``validation/``, or directly; a folder with ``train.npz``, ``test.npz`` and
             perhaps ``validation.npz``; or an ``.npz`` file (see ``arrays.read``). What is not
-            divided is so by class: a fifth to test on, an eighth of the rest to choose on.
+            divided is so by class: a fifth to test on, an eighth of the rest to choose on. What is
+            to be learned is told from ``y`` of arrays (see ``Split``).
         like: A data set of the same modality; sounds in arrays without a rate have its.
         size: Pictures are scaled so that their shorter side has this many pixels, and cut to a
             square; None if all have one size.
@@ -146,6 +148,11 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
     for name, file in files.items():
         read[name], rate_hz = arrays.read(file, like.modality, how.bad)
         if how.bad.resample and rate_hz and like.rate_hz and rate_hz != like.rate_hz:
+            if target_of(read[name].y).each_step:
+                raise ValueError(
+                    f"{file}: y has a label for each step, which sounds at another rate may not "
+                    f"have: bring them to {like.rate_hz} Hz yourself, and drop data.resample"
+                )
             read[name] = at_rate(read[name], rate_hz, like.rate_hz, how.bad)
             rate_hz = like.rate_hz
         rates.add(rate_hz or like.rate_hz)
@@ -154,21 +161,40 @@ def _arrays(place: Path, like: Dataset, how: Reading) -> Found:
             f"{place}: expected one rate in all files, found {sorted(rates)} Hz: "
             "resample them, or train with --set data.resample=true, which does so"
         )
-    first = next(iter(read.values())).y
-    classes = int(first.max()) + 1
-    seen = len(first.unique())
+    facts = {"labels": _outputs(read, files), "rate_hz": rates.pop()}
+    return _parts(read, files), facts
+
+
+def _outputs(read: Mapping[str, Split], files: Mapping[str, Path]) -> list[str]:
+    """Returns the name of each class, or of each number to learn, told from the labels.
+
+    Raises:
+        ValueError: If classes are missing or unknown, or labels of splits differ in kind.
+    """
+    (first, train), *others = read.items()
+    target = target_of(train.y)
+    for name, split in others:
+        if target_of(split.y) is not target or split.y.shape[1:] != train.y.shape[1:]:
+            raise ValueError(
+                f"{files[name]}: y is {list(split.y.shape)} {split.y.dtype}, where that of {first} "
+                f"is {list(train.y.shape)} {train.y.dtype}, as in {files[first]}: make them alike"
+            )
+    if train.y.is_floating_point():
+        numbers = target.outputs(train.y)
+        return ["y"] if numbers == 1 else [f"y[{number}]" for number in range(numbers)]
+    found = train.y[train.y >= 0]
+    if not len(found):
+        raise ValueError(f"{files[first]}: no step of any item has a label (all are -1)")
+    classes, seen = target.outputs(train.y), len(found.unique())
     if seen < 2 or seen != classes:
         raise ValueError(
-            f"{place}: expected two or more classes 0, 1, ... with items of each to train on, "
-            f"found {seen} of {classes}"
+            f"{files[first]}: expected two or more classes 0, 1, ... with items of each to train "
+            f"on, found {seen} of {classes}"
         )
-    for name, split in read.items():
-        if int(split.y.max()) >= classes:
-            raise ValueError(
-                f"{files[name]}: expected labels 0 to {classes - 1}, found {int(split.y.max())}"
-            )
-    facts = {"labels": [str(number) for number in range(classes)], "rate_hz": rates.pop()}
-    return _parts(read, files), facts
+    for name, split in others:
+        if (highest := target.outputs(split.y) - 1) >= classes:
+            raise ValueError(f"{files[name]}: expected labels 0 to {classes - 1}, found {highest}")
+    return [str(number) for number in range(classes)]
 
 
 def _parts(read: dict[str, Split], files: Mapping[str, Path] | None = None) -> RawSplits:

@@ -94,7 +94,8 @@ class Dataset:
         page: Where to fetch it by hand, if it cannot be fetched otherwise.
         licence: As its publisher states it.
         citation: What to cite.
-        labels: The name of each class, in the order of the class numbers.
+        labels: The name of each class, in the order of the class numbers; of a user's own data with
+            real numbers to learn, the name of each number.
         inputs: Shape of one item, without batch: ``(C, H, W)``; ``(P, H, W)`` or ``(units,)`` of
             events; ``()`` for a waveform, which is a number per sample.
         sizes: Number of items of each split.
@@ -129,7 +130,7 @@ class Dataset:
 
     @property
     def classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, or of numbers to learn."""
         return len(self.labels)
 
     def read_splits(self, read: Callable[[tuple[str, ...]], Split]) -> RawSplits:

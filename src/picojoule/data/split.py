@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from picojoule.targets import target_of
+
 Index = int | slice | Sequence[int] | Tensor
 
 
@@ -29,14 +31,17 @@ class Split:
         x: The items ``[N, ...]``; images are uint8 0..255 or float 0..1, waveforms float in -1..1
             or int16, zero after their end. Anything with ``len(x)`` and ``x[index]`` will do:
             recorded events are ``EventLists``, sounds of unequal length ``Waves``.
-        y: The class of each, ``[N]`` int64.
+        y: What is to be learned of each: a class, ``[N]`` whole numbers, or one for each step,
+            ``[N, T]``, -1 where a step has none; or real numbers, ``[N]`` or ``[N, K]``, or for
+            each step ``[N, T, K]``, NaN where a step has none. Steps are those of the encoder.
         lengths: How much of each item counts, ``[N]`` int64: in samples of a waveform, in steps
             once an encoder has prepared it. None if all of every item counts.
         fingerprint: The sha256 of the content if it comes from the cache, else empty.
 
     Raises:
-        ValueError: If the three do not hold the same number of items, or a label is negative.
-        TypeError: If labels are no whole numbers.
+        ValueError: If the three do not hold the same number of items, a class is below 0 (of a
+            step, -1), or a number is not finite.
+        TypeError: If labels are neither whole nor real numbers.
 
     Example:
         >>> split = Split(torch.zeros(10, 1, 8, 8), torch.arange(10))
@@ -50,15 +55,17 @@ class Split:
     fingerprint: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
-        for name, other in (("labels", self.y), ("lengths", self.lengths)):
-            if other is not None and other.shape != (len(self.x),):
-                raise ValueError(
-                    f"expected {name} [{len(self.x)}], one for each item, got {list(other.shape)}"
-                )
-        if self.y.is_floating_point() or self.y.is_complex() or self.y.dtype == torch.bool:
-            raise TypeError(f"expected labels as whole numbers, got {self.y.dtype}")
-        if len(self.y) and (least := int(self.y.min())) < 0:
-            raise ValueError(f"expected labels from 0 on, the numbers of classes, got {least}")
+        items, target = len(self.x), target_of(self.y)
+        if len(self.y) != items:
+            more = ", ..." if self.y.dim() > 1 else ""
+            raise ValueError(
+                f"expected labels [{items}{more}], those of each item, got {list(self.y.shape)}"
+            )
+        if self.lengths is not None and self.lengths.shape != (items,):
+            raise ValueError(
+                f"expected lengths [{items}], one for each item, got {list(self.lengths.shape)}"
+            )
+        target.check(self.y)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -124,11 +131,14 @@ class RawSplits:
 def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Divides items in two, both with the classes in the proportion of the whole.
 
+    If there is a class for each step, an item counts as one of the class that most of its steps
+    have. Of numbers there are no proportions: items are drawn whatever their labels.
+
     The division depends on nothing but the arguments: not on the seed of a run, nor on the release
     of torch (numpy keeps the stream of its ``RandomState`` unchanged for good).
 
     Args:
-        labels: Class of each item, ``[N]``.
+        labels: Labels of each item, see ``Split``.
         count: How many to hold out, 0..N.
         seed: Another seed is another division.
 
@@ -141,7 +151,7 @@ def hold_out(labels: Tensor, count: int, *, seed: int = 0) -> tuple[Tensor, Tens
     """
     if not 0 <= count <= len(labels):
         raise ValueError(f"expected to hold out 0 to {len(labels)} items, got {count}")
-    classes = labels.numpy()
+    classes = target_of(labels).strata(labels).numpy()
     order = np.random.RandomState(seed).permutation(len(classes))
     held = [
         order[classes[order] == label][:share]

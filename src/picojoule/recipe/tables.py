@@ -42,6 +42,8 @@ class TrainTable(Table):
         betas: Of ``adam`` and ``adamw``: what is left of the means of gradients and their squares.
         readout: Name of the function from the network's output to scores, see ``readout``.
         layout: Layout of images in memory; which is faster depends on network and machine.
+        choose: Name of the measure that weights are chosen by: ``accuracy`` or ``macro_f1`` (the
+            highest), ``mse`` (the lowest); None for accuracy, in regression mean squared error.
         chunk: Steps that go through the network together, to save memory; see ``Sequential``.
     """
 
@@ -54,6 +56,7 @@ class TrainTable(Table):
     betas: list[Share] = Field(default_factory=lambda: [0.9, 0.999], min_length=2, max_length=2)
     schedule: Literal["cosine", "constant"] = "cosine"
     readout: str = "mean"
+    choose: Literal["accuracy", "macro_f1", "mse"] | None = None
     layout: Literal["channels_first", "channels_last"] = "channels_first"
     chunk: Count | None = None
 

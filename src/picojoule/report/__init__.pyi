@@ -1,8 +1,11 @@
 from . import plots as plots
+from .budget_report import BudgetReport as BudgetReport
+from .budget_report import LimitReport as LimitReport
 from .measured import measure as measure
-from .record import Accuracy as Accuracy
-from .record import BudgetReport as BudgetReport
-from .record import LimitReport as LimitReport
+from .measures import Accuracy as Accuracy
+from .measures import MacroF1 as MacroF1
+from .measures import SquaredError as SquaredError
+from .measures import by_split as by_split
 from .record import RecipeId as RecipeId
 from .record import Report as Report
 from .record import versions as versions

@@ -22,12 +22,12 @@ def measure(
     ann_steps: int | None = None,
     convention: Conventions = Convention(),
 ) -> Report:
-    """Measures the accuracy and the energy of a network on a test set, in evaluation mode.
+    """Measures how good a network is on a test set, and its energy, in evaluation mode.
 
     Args:
         net: x [T, B, ...] to out [T, B, K], alone or with a state.
-        loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
-        readout: out [T, B, K] and lengths to scores [B, K].
+        loader: Batches ``(x[T, B, ...], label, lengths[B] or None)``, with labels as for ``train``.
+        readout: out [T, B, K] and lengths to scores [B, K]; of labels per step ``readout.each``.
         chips: The chips to price it on.
         inputs: The kind of the network's input: ``"analog"``, ``"events"`` or ``"levels"``; None
             for that of the loader's ``collate_fn.kind``, or ``"analog"`` if it has none.

@@ -15,22 +15,37 @@ def of_silence(silent: Sequence[str]) -> Iterator[str]:
         yield f"silent layers: {', '.join(silent)} put out no spike on the test set"
 
 
-def of_chance(accuracy: float, majority: float | None, samples: int) -> Iterator[str]:
+def of_chance(accuracy: float, majority: float, labels: int, samples: int) -> Iterator[str]:
     """Yields a note if an accuracy is not better than that of always naming one class.
 
     Args:
-        accuracy: Share of samples with the right label.
-        majority: Share of samples with the most frequent label; None if it is not known.
-        samples: Number of samples.
+        accuracy: Share of labels that were named.
+        majority: Share of the most frequent label.
+        labels: Number of labels.
+        samples: Number of samples, of which each has one label or one for each step.
     """
-    if majority is None:
-        return
-    # Two standard errors of the number that such a network has right.
-    bound = samples * majority + 2 * math.sqrt(samples * majority * (1 - majority))
-    if (right := round(accuracy * samples)) <= bound:
+    # Two standard errors of the number that such a network has right; the steps of a sample are
+    # alike, so that they count as one.
+    one = labels / samples
+    bound = labels * majority + 2 * one * math.sqrt(samples * majority * (1 - majority))
+    if (right := round(accuracy * labels)) <= bound:
         yield (
-            f"accuracy at chance: {right} of {samples} right, and always naming the most frequent "
-            f"class has {round(majority * samples)} (up to {math.floor(bound)} by chance)"
+            f"accuracy at chance: {right} of {labels} right, and always naming the most frequent "
+            f"class has {round(majority * labels)} (up to {math.floor(bound)} by chance)"
+        )
+
+
+def of_mean(mse: float, variance: float) -> Iterator[str]:
+    """Yields a note if a mean squared error is not better than that of always naming the mean.
+
+    Args:
+        mse: Mean squared error.
+        variance: That of always naming the mean label.
+    """
+    if mse >= variance:
+        yield (
+            f"mean squared error at chance: {mse:.4g}, and always naming the mean label has "
+            f"{variance:.4g}"
         )
 
 

@@ -2,116 +2,35 @@
 
 import json
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
+from pydantic import Field, ValidationError, computed_field
 from rich.console import Group
 
 from picojoule._plain_table import PlainTable
 from picojoule.energy import Convention, Conventions
 from picojoule.report import notes
+from picojoule.report.base import Record, Share
+from picojoule.report.budget_report import BudgetReport
 from picojoule.report.energy_tables import by_layer_and_kind
+from picojoule.report.measures import Accuracy, MacroF1, SquaredError, by_split
 from picojoule.report.short_table import short_table
+from picojoule.targets import worded
 from picojoule.training import Cost, Measurement
 from picojoule.training.cost import silent_layers, spike_rate
-from picojoule.units import format_energy
-
-_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
-
-
-class RecipeId(_Record):
+class RecipeId(Record):
     """The name of a recipe, and the checksum of its file in the run."""
 
     name: str
     sha256: str
 
 
-class Accuracy(_Record):
-    """The share of samples classified correctly (0 to 1) on each split; None if not measured."""
-
-    train: _Share | None = None
-    validation: _Share | None = None
-    test: _Share
-
-
-class _Kept(_Record):
-    """A limit, and what was spent of it.
-
-    Attributes:
-        chip: Name of the chip that energies were priced on; ``"spikes"`` or ``"synops"`` if their
-            number was limited.
-        unit: Unit of all that is called ``_pj`` here: ``"pJ"``, ``"spikes"`` or ``"synops"``.
-        rate_hz: Samples per second if a power was limited, which is ``limit_pj`` times that.
-        limit_pj: Energy allowed per sample.
-        floor_pj: Energy per sample that no hidden spike can change, over the training set.
-        met: Whether the test set stayed within the limit.
-        validation_pj: Energy per sample on the validation set, of the chosen weights.
-        test_pj: Energy per sample on the test set.
-        ratio: ``test_pj / limit_pj``.
-        multiplier: The penalty's multiplier after each epoch.
-        highest_pj: The most that an epoch spent per sample, training or validation; None in old
-            reports.
-        needed_pj: The limit that the network would have met on validation and test set; None if it
-            met its own, and in old reports.
-    """
-
-    chip: str
-    unit: str = "pJ"
-    rate_hz: float | None = None
-    limit_pj: float
-    floor_pj: float
-    met: bool
-    validation_pj: float
-    test_pj: float
-    ratio: float
-    multiplier: tuple[float, ...]
-    highest_pj: float | None = None
-    needed_pj: float | None = None
-
-    @property
-    def outcome_of_one(self) -> str:
-        """Outcome for this limit, in words."""
-        limit = notes.amount(self.limit_pj, self.unit)
-        if self.rate_hz is not None:
-            power = format_energy(self.limit_pj * self.rate_hz).replace("J", "W")
-            limit = f"{power} at {self.rate_hz:g} / s ({limit} per inference)"
-        place = f" on {self.chip}" if self.unit == "pJ" else ""
-        if not self.met:
-            return f"{limit}{place}: missed by {self.ratio - 1:.1%}"
-        loose = any(notes.of_budget(self.limit_pj, self.highest_pj, self.multiplier))
-        return f"{limit}{place}: met" + (" (never bound)" if loose else "")
-
-
-class LimitReport(_Kept):
-    """One of several limits of a run, and what was spent of it, in the fields of a budget."""
-
-
-class BudgetReport(_Kept):
-    """The budget of a run, and what was spent; if it has several limits, the one kept worst.
-
-    Attributes:
-        unconstrained_pj: Energy per sample of the same recipe without a budget, on the validation
-            set; None if that was not measured.
-        limits: Every limit by chip if there are several; ``met`` says whether all were.
-    """
-
-    unconstrained_pj: float | None = None
-    limits: dict[str, LimitReport] = Field(default_factory=dict)
-
-    @property
-    def outcome(self) -> str:
-        """Outcome for the limit, or for each of several, in words."""
-        each = self.limits.values() or [self]
-        return "budget " + ", ".join(one.outcome_of_one for one in each)
-
-
-class Report(_Record):
+class Report(Record):
     """The record of a run, or of a measurement.
 
     Attributes:
@@ -119,7 +38,12 @@ class Report(_Record):
         recipe: The recipe; None for a network that no recipe describes.
         seed: The recipe's seed, or None.
         versions: Versions of Python and the packages that decide the result.
-        accuracy: Accuracy by split.
+        task: What was learned: ``"classification"``, ``"regression"``, or either ``"per step"``.
+        accuracy: Accuracy by split; None in regression.
+        macro_f1: Macro F1 by split; None in regression, and in old reports.
+        mse: Mean squared error by split; None but in regression.
+        chosen_by: Name of the measure that the weights were chosen by; None in old reports, and if
+            nothing was trained.
         steps: Time steps of the output.
         parameters: Number of trainable parameters.
         chips: Energy per sample by chip name.
@@ -128,9 +52,12 @@ class Report(_Record):
         unreached: Layers with weights that did not run at all.
         samples: Number of samples of the test set.
         confusion: How often each class (row) was named as each (column) on the test set; None in
-            old reports.
+            regression, for more than 100 classes, and in old reports.
+        labels: Number of labels of the test set, of steps if they are per step; None in old
+            reports, which have one for each sample.
         majority: Share of the test set's most frequent label, which is the accuracy of always
-            naming it; None in old reports.
+            naming it; None in regression, and in old reports.
+        variance: Mean squared error of always naming the mean label; None but in regression.
         loss: Mean loss of each epoch, without the penalty; empty if nothing was trained.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
         penalty: The recipe's penalty with its options; None if it names none.
@@ -145,7 +72,11 @@ class Report(_Record):
     recipe: RecipeId | None = None
     seed: int | None = None
     versions: dict[str, str]
-    accuracy: Accuracy
+    task: str = "classification"
+    accuracy: Accuracy | None
+    macro_f1: MacroF1 | None = None
+    mse: SquaredError | None = None
+    chosen_by: str | None = None
     steps: int
     parameters: int
     chips: dict[str, Cost]
@@ -154,7 +85,9 @@ class Report(_Record):
     unreached: tuple[str, ...]
     samples: int
     confusion: tuple[tuple[int, ...], ...] | None = None
-    majority: _Share | None = None
+    labels: int | None = None
+    majority: Share | None = None
+    variance: float | None = None
     loss: tuple[float, ...] = ()
     spikes_per_neuron: float
     penalty: dict[str, Any] | None = None
@@ -166,9 +99,11 @@ class Report(_Record):
     @classmethod
     def of(cls, measurement: Measurement) -> "Report":
         """Makes the report of a measurement on a test set."""
+        scored = measurement.scored
         return cls(
             versions=versions(),
-            accuracy=Accuracy(test=measurement.accuracy),
+            task=measurement.target,
+            **by_split(scored),  # pyright: ignore[reportArgumentType]
             steps=measurement.steps,
             parameters=measurement.parameters,
             chips=measurement.chips,
@@ -176,7 +111,10 @@ class Report(_Record):
             uncounted=measurement.uncounted,
             unreached=measurement.unreached,
             samples=measurement.samples,
-            majority=measurement.majority,
+            labels=scored.labels,
+            confusion=scored.confusion,
+            majority=scored.majority,
+            variance=scored.variance,
             spikes_per_neuron=measurement.spikes_per_neuron,
             seconds=measurement.seconds,
             convention=_plain(measurement.convention),
@@ -186,7 +124,8 @@ class Report(_Record):
     def to_json(self) -> str:
         """Writes the report as a JSON object, for ``report.json``."""
         content = self.model_dump(by_alias=True)
-        content["accuracy"] = self.accuracy.model_dump(exclude_none=True)
+        if self.accuracy is not None:
+            content["accuracy"] = self.accuracy.model_dump(exclude_none=True)
         return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
     @classmethod
@@ -221,9 +160,8 @@ class Report(_Record):
         return self._short().html()
 
     def _short(self) -> PlainTable:
-        right = round(self.accuracy.test * self.samples)
         title = (
-            f"test accuracy {self.accuracy.test:.3f} ({right:,} of {self.samples:,}), "
+            f"test {self.measured} ({self.of_labels}), "
             f"{self.steps} steps, {self.parameters:,} parameters, "
             f"{self.spike_rate:.3g} spikes per neuron and step; energy per sample"
         )
@@ -242,7 +180,7 @@ class Report(_Record):
         """Findings that put the result in doubt, each in one line."""
         found = [
             *notes.of_silence(self.silent),
-            *notes.of_chance(self.accuracy.test, self.majority, self.samples),
+            *self._of_chance(),
             *notes.of_loss(self.loss),
         ]
         if (budget := self.budget) is not None:
@@ -250,6 +188,33 @@ class Report(_Record):
                 found += notes.of_budget(one.limit_pj, one.highest_pj, one.multiplier, one.unit)
                 found += notes.of_miss(one.needed_pj, one.limit_pj, one.unit)
         return (*found, *notes.of_counting(self.uncounted, self.unreached))
+
+    @property
+    def measured(self) -> str:
+        """The outcome on the test set in words, by the measure that the weights were chosen by."""
+        if self.mse is not None:
+            return worded("mse", self.mse.test)
+        found = [] if self.accuracy is None else [worded("accuracy", self.accuracy.test)]
+        if self.macro_f1 is not None and self.chosen_by == "macro_f1":
+            found.insert(0, worded("macro_f1", self.macro_f1.test))
+        return ", ".join(found)
+
+    @property
+    def of_labels(self) -> str:
+        """How many labels were named, of how many; of numbers to learn, how many there are."""
+        labels = self.samples if self.labels is None else self.labels
+        steps = " steps" if self.task.endswith("per step") else ""
+        if self.accuracy is None:
+            return f"{labels:,}{steps or ' samples'}"
+        return f"{round(self.accuracy.test * labels):,} of {labels:,}{steps}"
+
+    def _of_chance(self) -> Iterator[str]:
+        """Yields a note if the network is no better than always saying one thing."""
+        labels = self.samples if self.labels is None else self.labels
+        if self.accuracy is not None and self.majority is not None:
+            yield from notes.of_chance(self.accuracy.test, self.majority, labels, self.samples)
+        if self.mse is not None and self.variance is not None:
+            yield from notes.of_mean(self.mse.test, self.variance)
 
     @property
     def spike_rate(self) -> float:

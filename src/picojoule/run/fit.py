@@ -17,7 +17,7 @@ from picojoule.data import Splits, prepared
 from picojoule.energy import COUNTERS, Chip, load_chip
 from picojoule.readout import readout
 from picojoule.recipe.allowance import Allowance
-from picojoule.report import Accuracy, RecipeId, Report
+from picojoule.report import RecipeId, Report, by_split
 from picojoule.run.build import (
     ann_steps,
     build_chips,
@@ -34,6 +34,7 @@ from picojoule.run.build import (
 from picojoule.run.folder import ACTIVITY, LOG, REPORT, WEIGHTS, Folder
 from picojoule.run.kept import outcome
 from picojoule.run.writer import Writer
+from picojoule.targets import target_of
 from picojoule.training import (
     Activity,
     Chosen,
@@ -111,12 +112,13 @@ def fit(
         net,
         training_loader(recipe, splits, fabric.world_size),
         optimizer,
-        criterion=nn.CrossEntropyLoss(),
+        criterion=target_of(training.y).criterion(),
         readout=readout(recipe.train.readout),
         chip=chips,
         penalty=penalties,
         levers=build_levers(recipe),
         validation=evaluation_loader(recipe, validation),
+        choose=recipe.train.choose,
         epochs=recipe.train.epochs,
         checkpoint=folder.path / "checkpoints",
         scheduler=build_schedule(recipe, optimizer, steps),
@@ -164,7 +166,7 @@ def spent_pj(folder: Folder) -> float:
     Raises:
         ValueError: If they are damaged.
     """
-    chosen = choose(history(folder), None)
+    chosen = choose(history(folder), None, folder.recipe.train.choose)
     if chosen is None:
         raise folder.damaged(LOG, "it has no validated epoch")
     return chosen.energy_pj
@@ -225,7 +227,8 @@ def _reported(folder: Folder, found: Measurement, last: Log) -> Report:
         "recipe": RecipeId(name=recipe.name, sha256=recipe.sha256),
         "seed": recipe.seed,
         "penalty": None if recipe.penalty is None else recipe.penalty.model_dump(),
-        "accuracy": Accuracy(validation=last.chosen.accuracy, test=found.accuracy),
+        **by_split(found.scored, last.chosen),
+        "chosen_by": last.chosen.by,
         "loss": tuple(record.loss - (record.penalty or 0.0) for record in last.history),
         "engines": last.history[-1].engines,
         "seconds": round(sum(record["seconds"] for record in folder.log()), 3),

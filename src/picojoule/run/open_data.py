@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 
 from picojoule.data import ENCODERS, Dataset, Own, Split, Splits, dataset, hold_out, load, load_own
+from picojoule.readout import EACH
 from picojoule.recipe import Recipe
 from picojoule.recipe.data_table import DataTable, FoundTable
+from picojoule.targets import target_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ def open_data(
             skip_bad=table.skip_bad,
             resample=table.resample,
         )
-        return recipe, _limited(found, table.limit)
+        return _fitted(recipe, found), _limited(found, table.limit)
     place = folder or table.folder
     own = _own(table, place)
     now = FoundTable(
@@ -54,12 +56,14 @@ def open_data(
     if table.found is None:
         sizes = " + ".join(f"{size:,}" for size in own.dataset.sizes)
         logger.info(
-            "%s: %s items (training, validation, test), divided %s",
+            "%s: %s items (training, validation, test), divided %s; labels are of a %s",
             place,
             sizes,
             own.dataset.division,
+            target_of(own.splits.train.y),
         )
-        return _noted(recipe, now, own.dataset), _limited(own.splits, table.limit)
+        noted = _noted(recipe, now, own.dataset)
+        return _fitted(noted, own.splits), _limited(own.splits, table.limit)
     if now != table.found:
         changed = [name for name, value in now if value != getattr(table.found, name)]
         raise ValueError(
@@ -67,6 +71,27 @@ def open_data(
             f"{', '.join(changed)}): start a new run, or say --data where they are"
         )
     return recipe, _limited(own.splits, table.limit)
+
+
+def _fitted(recipe: Recipe, splits: Splits) -> Recipe:
+    """Returns a recipe with a readout that fits what is learned, as the labels tell it.
+
+    Raises:
+        ValueError: If encoder, readout or measure do not fit the labels.
+    """
+    target, train = target_of(splits.train.y), recipe.train
+    target.check_measure(train.choose)
+    for split in (splits.train, splits.validation, splits.test):
+        recipe.data.make_encoder().check_labels(split)
+    if target.each_step == (train.readout == EACH):
+        return recipe
+    if not target.each_step:
+        raise ValueError(
+            f"train.readout = '{EACH}' is for labels per step, and these are one for each item: "
+            "choose another one, such as 'mean'"
+        )
+    logger.warning("labels are per step: the readout '%s' becomes '%s'", train.readout, EACH)
+    return recipe.model_copy(update={"train": train.model_copy(update={"readout": EACH})})
 
 
 def _own(table: DataTable, place: str | Path) -> Own:
@@ -81,7 +106,7 @@ def _own(table: DataTable, place: str | Path) -> Own:
 
 
 def _limited(splits: Splits, limit: int | None) -> Splits:
-    """Leaves at most ``limit`` items to train on, by class.
+    """Leaves at most ``limit`` items to train on, as ``hold_out`` divides them.
 
     Raises:
         ValueError: If there are more classes.
@@ -89,7 +114,7 @@ def _limited(splits: Splits, limit: int | None) -> Splits:
     train = splits.train
     if limit is None or limit >= len(train):
         return splits
-    classes = len(train.y.unique())
+    classes = len(target_of(train.y).strata(train.y).unique())
     if limit < classes:
         raise ValueError(f"data.limit={limit} leaves classes out: set it to {classes} at least")
     part = train.at(hold_out(train.y, limit)[1])
@@ -110,22 +135,32 @@ def _noted(recipe: Recipe, found: FoundTable, own: Dataset) -> Recipe:
     return recipe.model_copy(update={"data": DataTable.model_validate(data.model_dump())})
 
 
-def other_test_set(recipe: Recipe, folder: str | Path) -> Split:
+def other_test_set(recipe: Recipe, folder: str | Path, task: str) -> Split:
     """Loads the test split of the user's own data for a network that was trained on other data.
 
     Classes are matched by name; the classes of arrays are numbers.
 
+    Args:
+        recipe: That of the network.
+        folder: The other data.
+        task: The task of the network, see ``Report``.
+
     Raises:
-        ValueError: If the data have another shape or rate, or a class the network does not know.
+        ValueError: If the data have another task, shape or rate, or a class the network does not
+            know.
     """
     table, known = recipe.data, recipe.data.dataset
     own = _own(table, folder)
+    test = own.splits.test
     for word, ours, theirs in (
+        ("task", task, str(target_of(test.y))),
         ("shape", known.inputs, own.dataset.inputs),
         ("rate", known.rate_hz, own.dataset.rate_hz),
     ):
         if ours != theirs:
             raise ValueError(f"{folder}: expected data of {word} {ours}, found {theirs}")
+    if test.y.is_floating_point():
+        return test
     labels = own.dataset.labels
     numbered = labels == tuple(map(str, range(len(labels)))) and len(labels) <= known.classes
     strange = sorted(set(labels) - set(known.labels))
@@ -134,5 +169,5 @@ def other_test_set(recipe: Recipe, folder: str | Path) -> Split:
             f"{folder}: the network knows no class {strange[0]}, but {', '.join(known.labels)}"
         )
     number = list(range(len(labels))) if strange else [known.labels.index(one) for one in labels]
-    test = own.splits.test
-    return Split(test.x, torch.tensor(number)[test.y], test.lengths, fingerprint=test.fingerprint)
+    y = torch.where(test.y < 0, test.y, torch.tensor(number)[test.y.clamp(min=0)])
+    return Split(test.x, y, test.lengths, fingerprint=test.fingerprint)

@@ -87,7 +87,7 @@ def check_validated(recipe: Recipe, history: Sequence[EpochRecord]) -> None:
             least share that could work.
     """
     validated = [one for one in history if one.validation and one.validation.floor_pj is not None]
-    share, chosen = recipe.budget.share, choose(validated, None)
+    share, chosen = recipe.budget.share, choose(validated, None, recipe.train.choose)
     if share is None or chosen is None or recipe.budget.levers:  # these lower the floor measured
         return
     last, epochs = validated[-1].epoch, recipe.train.epochs

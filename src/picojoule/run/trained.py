@@ -23,6 +23,7 @@ from picojoule.run.build import (
 )
 from picojoule.run.folder import WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
+from picojoule.targets import target
 from picojoule.training import Lever, evaluate
 from picojoule.training.randomness import fixed_randomness
 
@@ -32,16 +33,37 @@ class Prediction:
     """The prediction of a network for one input.
 
     Attributes:
-        label: Name of the predicted class.
-        index: Number of the predicted class.
-        confidence: Softmax probability of the predicted class (0 to 1).
+        label: Name of the predicted class; None if the network predicts numbers, or for each step.
+        index: Number of the predicted class, likewise.
+        confidence: Softmax probability of the predicted class (0 to 1), likewise.
         energy_pj: Energy of this inference on the run's chip, in pJ.
+        values: The predicted numbers; None if the network predicts a class, or for each step.
+        steps: The prediction for each step of the input; None if there is one for all.
     """
 
-    label: str
-    index: int
-    confidence: float
+    label: str | None
+    index: int | None
+    confidence: float | None
     energy_pj: float
+    values: tuple[float, ...] | None = None
+    steps: tuple["StepPrediction", ...] | None = None
+
+
+@dataclass(frozen=True)
+class StepPrediction:
+    """The prediction of a network for one step of an input.
+
+    Attributes:
+        label: Name of the predicted class; None if the network predicts numbers.
+        index: Number of the predicted class, likewise.
+        confidence: Softmax probability of the predicted class (0 to 1), likewise.
+        values: The predicted numbers; None if the network predicts a class.
+    """
+
+    label: str | None = None
+    index: int | None = None
+    confidence: float | None = None
+    values: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +91,7 @@ class Trained:
     def predict(
         self, inputs: Tensor | Sequence[str | Path], lengths: Tensor | None = None
     ) -> list[Prediction]:
-        """Predicts the class of each input, with its confidence and energy.
+        """Predicts what was learned for each input, with its energy.
 
         Args:
             inputs: Pictures [N, C, H, W] in 0..1, sounds [N, S], or frames of event counts
@@ -91,7 +113,7 @@ class Trained:
         return [found for path in inputs for found in self.predict_file(path)]
 
     def predict_file(self, path: str | Path) -> list[Prediction]:
-        """Predicts the class of each item in a file, read as the training data were.
+        """Predicts for each item in a file, read as the training data were.
 
         Args:
             path: A picture, a sound, or a file in the format of the data set (``.bin`` of N-MNIST,
@@ -119,15 +141,26 @@ class Trained:
         scores = readout(self.recipe.train.readout)(out, lengths)
         if bool(scores.isnan().any()):
             raise ValueError(
-                "the network's scores for this input are not numbers (NaN), so that they name no "
-                "class: look for values that are not finite in the input or the weights"
+                "the network's scores for this input are not numbers (NaN), so that they are no "
+                "prediction: look for values that are not finite in the input or the weights"
             )
-        confidence, index = scores.softmax(-1).squeeze(0).max(0)
-        return Prediction(
+        energy_pj = float(chip.price(meter.counts).total)
+        if target(self.report.task).each_step:
+            valid = scores[: len(scores) if lengths is None else int(lengths)]
+            steps = tuple(self._of_step(one) for one in valid.squeeze(1))
+            return Prediction(None, None, None, energy_pj, steps=steps)
+        one = self._of_step(scores.squeeze(0))
+        return Prediction(one.label, one.index, one.confidence, energy_pj, values=one.values)
+
+    def _of_step(self, scores: Tensor) -> StepPrediction:
+        """Reads scores [K] as a class or as numbers."""
+        if target(self.report.task).own == "mse":
+            return StepPrediction(values=tuple(scores.tolist()))
+        confidence, index = scores.softmax(-1).max(0)
+        return StepPrediction(
             label=self.recipe.data.dataset.labels[int(index)],
             index=int(index),
             confidence=float(confidence),
-            energy_pj=float(chip.price(meter.counts).total),
         )
 
     def measure(
@@ -150,7 +183,7 @@ class Trained:
             The report of the run with accuracy, counts and energies of this measurement.
         """
         if data is not None:
-            test = other_test_set(self.recipe, data)
+            test = other_test_set(self.recipe, data, self.report.task)
         else:
             test = open_data(self.recipe, data_dir or self.data_dir)[1].test
         encoder = self.recipe.data.make_encoder()
@@ -164,9 +197,11 @@ class Trained:
             convention=self.convention if convention is None else convention,
         )
         again = Report.of(found)
-        accuracy = self.report.accuracy.model_copy(update={"test": found.accuracy})
-        kept = ("recipe", "seed", "penalty", "budget", "loss", "seconds")
-        update = {name: getattr(self.report, name) for name in kept} | {"accuracy": accuracy}
+        kept = ("recipe", "seed", "penalty", "budget", "loss", "seconds", "chosen_by")
+        update = {name: getattr(self.report, name) for name in kept}
+        for name in ("accuracy", "macro_f1", "mse"):
+            if (before := getattr(self.report, name)) is not None:
+                update[name] = before.model_copy(update={"test": getattr(again, name).test})
         return again.model_copy(update=update)
 
 

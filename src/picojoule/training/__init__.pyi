@@ -1,6 +1,7 @@
 from .activity import Activity as Activity
 from .activity import activity as activity
 from .batches import Inputs as Inputs
+from .choose import choose as choose
 from .finite import NonFiniteLoss as NonFiniteLoss
 from .levers import Gates as Gates
 from .levers import Kinds as Kinds
@@ -24,5 +25,4 @@ from .records import EpochRecord as EpochRecord
 from .records import Log as Log
 from .records import Spent as Spent
 from .records import Validation as Validation
-from .records import choose as choose
 from .train import train as train

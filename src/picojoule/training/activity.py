@@ -1,6 +1,6 @@
 """What a trained network does with a few inputs: spikes by layer and step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from picojoule._lengths import valid_steps
 from picojoule.neurons import Neuron
 from picojoule.readout import Readout
+from picojoule.targets import CLASSES
 from picojoule.training.batches import Batch, unpacked
 from picojoule.training.measure import evaluation_mode
 from picojoule.training.randomness import fixed_randomness, generators
@@ -26,15 +27,15 @@ class Example(BaseModel):
     """The spikes of one input.
 
     Attributes:
-        label: Its class.
-        predicted: The class that the network names.
+        label: Its class; None if it has none, or one for each step.
+        predicted: The class that the network names, likewise.
         steps: Number of its steps.
         spikes: Step and neuron of each spike, by layer; neurons are counted among those kept.
     """
 
     model_config = ConfigDict(frozen=True)
-    label: int
-    predicted: int
+    label: int | None
+    predicted: int | None
     steps: int
     spikes: dict[str, tuple[tuple[int, int], ...]]
 
@@ -61,8 +62,8 @@ def activity(net: nn.Module, loader: DataLoader, *, readout: Readout, fabric: Fa
 
     Args:
         net: x [T, B, ...] to out [T, B, K] and a state.
-        loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
-        readout: out [T, B, K] and lengths to scores [B, K].
+        loader: Batches ``(x[T, B, ...], label, lengths[B] or None)``, see ``train``.
+        readout: out [T, B, K] and lengths to scores.
         fabric: Device of the network.
     """
     with evaluation_mode(net), fixed_randomness(fabric.device, generators(loader)):
@@ -70,15 +71,15 @@ def activity(net: nn.Module, loader: DataLoader, *, readout: Readout, fabric: Fa
         with _watched(net) as parts:
             result = net(batch.x) if batch.lengths is None else net(batch.x, lengths=batch.lengths)
     out = result[0] if isinstance(result, tuple) else result
-    predicted = readout(out, batch.lengths).argmax(-1)
+    labels = _classes(readout, out, batch)
     valid = _valid(out, batch)
     spikes = {layer: _within(torch.cat(some), valid) for layer, some in parts.items()}
     picked = {layer: _spaced(one.shape[2]) for layer, one in spikes.items()}
 
     def example(index: int) -> Example:
         return Example(
-            label=int(batch.label[index]),
-            predicted=int(predicted[index]),
+            label=labels[index][0],
+            predicted=labels[index][1],
             steps=int(valid[:, index].sum()),
             spikes={
                 layer: tuple(map(tuple, one[:, index, picked[layer]].nonzero().tolist()))
@@ -87,11 +88,21 @@ def activity(net: nn.Module, loader: DataLoader, *, readout: Readout, fabric: Fa
         )
 
     return Activity(
-        samples=len(batch.label),
+        samples=batch.x.shape[1],
         rate={layer: _rate(one, valid) for layer, one in spikes.items()},
         kept={layer: (len(picked[layer]), one.shape[2]) for layer, one in spikes.items()},
-        examples=tuple(map(example, _different(batch.label))),
+        examples=tuple(map(example, _different([label for label, _ in labels]))),
     )
+
+
+def _classes(
+    readout: Readout, out: Tensor, batch: Batch
+) -> list[tuple[int, int]] | list[tuple[None, None]]:
+    """Returns the class of each input and that which the network names, if there is one of each."""
+    if batch.target is not CLASSES:
+        return [(None, None)] * batch.x.shape[1]
+    named = readout(out, batch.lengths).argmax(-1).tolist()
+    return list(zip(batch.label.tolist(), named, strict=True))
 
 
 def _first(batch: Batch) -> Batch:
@@ -103,11 +114,11 @@ def _first(batch: Batch) -> Batch:
     )
 
 
-def _different(labels: Tensor) -> list[int]:
-    """Returns the places of the first inputs of different classes, in order."""
+def _different(labels: Sequence[int | None]) -> list[int]:
+    """Returns the places of the first inputs, of different classes if they have one, in order."""
     first: dict[int, int] = {}
-    for place, label in enumerate(labels.tolist()):
-        first.setdefault(label, place)
+    for place, label in enumerate(labels):
+        first.setdefault(place if label is None else label, place)
     return sorted(first.values())[:_EXAMPLES]
 
 

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from picojoule._lengths import check_lengths
+from picojoule._lengths import check_lengths, valid_steps
 from picojoule.energy import Conventions, Meter
 from picojoule.neurons import Neuron
+from picojoule.targets import Target, target_of
 
 Inputs = str | Mapping[str, str]
-
-_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Batch(NamedTuple):
@@ -21,56 +20,98 @@ class Batch(NamedTuple):
 
     Attributes:
         x: The input [T, B, ...].
-        label: The class of each sample [B], int64.
+        label: What is to be learned of the M samples, or valid steps, that have a label: classes
+            [M] int64, or numbers [M, K].
         lengths: Steps of each sequence [B], None if all have T.
-        highest: The highest label; None if it is not known without waiting for a device.
+        target: What they are.
+        steps: Of labels per step, T and which of all T * B steps have one [M]; else None.
+        outputs: How many outputs the labels need; None if that is not known without waiting for a
+            device.
     """
 
     x: Tensor
     label: Tensor
     lengths: Tensor | None
-    highest: int | None
+    target: Target
+    steps: tuple[int, Tensor] | None
+    outputs: int | None
 
 
 def unpacked(batch: Any) -> Batch:
-    """Returns the parts of a batch as its loader gives it, with labels that are class numbers.
+    """Returns the parts of a batch as its loader gives it, with the labels that count.
 
     Raises:
-        ValueError: If it has other parts, other labels, or lengths outside of 1..T.
-        TypeError: If its labels are no whole numbers, or lengths no tensor.
+        ValueError: If it has other parts, labels of another shape or of no class, or lengths
+            outside of 1..T.
+        TypeError: If its labels are no numbers, or lengths no tensor.
     """
     if not isinstance(batch, (tuple, list)) or len(batch) != 3:
         parts = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise ValueError(
-            f"expected batches (x[T,B,...], label[B], lengths[B] or None), got {parts}: give the "
+            f"expected batches (x[T,B,...], label, lengths[B] or None), got {parts}: give the "
             "DataLoader a collate_fn that makes such batches"
         )
     x, label, lengths = batch
-    if not isinstance(label, Tensor) or label.dtype not in _WHOLE:
-        got = label.dtype if isinstance(label, Tensor) else f"a {type(label).__name__}"
-        raise TypeError(
-            f"expected labels [B] as a tensor of whole numbers (int64), got {got}: give the number "
-            "of each sample's class; labels of other tasks are not supported yet"
-        )
-    if label.shape != x.shape[1:2]:
-        raise ValueError(
-            f"expected labels {list(x.shape[1:2])}, one class number for each sample of x "
-            f"[T, B, ...] = {list(x.shape)}, got {list(label.shape)}: of one-hot labels give "
-            "label.argmax(-1); labels of each step are not supported yet"
-        )
+    target = target_of(label)
+    _check_shape(x, label, target)
     if lengths is not None:  # on the CPU, before they go to a device that would not wait
         check_lengths(x, lengths)
-    return Batch(x, label.long(), lengths, _highest(label))
+    steps = None
+    if target.each_step:
+        valid = torch.ones_like(label if label.dim() == 2 else label[..., 0], dtype=torch.bool)
+        if lengths is not None:
+            valid = valid_steps(x, lengths)
+        _check_values(label[valid], target)
+        there = (valid & target.is_label(label)).flatten().nonzero().squeeze(1)
+        steps, label = (len(label), there), label.flatten(0, 1)[there]
+    else:
+        _check_values(label, target)
+    on_cpu = label.device.type == "cpu"
+    outputs = target.outputs(label) if on_cpu or label.is_floating_point() else None
+    if not label.is_floating_point():
+        label = label.long()
+    elif label.dim() == 1:
+        label = label.unsqueeze(1)
+    return Batch(x, label, lengths, target, steps, outputs)
 
 
-def _highest(label: Tensor) -> int | None:
-    """Returns the highest label, if it lies on the CPU, where reading it waits for nothing."""
-    if label.device.type != "cpu" or not len(label):
-        return None
-    numbers = label.numpy()
-    if (least := int(numbers.min())) < 0:
-        raise ValueError(f"expected labels from 0 on, the numbers of classes, got {least}")
-    return int(numbers.max())
+def same_target(batch: Batch, before: Target | None) -> Target:
+    """Returns the target of a batch, which must be that of the batches before it.
+
+    Raises:
+        ValueError: If it is another one.
+    """
+    if before not in (None, batch.target):
+        raise ValueError(
+            f"expected labels of a {before}, as in the batches before, got those of a "
+            f"{batch.target}: give all labels the same type and shape"
+        )
+    return batch.target
+
+
+def _check_shape(x: Tensor, label: Tensor, target: Target) -> None:
+    """Checks that labels are of the samples of a batch, or of its steps."""
+    expected = list(x.shape[:2] if target.each_step else x.shape[1:2])
+    if list(label.shape[: len(expected)]) == expected:
+        return
+    per = f"a label for each step of x [T, B, ...] = {list(x.shape)}"
+    advice = "time comes first: give label.transpose(0, 1) of labels [B, T]"
+    if not target.each_step:
+        per = f"a label for each sample of x [T, B, ...] = {list(x.shape)}"
+        advice = "give as many labels as samples"
+    elif not label.is_floating_point():
+        advice += ", and label.argmax(-1) of one-hot labels [B, classes]"
+    more = ", K" * (label.is_floating_point() and label.dim() > len(expected))
+    raise ValueError(
+        f"expected labels [{', '.join(map(str, expected))}{more}], {per}, got {list(label.shape)}, "
+        f"which are those of a {target}: {advice}"
+    )
+
+
+def _check_values(label: Tensor, target: Target) -> None:
+    """Checks labels that lie on the CPU, where reading them waits for nothing."""
+    if label.device.type == "cpu":
+        target.check(label)
 
 
 def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:

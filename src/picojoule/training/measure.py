@@ -16,6 +16,7 @@ from picojoule.readout import Readout
 from picojoule.training.batches import Batch, Inputs, kind_of, metered, unpacked
 from picojoule.training.measurement import Baselines, Evaluation, Measurement, Totals
 from picojoule.training.randomness import fixed_randomness, generators
+from picojoule.training.scores import scores_of
 
 
 def evaluate(
@@ -109,7 +110,7 @@ def _run(
         for batch, mine in _dealt(loader, fabric):
             x, lengths = batch.x, batch.lengths
             out, meter = metered(model, x, lengths, kind_of(loader, inputs), convention)
-            add(meter, out, readout(out, lengths), batch, mine)
+            add(meter, out, scores_of(readout, out, batch), batch, mine)
             some = True
     if not some:
         raise ValueError("the loader gave no batch: nothing to measure")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from picojoule.energy import Chip, Conventions, Meter, OpCounts
 from picojoule.engine import engines
+from picojoule.targets import Scored
 from picojoule.training.batches import Batch
 from picojoule.training.cost import Cost, cost_on
 from picojoule.training.ranks import gathered, summed_counts
@@ -19,11 +20,11 @@ from picojoule.training.scores import Scoring
 
 @dataclass(frozen=True)
 class Measurement:
-    """Accuracy, counts and energy of a network on a data set.
+    """Scores, counts and energy of a network on a data set.
 
     Attributes:
-        accuracy: Share of samples with the right label.
-        majority: Share of samples with the most frequent label.
+        target: Name of what is learned, see ``Target``.
+        scored: The comparison of its scores with the labels.
         samples: Number of samples.
         steps: Time steps of the output; the longest batch's if they differ.
         parameters: Number of trainable parameters.
@@ -37,8 +38,8 @@ class Measurement:
         engines: The engine that ran each layer: ``"fused"``, or ``"eager"`` with the reason.
     """
 
-    accuracy: float
-    majority: float
+    target: str
+    scored: Scored
     samples: int
     steps: int
     parameters: int
@@ -51,22 +52,27 @@ class Measurement:
     convention: Conventions
     engines: dict[str, str]
 
+    @property
+    def accuracy(self) -> float | None:
+        """Share of labels that were named; None in regression."""
+        return self.scored.accuracy
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracy and counts of a network on a data set.
+    """Scores and counts of a network on a data set.
 
     Attributes:
-        accuracy: Share of samples with the right label.
-        majority: Share of samples with the most frequent label.
+        target: Name of what is learned, see ``Target``.
+        scored: The comparison of its scores with the labels.
         samples: Number of samples.
         counts: Counts per sample, by layer.
         totals: Totals over the set, by layer: whole numbers except for ``second``.
         spread: Standard error of the energy over batches, as a share of it, by chip name.
     """
 
-    accuracy: float
-    majority: float
+    target: str
+    scored: Scored
     samples: int
     counts: dict[str, OpCounts]
     totals: dict[str, dict[str, float]]
@@ -108,10 +114,10 @@ class Totals:
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
         totals = whole_totals(counts)  # before the scores: its error names a layer
-        accuracy, majority = self.scoring.read(fabric)
+        scored = self.scoring.read(fabric)
         return Evaluation(
-            accuracy=accuracy,
-            majority=majority,
+            target=str(self.scoring.target),
+            scored=scored,
             samples=samples,
             counts={layer: one / samples for layer, one in counts.items()},
             totals=totals,
@@ -167,8 +173,8 @@ class Baselines:
             for chip in totals.chips
         }
         return Measurement(
-            accuracy=found.accuracy,
-            majority=found.majority,
+            target=found.target,
+            scored=found.scored,
             samples=found.samples,
             steps=self.steps,
             parameters=sum(p.numel() for p in net.parameters() if p.requires_grad),

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from picojoule.training.choose import choose
 from picojoule.training.randomness import random_states, restore_random_states
 from picojoule.training.ranks import gathered
-from picojoule.training.records import EpochRecord, Log, choose
+from picojoule.training.records import EpochRecord, Log
 from picojoule.training.together import Together
 
 _SCHEMA = 1
@@ -31,6 +32,7 @@ class Progress:
         scheduler: That of the learning rate, None without one.
         penalty: Its penalties.
         own: The generators of the training loader.
+        by: Name of the measure by which an epoch is chosen; None for its own.
         epoch: Epochs done.
         step: Steps taken.
         history: One record for each epoch.
@@ -43,6 +45,7 @@ class Progress:
     scheduler: LRScheduler | None
     penalty: Together
     own: list[torch.Generator]
+    by: str | None = None
     epoch: int = 0
     step: int = 0
     history: list[EpochRecord] = field(default_factory=list)
@@ -57,7 +60,7 @@ class Progress:
         """Adds an epoch that is done, and keeps its weights if it is the best so far."""
         self.history.append(record)
         self.epoch = record.epoch
-        chosen = choose(self.history, self.limits)
+        chosen = choose(self.history, self.limits, self.by)
         if chosen is not None and chosen.epoch == record.epoch:
             self.best = deepcopy(self.net.state_dict())
 
@@ -68,18 +71,19 @@ class Progress:
             epoch=record.epoch,
             step=record.step,
             loss=torch.tensor(record.loss),
-            accuracy=torch.tensor(record.accuracy),
+            accuracy=_tensor(record.accuracy),
             energy_pj=torch.tensor(record.energy_pj),
-            penalty=None if record.penalty is None else torch.tensor(record.penalty),
-            multiplier=None if record.multiplier is None else torch.tensor(record.multiplier),
+            penalty=_tensor(record.penalty),
+            multiplier=_tensor(record.multiplier),
             history=tuple(self.history),
+            mse=_tensor(record.mse),
         )
 
     def finish(self) -> Log:
         """Gives the network the chosen weights, and makes the last record."""
         if self.best is not None:
             self.net.load_state_dict(self.best)
-        return replace(self.epoch_log(), chosen=choose(self.history, self.limits))
+        return replace(self.epoch_log(), chosen=choose(self.history, self.limits, self.by))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all of it; for all ranks at once, since each has its own random states."""
@@ -147,6 +151,10 @@ class Progress:
             yield "it ran on another kind of device or loader"
         elif len(state["random"]["torch"]) != self.fabric.world_size:
             yield f"it ran on {len(state['random']['torch'])} processes"
+
+
+def _tensor(value: float | None) -> Tensor | None:
+    return None if value is None else torch.tensor(value)
 
 
 def _shapes(state: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
-"""Records of a training: one per step, one per epoch, and the epoch that was chosen."""
+"""Records of a training: one per step, one per epoch, and one of the epoch that was chosen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,24 +28,48 @@ Limits = float | Mapping[str, float] | None
 
 @dataclass(frozen=True)
 class Validation:
-    """Accuracy and energy of the network on the validation set, in evaluation mode.
+    """Measures and energy of the network on the validation set, in evaluation mode.
 
     Attributes:
-        accuracy: Share of samples with the right label.
+        accuracy: Share of labels that were named; None in regression.
         energy_pj: Energy per sample, in pJ.
         spread: Standard error of ``energy_pj`` over batches, as a share of it.
         silent: Layers of neurons that put out no spike; empty in records from before this was kept.
         floor_pj: The part of ``energy_pj`` that no hidden spike can change; None in records from
             before this was kept.
         beside: Energy on further chips, by name.
+        macro_f1: F1 averaged over classes; None in regression, and in records from before this was
+            kept.
+        mse: Mean squared error; None but in regression.
     """
 
-    accuracy: float
+    accuracy: float | None
     energy_pj: float
     spread: float
     silent: tuple[str, ...] = ()
     floor_pj: float | None = None
     beside: dict[str, Spent] = field(default_factory=dict)
+    macro_f1: float | None = None
+    mse: float | None = None
+
+    @property
+    def own(self) -> str:
+        """Name of the measure that decides if nothing else is said."""
+        return "mse" if self.accuracy is None else "accuracy"
+
+    def measure(self, name: str) -> float:
+        """Returns a measure by its name.
+
+        Raises:
+            ValueError: If it was not kept.
+        """
+        found = {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "mse": self.mse}[name]
+        if found is None:
+            raise ValueError(
+                f"an epoch has no {name} to choose by: it is of another task, or from before it "
+                "was kept"
+            )
+        return found
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Validation":
@@ -83,7 +107,7 @@ class EpochRecord:
         epoch: Its number, from 1.
         step: Steps taken since the start of training.
         loss: Mean loss, penalty included.
-        accuracy: Share of training samples with the right label.
+        accuracy: Share of training labels that were named; None in regression.
         energy_pj: Mean energy per sample, in pJ.
         penalty: Mean penalty, None without one.
         multiplier: The penalty's multiplier after the epoch, None if it has none.
@@ -95,12 +119,13 @@ class EpochRecord:
         beside: Mean energy on further chips, by name.
         multipliers: If several limits are kept, the multiplier of each after the epoch by the name
             of its chip (``""`` for the first); ``multiplier`` is then the highest.
+        mse: Mean squared error; None but in regression.
     """
 
     epoch: int
     step: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     energy_pj: float
     penalty: float | None
     multiplier: float | None
@@ -109,6 +134,7 @@ class EpochRecord:
     floor_pj: float | None = None
     beside: dict[str, Spent] = field(default_factory=dict)
     multipliers: dict[str, float] = field(default_factory=dict)
+    mse: float | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "EpochRecord":
@@ -128,15 +154,21 @@ class Chosen:
 
     Attributes:
         epoch: Its number, from 1.
-        accuracy: On the validation set.
+        accuracy: On the validation set; None in regression.
         energy_pj: Energy per sample on the validation set, in pJ.
         feasible: Whether that is within the limit; True if there is none.
+        by: Name of the measure it was chosen by.
+        macro_f1: On the validation set; None in regression.
+        mse: Mean squared error on the validation set; None but in regression.
     """
 
     epoch: int
-    accuracy: float
+    accuracy: float | None
     energy_pj: float
     feasible: bool
+    by: str = "accuracy"
+    macro_f1: float | None = None
+    mse: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,66 +181,40 @@ class Log:
         epoch: Number of the epoch, from 1.
         step: Steps taken since the start of training.
         loss: Loss of the batch, penalty included; at an epoch's end the mean over the epoch.
-        accuracy: Share of samples with the right label, in the batch or over the epoch.
+        accuracy: Share of labels that were named, in the batch or over the epoch; None in
+            regression.
         energy_pj: Energy per sample in pJ, in the batch or over the epoch.
         penalty: The penalty's part of the loss, None without one.
         multiplier: The penalty's multiplier after the step, None if it has none.
         history: Every epoch so far; empty except at the end of an epoch.
         chosen: The epoch whose weights the network now has; None except in the last record of a
             training with a validation set.
+        mse: Mean squared error, in the batch or over the epoch; None but in regression.
     """
 
     epoch: int
     step: int
     loss: Tensor
-    accuracy: Tensor
+    accuracy: Tensor | None
     energy_pj: Tensor
     penalty: Tensor | None
     multiplier: Tensor | None
     history: tuple[EpochRecord, ...] = ()
     chosen: Chosen | None = None
+    mse: Tensor | None = None
+
+    @property
+    def own(self) -> tuple[str, Tensor]:
+        """Name and value of the measure that decides if nothing else is said."""
+        if self.accuracy is not None:
+            return "accuracy", self.accuracy
+        assert self.mse is not None
+        return "mse", self.mse
 
     @property
     def validation(self) -> Validation | None:
         """The epoch's validation; None within an epoch, or without a validation set."""
         return self.history[-1].validation if self.history else None
-
-
-def choose(history: Sequence[EpochRecord], limit_pj: Limits) -> Chosen | None:
-    """Chooses the most accurate epoch on the validation set among those that meet the limit.
-
-    Epochs that meet it by two standard errors come first, since those will most likely meet it on
-    unseen samples too; then those that just meet it; if there is neither, the one that spends
-    least. Of equally accurate epochs the one that spends less is chosen, of those the first. Of
-    several limits all must be met, and what counts is the highest energy as a share of its limit.
-
-    Args:
-        history: Every epoch so far.
-        limit_pj: Energy per sample, in pJ; limits by the name of the chip (``""`` for the first);
-            None for no limit.
-
-    Returns:
-        The choice, or None if no epoch was validated.
-    """
-
-    def merit(item: tuple[int, Validation]) -> tuple[bool, bool, float, float]:
-        _, validation = item
-        within, safely = (validation.meets(limit_pj, errors=errors) for errors in (0, 2))
-        spent = validation.load(limit_pj) if limit_pj else validation.energy_pj
-        if within:
-            return True, safely, validation.accuracy, -spent
-        return False, False, -spent, validation.accuracy
-
-    validated = [(r.epoch, r.validation) for r in history if r.validation is not None]
-    if not validated:
-        return None
-    epoch, best = max(validated, key=merit)
-    return Chosen(
-        epoch=epoch,
-        accuracy=best.accuracy,
-        energy_pj=best.energy_pj,
-        feasible=best.meets(limit_pj),
-    )
 
 
 def _by_chip(limit_pj: Limits) -> Mapping[str, float]:

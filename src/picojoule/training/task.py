@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
@@ -15,9 +16,9 @@ from picojoule.training.batches import Batch, Inputs, metered
 from picojoule.training.cost import silent_layers
 from picojoule.training.levers import Learning
 from picojoule.training.measure import evaluation
-from picojoule.training.ranks import mean_energy
+from picojoule.training.ranks import gathered, mean_energy
 from picojoule.training.records import Log, Spent, Validation
-from picojoule.training.scores import check_scores
+from picojoule.training.scores import scores_of
 from picojoule.training.together import Together
 
 
@@ -30,8 +31,8 @@ class Task:
         model: The network as Fabric wraps it.
         optimizers: Its optimizer as Fabric wraps it, and that of levers if there are any.
         learning: The levers.
-        criterion: Scores [B, K] and labels [B] to a loss.
-        readout: out [T, B, K] and lengths to scores [B, K].
+        criterion: Scores [M, K] and labels [M], or [M, K] numbers, to a loss.
+        readout: out [T, B, K] and lengths to scores.
         chips: Price the energy; what is logged is that of the first.
         penalty: Terms of the loss that grow with energy.
         scheduler: Changes the learning rate after every step, None if nothing does.
@@ -69,12 +70,14 @@ class Task:
         }
         own = spent.pop("")
         return Validation(
-            accuracy=found.accuracy,
+            accuracy=found.scored.accuracy,
             energy_pj=own.energy_pj,
             spread=own.spread,
             silent=silent_layers(found.totals),
             floor_pj=own.floor_pj,
             beside=spent,
+            macro_f1=found.scored.macro_f1,
+            mse=found.scored.mse,
         )
 
     def step(
@@ -107,28 +110,48 @@ class Task:
             traffic=looks,
         )
         check = meter.put_off_check()
-        scores = self.readout(out, batch.lengths)
-        check_scores(scores, batch)
+        scores = scores_of(self.readout, out, batch)
         priced = self._priced(meter.counts)
         energies = {key: mean_energy(self.fabric, one) for key, one in priced.items()}
-        loss = self.criterion(scores, batch.label)
+        loss = self._loss(scores, batch)
+        goal = loss if (part := self._part(batch)) is None else loss * part
         charge = None
         if charged:
             charge = self.penalty(energies, meter.traffic if looks else None)
-            loss = loss + charge
+            loss, goal = loss + charge, goal + charge
         del meter  # and with it spikes that the gradient may let go of on its way
-        self._descend(loss, epoch)
+        self._descend(goal, epoch)
         self.penalty.update(energies)
+        measure = {batch.target.own: batch.target.measure(scores.detach(), batch.label)}
         log = Log(
             epoch=epoch,
             step=step,
             loss=loss.detach(),
-            accuracy=(scores.argmax(-1) == batch.label).double().mean(),
+            accuracy=measure.get("accuracy"),
+            mse=measure.get("mse"),
             energy_pj=energies[""].total.detach(),
             penalty=None if charge is None else charge.detach(),
             multiplier=self.penalty.multiplier,
         )
         return log, energies, check
+
+    def _loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        """Computes the loss of the labels of a batch, 0 if it has none."""
+        if not len(batch.label):
+            return scores.sum()
+        label = batch.label
+        return self.criterion(scores, label.to(scores) if label.is_floating_point() else label)
+
+    def _part(self, batch: Batch) -> Tensor | None:
+        """Returns how much the loss of this process weighs, None if as much as any other's.
+
+        A mean over the labels of each is then one over the labels of all, of which processes have
+        unequal numbers if there is one for each step.
+        """
+        if self.fabric.world_size == 1 or not batch.target.each_step:
+            return None
+        own = torch.full((), float(len(batch.label)), device=self.fabric.device)
+        return own / gathered(self.fabric, own).mean(0).clamp(min=1)
 
     def _priced(self, counts: dict[str, OpCounts]) -> dict[str, Energy]:
         """Prices counts on every chip."""

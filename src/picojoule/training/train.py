@@ -1,7 +1,7 @@
 """The training loop: six lines on Lightning Fabric, as a generator that the caller iterates."""
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -15,11 +15,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from picojoule._torch import set_passes
-from picojoule.energy import Chip, Convention, Conventions, Energy
+from picojoule.energy import Chip, Convention, Conventions
 from picojoule.engine import engines
 from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, unpacked
 from picojoule.training.checkpoint import load, newest, save
+from picojoule.training.epoch_sums import EpochSums
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.last_batch import check_last_batch
 from picojoule.training.levers import Learning, Lever, settle
@@ -28,8 +29,7 @@ from picojoule.training.penalties.base import Penalty
 from picojoule.training.penalties.energy_budget import BelowFloor
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import check_loader, generators
-from picojoule.training.ranks import gathered
-from picojoule.training.records import EpochRecord, Log, Spent
+from picojoule.training.records import EpochRecord, Log
 from picojoule.training.task import Task
 from picojoule.training.together import Together
 
@@ -52,6 +52,7 @@ def train(
     penalty: Penalty | Sequence[Penalty] | None = None,
     levers: Sequence[Lever] = (),
     validation: DataLoader | None = None,
+    choose: str | None = None,
     checkpoint: str | PathLike[str] | None = None,
     scheduler: LRScheduler | None = None,
     inputs: Inputs | None = None,
@@ -61,8 +62,18 @@ def train(
     """Trains a network in place, one record at a time; stop iterating and it stops.
 
     Before the first step the floor of the training set is measured and given to a penalty that has
-    a limit. With ``validation`` the network ends with the weights of the most accurate epoch within
-    the limit (see ``choose``), else with the last ones.
+    a limit. With ``validation`` the network ends with the weights of the best epoch within the
+    limit (see ``training.choose``), else with the last ones.
+
+    What is learned is told from the labels of a batch, which are all of one sort:
+
+    - ``[B]`` whole numbers: a class for each sample;
+    - ``[T, B]`` whole numbers: a class for each step, -1 where a step has none;
+    - ``[B]`` or ``[B, K]`` real numbers: regression;
+    - ``[T, B, K]`` real numbers: regression for each step, NaN where a step has none.
+
+    A step without a label, or beyond the length of its sequence, counts for nothing: ``criterion``
+    and all measures see the other steps alone. Losses are means over labels, energies over samples.
 
     With ``checkpoint`` every epoch is written there before its record is yielded. A training that
     finds a checkpoint goes on from it and ends with the same weights, bit for bit, as one that was
@@ -71,10 +82,13 @@ def train(
     Args:
         net: x [T, B, ...] to out [T, B, K], alone or with a state; takes ``lengths=`` if batches
             have them.
-        loader: Batches ``(x[T, B, ...], label[B], lengths[B] or None)``.
+        loader: Batches ``(x[T, B, ...], label, lengths[B] or None)``.
         optimizer: Updates the parameters of ``net``.
-        criterion: Scores [B, K] and labels [B] to a loss.
-        readout: out [T, B, K] and lengths to scores [B, K].
+        criterion: Scores [M, K] and labels to a loss, a mean over the M labels of a batch: of
+            samples, or of the steps that have one, end to end. Labels are [M] int64, for
+            ``CrossEntropyLoss`` say, or [M, K] numbers (those of [B] are [M, 1]), for ``MSELoss``.
+        readout: out [T, B, K] and lengths to scores [B, K]; of labels per step ``readout.each``,
+            or another one that gives [T, B, K].
         chip: Prices the energy; several if penalties limit it on several, and what is logged is
             that on the first.
         epochs: Number of epochs in all, those of a checkpoint included.
@@ -83,6 +97,8 @@ def train(
         levers: What training may leave out of the network to save energy, such as ``Gates()``; in
             the end it is plain, and smaller.
         validation: Batches to choose the weights by.
+        choose: Name of the measure by which: ``"accuracy"`` or ``"macro_f1"`` of classes (the
+            highest), ``"mse"`` of numbers (the lowest); None for accuracy or mean squared error.
         checkpoint: Folder of the checkpoints.
         scheduler: Changes the learning rate after every step.
         inputs: The kind of the network's input, see ``Meter``; if left out, as the loader's
@@ -97,8 +113,9 @@ def train(
     Raises:
         BelowFloor: If the limit is below the floor.
         ValueError: If the network has no place for a lever, batches have other parts, labels are
-            not one number of a class for each sample, the last batch has a single item of which a
-            batch norm sees one value, or the checkpoint is damaged or of another training.
+            not of the samples or steps of their batch or need other outputs, ``choose`` is no
+            measure of them, the last batch has a single item of which a batch norm sees one value,
+            or the checkpoint is damaged or of another training.
         NonFiniteLoss: If the loss became infinite or not a number.
         OSError: If a checkpoint could not be written; the one before it is unharmed.
     """
@@ -128,7 +145,7 @@ def train(
         inputs=kind_of(loader, inputs),
         convention=convention,
     )
-    progress = Progress(fabric, net, optimizers, scheduler, together, generators(loader))
+    progress = Progress(fabric, net, optimizers, scheduler, together, generators(loader), by=choose)
     check_last_batch(model, loader, fabric)
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None and (saved := newest(folder)) is not None:
@@ -163,57 +180,45 @@ def _epoch(
     """Yields the record of every step of one epoch, and returns that of the epoch."""
     fabric, epoch = task.fabric, progress.epoch + 1
     watch = LossWatch(fabric.device)
-    sums = torch.zeros(4 + 2 * len(task.chips), dtype=torch.float64, device=fabric.device)
+    sums = EpochSums()
     set_passes(batches, progress.epoch)
     for given in batches:
         progress.step += 1
         batch = fabric.to_device(unpacked(given))
+        sums.see(batch).check_measure(progress.by)
         log, energies, counts = task.step(batch, epoch, progress.step)
         watch.see(log.loss, progress.step, energies[""].by_layer, counts)
-        sums += _weighed(log, energies, samples=len(batch.label))
+        sums.add(batch, log, energies)
         if progress.step % _CHECK_EVERY == 0:
             watch.check(fabric, epoch, folder and newest(folder))
         yield log
     watch.check(fabric, epoch, folder and newest(folder))
     check_weights(progress.net, epoch, progress.step, folder and newest(folder))
-    return _record(task, progress, gathered(fabric, sums).sum(0), validation)
-
-
-def _weighed(log: Log, energies: Mapping[str, Energy], samples: int) -> Tensor:
-    """Returns a batch's part of an epoch's sums.
-
-    These are samples, loss, accuracy and penalty, then energy and floor on each chip.
-    """
-    penalty = torch.zeros_like(log.loss) if log.penalty is None else log.penalty
-    spent = [part for one in energies.values() for part in (one.total.detach(), one.floor)]
-    values = (torch.ones_like(log.loss), log.loss, log.accuracy, penalty, *spent)
-    return samples * torch.stack([value.to(log.loss.device).double() for value in values])
+    return _record(task, progress, sums, validation)
 
 
 def _record(
-    task: Task, progress: Progress, sums: Tensor, validation: DataLoader | None
+    task: Task, progress: Progress, sums: EpochSums, validation: DataLoader | None
 ) -> EpochRecord:
-    samples, *totals = sums.tolist()
-    if not samples:
-        raise ValueError("the loader gave no batch: nothing to train on")
-    loss, accuracy, penalty, *energies = (total / samples for total in totals)
-    own, *others = (Spent(*pair) for pair in zip(energies[::2], energies[1::2], strict=True))
+    means = sums.read(task.fabric)
+    own, *others = means.spent
     ran = _engines(progress)  # before a validation runs the layers again
     multiplier = task.penalty.multiplier
     several = {key: one.item() for key, one in task.penalty.multipliers.items()}
     record = EpochRecord(
         epoch=progress.epoch + 1,
         step=progress.step,
-        loss=loss,
-        accuracy=accuracy,
+        loss=means.loss,
+        accuracy=means.measure("accuracy"),
         energy_pj=own.energy_pj,
-        penalty=penalty if task.penalty.parts else None,
+        penalty=means.penalty if task.penalty.parts else None,
         multiplier=None if multiplier is None else multiplier.item(),
         validation=None,
         engines=ran,
         floor_pj=own.floor_pj,
         beside={chip.name: one for chip, one in zip(task.chips[1:], others, strict=True)},
         multipliers=several if len(several) > 1 else {},
+        mse=means.measure("mse"),
     )
     if validation is None:
         return record

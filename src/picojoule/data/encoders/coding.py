@@ -11,6 +11,7 @@ from torch import Tensor
 
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
+from picojoule.targets import target_of
 
 
 class Encoder(ABC):
@@ -37,6 +38,35 @@ class Encoder(ABC):
     def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Returns the shape of one step without batch, by default that of the item."""
         return shape
+
+    def longest(self, split: Split) -> int:
+        """Returns the steps that the longest item of a split has, as it was before ``prepare``."""
+        assert self.steps is not None
+        return self.steps
+
+    def check_labels(self, split: Split) -> None:
+        """Checks that labels, if they are per step, are of the steps that this encoder makes.
+
+        Args:
+            split: The items as they were before ``prepare``.
+
+        Raises:
+            ValueError: If they are of another number of steps.
+        """
+        target = target_of(split.y)
+        if not target.each_step:
+            return
+        steps = self.longest(split)
+        if split.y.shape[1] != steps:
+            name = type(self).__name__.lower()
+            keys = ("steps", "max_steps")
+            key = next((key for key in keys if isinstance(getattr(self, key, None), int)), "")
+            advice = f", or set data.encoder.{key}" if key else ""
+            raise ValueError(
+                f"labels are of {split.y.shape[1]} steps, and the encoder '{name}' makes {steps} "
+                f"of the longest item: give a label for each of them ({target.missing:g} where a "
+                f"step has none){advice}"
+            )
 
     @abstractmethod
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

@@ -106,6 +106,10 @@ class Filterbank(Encoder):
         """Returns ``(channels,)``, whatever the recording."""
         return (self.channels,)
 
+    def longest(self, split: Split) -> int:
+        """Returns the steps of the longest recording, with the padding of arrays."""
+        return int(self._whole(torch.tensor(split.x.shape[1])).clamp(max=self.max_steps))
+
     def prepare(self, split: Split, zeros: Zeros = np.zeros) -> Split:
         """Computes the events of every recording.
 
@@ -119,17 +123,17 @@ class Filterbank(Encoder):
             and ``lengths`` ``[N]`` in steps.
 
         Raises:
-            ValueError: For something else than waveforms.
+            ValueError: For something else than waveforms, or labels of other steps.
         """
         if split.x.ndim != 2 or split.x.dtype == torch.uint8:
             raise ValueError(
                 f"expected waveforms [N, S], got {list(split.x.shape)} {split.x.dtype}"
             )
+        self.check_labels(split)
         ends = (
             torch.full((len(split),), split.x.shape[1]) if split.lengths is None else split.lengths
         )
-        # A recording shorter than one window is one step.
-        whole = 1 + (ends - self._window).clamp(min=0) // self._stride
+        whole = self._whole(ends)
         steps = whole.clamp(max=self.max_steps)
         if bool((whole > steps).any()):
             logger.warning(
@@ -150,6 +154,10 @@ class Filterbank(Encoder):
         for row, wave, end, count in zip(x, split.x, ends.tolist(), steps.tolist(), strict=True):
             row[:count] = self._events(wave[:end], mel, window)
         return Split(x, split.y, steps)
+
+    def _whole(self, samples: Tensor) -> Tensor:
+        """Returns the steps of recordings; one shorter than a window is one step."""
+        return 1 + (samples - self._window).clamp(min=0) // self._stride
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Returns the events of a batch, as long as its longest recording.

@@ -93,8 +93,9 @@ class Frames(Encoder):
             steps.
 
         Raises:
-            ValueError: For something else.
+            ValueError: For something else, or labels of other steps.
         """
+        self.check_labels(split)
         lists = split.x
         if isinstance(lists, Tensor) and lists.dtype == torch.uint8 and lists.ndim in (3, 5):
             return self._pooled(split, zeros)

@@ -16,6 +16,7 @@ from picojoule import _files
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
+from picojoule.targets import target_of
 
 Modality = Literal["image", "audio", "events"]
 
@@ -40,7 +41,7 @@ def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
             0..1. Sounds: ``x`` ``[N, S]``, int16, or float in -1..1; ``lengths`` ``[N]`` if they
             differ; ``rate_hz`` if it is known. Events: what ``EventLists`` takes, by its names, or
             frames of counts ``x`` ``[N, T, P, H, W]`` or ``[N, T, units]``, uint8; ``lengths``
-            ``[N]`` if they differ. With each ``y`` ``[N]``, whole numbers from 0.
+            ``[N]`` if they differ. With each ``y``, see ``Split``.
         modality: What it holds.
         bad: The rule for an item with values that are not finite or out of their range.
 
@@ -84,12 +85,17 @@ def _split(
         if name not in arrays:
             raise ValueError(f"{path} has no array '{name}', but {', '.join(names) or 'none'}")
     try:
-        y = _whole(arrays, "y")
+        y = _labels(arrays["y"])
         if in_lists:
             return Split(_events(arrays), y), None
         whole = Split(_items(arrays["x"], modality), y, _lengths(arrays, modality))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
+    if modality == "events" and target_of(y).each_step and y.shape[1] != whole.x.shape[1]:
+        raise ValueError(
+            f"{path}: y is of {y.shape[1]} steps, and x of {whole.x.shape[1]}: give a label for "
+            "each step"
+        )
     good = [number for number in range(len(whole)) if _is_good(whole, number, path, bad)]
     if not good:
         raise ValueError(f"{path} has no item without a fault")
@@ -188,6 +194,24 @@ def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:
         raise ValueError(f"expected x as {plain} or float, got {x.dtype}")
     x = np.ascontiguousarray(x, plain if x.dtype == plain else np.float32)
     return torch.from_numpy(x)
+
+
+def _labels(y: np.ndarray) -> torch.Tensor:
+    """Returns labels as int64 or float32.
+
+    Raises:
+        ValueError: For something else.
+    """
+    if y.dtype.kind not in "iuf" or not y.size:
+        raise ValueError(
+            "expected y as whole numbers [N] or [N, T], or real ones [N], [N, K] or [N, T, K], got "
+            f"{list(y.shape)} {y.dtype}"
+        )
+    if y.dtype.kind != "f" and int(y.max()) > _HIGHEST:
+        raise ValueError(f"expected y up to {_HIGHEST}, found {int(y.max())}")
+    found = torch.from_numpy(y.astype(np.float32 if y.dtype.kind == "f" else np.int64))
+    target_of(found)
+    return found
 
 
 def _whole(

@@ -59,7 +59,7 @@ def at_rate(split: Split, rate_hz: int, wanted_hz: int, bad: Bad) -> Split:
     """Resamples the sounds of arrays.
 
     Args:
-        split: ``x`` ``[N, S]`` int16, or float in -1..1, with ``lengths``.
+        split: ``x`` ``[N, S]`` int16, or float in -1..1, with ``lengths``; ``y`` is not per step.
         rate_hz: Samples per second.
         wanted_hz: Samples per second of the result.
         bad: Counts what is changed.
@@ -69,7 +69,6 @@ def at_rate(split: Split, rate_hz: int, wanted_hz: int, bad: Bad) -> Split:
     """
     lengths = split.lengths
     ends = torch.full((len(split),), split.x.shape[1]) if lengths is None else lengths
-    items = zip(split.x, ends.tolist(), split.y.tolist(), strict=True)
-    return joined(
-        (mono(wave[:end].numpy(), rate_hz, wanted_hz, bad), label) for wave, end, label in items
-    )
+    items = zip(split.x, ends.tolist(), strict=True)
+    waves = joined((mono(wave[:end].numpy(), rate_hz, wanted_hz, bad), 0) for wave, end in items)
+    return Split(waves.x, split.y, waves.lengths)

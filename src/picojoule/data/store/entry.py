@@ -46,7 +46,7 @@ class Selection(NamedTuple):
 
     @property
     def labels(self) -> Tensor:
-        """The class of each item, ``[N]`` int64."""
+        """The labels of each item, see ``Split``."""
         return self.split.y if self.index is None else self.split.y[self.index]
 
 

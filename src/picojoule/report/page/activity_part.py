@@ -23,22 +23,29 @@ def spikes(page: Page, activity: Activity, labels: Sequence[str]) -> Iterator[st
         numbers=table(["layer", "in all", "mean per step", "highest"], means),
     )
     rows = {layer: kept for layer, (kept, _) in activity.kept.items()}
-    drawn = [_drawn(page, one, rows, labels[one.label]) for one in activity.examples]
-    names = [
-        f"{at}: {labels[one.label]}, named {labels[one.predicted]}"
-        for at, one in enumerate(activity.examples, start=1)
-    ]
+    drawn = [_drawn(page, one, rows, _of_class(one, labels)) for one in activity.examples]
+    names = [_name(at, one, labels) for at, one in enumerate(activity.examples, start=1)]
     yield choices("Input", list(zip(names, drawn, strict=True)))
     few = [f"{kept} of {size:,} of layer {layer}" for layer, (kept, size) in activity.kept.items()]
     yield f"<p>Neurons drawn, evenly spaced: {text(', '.join(few))}.</p>"
 
 
-def _drawn(page: Page, example: Example, rows: Mapping[str, int], label: str) -> str:
+def _name(at: int, example: Example, labels: Sequence[str]) -> str:
+    if example.label is None or example.predicted is None:
+        return str(at)
+    return f"{at}: {labels[example.label]}, named {labels[example.predicted]}"
+
+
+def _of_class(example: Example, labels: Sequence[str]) -> str:
+    return "" if example.label is None else f" of class {labels[example.label]}"
+
+
+def _drawn(page: Page, example: Example, rows: Mapping[str, int], of_class: str) -> str:
     """Returns the spikes of one input as a chart."""
     numbers = [[layer, f"{len(points):,}"] for layer, points in example.spikes.items()]
     return page.chart(
         charts.raster(example.spikes, rows, example.steps),
-        says=f"Spikes of a test input of class {label}, over {example.steps} steps",
+        says=f"Spikes of a test input{of_class}, over {example.steps} steps",
         numbers=table(["layer", "spikes drawn"], numbers),
         height=100 + 2 * (sum(rows.values()) + 5 * len(rows)),
     )

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
+from picojoule.report.budget_report import BudgetReport, LimitReport
 from picojoule.report.notes import amount
 from picojoule.report.page.html import table, text
-from picojoule.report.record import BudgetReport, LimitReport, Report
+from picojoule.report.record import Report
+from picojoule.targets import MEASURES, rounded
 
 
 def result(report: Report) -> Iterator[str]:
     """Yields the main numbers, and each limit as a bar."""
-    right = round(report.accuracy.test * report.samples)
     numbers = {
-        "test accuracy": f"{report.accuracy.test:.3f}",
-        "right": f"{right:,} of {report.samples:,}",
-        "validation accuracy": _share(report.accuracy.validation),
+        **dict(_measures(report)),
+        "right" if report.mse is None else "labels": report.of_labels,
         "parameters": f"{report.parameters:,}",
         "steps": f"{report.steps:,}",
         "spikes per neuron and step": f"{report.spike_rate:.3g}",
@@ -28,8 +28,13 @@ def result(report: Report) -> Iterator[str]:
             yield _bullet(one)
 
 
-def _share(share: float | None) -> str:
-    return "" if share is None else f"{share:.3f}"
+def _measures(report: Report) -> Iterator[tuple[str, str]]:
+    """Yields each measure on the test and the validation set."""
+    for name, words in MEASURES.items():
+        if (found := getattr(report, name)) is not None:
+            yield f"test {words}", rounded(name, found.test)
+            if found.validation is not None:
+                yield f"validation {words}", rounded(name, found.validation)
 
 
 def _bullet(budget: BudgetReport | LimitReport) -> str:

@@ -1,4 +1,4 @@
-"""The page of a run: its accuracy and energy, how it was trained, and what its neurons do."""
+"""The page of a run: what came of it, its energy, how it was trained, and what its neurons do."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class RunRecord:
         name: Its name.
         title: The name of its recipe.
         recipe: Its recipe, as TOML.
-        labels: Names of the classes.
+        labels: Names of the classes, or of the numbers that are learned.
         epochs: One record per epoch, as ``log.jsonl`` has them.
         unconstrained: Those of its training without a budget; empty if there was none.
         report: Its report; None if it has not ended.
@@ -74,7 +74,7 @@ def _lead(record: RunRecord) -> Iterator[str]:
         return
     first, cost = next(iter(report.chips.items()))
     spent = f"{format_energy(cost.total_pj)} per inference on {first}"
-    yield f'<p class="outcome">Test accuracy {report.accuracy.test:.3f}, {text(spent)}</p>'
+    yield f'<p class="outcome">Test {report.measured}, {text(spent)}</p>'
     if (budget := report.budget) is not None:
         kind = "met" if budget.met else "missed"
         yield f'<p class="outcome {kind}">{text(budget.outcome)}</p>'

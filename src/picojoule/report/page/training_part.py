@@ -1,12 +1,14 @@
 """The part of a page that shows a training, epoch by epoch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
 from picojoule.report.page import charts
 from picojoule.report.page.html import Page, table
 from picojoule.report.record import Report
+from picojoule.targets import MEASURES, rounded
 from picojoule.units import format_energy
 
 Epochs = Sequence[Mapping[str, Any]]
@@ -16,7 +18,7 @@ Curve = Sequence[float | None]
 def training(
     page: Page, epochs: Epochs, unconstrained: Epochs, report: Report | None
 ) -> Iterator[str]:
-    """Yields accuracy, energy and multiplier over the epochs.
+    """Yields accuracy (or error), energy and multiplier over the epochs.
 
     Args:
         page: Where the charts go.
@@ -30,14 +32,15 @@ def training(
     budget = report and report.budget
     if budget and budget.unit == "pJ" and not budget.limits:
         levels = {"limit": budget.limit_pj, "floor": budget.floor_pj}
-    accuracy = _curves(epochs, unconstrained, "accuracy")
+    own = "accuracy" if (epochs or unconstrained)[0]["accuracy"] is not None else "mse"
+    measure, word = _curves(epochs, unconstrained, own), MEASURES[own]
     energy = _curves(epochs, unconstrained, "energy_pj")
     multiplier = _there({"multiplier": [one.get("multiplier") for one in epochs]})
     charted = [
         page.chart(
-            charts.lines(accuracy, x="epoch", y="accuracy"),
-            says="Accuracy over the epochs",
-            numbers=_by_epoch(accuracy, "{:.3f}".format),
+            charts.lines(measure, x="epoch", y=word),
+            says=f"{word[0].upper()}{word[1:]} over the epochs",
+            numbers=_by_epoch(measure, partial(rounded, own)),
         ),
         page.chart(
             charts.energies(energy, x="epoch", levels=levels),

@@ -1,0 +1,13 @@
+from .base import MEASURES as MEASURES
+from .base import Scored as Scored
+from .base import Target as Target
+from .base import better as better
+from .base import rounded as rounded
+from .base import worded as worded
+from .told import CLASSES as CLASSES
+from .told import NUMBERS as NUMBERS
+from .told import STEP_CLASSES as STEP_CLASSES
+from .told import STEP_NUMBERS as STEP_NUMBERS
+from .told import TARGETS as TARGETS
+from .told import target as target
+from .told import target_of as target_of

@@ -1,0 +1,66 @@
+"""Targets by name, and as labels tell them."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from picojoule._names import unknown
+from picojoule.targets.base import Target
+from picojoule.targets.classes import Classes
+from picojoule.targets.numbers import Numbers
+
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+CLASSES = Classes("classification", each_step=False)
+STEP_CLASSES = Classes("classification per step", each_step=True)
+NUMBERS = Numbers("regression", each_step=False)
+STEP_NUMBERS = Numbers("regression per step", each_step=True)
+TARGETS: dict[str, Target] = {
+    one.name: one for one in (CLASSES, STEP_CLASSES, NUMBERS, STEP_NUMBERS)
+}
+
+
+def target(name: str) -> Target:
+    """Returns the target of a name.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+    """
+    if name not in TARGETS:
+        raise ValueError(unknown("target", name, TARGETS))
+    return TARGETS[name]
+
+
+def target_of(y: Any) -> Target:
+    """Tells from labels what is learned.
+
+    Args:
+        y: Whole numbers are classes: ``[N]``, or ``[N, T]`` of each step. Real numbers are what
+            they are: ``[N]`` or ``[N, K]``, or ``[N, T, K]`` of each step. In batches T comes
+            before N.
+
+    Raises:
+        TypeError: If they are neither.
+        ValueError: If they have another shape.
+
+    Example:
+        >>> target_of(torch.tensor([[0, 2, -1]]))
+        classification per step
+    """
+    if isinstance(y, Tensor) and y.dtype in WHOLE:
+        if y.dim() in (1, 2):
+            return CLASSES if y.dim() == 1 else STEP_CLASSES
+    elif isinstance(y, Tensor) and y.is_floating_point():
+        if y.dim() in (1, 2, 3) and (y.dim() == 1 or y.shape[-1]):
+            return NUMBERS if y.dim() < 3 else STEP_NUMBERS
+    else:
+        got = y.dtype if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        raise TypeError(
+            "expected labels as a tensor of whole numbers (int64), the number of each class, or of "
+            f"real numbers (float32) to learn, got {got}"
+        )
+    raise ValueError(
+        "expected labels of classes [N] or, of each step, [N, T] (T first in batches), or numbers "
+        f"[N], [N, K] or [N, T, K], got {list(y.shape)} {y.dtype}"
+    )
