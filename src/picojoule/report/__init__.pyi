@@ -1,11 +1,11 @@
 from . import plots as plots
 from .budget_report import BudgetReport as BudgetReport
 from .budget_report import LimitReport as LimitReport
+from .by_split import Accuracy as Accuracy
+from .by_split import MacroF1 as MacroF1
+from .by_split import SquaredError as SquaredError
+from .by_split import by_split as by_split
 from .measured import measure as measure
-from .measures import Accuracy as Accuracy
-from .measures import MacroF1 as MacroF1
-from .measures import SquaredError as SquaredError
-from .measures import by_split as by_split
 from .record import RecipeId as RecipeId
 from .record import Report as Report
 from .record import versions as versions

@@ -15,8 +15,8 @@ from picojoule.energy import Convention, Conventions
 from picojoule.report import notes
 from picojoule.report.base import Record, Share
 from picojoule.report.budget_report import BudgetReport
+from picojoule.report.by_split import Accuracy, MacroF1, SquaredError, by_split
 from picojoule.report.energy_tables import by_layer_and_kind
-from picojoule.report.measures import Accuracy, MacroF1, SquaredError, by_split
 from picojoule.report.short_table import short_table
 from picojoule.targets import worded
 from picojoule.training import Cost, Measurement

@@ -21,6 +21,20 @@ MEASURES = (
 )
 
 
+def known(accuracy: float | None) -> float:
+    """Returns an accuracy, which regression does not have.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if accuracy is None:
+        raise ValueError(
+            "a sweep compares accuracies, and labels that are real numbers (regression) have none: "
+            "take single runs, or classes as whole numbers"
+        )
+    return accuracy
+
+
 def finished(folder: Folder) -> dict[str, Any]:
     """Returns the numbers of a finished run; energies are on the run's own chip.
 
@@ -33,8 +47,8 @@ def finished(folder: Folder) -> dict[str, Any]:
     report, best = folder.report, chosen(folder)
     own, budget = next(iter(report.chips.values())), report.budget
     return {
-        "validation_accuracy": best.accuracy,
-        "accuracy": report.accuracy.test,
+        "validation_accuracy": known(best.accuracy),
+        "accuracy": known(None if report.accuracy is None else report.accuracy.test),
         "validation_energy_pj": best.energy_pj,
         "energy_pj": own.total_pj,
         "floor_pj": own.floor_pj if budget is None else budget.floor_pj,
@@ -54,7 +68,7 @@ def stopped(folder: Folder) -> dict[str, Any]:
     """
     validated = [one.validation for one in history(folder) if one.validation is not None]
     return {
-        "validation_accuracy": validated[-1].accuracy,
+        "validation_accuracy": known(validated[-1].accuracy),
         "validation_energy_pj": validated[-1].energy_pj,
         "seconds": round(sum(record["seconds"] for record in folder.log()), 3),
     }
@@ -68,7 +82,7 @@ def curve(epochs: Sequence[EpochRecord], of: int) -> list[list[float]]:
         of: Number of all epochs.
     """
     return [
-        [one.epoch / of, one.validation.accuracy, one.validation.energy_pj]
+        [one.epoch / of, known(one.validation.accuracy), one.validation.energy_pj]
         for one in epochs
         if one.validation is not None
     ]

@@ -214,7 +214,7 @@ def _progress(name: str, folder: Folder, step: Step) -> RunProgress:
         step=step.log.step,
         steps=step.steps,
         loss=float(step.log.loss),
-        accuracy=float(step.log.accuracy),
+        accuracy=measures.known(None if step.log.accuracy is None else float(step.log.accuracy)),
         energy_pj=float(step.log.energy_pj),
         free=step.folder != folder.path,
         whole=bool(step.log.history),
