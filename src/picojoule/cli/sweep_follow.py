@@ -1,7 +1,7 @@
 """Shows the progress of a sweep, keeps its results up to date, and sums it up."""
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -111,16 +111,16 @@ def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> N
         [
             *(str(row[key]) for key in keys),
             str(row["seeds"]),
-            _spread(row, "accuracy", "{:.3f}".format),
-            _spread(row, "energy_pj", format_energy),
-            "" if row["met"] is None else f"{row['met']} of {row['seeds']}",
+            _accuracy(row),
+            _energy(row),
+            "" if row["met"] is None else f"{row['met']}/{row['seeds']}",
             "front" if row["runs"] in front else "",
         ]
         for row in content["configurations"]
     ]
     if rows:
-        columns = [*map(_short, keys), "seeds", "test accuracy", "energy", "limit met", ""]
-        OUT.print(listing("mean ± standard deviation over seeds", columns, rows))
+        columns = [*_short(keys), "seeds", "accuracy", "energy", "met", ""]
+        OUT.print(listing("test set, mean ± standard deviation over seeds", columns, rows))
     for one in entries:
         if one.state == FAILED:
             ERR.print(
@@ -135,15 +135,21 @@ def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> N
     say(" · ".join([*counts, *([covered] if FINISHED in states else []), str(folder)]))
 
 
-def _spread(row: Mapping[str, Any], name: str, worded: Any) -> str:
-    mean, deviation = worded(row[name]), row[f"{name}_std"]
-    if deviation is None:
-        return mean
-    spread = worded(deviation)
-    number, _, unit = mean.partition(" ")
-    return f"{number if spread.endswith(unit) else mean} ± {spread}"
+def _accuracy(row: Mapping[str, Any]) -> str:
+    deviation = row["accuracy_std"]
+    return f"{row['accuracy']:.3f}" + ("" if deviation is None else f" ± {deviation:.3f}")
 
 
-def _short(key: str) -> str:
-    """Returns the last two parts of a key, which say enough."""
-    return ".".join(key.split(".")[-2:])
+def _energy(row: Mapping[str, Any]) -> str:
+    """Words a mean and its standard deviation in one unit."""
+    mean, deviation = row["energy_pj"], row["energy_pj_std"]
+    if not (mean and deviation):
+        return format_energy(mean)
+    number, unit = format_energy(mean).split(" ")
+    return f"{number} ± {deviation * float(number) / mean:.2g} {unit}"
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """Returns the last part of each key, of a name what it is of; whole keys if two are alike."""
+    last = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
+    return last if len(set(last)) == len(keys) else list(keys)

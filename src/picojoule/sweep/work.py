@@ -167,7 +167,7 @@ class Worker:
                 if step.log.history or now - shown > _SECONDS_BETWEEN_READS:
                     shown = now
                     yield _progress(task.planned.name, run.folder, step)
-                if self._is_hopeless(run.folder, step, others):
+                if self._is_hopeless(task, run.folder, step, others):
                     return _Outcome(
                         DOMINATED, self._notes(run.folder, measures.stopped(run.folder))
                     )
@@ -185,9 +185,18 @@ class Worker:
             )
         return resume(path, data_dir=self._machine.data_dir)
 
-    def _is_hopeless(self, folder: Folder, step: Step, others: Sequence[Any]) -> bool:
-        searched = self.question.search is not None and step.folder == folder.path
-        return searched and is_hopeless(measures.curve(step.log.history, step.epochs), others)
+    def _is_hopeless(self, task: Taken, folder: Folder, step: Step, others: Sequence[Any]) -> bool:
+        """Tells whether to stop a run of a search.
+
+        That is decided by the first seed alone: means over the seeds that were lucky would be
+        better than they should.
+        """
+        first = self.question.search is not None and task.planned.needs is None
+        return (
+            first
+            and step.folder == folder.path
+            and is_hopeless(measures.curve(step.log.history, step.epochs), others)
+        )
 
     def _notes(self, folder: Folder, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what is kept of a run: its row, and what other runs need of it."""
