@@ -1,7 +1,7 @@
 """What holds for every lever: a training ends with a plain network that can be loaded."""
 
 import copy
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import pytest
 import torch
@@ -20,8 +20,8 @@ def made(name, seed=0):
     return LEVERS[name]()
 
 
-def trained(name, net=None, epochs=6, **options):
-    """A network after a training that asks for half of the energy, and what it learned by."""
+def trained(name, net=None, epochs=6, until=None, **options):
+    """A network after a training that asks for half of the energy, and its records."""
     net = net or made(name)
     label = torch.arange(12) % CLASSES
     loader = torch.utils.data.DataLoader([(events(batch=12), label, None)] * 2, batch_size=None)
@@ -37,7 +37,7 @@ def trained(name, net=None, epochs=6, **options):
         epochs=epochs,
         **{"levers": [kinds()[name](lr=0.2)], "penalty": budget} | options,
     )
-    return net, list(logs)
+    return net, list(takewhile(lambda log: not (until and log.epoch > until), logs))
 
 
 def test_every_lever_is_in_the_list():
@@ -52,6 +52,18 @@ def test_a_fresh_network_takes_the_weights_of_a_trained_one(name):
     fresh.load_state_dict(net.state_dict())
     assert torch.equal(fresh.eval()(events())[0], net.eval()(events())[0])
     assert repr(fresh) == repr(net)
+
+
+@LEVER
+def test_a_training_that_was_cut_off_ends_the_same(name, tmp_path):
+    net, logs = trained(name, epochs=4)
+    trained(name, epochs=4, until=2, checkpoint=tmp_path)
+    again, rest = trained(name, made(name, seed=5), epochs=4, checkpoint=tmp_path)
+    assert rest[0].epoch == 3
+    assert rest[-1].history == logs[-1].history
+    found = again.state_dict()
+    assert found.keys() == net.state_dict().keys()
+    assert all(torch.equal(one, found[key]) for key, one in net.state_dict().items())
 
 
 @LEVER
