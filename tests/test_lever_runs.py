@@ -6,6 +6,7 @@ import torch
 import picojoule as pj
 import tiny
 from picojoule.data import loader, prepared
+from picojoule.networks.exit import steps_of
 from picojoule.recipe import load_recipe
 from picojoule.run import Machine, resume, start
 from picojoule.run.open_data import open_data
@@ -20,8 +21,8 @@ def recipe(*overrides: str, levers: str = '["gates"]'):
     return load_recipe("digits", [*said, *overrides])
 
 
-def trained(path, **options):
-    for _ in start(recipe(**options), out=path, machine=CPU).train():
+def trained(path, overrides=(), **options):
+    for _ in start(recipe(*overrides, **options), out=path, machine=CPU).train():
         pass
     return pj.load(path)
 
@@ -76,6 +77,35 @@ def test_pruned_weights_are_absent_wherever_the_run_is_priced(tmp_path):
     again = run.measure([pj.load_chip("45nm")])
     assert again.chips["45nm"].total_pj == run.report.chips["45nm"].total_pj
     assert float((run.net.get_parameter("1.weight") == 0).float().mean()) > 0.1
+
+
+def test_a_run_that_exits_does_so_wherever_it_is_used(tmp_path):
+    run = trained(tmp_path / "run", overrides=["train.epochs=25"], levers='["steps"]')
+    report, chip = run.report, pj.load_chip("45nm")
+    assert report.budget.met
+    assert 1 < report.mean_steps < report.steps == 4
+    assert "of up to 4 steps" in str(report)
+    again = run.measure([chip])
+    assert again.chips["45nm"].total_pj == report.chips["45nm"].total_pj
+    assert again.mean_steps == report.mean_steps
+    test = open_data(run.recipe, None)[1].test
+    encoder = run.recipe.data.make_encoder()
+    x, _, _ = next(iter(loader(prepared(test, encoder), encoder, batch_size=30)))
+    found = run.predict(test.x[:30])
+    steps = steps_of(run.net, x)
+    assert [one.steps_ran for one in found] == steps.tolist()
+    assert len(set(steps.tolist())) > 1
+    stream = pj.stream(run.net)
+    going = []
+    for step in x:
+        stream(step)
+        going.append(~stream.sure)
+    assert torch.equal((torch.stack(going).sum(0) + 1).clamp(max=4), steps)
+    assert stream.scores.argmax(-1).tolist() == [one.index for one in found]
+    with pj.Meter(run.net, inputs="events") as meter:
+        run.net(x, lengths=steps)
+    mean_pj = sum(one.energy_pj for one in found) / 30
+    assert mean_pj == pytest.approx(float(chip.price(meter.counts).total))
 
 
 def test_a_share_below_the_floor_is_not_refused_with_levers(tmp_path):

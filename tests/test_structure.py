@@ -26,7 +26,7 @@ ROOMS = {
     "kernels": {"surrogate", "contract"},
     "engine": {"surrogate", "contract", "kernels"},
     "neurons": {"surrogate", "contract", "kernels", "engine"},
-    "networks": {"surrogate", "contract", "kernels", "engine", "neurons"},
+    "networks": {"surrogate", "readout", "contract", "kernels", "engine", "neurons"},
     "streaming": {"surrogate", "contract", "kernels", "engine", "neurons", "networks"},
     "energy": {"units", "contract"},
     "data": {"targets"},

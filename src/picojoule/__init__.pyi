@@ -20,6 +20,7 @@ from .energy import spikes as spikes
 from .networks import NETWORKS as NETWORKS
 from .networks import ClipFloorShift as ClipFloorShift
 from .networks import Conversion as Conversion
+from .networks import Exit as Exit
 from .networks import Repeat as Repeat
 from .networks import Residual as Residual
 from .networks import Sequential as Sequential
@@ -69,6 +70,7 @@ from .training import NonFiniteLoss as NonFiniteLoss
 from .training import Penalty as Penalty
 from .training import RateTarget as RateTarget
 from .training import SpikePenalty as SpikePenalty
+from .training import Steps as Steps
 from .training import SynapticPenalty as SynapticPenalty
 from .training import SynOpsTarget as SynOpsTarget
 from .training import Thresholds as Thresholds

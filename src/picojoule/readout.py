@@ -65,6 +65,9 @@ def each(out: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 EACH = "each"
+# Those that can be told after each step, of what came up to it.
+SO_FAR = ("count", "last", "max", "mean")
+
 READOUTS: dict[str, Readout] = {
     "mean": mean,
     "max": max,
@@ -72,6 +75,36 @@ READOUTS: dict[str, Readout] = {
     "count": count,
     EACH: each,
 }
+
+
+def after_each_step(name: str, out: Tensor) -> Tensor:
+    """Computes what a readout says after each step, of what came up to it.
+
+    Args:
+        name: Its name.
+        out: Outputs [T, B, K].
+
+    Returns:
+        Scores [T, B, K].
+
+    Raises:
+        ValueError: If there is none of that name that can be told so.
+
+    Example:
+        >>> after_each_step("mean", torch.tensor([[[1.0]], [[3.0]]])).flatten()
+        tensor([1., 2.])
+    """
+    if name not in SO_FAR:
+        raise ValueError(unknown("readout", name, SO_FAR))
+    if name == "last":
+        return out
+    if name == "max":
+        return out.cummax(0).values
+    sums = out.cumsum(0)
+    if name == "count":
+        return sums
+    steps = torch.arange(1, len(out) + 1, dtype=out.dtype, device=out.device)
+    return sums / steps.view(-1, 1, 1)
 
 
 def readout(name: str) -> Readout:

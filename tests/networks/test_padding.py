@@ -239,10 +239,18 @@ def test_a_norm_over_several_devices_is_refused():
     net.eval()(torch.rand(4, 3, 5), lengths=torch.tensor([4, 1, 2]))
 
 
-def test_a_network_that_makes_its_own_steps_takes_no_lengths():
-    net = Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3), Repeat(4), pj.LIF())
-    with pytest.raises(ValueError, match="lengths are for sequences"):
-        net(torch.rand(1, 3, 5), lengths=torch.tensor([1, 1, 1]))
+def test_norms_take_statistics_of_all_items_before_a_network_makes_its_steps():
+    torch.manual_seed(0)
+    before, after = nn.BatchNorm1d(3), nn.BatchNorm1d(2)
+    net = Sequential(nn.Linear(5, 3), before, Repeat(4), pj.LIF(), nn.Linear(3, 2), after)
+    nn.init.constant_(before.bias, 0.5)
+    x, lengths = torch.rand(1, 3, 5), torch.tensor([4, 1, 2])
+    net(x, lengths=lengths)
+    currents = net[0](x[0])
+    torch.testing.assert_close(before.running_mean, 0.1 * currents.mean(0))
+    spikes, _ = net[3](before(currents).expand(4, 3, 3))
+    rows = net[4](torch.cat([spikes[:steps, item] for item, steps in enumerate(lengths)]))
+    torch.testing.assert_close(after.running_mean, 0.1 * rows.mean(0))
 
 
 def test_transforms_of_torch_see_the_valid_steps():

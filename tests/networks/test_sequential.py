@@ -142,6 +142,13 @@ class TestRepeat:
         with pytest.raises(ValueError, match="takes one step and got 2"):
             Repeat(5)(torch.rand(2, 3, 4))
 
-    def test_refuses_lengths(self):
-        with pytest.raises(ValueError, match="lengths are for sequences"):
-            Sequential(Repeat(5))(torch.rand(1, 3, 4), lengths=torch.tensor([1, 1, 1]))
+    def test_lengths_are_of_the_steps_that_it_makes(self):
+        net = Sequential(nn.Linear(4, 6), Sequential(Repeat(5)), LIF(), nn.Linear(6, 2))
+        x, lengths = torch.rand(1, 3, 4), torch.tensor([5, 1, 3])
+        out, _ = net(x, lengths=lengths)
+        for sample, steps in enumerate(lengths.tolist()):
+            alone, _ = net(x[:, sample : sample + 1])
+            torch.testing.assert_close(out[:steps, sample], alone[:steps, 0])
+            assert not out[steps:, sample].any()
+        with pytest.raises(ValueError, match=r"within 1..T = 1..5"):
+            net(x, lengths=torch.tensor([1, 6, 1]))

@@ -199,11 +199,14 @@ def start(task, folder, levers=("Gates",), seed=0, **options):
     limit_pj = 0.9 * task.floor_pj(task.loader())
     budget = pj.EnergyBudget(limit_pj, rho=4.0, step=0.2)  # in few steps
     given = {"epochs": 16, "penalty": budget, "validation": task.loader(64)}
-    given |= {"levers": [getattr(pj, name)() for name in levers], "checkpoint": folder}
+    made_by = {"Gates": pj.Gates, "Weights": pj.Weights, "Steps": partial(pj.Steps, lr=0.5)}
+    given |= {"levers": [made_by[name]() for name in levers], "checkpoint": folder}
     return made, task.train(made, loader, **given | options), limit_pj
 
 
-@pytest.mark.parametrize("levers", [("Gates",), ("Weights",), ("Weights", "Gates")])
+@pytest.mark.parametrize(
+    "levers", [("Gates",), ("Weights",), ("Weights", "Gates"), ("Steps",), ("Steps", "Gates")]
+)
 def test_a_limit_below_the_floor_is_met_and_a_killed_training_ends_the_same(task, tmp_path, levers):
     with pytest.raises(ValueError, match="below this network's floor"):
         list(start(task, None, ())[1])
@@ -277,7 +280,7 @@ class TestErrors:
             pj.Gates(lr=lr)
 
     def test_names(self):
-        assert kinds().keys() >= {"Gates", "Weights"}
+        assert kinds().keys() >= {"Gates", "Steps", "Weights"}
         assert lever("GATES") is pj.Gates
         assert issubclass(pj.Gates, Lever)
         with pytest.raises(ValueError, match="did you mean 'Gates'"):

@@ -34,10 +34,12 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
     """
     from picojoule.cli.show import chip_beside, prediction
     from picojoule.energy import load_chip
+    from picojoule.networks.exit import exit_of
 
     chip = load_chip(trained.recipe.budget.chip)
     cost = trained.report.chips.get(chip.name)
     marked = chip_beside(chip.name, cost)
+    exits = exit_of(trained.net) is not None
     found: list[dict[str, Any]] = []
     errors: list[dict[str, str]] = []
     read = 0
@@ -52,7 +54,7 @@ def predict(trained: "Trained", names: Sequence[str], *, as_json: bool) -> int:
                 found.append({"file": name, "item": item, **_plain(one)})
             else:
                 place = name if len(result) == 1 else f"{name}[{item}]"
-                say(f"{place}: {prediction(one, marked)}")
+                say(f"{place}: {prediction(one, marked, exits=exits)}")
     if not read and not errors:
         raise ValueError("no file was named on standard input")
     if as_json:

@@ -126,10 +126,17 @@ def _others(parameter: inspect.Parameter) -> str:
     return "".join(f" or {word}" for word in words if word != parameter.default)
 
 
-def prediction(found: Prediction, chip_name: str) -> str:
-    """Words a prediction: class and confidence, numbers, or those of spans of steps; energy."""
+def prediction(found: Prediction, chip_name: str, *, exits: bool) -> str:
+    """Words a prediction: class and confidence, numbers, or those of spans of steps; energy.
+
+    Args:
+        found: The prediction.
+        chip_name: Name of the chip.
+        exits: Whether the network has an exit, so that it matters how many steps ran.
+    """
     spent = format_energy(found.energy_pj)
-    return f"{_predicted(found)} · {spent} on {chip_name}"
+    ran = f" · {found.steps_ran} step{'s' * (found.steps_ran > 1)}" if exits else ""
+    return f"{_predicted(found)} · {spent} on {chip_name}{ran}"
 
 
 def _predicted(found: Prediction) -> str:
@@ -222,9 +229,9 @@ def summary(report: Report, folder: Path, *, energies: bool = True) -> str:
     ]
     aims = [report.budget.outcome if report.budget else "no budget", *_penalty(report)]
     silent = [f"silent {', '.join(report.silent)}"] if report.silent else []
-    return " · ".join(
-        [f"test {report.measured}", *silent, *(spent if energies else []), *aims, str(folder)]
-    )
+    steps = [report.ran] if report.mean_steps not in (None, report.steps) else []
+    spent = spent if energies else []
+    return " · ".join([f"test {report.measured}", *steps, *silent, *spent, *aims, str(folder)])
 
 
 def _beside(one: Cost) -> str:

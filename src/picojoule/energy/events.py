@@ -162,11 +162,11 @@ def events_of(values: Tensor, kind: Kind, multiplied: bool) -> Tensor:
     if not kind.counted:
         if values.layout is not torch.strided:
             values = values.to_dense()
-        number = kind.number
-        if number is None or number.numel() != values.numel():
-            return values != 0
-        number = number.reshape(values.shape)
-        return number + ((values != 0).to(number.dtype) - number).detach()
+        number, some = kind.number, values != 0
+        if number is not None and number.numel() == values.numel():
+            number = number.reshape(values.shape)
+            some = number + (some.to(number.dtype) - number).detach()
+        return inside(some, kind.within)
     values = _number(values, kind)
     if not kind.is_worth(1):
         values = values + (values.round() - values).detach()

@@ -83,7 +83,7 @@ class Kind:
 
     def graded(self) -> "Kind":
         """Returns the graded kind over the same steps."""
-        return Kind("graded", hidden=self.hidden, steps=self.steps)
+        return Kind("graded", hidden=self.hidden, steps=self.steps, within=self.within)
 
     def fired(self) -> "Kind":
         """Returns the kind of ones at the events, and zeros elsewhere."""
@@ -212,7 +212,7 @@ def summed(first: Kind, second: Kind, *, minus: bool = False) -> Kind:
         return first.analog()
     hidden = first.hidden or second.hidden
     if not _same_scale(first, second):
-        return Kind("graded", hidden=hidden, steps=first.steps)
+        return Kind("graded", hidden=hidden, steps=first.steps, within=within((first, second)))
     signed = minus or first.signed or second.signed
     both = within((first, second))
     return replace(first, name="levels", hidden=hidden, signed=signed, within=both)
@@ -226,12 +226,12 @@ def product(first: Kind, second: Kind) -> Kind:
     if (first.counted or first.gate) and (second.counted or second.gate):
         name = "levels" if "levels" in (first.name, second.name) else "events"
         signed = first.signed or second.signed
-        both = first.within if second.within is not None else None
+        both = within((first, second))
         events, other = (first, second) if first.counted else (second, first)
         scaled = events if other.is_worth(1) else events.scaled(other.scale)
         kind = Kind(name, scaled.scale, signed, hidden, first.steps, within=both)
         return replace(kind, factors=scaled.factors)
-    return Kind("graded", hidden=hidden, steps=first.steps)
+    return Kind("graded", hidden=hidden, steps=first.steps, within=within((first, second)))
 
 
 def _same_scale(first: Kind, second: Kind) -> bool:

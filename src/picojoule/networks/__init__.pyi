@@ -3,6 +3,7 @@ from .architectures import network as network
 from .clip import ClipFloorShift as ClipFloorShift
 from .convert import Conversion as Conversion
 from .convert import convert as convert
+from .exit import Exit as Exit
 from .repeat import Repeat as Repeat
 from .sequential import Residual as Residual
 from .sequential import Sequential as Sequential

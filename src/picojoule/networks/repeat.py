@@ -23,6 +23,8 @@ class Repeat(nn.Module):
         torch.Size([4, 2, 3])
     """
 
+    makes_steps = True  # by which a meter knows it
+
     def __init__(self, steps: int) -> None:
         super().__init__()
         if steps < 1:

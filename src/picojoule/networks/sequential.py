@@ -53,21 +53,21 @@ class Sequential(nn.Sequential):
             state: State that an earlier call returned, to go on from.
             lengths: Steps of each sequence [B], from 1 to T; the output after them is zero, and
                 what stands there changes nothing, not even the statistics of a batch norm in
-                training. Parts of a network are given which steps are valid, [T, B] bool.
+                training. With ``Repeat`` they are steps that it makes, and layers before it run
+                for all. Parts of a network are given which steps are valid, [T, B] bool.
 
         Returns:
             Output [T, B, ...] and the state of each layer (None if it has none).
 
         Raises:
             ValueError: If the state has another number of layers, lengths are of another batch,
-                no whole numbers, outside of 1..T or used with ``Repeat``, or ``chunk`` would change
-                the output.
+                no whole numbers or outside of 1..T, or ``chunk`` would change the output.
         """
         if x.dim() < 3:
             raise ValueError(
                 f"expected x [T, B, ...] with at least one axis of features, got {list(x.shape)}"
             )
-        x, valid = _begun(x, lengths)
+        x, valid = _begun(self, x, lengths)
         chunk = _steps_of(self.chunk)
         if chunk is not None and len(x) > chunk:
             return self._by_chunks(chunk, x, state, valid)
@@ -82,11 +82,9 @@ class Sequential(nn.Sequential):
                 x, last = layer(x, before)
                 x = _cut(x, valid)
             elif isinstance(layer, Repeat):
-                if valid is not None:
-                    raise ValueError("lengths are for sequences; a Repeat layer starts from images")
-                x, last = layer(x), None
+                x, last = _cut(layer(x), valid), None
             else:
-                x, last = all_steps(layer, x, valid), None
+                x, last = all_steps(layer, x, _of(x, valid)), None
             states.append(last)
         ends = len(self) > 0 and isinstance(self[-1], (Sequential, Residual, Neuron))
         return x if ends else _cut(x, valid), tuple(states)
@@ -230,7 +228,7 @@ def _steps_of(chunk: int | None) -> int | None:
     return chunk
 
 
-def _begun(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def _begun(net: Sequential, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Returns the input with zeros after the ends, and which steps are valid.
 
     Parts of a network are told which, and what comes to them is finite.
@@ -238,12 +236,21 @@ def _begun(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
     if lengths is None:
         return x, None
     told = isinstance(lengths, Tensor) and lengths.dtype == torch.bool
-    if told and lengths.shape == x.shape[:2]:
+    if told and lengths.shape[1:] == x.shape[1:2] and len(x) in (1, len(lengths)):
         return x, lengths
+    made = [layer.steps for layer in net.modules() if isinstance(layer, Repeat)]
+    if made and len(x) == 1:
+        return x, valid_steps(x.expand(made[0], *x.shape[1:]), lengths)
     valid = valid_steps(x, lengths)
     return cut(x, valid), valid
 
 
+def _of(x: Tensor, valid: Tensor | None) -> Tensor | None:
+    """Returns which steps of x are valid, None for all: before a ``Repeat`` there is one."""
+    return valid if valid is not None and len(x) == len(valid) else None
+
+
 def _cut(x: Tensor, valid: Tensor | None) -> Tensor:
     """Returns finite values with zeros after the ends, in less time than ``cut``."""
+    valid = _of(x, valid)
     return x if valid is None else x * valid.view(*valid.shape, *[1] * (x.dim() - 2))

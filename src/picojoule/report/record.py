@@ -45,6 +45,7 @@ class Report(Record):
         chosen_by: Name of the measure that the weights were chosen by; None in old reports, and if
             nothing was trained.
         steps: Time steps of the output.
+        mean_steps: Mean time steps that a sample ran; None in reports from before it was kept.
         parameters: Number of trainable parameters.
         chips: Energy per sample by chip name.
         counts: Counts by layer, totals over the test set; all but ``second`` are whole numbers.
@@ -78,6 +79,7 @@ class Report(Record):
     mse: SquaredError | None = None
     chosen_by: str | None = None
     steps: int
+    mean_steps: float | None = None
     parameters: int
     chips: dict[str, Cost]
     counts: dict[str, dict[str, int | float]]
@@ -105,6 +107,7 @@ class Report(Record):
             task=measurement.target,
             **by_split(scored),  # pyright: ignore[reportArgumentType]
             steps=measurement.steps,
+            mean_steps=measurement.mean_steps,
             parameters=measurement.parameters,
             chips=measurement.chips,
             counts=measurement.counts,
@@ -162,11 +165,18 @@ class Report(Record):
     def _short(self) -> PlainTable:
         title = (
             f"test {self.measured} ({self.of_labels}), "
-            f"{self.steps} steps, {self.parameters:,} parameters, "
+            f"{self.ran}, {self.parameters:,} parameters, "
             f"{self.spike_rate:.3g} spikes per neuron and step; energy per sample"
         )
         budget = [] if self.budget is None else [self.budget.outcome]
         return short_table(title, self.chips, [*budget, *self.notes])
+
+    @property
+    def ran(self) -> str:
+        """The steps that a sample ran, in words; their mean if not all ran as many."""
+        if self.mean_steps is None or self.mean_steps == self.steps:
+            return f"{self.steps} steps"
+        return f"{self.mean_steps:.1f} of up to {self.steps} steps"
 
     @computed_field
     @property

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from picojoule.data import Split, loader, prepared, read_unlabelled
 from picojoule.energy import Chip, Convention, Meter, load_chip
+from picojoule.networks.exit import steps_of
 from picojoule.readout import readout
 from picojoule.recipe import Recipe
 from picojoule.report import Report
@@ -25,6 +26,7 @@ from picojoule.run.folder import WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
 from picojoule.targets import target
 from picojoule.training import Lever, evaluate
+from picojoule.training.exits import use_readout
 from picojoule.training.randomness import fixed_randomness
 
 
@@ -37,6 +39,7 @@ class Prediction:
         index: Number of the predicted class, likewise.
         confidence: Softmax probability of the predicted class (0 to 1), likewise.
         energy_pj: Energy of this inference on the run's chip, in pJ.
+        steps_ran: Number of time steps that ran: fewer than the input has if the network was sure.
         values: The predicted numbers; None if the network predicts a class, or for each step.
         steps: The prediction for each step of the input; None if there is one for all.
     """
@@ -45,6 +48,7 @@ class Prediction:
     index: int | None
     confidence: float | None
     energy_pj: float
+    steps_ran: int
     values: tuple[float, ...] | None = None
     steps: tuple["StepPrediction", ...] | None = None
 
@@ -136,6 +140,9 @@ class Trained:
 
     @torch.no_grad()
     def _predict(self, x: Tensor, lengths: Tensor | None, chip: Chip, kind: str) -> Prediction:
+        lengths = steps_of(self.net, x, lengths)
+        if lengths is not None:
+            x = x[: int(lengths.max())]
         with Meter(self.net, inputs=kind, convention=self.convention) as meter:
             out, _ = self.net(x, lengths=lengths)
         scores = readout(self.recipe.train.readout)(out, lengths)
@@ -148,9 +155,10 @@ class Trained:
         if target(self.report.task).each_step:
             valid = scores[: len(scores) if lengths is None else int(lengths)]
             steps = tuple(self._of_step(one) for one in valid.squeeze(1))
-            return Prediction(None, None, None, energy_pj, steps=steps)
+            return Prediction(None, None, None, energy_pj, len(out), steps=steps)
         one = self._of_step(scores.squeeze(0))
-        return Prediction(one.label, one.index, one.confidence, energy_pj, values=one.values)
+        told = (one.label, one.index, one.confidence)
+        return Prediction(*told, energy_pj, len(out), values=one.values)
 
     def _of_step(self, scores: Tensor) -> StepPrediction:
         """Reads scores [K] as a class or as numbers."""
@@ -218,12 +226,13 @@ def load(run: str | Path) -> Trained:
     Example:
         >>> trained = load("runs/digits-3f2a")  # doctest: +SKIP
         >>> trained.predict(["seven.npy"])  # doctest: +SKIP
-        [Prediction(label='seven', index=7, confidence=0.98, energy_pj=11812.6)]
+        [Prediction(label='seven', index=7, confidence=0.98, energy_pj=11812.6, steps_ran=8)]
     """
     folder = Folder(Path(run))
     report, recipe = folder.report, folder.recipe
     net = build_network(recipe)
     net.load_state_dict(_weights(folder, net, build_levers(recipe)))
+    use_readout(net, readout(recipe.train.readout))
     return Trained(net.eval(), recipe, report, folder.machine.data_dir)
 
 

@@ -9,6 +9,7 @@ from picojoule._names import unknown
 from picojoule._torch import have_forward_hooks, inner, watched
 from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
+from picojoule.networks.exit import Exiting, exit_of
 from picojoule.neurons import Neuron
 from picojoule.streaming.layers import stream_layer
 
@@ -26,6 +27,10 @@ class Stream:
     the state so far. Other changes in a neuron take effect after ``reset``. While the network has
     hooks, such as those of a ``Meter``, or a transform of torch is on, each step runs the network
     itself, so that these see all of it.
+
+    A network with an ``Exit`` ends each sample once it is sure of it, see ``sure``: from then on
+    the sample's output is zero and nothing arrives in it, and if all have ended nothing runs. Its
+    ``scores`` are those of the steps that it ran.
     """
 
     def __init__(self, net: Sequential | Neuron, *, path: str | None = None) -> None:
@@ -39,6 +44,7 @@ class Stream:
         self._net, self._path = net, path
         self._step: tuple[Any, ...] | None = None
         self._started = False
+        self._ended: Exiting | None = None
         self._follow()
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -53,20 +59,25 @@ class Stream:
         if inner(self._modules) != self._children:
             self._follow()
         with torch.no_grad():
-            if have_forward_hooks(self._modules) or watched():
-                out, state = self._net(x.unsqueeze(0), self.state)
-                self._layers.start(state)
-                out = out[0]
-            else:
-                out = self._layers.step(x).clone()
+            out = self._run(x) if self._ended is None else self._ended.step(self._run, x)
         self._started = True
         return out
+
+    @property
+    def sure(self) -> Tensor | None:
+        """Which samples [B] have ended; None before the first step, or without an ``Exit``."""
+        return None if self._ended is None else self._ended.sure
+
+    @property
+    def scores(self) -> Tensor | None:
+        """The readout's scores [B, K] after each sample's last step so far; None as ``sure``."""
+        return None if self._ended is None else self._ended.scores
 
     @property
     def state(self) -> Any:
         """The state after the last step, as the network itself returns it; None before the first.
 
-        Set it to continue from a state that the network or this property gave.
+        Set it to continue from a state that the network or this property gave; scores start anew.
         """
         return self._layers.state() if self._started else None
 
@@ -74,6 +85,7 @@ class Stream:
     def state(self, state: Any) -> None:
         self._layers.start(state)
         self._step, self._started = None, state is not None
+        self._ended = self._new_end()
 
     @property
     def paths(self) -> dict[str, str]:
@@ -87,6 +99,18 @@ class Stream:
             self._follow()
         self.state = None
 
+    def _run(self, x: Tensor, going: Tensor | None = None) -> Tensor:
+        """Runs one step of all layers; only samples that are ``going`` [B] count for a meter."""
+        if have_forward_hooks(self._modules) or watched():
+            within = {} if going is None else {"lengths": going.unsqueeze(0)}
+            out, state = self._net(x.unsqueeze(0), self.state, **within)
+            self._layers.start(state)
+            return out[0]
+        return self._layers.step(x).clone()
+
+    def _new_end(self) -> Exiting | None:
+        return None if (found := exit_of(self._net)) is None else Exiting(found)
+
     def _follow(self) -> None:
         """Takes the layers that the network has now, and continues from the state so far."""
         layers = stream_layer(self._net, self._path)
@@ -95,6 +119,8 @@ class Stream:
         self._layers = layers
         self._modules = list(self._net.modules())
         self._children = inner(self._modules)
+        if self._ended is None:
+            self._ended = self._new_end()
 
     def _check(self, x: Tensor) -> None:
         if self._net.training:

@@ -6,6 +6,7 @@ from .finite import NonFiniteLoss as NonFiniteLoss
 from .levers import Gates as Gates
 from .levers import Kinds as Kinds
 from .levers import Lever as Lever
+from .levers import Steps as Steps
 from .levers import Thresholds as Thresholds
 from .levers import Weights as Weights
 from .measure import evaluate as evaluate

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from picojoule._lengths import valid_steps
+from picojoule.networks.exit import steps_of
 from picojoule.neurons import Neuron
 from picojoule.readout import Readout
 from picojoule.targets import CLASSES
-from picojoule.training.batches import Batch, unpacked
-from picojoule.training.measure import evaluation_mode
+from picojoule.training.batches import Batch, evaluation_mode, unpacked
 from picojoule.training.randomness import fixed_randomness, generators
 
 _SAMPLES = 128  # whose mean is taken
@@ -68,6 +68,7 @@ def activity(net: nn.Module, loader: DataLoader, *, readout: Readout, fabric: Fa
     """
     with evaluation_mode(net), fixed_randomness(fabric.device, generators(loader)):
         batch = fabric.to_device(_first(unpacked(next(iter(loader)))))
+        batch = batch._replace(lengths=steps_of(net, batch.x, batch.lengths))
         with _watched(net) as parts:
             result = net(batch.x) if batch.lengths is None else net(batch.x, lengths=batch.lengths)
     out = result[0] if isinstance(result, tuple) else result
@@ -142,8 +143,8 @@ def _within(spikes: Tensor, valid: Tensor) -> Tensor:
 
 
 def _rate(spikes: Tensor, valid: Tensor) -> tuple[float, ...]:
-    """Returns the mean spikes of a neuron in each step, of the samples that have it."""
-    samples = valid.sum(1) if len(spikes) == len(valid) else spikes.shape[1]
+    """Returns the mean spikes of a neuron in each step, of the samples that have it; 0 if none."""
+    samples = valid.sum(1).clamp(min=1) if len(spikes) == len(valid) else spikes.shape[1]
     return tuple((spikes.double().sum((1, 2)) / samples / spikes.shape[2]).tolist())
 
 

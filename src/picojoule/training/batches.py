@@ -1,10 +1,11 @@
 """The parts of a batch, and a network that runs on it under the meter."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from picojoule._lengths import check_lengths, valid_steps
@@ -132,6 +133,7 @@ def metered(
     convention: Conventions,
     *,
     traffic: bool = False,
+    going: Tensor | None = None,
 ) -> tuple[Tensor, Meter]:
     """Runs a network that Fabric has set up, and counts what it does.
 
@@ -142,6 +144,8 @@ def metered(
         inputs: The kind of ``x``, see ``Meter``.
         convention: How to count, see ``Meter``.
         traffic: Whether the meter keeps its traffic, see ``Meter``.
+        going: Ones for the steps that run [T, B], else zeros, if training decides it: with the
+            graph of the decision.
 
     Returns:
         The output [T, B, K] and the meter.
@@ -151,5 +155,20 @@ def metered(
     samples = None if ours else x.shape[1]
     options = {"samples": samples, "inputs": inputs, "convention": convention}
     with Meter(net, **options, traffic=traffic) as meter:
+        if going is not None:
+            meter.decide(going)
         result = model(x) if lengths is None else model(x, lengths=lengths)
     return (result[0] if isinstance(result, tuple) else result), meter
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Sets evaluation mode without a graph, and gives every module its own mode back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

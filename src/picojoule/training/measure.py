@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric, is_wrapped
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip, Convention, Conventions, Meter
+from picojoule.energy import Chip, Convention, Conventions
 from picojoule.readout import Readout
-from picojoule.training.batches import Batch, Inputs, kind_of, metered, unpacked
+from picojoule.training.batches import Batch, Inputs, evaluation_mode, kind_of, unpacked
+from picojoule.training.exits import Ran, run
 from picojoule.training.measurement import Baselines, Evaluation, Measurement, Totals
 from picojoule.training.randomness import fixed_randomness, generators
 from picojoule.training.scores import scores_of
@@ -46,9 +45,9 @@ def evaluate(
     model: Any = net if is_wrapped(net) else fabric.setup_module(net)
     totals, baselines = Totals(fabric, chips), Baselines(ann_steps)
 
-    def add(meter: Meter, out: Tensor, scores: Tensor, batch: Batch, counted: bool) -> None:
-        totals.add(meter, scores, batch, counted=counted)
-        baselines.add(meter, out.shape[0], counted=counted)
+    def add(ran: Ran, scores: Tensor, batch: Batch, counted: bool) -> None:
+        totals.add(ran, scores, batch, counted=counted)
+        baselines.add(ran, counted=counted)
 
     _run(model, loader, add, readout, inputs, convention, fabric)
     return baselines.measurement(totals, model.module, convention, started)
@@ -77,9 +76,8 @@ def evaluation(
     """Measures what training needs: ``evaluate`` without the numbers to compare with."""
     totals = Totals(fabric, chips)
 
-    def add(meter: Meter, out: Tensor, scores: Tensor, batch: Batch, counted: bool) -> None:
-        del out
-        totals.add(meter, scores, batch, counted=counted)
+    def add(ran: Ran, scores: Tensor, batch: Batch, counted: bool) -> None:
+        totals.add(ran, scores, batch, counted=counted)
 
     _run(model, loader, add, readout, inputs, convention, fabric)
     return totals.evaluation()
@@ -88,7 +86,7 @@ def evaluation(
 def _run(
     model: Any,
     loader: DataLoader,
-    add: Callable[[Meter, Tensor, Tensor, Batch, bool], None],
+    add: Callable[[Ran, Tensor, Batch, bool], None],
     readout: Readout,
     inputs: Inputs | None,
     convention: Conventions,
@@ -99,7 +97,7 @@ def _run(
     Args:
         model: The network as Fabric wraps it.
         loader: Gives the batches.
-        add: Takes the meter of a batch, its output, its scores, it, and whether it counts.
+        add: Takes a batch as it ran, its scores, it, and whether it counts.
         readout: Makes scores of the output.
         inputs: The kind of the input, None for that of the loader.
         convention: How to count.
@@ -108,9 +106,9 @@ def _run(
     some = False
     with evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
-            x, lengths = batch.x, batch.lengths
-            out, meter = metered(model, x, lengths, kind_of(loader, inputs), convention)
-            add(meter, out, scores_of(readout, out, batch), batch, mine)
+            ran = run(model, batch, kind_of(loader, inputs), convention)
+            ended = batch._replace(lengths=ran.lengths)
+            add(ran, scores_of(readout, ran.out, ended), batch, mine)
             some = True
     if not some:
         raise ValueError("the loader gave no batch: nothing to measure")
@@ -125,16 +123,3 @@ def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Batch, bool]]:
     while deal := tuple(islice(batches, fabric.world_size)):
         mine = fabric.global_rank < len(deal)
         yield fabric.to_device(unpacked(deal[fabric.global_rank if mine else 0])), mine
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Sets evaluation mode without a graph, and gives every module its own mode back."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

@@ -9,11 +9,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from picojoule.energy import Chip, Conventions, Meter, OpCounts
+from picojoule.energy import Chip, Conventions, OpCounts
 from picojoule.engine import engines
 from picojoule.targets import Scored
 from picojoule.training.batches import Batch
 from picojoule.training.cost import Cost, cost_on
+from picojoule.training.exits import Ran
 from picojoule.training.ranks import gathered, summed_counts
 from picojoule.training.scores import Scoring
 
@@ -27,6 +28,7 @@ class Measurement:
         scored: The comparison of its scores with the labels.
         samples: Number of samples.
         steps: Time steps of the output; the longest batch's if they differ.
+        mean_steps: Mean time steps that a sample ran.
         parameters: Number of trainable parameters.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
         counts: Totals over the set, by layer: whole numbers except for ``second``.
@@ -42,6 +44,7 @@ class Measurement:
     scored: Scored
     samples: int
     steps: int
+    mean_steps: float
     parameters: int
     spikes_per_neuron: float
     counts: dict[str, dict[str, float]]
@@ -66,6 +69,7 @@ class Evaluation:
         target: Name of what is learned, see ``Target``.
         scored: The comparison of its scores with the labels.
         samples: Number of samples.
+        mean_steps: Mean time steps that a sample ran.
         counts: Counts per sample, by layer.
         totals: Totals over the set, by layer: whole numbers except for ``second``.
         spread: Standard error of the energy over batches, as a share of it, by chip name.
@@ -74,6 +78,7 @@ class Evaluation:
     target: str
     scored: Scored
     samples: int
+    mean_steps: float
     counts: dict[str, OpCounts]
     totals: dict[str, dict[str, float]]
     spread: dict[str, float]
@@ -93,16 +98,18 @@ class Totals:
     samples: list[int] = field(default_factory=list)
     scoring: Scoring = field(default_factory=Scoring)
     energies: list[Tensor] = field(default_factory=list)
+    steps: list[Tensor] = field(default_factory=list)
     counts: dict[str, OpCounts] = field(default_factory=dict)
 
-    def add(self, meter: Meter, scores: Tensor, batch: Batch, *, counted: bool) -> None:
+    def add(self, ran: Ran, scores: Tensor, batch: Batch, *, counted: bool) -> None:
         """Adds a batch; one that is not ``counted`` weighs nothing."""
         self.scoring.add(scores, batch, counted=counted)
-        samples = meter.samples if counted else 0
-        counts = meter.counts
+        samples = ran.meter.samples if counted else 0
+        counts = ran.counts
         prices = [chip.price(counts).total.to(self.fabric.device) for chip in self.chips]
         self.samples.append(samples)
         self.energies.append(torch.stack(prices))
+        self.steps.append(ran.steps.to(self.fabric.device))
         accumulate(self.counts, counts, samples)
 
     def evaluation(self) -> Evaluation:
@@ -111,6 +118,7 @@ class Totals:
         sizes = torch.tensor(self.samples, dtype=torch.float64, device=fabric.device)
         sizes = gathered(fabric, sizes).flatten()  # [batches]
         energies = gathered(fabric, torch.stack(self.energies)).flatten(0, 1)  # [batches, chips]
+        steps = gathered(fabric, torch.stack(self.steps)).flatten()  # [batches]
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
         totals = whole_totals(counts)  # before the scores: its error names a layer
@@ -119,6 +127,7 @@ class Totals:
             target=str(self.scoring.target),
             scored=scored,
             samples=samples,
+            mean_steps=float((steps * sizes).sum() / samples),
             counts={layer: one / samples for layer, one in counts.items()},
             totals=totals,
             spread={chip.name: _spread(energies[:, i], sizes) for i, chip in enumerate(self.chips)},
@@ -141,10 +150,11 @@ class Baselines:
     uncounted: dict[str, int] = field(default_factory=dict)
     unreached: set[str] | None = None
 
-    def add(self, meter: Meter, steps: int, *, counted: bool) -> None:
+    def add(self, ran: Ran, *, counted: bool) -> None:
         """Adds a batch; one that is not ``counted`` weighs nothing."""
+        meter = ran.meter
         samples = meter.samples if counted else 0
-        self.steps, self.levels = max(self.steps, steps), max(self.levels, meter.levels)
+        self.steps, self.levels = max(self.steps, len(ran.out)), max(self.levels, meter.levels)
         accumulate(self.dense, meter.dense(self.ann_steps), samples)
         accumulate(self.multiplied, meter.multiplied, samples)
         self.uncounted |= meter.uncounted
@@ -177,6 +187,7 @@ class Baselines:
             scored=found.scored,
             samples=found.samples,
             steps=self.steps,
+            mean_steps=found.mean_steps,
             parameters=sum(p.numel() for p in net.parameters() if p.requires_grad),
             spikes_per_neuron=_spikes_per_neuron(found),
             counts=found.totals,

@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader
 
 from picojoule.energy import Chip, Conventions, Energy, OpCounts
 from picojoule.readout import Readout
-from picojoule.training.batches import Batch, Inputs, metered
+from picojoule.training.batches import Batch, Inputs
 from picojoule.training.cost import silent_layers
+from picojoule.training.exits import run
 from picojoule.training.levers import Learning
 from picojoule.training.measure import evaluation
 from picojoule.training.ranks import gathered, mean_energy
@@ -101,25 +102,24 @@ class Task:
         self, batch: Batch, epoch: int, step: int
     ) -> tuple[Log, dict[str, Energy], Callable[[], None]]:
         charged, looks = len(self.penalty.parts) > 0, self.penalty.looks_at_traffic
-        out, meter = metered(
+        ran = run(
             self.model,
-            batch.x,
-            batch.lengths,
+            batch,
             inputs=self.inputs,
             convention=self.convention,
             traffic=looks,
         )
-        check = meter.put_off_check()
-        scores = scores_of(self.readout, out, batch)
-        priced = self._priced(meter.counts)
+        check = ran.meter.put_off_check()
+        scores = scores_of(self.readout, ran.out, batch._replace(lengths=ran.lengths))
+        priced = self._priced(ran.counts)
         energies = {key: mean_energy(self.fabric, one) for key, one in priced.items()}
-        loss = self._loss(scores, batch)
+        loss = self._loss(scores if ran.ending is None else ran.ending.scores(scores), batch)
         goal = loss if (part := self._part(batch)) is None else loss * part
         charge = None
         if charged:
-            charge = self.penalty(energies, meter.traffic if looks else None)
+            charge = self.penalty(energies, ran.meter.traffic if looks else None)
             loss, goal = loss + charge, goal + charge
-        del meter  # and with it spikes that the gradient may let go of on its way
+        del ran  # and with it spikes that the gradient may let go of on its way
         self._descend(goal, epoch)
         self.penalty.update(energies)
         measure = {batch.target.own: batch.target.measure(scores.detach(), batch.label)}

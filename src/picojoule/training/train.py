@@ -20,6 +20,7 @@ from picojoule.readout import Readout
 from picojoule.training.batches import Inputs, kind_of, unpacked
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.epoch_sums import EpochSums
+from picojoule.training.exits import use_readout
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.last_batch import check_last_batch
 from picojoule.training.levers import Learning, Lever, settle
@@ -125,6 +126,7 @@ def train(
     fabric = fabric or Fabric(accelerator="auto", devices=1)
     learning = Learning(net, levers, epochs)
     optimizers = [optimizer, *learning.optimizers]
+    use_readout(net, readout)
     model, *wrapped = fabric.setup(net.train(), *optimizers)
     chips = [chip] if isinstance(chip, Chip) else list(chip)
     check_names(chips)

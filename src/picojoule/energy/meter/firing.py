@@ -68,7 +68,7 @@ class Firing:
             own, _, fired = self._put_out(known, group.values)
             below = f"{name}.{group.name}"
             self._count_kind(below, known, group.values, own, fired, group.present)
-        self.recorder.lineage.declare(out, kind)
+        self.recorder.lineage.declare(out, self.clock.ending(kind) if layer.timed else kind)
         self._doubt(name, layer, out, kind)
         self._told.clear()
         if events is not None and (self.clock.within is None or not layer.timed):

@@ -24,6 +24,10 @@ class Inputs:
         calls: Takes down how the network is called.
         timed: Whether it runs through time as picojoule's do, x [T, B, ...].
 
+    Attributes:
+        decided: Ones and zeros [T, B] with the graph of what decides which steps run, None if
+            nothing does.
+
     Raises:
         ValueError: If there is no such kind.
     """
@@ -37,6 +41,8 @@ class Inputs:
         self._declared, self._calls, self._timed = declared, calls, timed
         self._lineage, self._clock = recorder.lineage, recorder.clock
         self._at: dict[nn.Module, int] = {}  # steps that a network has done by chunks
+        self._lengths: Tensor | None = None
+        self.decided: Tensor | None = None
 
     def start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Declares the kinds of the inputs and learns samples, steps and lengths.
@@ -53,11 +59,11 @@ class Inputs:
                     raise ValueError(unknown("input", name, named))
         steps = first.shape[0] if self._timed else None
         lengths = named.pop("lengths", None) if self._timed else None
-        within = _within(first, lengths[0]) if steps and lengths else None
+        self._lengths = lengths[0] if steps and lengths else None
+        self._clock.batch = first.shape[1] if steps else None
+        self._start(steps or 1, first)
         for name, values in named.items():
             self._declare(name, values, steps)
-        self._clock.batch = first.shape[1] if steps else None
-        self._clock.start(steps or 1, within)
 
     def _declare(self, name: str, values: list[Tensor], steps: int | None) -> None:
         declared = self._declared
@@ -67,7 +73,23 @@ class Inputs:
             spikes = value.dtype in (torch.bool, torch.uint8)
             spikes |= kind != "analog" and not value.is_floating_point()
             if spikes or self._lineage.is_new(value):
-                self._lineage.declare(value, Kind(kind, steps=steps, given=True))
+                own = Kind(kind, steps=steps, given=True)
+                self._lineage.declare(value, self._clock.ending(own))
+
+    def repeat(self, results: list[Tensor]) -> None:
+        """Takes down that a layer made steps of one, from which on lengths tell how many run."""
+        for out in results[:1]:
+            self._start(self._clock.steps, out)
+            if (kind := self._lineage.kind_of(out)) is not None and self._clock.decided:
+                self._lineage.declare(out, self._clock.ending(kind))
+
+    def _start(self, steps: int, values: Tensor) -> None:
+        """Sets the clock to steps of which lengths, or training, tell which of values run."""
+        decided, within = self.decided, None
+        if self._lengths is not None:
+            within = _within(values, self._lengths)
+        self._clock.decided = decided is not None and len(decided) == len(values)
+        self._clock.start(steps, decided if self._clock.decided else within)
 
     def start_chunks(self, net: nn.Module) -> None:
         """Takes down that a network will call itself for some of its steps at a time."""
@@ -92,7 +114,7 @@ class Inputs:
         """Says of values [T, B, ...] that they are of T steps."""
         kind = self._lineage.kind_of(values)
         if kind is not None and kind.steps is not None:
-            self._lineage.declare(values, replace(kind, steps=len(values)))
+            self._lineage.declare(values, self._clock.ending(replace(kind, steps=len(values))))
 
 
 def _within(x: Tensor, lengths: Tensor) -> Tensor | None:
@@ -102,6 +124,11 @@ def _within(x: Tensor, lengths: Tensor) -> Tensor | None:
     if lengths.shape != x.shape[1:2]:
         return None
     return torch.arange(len(x), device=lengths.device)[:, None] < lengths
+
+
+def makes_steps(module: nn.Module) -> bool:
+    """Tells whether a module makes steps of one."""
+    return getattr(type(module), "makes_steps", False) is True
 
 
 def by_chunks(module: nn.Module) -> bool:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from picojoule._plain_table import PlainTable
 from picojoule.contract import NeuronCost
@@ -221,6 +221,17 @@ class Meter:
     @property
     def _arrived(self) -> list[Traffic]:
         return [call for call in self._recorder.traffic if not call.fired]
+
+    def decide(self, going: Tensor) -> None:
+        """Says by what training decides how many steps of each sample run, before they do.
+
+        The network is given the ``lengths``; by this the counts have the gradient of what each step
+        costs.
+
+        Args:
+            going: Ones for the steps that run [T, B], else zeros, with the graph of the decision.
+        """
+        self._observer.given.decided = going
 
     def put_off_check(self) -> Callable[[], None]:
         """Lets counts be used before it is read whether they are right, which waits for the device.

@@ -13,7 +13,7 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.firing import Firing
 from picojoule.energy.meter.functions import Functions
 from picojoule.energy.meter.hooks import Hooks
-from picojoule.energy.meter.inputs import Inputs, by_chunks
+from picojoule.energy.meter.inputs import Inputs, by_chunks, makes_steps
 from picojoule.energy.meter.mode import FunctionMode
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
@@ -35,6 +35,7 @@ class Observer:
         calls: Takes down how the network is called.
 
     Attributes:
+        given: What is known of the network's inputs.
         ran: The modules that ran.
         silent: Whether the last module that ran gave back no tensor.
         timed: Whether the network runs through time as picojoule's do, x [T, B, ...].
@@ -56,7 +57,7 @@ class Observer:
         self._functions = functions
         self._inside: str | None = None  # where a spike function runs
         self.timed = any(layer.timed for layer in neurons.values())
-        self._given = Inputs(inputs, recorder, calls, timed=self.timed)
+        self.given = Inputs(inputs, recorder, calls, timed=self.timed)
         self.ran: set[nn.Module] = set()
         self.silent = False
         self._stack: list[nn.Module] = []
@@ -96,7 +97,7 @@ class Observer:
         """Takes down what the network is called with, unless it calls itself."""
         if not (in_backward() or net in self._stack):
             refuse_vmap("the network")
-            self._given.start(net, args, kwargs)
+            self.given.start(net, args, kwargs)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward() or self._leaving:
@@ -105,9 +106,9 @@ class Observer:
         if by_chunks(module):
             if module in self._stack:
                 with Unseen():
-                    self._given.start_chunk(module, args, kwargs)
+                    self.given.start_chunk(module, args, kwargs)
             else:
-                self._given.start_chunks(module)
+                self.given.start_chunks(module)
         self._stack.append(module)
         self.ran.add(module)
         if (layer := self._neurons.get(module)) is not None:
@@ -138,7 +139,10 @@ class Observer:
         self._stack.pop()
         results = tensors([result])
         if by_chunks(module):
-            self._given.end_chunk(results, last=module not in self._stack)
+            self.given.end_chunk(results, last=module not in self._stack)
+        if makes_steps(module):
+            with Unseen():
+                self.given.repeat(results)
         layer = self._neurons.get(module)
         if layer is not None and self._depth == 1:
             self._listen()

@@ -5,5 +5,6 @@ from .base import settle as settle
 from .choice import Kinds as Kinds
 from .gates import Gates as Gates
 from .learning import Learning as Learning
+from .steps import Steps as Steps
 from .thresholds import Thresholds as Thresholds
 from .weights import Weights as Weights
