@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from training.two_processes import compare
+from training.two_processes import compare, learn_steps
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 
@@ -19,6 +19,7 @@ def out(tmp_path_factory):
     """What one process, which is this one, and each of two saw."""
     folder = tmp_path_factory.mktemp("processes")
     compare(Fabric(accelerator="cpu", devices=1), folder, world=1)
+    learn_steps(Fabric(accelerator="cpu", devices=1), folder, world=1)
     subprocess.run(
         [sys.executable, SCRIPT, folder],
         check=True,
@@ -32,8 +33,10 @@ def seen(out, name):
     return json.loads((out / f"{name}.json").read_text())
 
 
-def test_two_processes_learn_the_weights_of_one(out):
-    one, *two = (load_file(out / f"{name}.safetensors") for name in ("1-0", "2-0", "2-1"))
+@pytest.mark.parametrize("labels", ["", "steps-"], ids=["of samples", "of steps"])
+def test_two_processes_learn_the_weights_of_one(out, labels):
+    names = [f"{labels}{name}.safetensors" for name in ("1-0", "2-0", "2-1")]
+    one, *two = (load_file(out / name) for name in names)
     for name, weight in one.items():
         for other in two:
             torch.testing.assert_close(other[name], weight, rtol=1e-5, atol=1e-6)
@@ -51,6 +54,13 @@ def test_what_is_told_does_not_depend_on_the_number_of_processes(out):
         assert two[name] == pytest.approx(value, rel=1e-6), name
     for name in ("counts", "samples", "measured_accuracy", "chosen"):
         assert two[name] == one[name]
+
+
+def test_measures_of_labels_per_step_are_over_all_processes(out):
+    one, two, other = (seen(out, f"steps-{name}") for name in ("1-0", "2-0", "2-1"))
+    assert two == other
+    for ours, theirs in zip(one, two, strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-6)
 
 
 def test_two_processes_go_on_bit_identical(out):

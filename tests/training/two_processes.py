@@ -17,6 +17,15 @@ from picojoule.training import evaluate
 STEPS, FEATURES, CLASSES, SAMPLES = 5, 10, 3, 48
 
 
+def collate_steps(batch):
+    """Labels per step, at as many steps as the events of a sample modulo all steps, and one."""
+    x, label, _ = collate(batch)
+    count = x.sum((0, 2)) % STEPS
+    label = label.expand(STEPS, -1).clone()
+    label[torch.arange(STEPS).unsqueeze(1) > count] = -1
+    return x, label, None
+
+
 def collate(batch):
     x, label = zip(*batch, strict=True)
     return torch.stack(x, 1), torch.stack(label), None
@@ -27,7 +36,7 @@ def loader(batch_size, samples=SAMPLES, **options):
     x = (torch.rand(SAMPLES, STEPS, FEATURES, generator=source) < 0.3).float()
     label = torch.arange(SAMPLES) % CLASSES
     pairs = list(zip(x, label, strict=True))[:samples]
-    return DataLoader(pairs, batch_size=batch_size, collate_fn=collate, **options)
+    return DataLoader(pairs, batch_size=batch_size, **{"collate_fn": collate} | options)
 
 
 def network(dropout=0.0):
@@ -46,12 +55,11 @@ def train(net, batches, fabric, **options):
         batches,
         torch.optim.SGD(net.parameters(), lr=0.1),
         criterion=nn.CrossEntropyLoss(),
-        readout=pj.readout.mean,
         chip=pj.load_chip("45nm"),
         penalty=budget,
         inputs="events",
         fabric=fabric,
-        **options,
+        **{"readout": pj.readout.mean} | options,
     )
     return budget, logs
 
@@ -92,6 +100,21 @@ def compare(fabric, out, world):
     save_file(net.state_dict(), out / f"{rank}.safetensors")
 
 
+def learn_steps(fabric, out, world):
+    """The same global batches of labels per step, of which processes have unequal numbers."""
+    net, options = network(), {"collate_fn": collate_steps}
+    batches, validation = loader(12 // world, **options), loader(10, 43, **options)
+    _, logs = train(net, batches, fabric, epochs=2, validation=validation, readout=pj.readout.each)
+    *_, log = logs
+    seen = [
+        (one.loss, one.accuracy, one.validation.accuracy, one.validation.macro_f1)
+        for one in log.history
+    ]
+    rank = f"steps-{world}-{fabric.global_rank}"
+    (out / f"{rank}.json").write_text(json.dumps(seen))
+    save_file(net.state_dict(), out / f"{rank}.safetensors")
+
+
 def interrupt(fabric, out):
     """Two trainings on shuffled samples, of which one is stopped twice and goes on."""
     ends = []
@@ -114,6 +137,7 @@ def main():
     fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
     fabric.launch()
     compare(fabric, out, world=2)
+    learn_steps(fabric, out, world=2)
     interrupt(fabric, out)
 
 
