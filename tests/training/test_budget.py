@@ -202,3 +202,34 @@ def test_a_limit_below_the_floor_is_refused():
         pj.EnergyBudget(4_000, chip="loihi").start(5_000.0)
     with pytest.raises(pj.training.BelowFloor, match=rf"^4000 synops is {on} synops"):
         pj.EnergyBudget(4_000, chip="synops").start(5_000.0)
+
+
+def test_a_limit_below_the_floor_of_the_validation_set_is_said_once(task, caplog):
+    """The training set has fewer events, by an augmentation; what is validated has all."""
+    prepared = task.setup()
+    loader, validation = task.loader(kept=0.3), task.loader()
+    measured = {"readout": pj.readout.mean, "chips": [task.chip], "inputs": "events"}
+    below, floor = (
+        pj.measure(prepared.net, one, **measured).chips[task.chip.name].floor_pj
+        for one in (loader, validation)
+    )
+    assert 1.5 * below < floor
+    limit_pj = 0.9 * floor
+    logs = pj.train(
+        prepared.net,
+        loader,
+        prepared.optimizer,
+        criterion=torch.nn.functional.cross_entropy,
+        readout=pj.readout.mean,
+        chip=task.chip,
+        penalty=pj.EnergyBudget(limit_pj),
+        validation=validation,
+        inputs="events",
+        epochs=2,
+    )
+    last = list(logs)[-1]
+    assert not last.chosen.feasible
+    said = [one for one in caplog.messages if "cannot be met on the validation set" in one]
+    assert len(said) == 1
+    assert f"{limit_pj:g}" in said[0]
+    assert f"{last.validation.floor_pj:g}" in said[0]

@@ -1,7 +1,7 @@
 """Trains a run on the command line, and shows its progress and its report."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +29,16 @@ def going_on(run: Path) -> Iterator[None]:
         raise
 
 
-def report(run: "Run") -> None:
-    """Trains a run and prints its report, in one process for all."""
+def report(run: "Run", loggers: Sequence[str]) -> None:
+    """Trains a run and prints its report, in one process for all.
+
+    Args:
+        run: The run.
+        loggers: Names of those that log its epochs.
+    """
     from picojoule.cli import show
     from picojoule.cli.follow import follow
+    from picojoule.run.loggers import logged
 
     path = run.folder.path
     if not (run.fabric.is_global_zero if run.fabric else is_first()):
@@ -42,7 +48,7 @@ def report(run: "Run") -> None:
     if run.fabric is None:
         say(f"{path} is finished already: nothing to do")
     else:
-        follow(run.train(), OUT)
+        follow(logged(run.train(), loggers), OUT)
     found = run.folder.report
     OUT.print(show.energies(found))
     for line in (show.floor(found), show.summary(found, path)):

@@ -77,6 +77,13 @@ def train(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it.")
     ] = False,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Log each epoch for csv, tensorboard, wandb or mlflow, too; again for more.",
+            metavar="LOGGER",
+        ),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder.", metavar="RUN")
     ] = None,
@@ -91,6 +98,7 @@ def train(
     from picojoule import run
     from picojoule.recipe import load_recipe, toml
     from picojoule.run.folder import Machine, free_path
+    from picojoule.run.loggers import check_loggers
 
     overrides = _overrides(
         settings or [],
@@ -104,6 +112,7 @@ def train(
             "--skip-bad": ("data.skip_bad", "true" if skip_bad else None),
         },
     )
+    check_loggers(log or ())
     data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
     machine = Machine(
         data_dir=data_dir,
@@ -118,15 +127,15 @@ def train(
         made = load_recipe(recipe or "digits", overrides)
         out = out or free_path(made.name)
         with going_on(out):
-            report(run.start(made, out=out, machine=machine))
+            report(run.start(made, out=out, machine=machine), log or ())
         return
     if recipe or overrides or out or machine != Machine(data_dir=data_dir):
         raise ValueError(
             "a run goes on as it was started: --resume takes no recipe, and no option but "
-            f"--data-dir and --data: pj train --resume {resume}"
+            f"--data-dir, --data and --log: pj train --resume {resume}"
         )
     with going_on(resume):
-        report(run.resume(resume, data_dir=data_dir, data=data))
+        report(run.resume(resume, data_dir=data_dir, data=data), log or ())
 
 
 def _overrides(settings: Sequence[str], short: Mapping[str, tuple[str, object]]) -> list[str]:

@@ -153,6 +153,16 @@ def spike_rate(counts: Mapping[str, Mapping[str, float]]) -> float:
     return sum(layer["spike"] for layer in spiking) / updates if updates else 0.0
 
 
+def rates(counts: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Returns the mean spikes per neuron and step of each layer of neurons.
+
+    Args:
+        counts: Counts by layer and name, per sample or in total.
+    """
+    spiking = {layer: done for layer, done in counts.items() if done.get("update")}
+    return {layer: one["spike"] / one["update"] for layer, one in spiking.items() if "spike" in one}
+
+
 def silent_layers(counts: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
     """Returns the layers of neurons that put out no spike.
 

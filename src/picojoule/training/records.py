@@ -41,6 +41,7 @@ class Validation:
         macro_f1: F1 averaged over classes; None in regression, and in records from before this was
             kept.
         mse: Mean squared error; None but in regression.
+        activity: Spikes per neuron and step, by layer; empty in records from before this was kept.
     """
 
     accuracy: float | None
@@ -51,6 +52,7 @@ class Validation:
     beside: dict[str, Spent] = field(default_factory=dict)
     macro_f1: float | None = None
     mse: float | None = None
+    activity: dict[str, float] = field(default_factory=dict)
 
     @property
     def own(self) -> str:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from picojoule.energy import Chip, Conventions, Energy, OpCounts
 from picojoule.readout import Readout
 from picojoule.training.batches import Batch, Inputs
-from picojoule.training.cost import silent_layers
+from picojoule.training.cost import rates, silent_layers
 from picojoule.training.exits import run
 from picojoule.training.levers import Learning
 from picojoule.training.measure import evaluation
@@ -79,6 +79,7 @@ class Task:
             beside=spent,
             macro_f1=found.scored.macro_f1,
             mse=found.scored.mse,
+            activity=rates(found.totals),
         )
 
     def step(

@@ -1,5 +1,6 @@
 """The penalties of a training, each with the energy on its own chip."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -10,6 +11,8 @@ from picojoule._names import unknown
 from picojoule.energy import Energy, Traffic
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.records import EpochRecord, Validation
+
+logger = logging.getLogger(__name__)
 
 
 class Together(nn.Module):
@@ -74,6 +77,19 @@ class Together(nn.Module):
         """Tells all what the network spends in use and spent in training; see ``Penalty``."""
         for key, part in self._each():
             part.validated(validation.on(key), trained.on(key))
+
+    def warn(self, validation: Validation) -> None:
+        """Warns of limits that no network of this kind can meet on the validation set."""
+        for key, limit in self.limits.items():
+            floor, place = validation.on(key).floor_pj, f" on {key}" if key else ""
+            if limit <= floor:
+                logger.warning(
+                    "the limit of %g%s cannot be met on the validation set: its floor, what no "
+                    "hidden spike can change, is %g",
+                    limit,
+                    place,
+                    floor,
+                )
 
     def forward(self, energies: Mapping[str, Energy], traffic: Sequence[Traffic] | None) -> Tensor:
         """Adds what all charge; see ``Penalty``."""

@@ -225,6 +225,8 @@ def _record(
         return record
     validated = task.validated(validation)
     task.penalty.validated(validated, record)
+    if not (progress.epoch or task.learning.optimizers):  # levers lower the floor
+        task.penalty.warn(validated)
     return replace(record, validation=validated)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from picojoule._names import unknown
 from picojoule.report.plots.axes import axis_or_new, colour
 from picojoule.report.record import Report
+from picojoule.training.cost import rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,13 +55,9 @@ def depth(report: Report, *, label: str | None = None, axis: "Axes | None" = Non
     Returns:
         The axis.
     """
-    rates = {
-        layer: done["spike"] / done["update"]
-        for layer, done in report.counts.items()
-        if done.get("update") and "spike" in done
-    }
+    found = rates(report.counts)
     axis = axis_or_new(axis)
-    axis.plot(list(rates), list(rates.values()), marker="o", label=label)
+    axis.plot(list(found), list(found.values()), marker="o", label=label)
     axis.set(xlabel="layer", ylabel="spikes per neuron and step", ylim=(0, None))
     if label is not None:
         axis.legend()
