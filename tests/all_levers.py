@@ -37,6 +37,7 @@ def _mixed() -> pj.Sequential:
 LEVERS: dict[str, Callable[[], pj.Sequential]] = {
     "Gates": _keyword,
     "Kinds": _mixed,
+    "Steps": _keyword,
     "Thresholds": _shared,
     "Weights": _keyword,
 }

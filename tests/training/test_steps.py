@@ -189,6 +189,10 @@ class TestErrors:
         ("net", "said"),
         [
             (nn.Sequential(nn.Linear(4, 4)), "need a picojoule Sequential, got a Sequential"),
+            (
+                pj.Sequential(nn.Linear(4, 4)),
+                "no place in this network: it has no layer of neurons",
+            ),
         ],
     )
     def test_no_place(self, net, said):

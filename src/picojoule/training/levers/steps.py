@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from picojoule.networks import Exit, Sequential
 from picojoule.networks.exit import EXIT, exit_of
+from picojoule.neurons import Neuron
 from picojoule.training.levers.base import Lever
 
 
@@ -36,6 +37,11 @@ class Steps(Lever):
             raise ValueError(
                 f"steps need a picojoule Sequential, got a {type(net).__name__}: put its layers in "
                 "one"
+            )
+        if not any(isinstance(layer, Neuron) for layer in net.modules()):
+            raise ValueError(
+                "steps have no place in this network: it has no layer of neurons, so that nothing "
+                "in it goes from one step to the next"
             )
         if exit_of(net) is None:
             net.add_module(EXIT, Exit())
