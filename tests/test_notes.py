@@ -187,6 +187,17 @@ def test_a_report_from_before_there_were_notes_names_silent_layers(idle):
     assert old.notes == idle.report.notes[:1]
 
 
+def test_a_report_from_before_there_were_tasks_is_one_of_classes(idle):
+    content = json.loads(idle.report.to_json())
+    for key in ("task", "macro_f1", "mse", "chosen_by", "labels", "variance", "confusion"):
+        del content[key]
+    old = pj.Report.from_json(json.dumps(content))
+    assert old.accuracy == idle.report.accuracy
+    assert (old.task, old.measured) == ("classification", idle.report.measured)
+    assert old.notes == idle.report.notes
+    assert str(old) == str(idle.report)
+
+
 def test_the_chip_with_memory_stands_beside_the_run_s_own(idle):
     assert list(idle.report.chips) == ["45nm", "45nm-sram"]
     last = show.summary(idle.report, idle.path)

@@ -9,10 +9,21 @@ from typer.testing import CliRunner
 
 import picojoule as pj
 from picojoule.cli.commands import app
-from picojoule.data import Augment, Direct, Filterbank, Frames, Split, hold_out, load_own, loader
+from picojoule.data import (
+    Augment,
+    Direct,
+    Filterbank,
+    Frames,
+    Latency,
+    Split,
+    hold_out,
+    load_own,
+    loader,
+)
 from picojoule.recipe import load_recipe
 from picojoule.run import resume, start
 from picojoule.run.folder import Folder
+from picojoule.sweep.measures import known
 
 ITEMS, T, UNITS = 60, 8, 16
 SHORT = ["train.epochs=2", "train.batch_size=16", "network.width=8", "train.lr=1e-2"]
@@ -86,6 +97,9 @@ def test_a_run_from_the_command_line(task, mine, tmp_path):
     assert f"test {report.measured} · " in done.output.replace("\n", " ")
     assert ("readout 'mean' becomes 'each'" in done.output) == task.endswith("per step")
     assert Folder(run).recipe.train.readout == ("each" if task.endswith("per step") else "mean")
+    page = (run / "report.html").read_text("utf-8")
+    assert f"Test {report.measured}, " in page
+    assert ("MSE over the epochs" in page) == (own == "mse")
     record = Folder(run).log()[-1]
     assert record[own] is not None
     assert record["validation"][own] is not None
@@ -119,11 +133,11 @@ def test_a_prediction_per_step_is_worded_in_spans():
 
     names = ["low"] * 3 + ["high"] + ["low"] * 2
     steps = tuple(StepPrediction(label=name, index=0, confidence=0.5) for name in names)
-    found = Prediction(None, None, None, 1_000.0, steps=steps)
+    found = Prediction(None, None, None, 1_000.0, 6, steps=steps)
     said = "low (steps 0 to 2), high (step 3), low (steps 4 to 5) · 1 nJ on 45nm"
-    assert prediction(found, "45nm") == said
-    numbers = Prediction(None, None, None, 1_000.0, values=(0.25, -1.0))
-    assert prediction(numbers, "45nm") == "0.25, -1 · 1 nJ on 45nm"
+    assert prediction(found, "45nm", exits=False) == said
+    numbers = Prediction(None, None, None, 1_000.0, 1, values=(0.25, -1.0))
+    assert prediction(numbers, "45nm", exits=False) == "0.25, -1 · 1 nJ on 45nm"
 
 
 @every
@@ -255,6 +269,22 @@ def test_batches_have_time_first():
     pictures = Split(torch.rand(4, 1, 8, 8), torch.zeros(4, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match="labels are of 3 steps, and the encoder made 1"):
         next(iter(loader(pictures, Direct(), batch_size=4)))
+
+
+def test_labels_of_pictures_are_of_the_steps_that_repeat_them():
+    pictures, encoder = torch.rand(4, 1, 8, 8), Latency(steps=3)
+    y = torch.tensor([[0, 1, -1]]).expand(4, -1)
+    _, label, _ = next(iter(loader(Split(pictures, y), encoder, batch_size=4)))
+    assert label.equal(y.T)
+    with pytest.raises(
+        ValueError, match="labels are of 2 steps, and the encoder 'latency' makes 3"
+    ):
+        encoder.check_labels(Split(pictures, y[:, :2]))
+
+
+def test_a_sweep_says_that_it_compares_accuracies():
+    with pytest.raises(ValueError, match=r"compares accuracies.*\(regression\) have none"):
+        known(None)
 
 
 def test_labels_of_sounds_are_of_the_steps_of_the_filterbank(tmp_path):

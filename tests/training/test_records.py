@@ -1,5 +1,7 @@
 from dataclasses import asdict
 
+import pytest
+
 from picojoule.training import Chosen, EpochRecord, Validation, choose
 
 
@@ -43,6 +45,17 @@ def test_without_a_limit_the_most_accurate():
 def test_without_validation_none():
     assert choose(history(None, None), 100.0) is None
     assert choose([], None) is None
+
+
+def test_records_from_before_there_were_tasks_are_of_classes():
+    (record,) = history((0.9, 80.0, 0.01))
+    fields = asdict(record)
+    del fields["mse"], fields["validation"]["mse"], fields["validation"]["macro_f1"]
+    old = EpochRecord.of(fields)
+    assert old == record
+    assert choose([old], None) == Chosen(1, 0.9, 80.0, feasible=True)
+    with pytest.raises(ValueError, match="has no macro_f1 to choose by"):
+        choose([old], None, "macro_f1")
 
 
 def test_records_go_to_plain_dicts_and_back():

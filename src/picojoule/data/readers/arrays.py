@@ -209,7 +209,8 @@ def _labels(y: np.ndarray) -> torch.Tensor:
         )
     if y.dtype.kind != "f" and int(y.max()) > _HIGHEST:
         raise ValueError(f"expected y up to {_HIGHEST}, found {int(y.max())}")
-    found = torch.from_numpy(y.astype(np.float32 if y.dtype.kind == "f" else np.int64))
+    with np.errstate(over="ignore"):  # what becomes infinite is refused with the rest
+        found = torch.from_numpy(y.astype(np.float32 if y.dtype.kind == "f" else np.int64))
     target_of(found)
     return found
 
