@@ -4,12 +4,16 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import picojoule as pj_
 from picojoule.run import Run, load, resume
+from picojoule.run.fit import chosen
 from picojoule.run.folder import Folder
+from picojoule.training import EpochRecord, Validation
 from sweeping import GRID, SET, results, weights
 
 RUNS = 6
@@ -49,6 +53,18 @@ def test_a_grid_makes_every_run(grid):
             assert (report.budget.met, report.budget.limit_pj) == (row["met"], row["limit_pj"])
     assert sweep.front()
     assert all(row in sweep.configurations() for row in sweep.front())
+
+
+@pytest.mark.parametrize(("measure", "epoch"), [(None, 1), ("accuracy", 1), ("macro_f1", 2)])
+def test_a_row_is_of_the_epoch_that_the_recipe_chose(monkeypatch, measure, epoch):
+    epochs = [
+        EpochRecord(number, 1, 1.0, 0.5, 9.0, None, None, Validation(a, 9.0, 0.0, macro_f1=f1))
+        for number, a, f1 in ((1, 0.9, 0.6), (2, 0.8, 0.7))
+    ]
+    monkeypatch.setattr("picojoule.run.fit.history", lambda _: epochs)
+    recipe = SimpleNamespace(train=SimpleNamespace(choose=measure))
+    folder: Any = SimpleNamespace(report=SimpleNamespace(budget=None), recipe=recipe)
+    assert chosen(folder).epoch == epoch
 
 
 def test_a_share_is_of_the_run_without_a_budget_that_all_share(pj, grid, tmp_path):

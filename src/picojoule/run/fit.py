@@ -183,7 +183,7 @@ def chosen(folder: Folder) -> Chosen:
         own = next(iter(report.chips))
         for one in report.budget.limits.values() or [report.budget]:
             limits["" if one.chip == own else one.chip] = one.limit_pj
-    found = choose(history(folder), limits)
+    found = choose(history(folder), limits, folder.recipe.train.choose)
     if found is None:
         raise folder.damaged(LOG, "it has no validated epoch")
     return found
