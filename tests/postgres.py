@@ -55,7 +55,10 @@ def server() -> Iterator[str]:
         yield f"postgresql://pj:{_QUOTED}@127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)  # which ends open connections, too
-        process.wait(_SECONDS)
+        try:
+            process.wait(_SECONDS)
+        finally:
+            process.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 

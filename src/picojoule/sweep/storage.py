@@ -32,9 +32,10 @@ _ADDRESS = "postgresql://USER@HOST/DATABASE"
 _REASONS = {
     "password authentication failed": "it refuses this user and password",
     "no password supplied": "it asks for a password: give it in PGPASSWORD or ~/.pgpass",
-    "database": "it has no such database, or this user may not use it: createdb makes one",
-    "role": "it knows no such user: createuser makes one",
+    'database "': "it has no such database, or this user may not use it: createdb makes one",
+    'role "': "it knows no such user: createuser makes one",
     "permission denied": "this user may not write there",
+    "starting up": "it is just starting: try again",
     "too many": "it has too many connections: raise its max_connections, or end some workers",
     "translate host name": "there is no host of that name",
     "resolve host": "there is no host of that name",
