@@ -65,3 +65,14 @@ def test_the_tables_of_budgets_are_those_of_the_records():
     kept = [one for one in records if one["share"] and not one.get("refused")]
     assert kept
     assert all(one["met"] == (one["test_pj"] <= one["limit_pj"]) for one in kept)
+
+
+def test_what_is_said_of_trials_of_budgets_is_what_their_rows_say():
+    rows = json.loads((FOLDER / "budget" / "trials.json").read_text(encoding="utf-8"))
+    _, *lines = runpy.run_path(str(FOLDER / "budget_trials.py"))["table"](rows).splitlines()
+    said = (FOLDER.parent / "budget.md").read_text(encoding="utf-8")
+    cells = [[one.strip() for one in line.strip("| ").split("|")] for line in lines[1:]]
+    shown = [line for line in cells if line[1] in ("15%", "5%") and int(line[3]) > 1]
+    assert len(shown) > 30
+    for *_, runs, met, used, accuracy, error in shown:
+        assert f" {met} of {runs}, {used}, {accuracy} ({error}) |" in said
