@@ -21,7 +21,7 @@ soak: .venv/installed-test .venv/installed-sweep
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak.files --minutes $(MINUTES)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} PYTHONPATH=tests $(BIN)/python -m soak.sweeps --minutes $(MINUTES)
 
-lint: .venv/installed-lint
+lint: .venv/installed-lint .venv/installed-plots .venv/installed-sweep
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python src
