@@ -156,7 +156,9 @@ def test_entries_that_lie_on_one_another_unpack_to_little(tmp_path, place):
     entry, end = raw[first:-22], bytearray(raw[-22:])
     end[8:12], end[12:16] = struct.pack("<HH", 900, 900), struct.pack("<I", 900 * len(entry))
     (tmp_path / "bad.zip").write_bytes(raw[:first] + entry * 900 + end)
-    with pytest.raises(ValueError, match=r"bad.zip is refused: it holds more than 200 times"):
+    # Newer versions of Python refuse such a file by themselves.
+    ours, pythons = r"refused: it holds more than 200 times", r"no whole zip archive \(Overlapped"
+    with pytest.raises(ValueError, match=rf"bad.zip is ({ours}|{pythons})"):
         unpack(tmp_path / "bad.zip", place)
 
 
