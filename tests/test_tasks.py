@@ -1,6 +1,7 @@
 """A run from the command line for each thing that labels may tell to learn, on small arrays."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -86,7 +87,6 @@ def test_a_run_from_the_command_line(task, mine, tmp_path):
     words = ["train", recipe, *sets(*settings, *SHORT), "--data", file, "--out", run]
     done = invoke(*words, "--budget", "1 uJ")
     assert done.exit_code == 0, done.output
-    assert f"labels are of a {task}" in done.output.replace("\n", " ")
     report = Folder(run).report
     own = "mse" if task.startswith("regression") else "accuracy"
     assert report.task == task
@@ -95,7 +95,6 @@ def test_a_run_from_the_command_line(task, mine, tmp_path):
     assert (report.accuracy is None) == (own == "mse")
     assert getattr(report, own).validation is not None
     assert f"test {report.measured} · " in done.output.replace("\n", " ")
-    assert ("readout 'mean' becomes 'each'" in done.output) == task.endswith("per step")
     assert Folder(run).recipe.train.readout == ("each" if task.endswith("per step") else "mean")
     page = (run / "report.html").read_text("utf-8")
     assert f"Test {report.measured}, " in page
@@ -225,13 +224,20 @@ def test_a_task_of_other_data_is_refused(mine, tmp_path):
 
 
 @every
-def test_items_are_divided_and_limited(task, mine):
+def test_what_is_learned_is_said_and_items_are_divided_and_limited(task, mine, monkeypatch):
+    said = []
+    for level in ("info", "warning"):
+        logger = logging.getLogger("picojoule.run.open_data")
+        monkeypatch.setattr(logger, level, lambda text, *given: said.append(text % given))
     recipe, *settings = TASKS[task]
     words = [*settings, *SHORT, f"data.folder={mine(task)}", "data.limit=20"]
     from picojoule.run.open_data import open_data
 
     made, splits = open_data(load_recipe(recipe, words))
     assert [len(one) for one in (splits.train, splits.validation, splits.test)] == [20, 6, 12]
+    assert said[0].endswith(f"; labels are of a {task}")
+    becomes = "labels are per step: the readout 'mean' becomes 'each'"
+    assert (becomes in said) == task.endswith("per step")
     assert made.data.dataset.labels == (("0", "1", "2") if "class" in task else ("y",))
 
 
