@@ -289,7 +289,7 @@ def test_json_is_all_there_is_on_stdout(pj, done, tmp_path):
     assert (code, told["chip"], "there is no file" in err) == (3, "45nm", True)
     assert (told["precision"], told["network_precision"]) == ("fp32", "float32")
     ((one,), (bad,)) = told["predictions"], told["errors"]
-    assert set(one) == {"file", "item", "label", "index", "confidence", "energy_pj"}
+    assert set(one) == {"file", "item", "label", "index", "confidence", "energy_pj", "steps_ran"}
     assert (one["file"], one["item"]) == (str(tmp_path / "a.npy"), 0)
     assert set(bad) == {"file", "error"}
     chip = json.loads(pj("chips", "show", "45nm", "--json")[1])

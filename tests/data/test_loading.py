@@ -231,7 +231,7 @@ def test_hold_out_refuses_more_than_there_is(count):
 
 
 def test_split_refuses_parts_of_unequal_size():
-    with pytest.raises(ValueError, match=r"expected labels \[3\], one for each item, got \[2\]"):
+    with pytest.raises(ValueError, match=r"expected labels \[3\], those of each item, got \[2\]"):
         Split(torch.zeros(3, 1), torch.zeros(2))
     with pytest.raises(ValueError, match=r"expected lengths \[3\]"):
         Split(torch.zeros(3, 1), torch.zeros(3), torch.zeros(4))

@@ -20,6 +20,8 @@ def style() -> AbstractContextManager[None]:
         ImportError: If matplotlib is not installed.
 
     Example:
+        >>> import torch
+        >>> from picojoule.report.plots import raster
         >>> with style():
         ...     axis = raster(torch.eye(5))
         >>> axis.figure.savefig("raster.pdf")  # doctest: +SKIP
