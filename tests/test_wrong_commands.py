@@ -54,6 +54,7 @@ TRAIN = [
     ("digits --chip folder", "a chip is a .toml file or a name"),
     ("digits --chip little.toml", "node is missing"),
     # other settings
+    ("digits --set data.encoder.steps=100000000", "expected steps of at most 100,000"),
     ("digits --epochs 0", "train.epochs must be at least 1, got 0"),
     ("digits --epochs -3", "train.epochs must be at least 1, got -3"),
     ("digits --epochs five", "train.epochs must be a whole number, got 'five'"),

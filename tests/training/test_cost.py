@@ -190,7 +190,7 @@ class TestWholeTotals:
     def test_a_nan_in_the_input_is_named(self):
         x = events()
         x[0, 0, 0] = math.nan
-        with pytest.raises(ValueError, match="layer '0' counted nan"):
+        with pytest.raises(ValueError, match="the inputs of 1 batches hold values"):
             measured(network(), x)
 
 

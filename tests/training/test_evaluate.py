@@ -91,3 +91,18 @@ def test_modes_random_states_and_graph_are_left_alone(task):
 def test_an_empty_set_is_refused(task):
     with pytest.raises(ValueError, match="nothing to measure"):
         run(task, task.setup().net, task.loader(0))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_inputs_that_are_not_finite_are_refused(value):
+    """A neuron that gets NaN puts out nothing, so that neither scores nor counts show it."""
+    net = pj.Sequential(torch.nn.Linear(3, 4), pj.LIF(), torch.nn.Linear(4, 2))
+    x = torch.ones(5, 2, 3)
+    bad = x.clone()
+    bad[2, 1, 0] = value
+    labels = torch.zeros(2, dtype=torch.int64)
+    loader = DataLoader([(x, labels, None), (bad, labels, None)], batch_size=None)
+    with pytest.raises(
+        ValueError, match="the inputs of 1 batches hold values that are infinite or"
+    ):
+        pj.measure(net, loader, readout=pj.readout.mean, chips=[pj.load_chip("45nm")])

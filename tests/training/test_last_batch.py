@@ -127,3 +127,26 @@ def test_lengths_are_checked_where_batches_come_in(lengths, message):
     loader = DataLoader(PICTURES, batch_size=3, collate_fn=with_lengths)
     with pytest.raises(ValueError, match=message):
         list(train(flat(), loader))
+
+
+@pytest.mark.parametrize("sizes", [(4, 1), (1,)])
+def test_a_batch_of_one_that_was_not_foreseen_is_explained(sizes):
+    batches = [
+        (torch.ones(1, size, 8), torch.zeros(size, dtype=torch.int64), None) for size in sizes
+    ]
+    net = nn.Sequential(
+        nn.Flatten(0, 1), nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Unflatten(0, (1, -1))
+    )
+    logs = pj.train(
+        net,
+        DataLoader(batches, batch_size=None),  # pyright: ignore[reportArgumentType]
+        torch.optim.Adam(net.parameters()),
+        criterion=nn.functional.cross_entropy,
+        readout=pj.readout.mean,
+        chip=pj.load_chip("45nm"),
+        epochs=1,
+    )
+    with pytest.raises(
+        ValueError, match=r"a batch norm got one value .* give batches of at least 2"
+    ):
+        list(logs)

@@ -87,7 +87,13 @@ def check_fit(recipe: Recipe, net: nn.Module, split: Split) -> None:
         x, _, lengths = few(recipe, split, torch.tensor([0]))
         shape = list(x.shape[2:])
         net.eval()(x, lengths=lengths)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (RuntimeError, MemoryError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            raise ValueError(
+                f"one item of {recipe.data.dataset.name} takes more memory than there is in the "
+                f"network '{recipe.network.name}' behind the encoder '{recipe.data.encoder.name}': "
+                "choose fewer steps of the encoder, or a smaller network"
+            ) from error
         raise ValueError(
             f"the network '{recipe.network.name}', the encoder '{recipe.data.encoder.name}' and "
             f"the shape {shape} of {recipe.data.dataset.name} do not fit ({error}): choose "

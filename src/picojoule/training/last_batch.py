@@ -1,8 +1,8 @@
 """A last batch of one item, of which batch norm can take no variance."""
 
 import math
-from collections.abc import Sized
-from contextlib import ExitStack
+from collections.abc import Iterator, Sized
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,23 @@ from torch.utils.data import DataLoader
 from picojoule._torch import BatchNorm
 from picojoule.training.batches import unpacked
 from picojoule.training.randomness import fixed_randomness, generators
+
+
+@contextmanager
+def told_of_one_value() -> Iterator[None]:
+    """Says what to do if a batch norm gets one value for each channel all the same.
+
+    Batches that a loader was given, or that stream, are not known before they come.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise ValueError(
+            "a batch norm got one value for each channel, which has no variance, from a batch of 1 "
+            "item: give batches of at least 2, or drop_last=True"
+        ) from error
 
 
 def check_last_batch(model: Any, loader: DataLoader, fabric: Fabric) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric, is_wrapped
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -15,6 +16,7 @@ from picojoule.training.batches import Batch, Inputs, evaluation_mode, kind_of, 
 from picojoule.training.exits import Ran, run
 from picojoule.training.measurement import Baselines, Evaluation, Measurement, Totals
 from picojoule.training.randomness import fixed_randomness, generators
+from picojoule.training.ranks import gathered
 from picojoule.training.scores import scores_of
 
 
@@ -103,15 +105,20 @@ def _run(
         convention: How to count.
         fabric: Device and processes.
     """
-    some = False
+    bad: list[Tensor] = []  # whether the input of a batch holds what is no number
     with evaluation_mode(model), fixed_randomness(fabric.device, generators(loader)):
         for batch, mine in _dealt(loader, fabric):
+            bad.append(~batch.x.isfinite().all())
             ran = run(model, batch, kind_of(loader, inputs), convention)
             ended = batch._replace(lengths=ran.lengths)
             add(ran, scores_of(readout, ran.out, ended), batch, mine)
-            some = True
-    if not some:
+    if not bad:
         raise ValueError("the loader gave no batch: nothing to measure")
+    if found := int(gathered(fabric, torch.stack(bad)).sum()):
+        raise ValueError(
+            f"the inputs of {found} batches hold values that are infinite or not a number (NaN): a "
+            "neuron that gets one is silent, and what is counted of it means nothing"
+        )
 
 
 def _dealt(loader: DataLoader, fabric: Fabric) -> Iterator[tuple[Batch, bool]]:

@@ -15,6 +15,7 @@ from picojoule.readout import Readout
 from picojoule.training.batches import Batch, Inputs
 from picojoule.training.cost import rates, silent_layers
 from picojoule.training.exits import run
+from picojoule.training.last_batch import told_of_one_value
 from picojoule.training.levers import Learning
 from picojoule.training.measure import evaluation
 from picojoule.training.ranks import gathered, mean_energy
@@ -96,7 +97,7 @@ class Task:
             The record, the energy on each chip (``""`` for the first), and what checks the counts,
             which waits for the device.
         """
-        with self.learning.opened():
+        with self.learning.opened(), told_of_one_value():
             return self._step(batch, epoch, step)
 
     def _step(

@@ -13,6 +13,8 @@ from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
 from picojoule.targets import target_of
 
+_MOST = 100_000  # steps or bands: with more, what was meant is another number
+
 
 class Encoder(ABC):
     """Base class of encoders, which turn raw items into the input of each step.
@@ -224,16 +226,18 @@ def _share(x: Tensor) -> Tensor:
 
 
 def check_count(name: str, value: object) -> None:
-    """Refuses anything but a whole number of at least one.
+    """Refuses anything but a whole number from 1 to 100,000.
 
     Raises:
         TypeError: For another type than int.
-        ValueError: For less than one.
+        ValueError: For a number outside of that.
     """
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected {name} as a whole number, got {value!r}")
     if value < 1:
         raise ValueError(f"expected {name} of at least 1, got {value}")
+    if value > _MOST:
+        raise ValueError(f"expected {name} of at most {_MOST:,}, got {value:,}")
 
 
 def _own_statistics(encoder: "Direct | Repeat") -> None:

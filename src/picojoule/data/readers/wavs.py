@@ -75,14 +75,15 @@ def first_rate(files: Sequence[Path]) -> int:
     """Returns the samples per second of the first file that can be read.
 
     Raises:
-        ValueError: If none can be.
+        ValueError: If none can be; the message says why not the first.
     """
+    first = ""
     for file in files:
         try:
             return _decoded(file)[1].rate_hz
-        except ValueError:
-            continue
-    raise ValueError(f"there is no sound that can be read among {len(files)}, as {files[0]}")
+        except ValueError as error:
+            first = first or str(error)
+    raise ValueError(f"there is no sound that can be read among {len(files)}; the first: {first}")
 
 
 def sounds(
