@@ -30,7 +30,7 @@ def served(talk: Talk) -> Iterator[str]:
         while True:
             try:
                 with place.accept()[0] as one:
-                    _, *lines = one.recv(1 << 16).decode().splitlines()
+                    _, *lines = asked_of(one).decode().splitlines()
                     talk(one, dict(line.split(": ", 1) for line in lines if ": " in line))
             except (ConnectionError, TimeoutError):
                 continue
@@ -42,6 +42,14 @@ def served(talk: Talk) -> Iterator[str]:
     yield f"http://127.0.0.1:{place.getsockname()[1]}/a.bin"
     place.shutdown(socket.SHUT_RDWR)
     place.close()
+
+
+def asked_of(one: socket.socket) -> bytes:
+    """The head of a request, whole: what is left unread resets the connection once it is closed."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and (more := one.recv(1 << 16)):
+        head += more
+    return head
 
 
 def whole(one: socket.socket, asked: dict[str, str]) -> None:
