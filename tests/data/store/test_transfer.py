@@ -106,7 +106,9 @@ def boastful(one: socket.socket, asked: dict[str, str]) -> None:
 
 
 def around(one: socket.socket, asked: dict[str, str]) -> None:
-    one.sendall(b"HTTP/1.1 302 Found\r\nLocation: /a.bin\r\nContent-Length: 0\r\n\r\n")
+    one.sendall(
+        b"HTTP/1.1 302 Found\r\nLocation: /a.bin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    )
 
 
 def local_file(one: socket.socket, asked: dict[str, str]) -> None:
