@@ -6,11 +6,7 @@ from picojoule.training.levers import kinds
 
 def pages() -> dict[str, str]:
     """The text of every page, by file name."""
-    back = "[All levers](../levers.md)"
-    return {
-        f"{name.lower()}.md": markdown.class_page(name, kind, back)
-        for name, kind in kinds().items()
-    }
+    return markdown.class_pages(kinds(), "[All levers](../levers.md)")
 
 
 def table() -> str:

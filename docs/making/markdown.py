@@ -5,7 +5,7 @@ a docstring as Sphinx knows them.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -83,6 +83,11 @@ def documented(obj: griffe.Object, *, skip_first: bool = False) -> str:
     parts = [_section(part) for part in obj.docstring.parsed]
     text = "\n\n".join(part for part in parts if part)
     return text.partition("\n\n")[2] if skip_first else text
+
+
+def class_pages(kinds: Mapping[str, type], back: str) -> dict[str, str]:
+    """The page of each class, by file name."""
+    return {f"{name.lower()}.md": class_page(name, kind, back) for name, kind in kinds.items()}
 
 
 def class_page(name: str, kind: type, back: str) -> str:

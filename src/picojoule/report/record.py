@@ -211,7 +211,7 @@ class Report(Record):
 
     @property
     def of_labels(self) -> str:
-        """How many labels were named, of how many; of numbers to learn, how many there are."""
+        """The number of labels that were named, of all; of numbers to learn, their number."""
         labels = self.samples if self.labels is None else self.labels
         steps = " steps" if self.task.endswith("per step") else ""
         if self.accuracy is None:

@@ -65,7 +65,7 @@ class Stream:
 
     @property
     def sure(self) -> Tensor | None:
-        """Which samples [B] have ended; None before the first step, or without an ``Exit``."""
+        """The samples [B] that have ended; None before the first step, or without an ``Exit``."""
         return None if self._ended is None else self._ended.sure
 
     @property

@@ -1,4 +1,4 @@
-"""What a sweep keeps of a run: the numbers of its row, and its validations on the way."""
+"""Measures that a sweep keeps of a run: the numbers of its row, and validations on the way."""
 
 from collections.abc import Sequence
 from typing import Any

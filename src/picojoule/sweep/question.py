@@ -16,7 +16,7 @@ QUESTION, BASE = "sweep.toml", "base.toml"
 
 @dataclass(frozen=True)
 class Question:
-    """What a sweep is to find out; equal questions are the same sweep.
+    """Question that a sweep answers; equal questions are the same sweep.
 
     Attributes:
         recipe: The recipe that is varied, with every default, as text.

@@ -37,7 +37,7 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether only whole numbers are chosen."""
+        """True if only whole numbers are chosen."""
         return all(isinstance(one, int) for one in (self.low, self.high, self.step or 1))
 
     def table(self) -> Any:

@@ -1,4 +1,4 @@
-"""Where the workers of a sweep find their runs: a file beside them, or a PostgreSQL.
+"""Storage in which the workers of a sweep find their runs: a file beside them, or a PostgreSQL.
 
 An address may hold a password. It is never part of a message, and what is written of an address
 is what ``shown`` returns. Errors of the libraries below are replaced by errors of our own, since

@@ -32,7 +32,7 @@ class Scored(NamedTuple):
 
 
 class Target(ABC):
-    """What a network learns: a class or numbers, for each sample or for each step.
+    """Target of a network: a class or numbers, for each sample or for each step.
 
     Labels come as ``y`` ``[N]``, or ``[N, T]`` of each step, in data, and time-major in batches.
 
@@ -107,7 +107,7 @@ class Target(ABC):
     @property
     @abstractmethod
     def strata_in_words(self) -> str:
-        """How items are divided, in words."""
+        """The way in which items are divided, in words."""
 
     @abstractmethod
     def measure(self, scores: Tensor, label: Tensor) -> Tensor:

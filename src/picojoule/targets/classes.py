@@ -52,7 +52,7 @@ class Classes(Target):
 
     @property
     def strata_in_words(self) -> str:
-        """How items are divided, in words."""
+        """The way in which items are divided, in words."""
         return "by the class of most steps" if self.each_step else "by class"
 
     def measure(self, scores: Tensor, label: Tensor) -> Tensor:

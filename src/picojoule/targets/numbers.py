@@ -48,7 +48,7 @@ class Numbers(Target):
 
     @property
     def strata_in_words(self) -> str:
-        """How items are divided, in words."""
+        """The way in which items are divided, in words."""
         return "whatever the labels"
 
     def measure(self, scores: Tensor, label: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a trained network does with a few inputs: spikes by layer and step."""
+"""Activity of a trained network on a few inputs: spikes by layer and step."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -16,7 +16,7 @@ from picojoule.units import format_energy
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What is known of a run.
+    """Everything that is known of a run.
 
     Attributes:
         name: Its name.
