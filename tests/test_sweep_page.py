@@ -42,6 +42,7 @@ def content():
     return {
         "name": "digits",
         "keys": ["budget.limit"],
+        "measure": "accuracy",
         "set": ["train.epochs=5"],
         "runs": [
             run("a-0", "75%", 0),

@@ -2,13 +2,18 @@
 
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from typer.testing import CliRunner
 
 import picojoule as pj
+from pages import Parsed
 from picojoule.cli.commands import app
 from picojoule.data import (
     Augment,
@@ -24,7 +29,7 @@ from picojoule.data import (
 from picojoule.recipe import load_recipe
 from picojoule.run import resume, start
 from picojoule.run.folder import Folder
-from picojoule.sweep.measures import known
+from picojoule.targets import MEASURES
 
 ITEMS, T, UNITS = 60, 8, 16
 SHORT = ["train.epochs=2", "train.batch_size=16", "network.width=8", "train.lr=1e-2"]
@@ -288,9 +293,60 @@ def test_labels_of_pictures_are_of_the_steps_that_repeat_them():
         encoder.check_labels(Split(pictures, y[:, :2]))
 
 
-def test_a_sweep_says_that_it_compares_accuracies():
-    with pytest.raises(ValueError, match=r"compares accuracies.*\(regression\) have none"):
-        known(None)
+@pytest.mark.parametrize(
+    ("task", "choose", "measure", "head"),
+    [
+        ("classification", None, "accuracy", r"accuracy (\%)"),
+        ("classification per step", "macro_f1", "macro_f1", r"macro F1 (\%)"),
+        ("regression", None, "mse", "MSE"),
+        ("regression per step", "mse", "mse", "MSE"),
+    ],
+)
+def test_a_sweep_compares_by_the_measure_of_its_task(task, choose, measure, head, mine, tmp_path):
+    recipe, *settings = TASKS[task]
+    words = [*settings, *SHORT[1:], f"data.folder={mine(task)}", "budget.limit=none"]
+    words += [f"train.choose={choose}"] if choose else []
+    out = tmp_path / "sweep"
+    command = ["sweep", recipe, "--over", "train.epochs=1,3", "--seeds", "2", *sets(*words)]
+    result = invoke(*command, "--out", out, "--accelerator", "cpu")
+    assert result.exit_code == 0, result.output
+    sweep = pj.Sweep.load(out)
+    name = f"validation_{measure}"
+    for row in sweep.table():
+        found = getattr(Folder(out / row["folder"]).report, measure)
+        assert (row[measure], row[name]) == (found.test, found.validation)
+        assert row["chosen_by"] == sweep.measure == measure
+    known = sweep.configurations()
+    best = (min if measure == "mse" else max)(row[name] for row in known)
+    assert best in [row[name] for row in sweep.front()]
+    worst = 1.1 * max(row[name] for row in known) if measure == "mse" else 0
+    assert sweep.reference[name] == worst
+    assert sweep.hypervolume > 0
+    assert f" & {head} & " in (out / "results.tex").read_text()
+    figure = Parsed(sweep.page()).figures[0]
+    assert figure["layout"]["yaxis"]["title"]["text"] == MEASURES[measure]
+    drawn = [y for one in figure["data"] for y in one["y"]]
+    assert sorted(drawn) == sorted(row[measure] for row in known)
+    assert f"to {MEASURES[measure]} {worst:.4g} and" in result.output
+
+
+def test_a_search_among_errors_stops_what_is_hopeless_and_tells_optuna_their_negatives(
+    mine, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ranges = '[sweep]\n"train.lr" = [0.03, 1e-7]\n'
+    Path("mine.toml").write_text(f'extends = "digits"\nname = "mine"\n{ranges}')
+    words = ["data.encoder.steps=4", "network.width=8", "train.batch_size=16", "train.epochs=8"]
+    words += [f"data.folder={mine('regression')}", "budget.limit=none"]
+    result = invoke("sweep", "mine.toml", "--search", "4", *sets(*words), "--out", "s",
+                    "--accelerator", "cpu")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    storage = JournalStorage(JournalFileBackend("s/study.log"))
+    trials = optuna.load_study(study_name="s", storage=storage).trials
+    for row, trial in zip(pj.Sweep.load("s").table(), trials, strict=True):
+        if row["state"] == "finished":
+            assert trial.values == [-row["validation_mse"], row["validation_energy_pj"]]
+    assert {row["state"] for row in pj.Sweep.load("s").table()} <= {"finished", "dominated"}
 
 
 def test_labels_of_sounds_are_of_the_steps_of_the_filterbank(tmp_path):

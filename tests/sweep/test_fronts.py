@@ -54,3 +54,11 @@ def test_a_run_is_hopeless_if_a_finished_one_was_clearly_better_at_the_same_shar
     assert not is_hopeless([[0.5, 0.7, 120.0]], [])
     assert not is_hopeless([[0.5, 0.7, 120.0]], [[[0.9, 0.9, 1.0]]])  # nothing known of then
     assert not is_hopeless([], [other])
+
+
+def test_of_errors_a_tenth_less_is_clearly_better():
+    other = [[0.5, 0.9, 80.0]]
+    assert is_hopeless([[0.5, 1.0, 100.0]], [other], "mse")
+    assert not is_hopeless([[0.5, 0.99, 100.0]], [other], "mse")
+    assert not is_hopeless([[0.5, 0.8, 100.0]], [other], "mse")
+    assert not is_hopeless([[0.5, 1.0, 100.0]], [other], "macro_f1")

@@ -3,6 +3,7 @@
 import csv
 import json
 import statistics
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +12,7 @@ import picojoule as pj
 from pages import Parsed
 from picojoule.cli.commands import app
 from picojoule.sweep.latex import booktabs, escaped
-from picojoule.sweep.measures import MEASURES
+from picojoule.sweep.measures import NUMBERS
 from picojoule.sweep.planning import Planned
 from picojoule.sweep.question import ask
 from picojoule.sweep.queue import Entry
@@ -19,7 +20,7 @@ from picojoule.sweep.results import write
 
 
 def entry(value: str, seed: int, accuracy: float, energy_pj: float, met: bool | None = None):
-    row = dict.fromkeys(MEASURES, 1.0) | {"met": met, "machine": "here"}
+    row = dict.fromkeys(NUMBERS, 1.0) | {"met": met, "machine": "here", "chosen_by": "accuracy"}
     row |= {"accuracy": accuracy, "validation_accuracy": accuracy}
     row |= {"energy_pj": energy_pj, "validation_energy_pj": energy_pj}
     one = Planned(f"{value}-{seed}", {"a_b.c": value}, seed)
@@ -56,6 +57,26 @@ def test_a_row_for_each_run_and_means_over_seeds(sweep):
     assert sweep.hypervolume == pytest.approx(0.85 * (9900 - 2200))
 
 
+def test_runs_of_another_task_than_the_first_are_listed_and_not_on_the_front(tmp_path):
+    others = [
+        replace(one, notes={"row": one.notes["row"] | changes})
+        for one, changes in zip(
+            ENTRIES,
+            [{}, {}, {"chosen_by": "mse", "accuracy": None, "validation_accuracy": None}],
+            strict=False,
+        )
+    ]
+    question = ask("digits", over=["train.lr=1,2"])
+    question.write(tmp_path)
+    write(tmp_path, question, others)
+    found = pj.Sweep.load(tmp_path)
+    first, second = found.configurations()
+    assert (found.measure, second["accuracy"]) == ("accuracy", None)
+    assert found.front() == [first]
+    assert r'x, "y" & 1 & -- & 9 & -- \\' in (tmp_path / "results.tex").read_text()
+    assert len(Parsed(found.page()).figures[0]["data"]) == 1
+
+
 def test_a_table_for_spreadsheets_holds_the_same(sweep):
     with open(sweep.path / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -70,7 +91,7 @@ def test_a_table_for_papers_escapes_names_and_has_the_spread(sweep):
     assert r"50\% & 2 & $85.00 \pm 7.07$ & $2.20 \pm 0.28$ & 1 of 2 \\" in text
     assert r'x, "y" & 1 & 70 & 9 & -- \\' in text
     assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
-    assert booktabs([], ["a"]).count("\n") == 7
+    assert booktabs([], ["a"], "accuracy").count("\n") == 7
 
 
 def test_a_page_holds_all_runs_and_is_made_again_by_pj_report(sweep):

@@ -80,7 +80,8 @@ def test_a_search_that_is_interrupted_keeps_what_it_has_chosen(pj, monkeypatch):
 def test_a_hopeless_run_is_stopped_and_said_to_be_dominated(pj, monkeypatch):
     asked = []
 
-    def is_hopeless(curve, others):
+    def is_hopeless(curve, others, measure):
+        assert measure == "accuracy"
         asked.append((curve, others))
         return bool(curve) and len(others) == 1
 

@@ -16,6 +16,7 @@ from picojoule.sweep.queue import Entry
 from picojoule.sweep.results import write
 from picojoule.sweep.trials import ENDED, FAILED, FINISHED
 from picojoule.sweep.work import Ended, Event, RunProgress, Worker
+from picojoule.targets import MEASURES, rounded, worded
 from picojoule.units import format_energy
 
 
@@ -82,7 +83,7 @@ class _Bars:
         if isinstance(event, RunProgress):
             part = " unconstrained" if event.free else ""
             title = f"{event.run}{part} {event.epoch}/{event.epochs}"
-            values = f"accuracy {event.accuracy:.3f} · {format_energy(event.energy_pj)}"
+            values = f"{worded(event.measure, event.value)} · {format_energy(event.energy_pj)}"
             if OUT.is_terminal:
                 bar = self._bar(event.run)
                 self._bars.update(
@@ -105,13 +106,13 @@ class _Bars:
 
 def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> None:
     """Prints a table of configurations, what failed, and the front."""
-    keys = content["keys"]
+    keys, measure = content["keys"], content["measure"]
     front = [row["runs"] for row in content["front"]]
     rows = [
         [
             *(str(row[key]) for key in keys),
             str(row["seeds"]),
-            _accuracy(row),
+            _measure(row, measure),
             _energy(row),
             "" if row["met"] is None else f"{row['met']}/{row['seeds']}",
             "front" if row["runs"] in front else "",
@@ -119,7 +120,7 @@ def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> N
         for row in content["configurations"]
     ]
     if rows:
-        columns = [*_short(keys), "seeds", "accuracy", "energy", "met", ""]
+        columns = [*_short(keys), "seeds", MEASURES[measure], "energy", "met", ""]
         OUT.print(listing("test set, mean ± standard deviation over seeds", columns, rows))
     for one in entries:
         if one.state == FAILED:
@@ -129,15 +130,21 @@ def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> N
             )
     states = [one.state for one in entries]
     counts = [f"{states.count(state)} {state}" for state in ENDED if state in states]
-    reference = format_energy(content["reference"]["validation_energy_pj"])
-    area = format_energy(content["hypervolume"])
-    covered = f"front of {len(front)}, hypervolume {area} (to accuracy 0 and {reference})"
+    worst, most_pj = content["reference"].values()
+    area, most = format_energy(content["hypervolume"]), format_energy(most_pj)
+    ends = f"to {MEASURES[measure]} {worst:.4g} and {most}"
+    covered = f"front of {len(front)}, hypervolume {area} ({ends})"
     say(" · ".join([*counts, *([covered] if FINISHED in states else []), str(folder)]))
 
 
-def _accuracy(row: Mapping[str, Any]) -> str:
-    deviation = row["accuracy_std"]
-    return f"{row['accuracy']:.3f}" + ("" if deviation is None else f" ± {deviation:.3f}")
+def _measure(row: Mapping[str, Any], name: str) -> str:
+    """Words a mean and its standard deviation; nothing for a run of another task."""
+    if row[name] is None:
+        return ""
+    deviation = row[f"{name}_std"]
+    return rounded(name, row[name]) + (
+        "" if deviation is None else f" ± {rounded(name, deviation)}"
+    )
 
 
 def _energy(row: Mapping[str, Any]) -> str:

@@ -5,12 +5,12 @@ from typing import Any
 
 from picojoule.run import Folder
 from picojoule.run.fit import chosen, history
-from picojoule.training import EpochRecord
+from picojoule.targets import MEASURES
+from picojoule.training import EpochRecord, Validation
 
-# Numbers of a row, of which a table has means: what they are, and their unit.
-MEASURES = (
-    "validation_accuracy",
-    "accuracy",
+# Numbers of a row, of which a table has means; a run has the measures of its task.
+NUMBERS = (
+    *(split + name for name in MEASURES for split in ("validation_", "")),
     "validation_energy_pj",
     "energy_pj",
     "floor_pj",
@@ -21,34 +21,23 @@ MEASURES = (
 )
 
 
-def known(accuracy: float | None) -> float:
-    """Returns an accuracy, which regression does not have.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    if accuracy is None:
-        raise ValueError(
-            "a sweep compares accuracies, and labels that are real numbers (regression) have none: "
-            "take single runs, or classes as whole numbers"
-        )
-    return accuracy
-
-
 def finished(folder: Folder) -> dict[str, Any]:
     """Returns the numbers of a finished run; energies are on the run's own chip.
 
-    ``accuracy``, ``energy_pj`` and ``met`` are of the test split, ``validation_accuracy`` and
-    ``validation_energy_pj`` of the split by which the weights were chosen.
+    ``accuracy`` (``macro_f1``, ``mse``), ``energy_pj`` and ``met`` are of the test split, what
+    begins with ``validation_`` is of the split by which the weights were chosen, and ``chosen_by``
+    names the measure by which they were.
 
     Raises:
         ValueError: If its files are damaged.
     """
     report, best = folder.report, chosen(folder)
     own, budget = next(iter(report.chips.values())), report.budget
+    tested = {name: getattr(report, name) for name in MEASURES}
     return {
-        "validation_accuracy": known(best.accuracy),
-        "accuracy": known(None if report.accuracy is None else report.accuracy.test),
+        "chosen_by": best.by,
+        **{f"validation_{name}": getattr(best, name) for name in MEASURES},
+        **{name: None if one is None else one.test for name, one in tested.items()},
         "validation_energy_pj": best.energy_pj,
         "energy_pj": own.total_pj,
         "floor_pj": own.floor_pj if budget is None else budget.floor_pj,
@@ -66,23 +55,33 @@ def stopped(folder: Folder) -> dict[str, Any]:
     Raises:
         ValueError: If its files are damaged.
     """
-    validated = [one.validation for one in history(folder) if one.validation is not None]
+    last = [one.validation for one in history(folder) if one.validation is not None][-1]
     return {
-        "validation_accuracy": known(validated[-1].accuracy),
-        "validation_energy_pj": validated[-1].energy_pj,
+        "chosen_by": deciding(last, folder),
+        **{f"validation_{name}": getattr(last, name) for name in MEASURES},
+        "validation_energy_pj": last.energy_pj,
         "seconds": round(sum(record["seconds"] for record in folder.log()), 3),
     }
 
 
-def curve(epochs: Sequence[EpochRecord], of: int) -> list[list[float]]:
-    """Returns for each validation its share of all epochs, the accuracy and the energy in pJ.
+def deciding(validation: Validation, folder: Folder) -> str:
+    """Returns the name of the measure by which the weights of a run are chosen."""
+    return folder.recipe.train.choose or validation.own
+
+
+def curve(epochs: Sequence[EpochRecord], folder: Folder) -> list[list[float]]:
+    """Returns for each validation its share of all epochs, the measure and the energy in pJ.
 
     Args:
         epochs: Every epoch so far.
-        of: Number of all epochs.
+        folder: The run.
     """
+    validated = [(one.epoch, one.validation) for one in epochs if one.validation is not None]
     return [
-        [one.epoch / of, known(one.validation.accuracy), one.validation.energy_pj]
-        for one in epochs
-        if one.validation is not None
+        [
+            epoch / folder.recipe.train.epochs,
+            one.measure(deciding(one, folder)),
+            one.energy_pj,
+        ]
+        for epoch, one in validated
     ]

@@ -160,7 +160,7 @@ class Queue:
             task: The run.
             state: One of ``ENDED``.
             notes: What is to be known of it.
-            values: Its accuracy and its energy in pJ; None unless it is finished.
+            values: Its merit and its energy in pJ; None unless it is finished.
         """
         self._trials.keep(task.trial, notes)
         self._trials.move(task.trial, state, values)

@@ -13,13 +13,14 @@ from picojoule.report.page import sweep_page
 from picojoule.run.write_page import PAGE
 from picojoule.sweep.fronts import front, hypervolume
 from picojoule.sweep.latex import booktabs
-from picojoule.sweep.measures import MEASURES
+from picojoule.sweep.measures import NUMBERS
 from picojoule.sweep.question import Question
 from picojoule.sweep.queue import Entry
 from picojoule.sweep.trials import FINISHED
+from picojoule.targets import better, is_share
 
 RESULTS, LATEX = "results.json", "results.tex"
-_BEYOND = 1.1  # energy of the reference point, as a multiple of the most that was spent
+_BEYOND = 1.1  # energy and error of the reference point, as a multiple of the highest
 
 Row = dict[str, Any]
 
@@ -31,7 +32,10 @@ def rows_of(entries: Sequence[Entry]) -> list[Row]:
         {"run": one.planned.name, "state": one.state}
         | {key: one.overrides.get(key, "") for key in keys}
         | {"seed": one.planned.seed}
-        | {name: one.notes.get("row", {}).get(name) for name in (*MEASURES, "met", "machine")}
+        | {
+            name: one.notes.get("row", {}).get(name)
+            for name in ("chosen_by", *NUMBERS, "met", "machine")
+        }
         | {"folder": f"runs/{one.planned.name}", "error": one.notes.get("error", "")}
         for one in entries
     ]
@@ -58,7 +62,7 @@ def configurations(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
 
 def _means(group: Sequence[Row]) -> Row:
     means: Row = {"seeds": len(group)}
-    for name in MEASURES:
+    for name in NUMBERS:
         values = [row[name] for row in group if row[name] is not None]
         means[name] = statistics.fmean(values) if values else None
         means[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
@@ -67,22 +71,38 @@ def _means(group: Sequence[Row]) -> Row:
     return means | {"runs": [row["run"] for row in group]}
 
 
-def fronted(found: Sequence[Row]) -> Row:
+def measure_of(rows: Sequence[Row]) -> str:
+    """Returns the measure by which runs are compared: the one that chose the weights of the first.
+
+    It is the accuracy as long as no run has weights.
+    """
+    return next((row["chosen_by"] for row in rows if row["chosen_by"]), "accuracy")
+
+
+def fronted(found: Sequence[Row], measure: str) -> Row:
     """Returns the front of configurations, and how much it covers.
 
-    The front is that of mean accuracy and energy on the validation split, so that the test split
-    decides nothing.
+    The front is that of the mean measure and energy on the validation split, so that the test split
+    decides nothing. A configuration without the measure, of another task, has no place on it.
+
+    Args:
+        found: The configurations.
+        measure: Name of the measure.
 
     Returns:
-        ``front`` (rows by falling energy), ``hypervolume`` (accuracy times pJ) and ``reference``,
-        the point it is measured from: no accuracy, and a tenth more than the most that was spent.
+        ``front`` (rows by falling energy), ``hypervolume`` (measure times pJ) and ``reference``,
+        the point it is measured from: a share of 0, or a tenth more than the highest error, and a
+        tenth more than the most that was spent.
     """
-    points = [(row["validation_accuracy"], row["validation_energy_pj"]) for row in found]
+    name = f"validation_{measure}"
+    known = [row for row in found if row[name] is not None]
+    points = [(better(measure, row[name]), row["validation_energy_pj"]) for row in known]
     most_pj = _BEYOND * max((energy for _, energy in points), default=0.0)
+    worst = 0.0 if is_share(measure) else _BEYOND * max((row[name] for row in known), default=0.0)
     return {
-        "front": [found[number] for number in front(points)],
-        "hypervolume": hypervolume(points, (0.0, most_pj)),
-        "reference": {"validation_accuracy": 0.0, "validation_energy_pj": most_pj},
+        "front": [known[number] for number in front(points)],
+        "hypervolume": hypervolume(points, (better(measure, worst), most_pj)),
+        "reference": {name: worst, "validation_energy_pj": most_pj},
     }
 
 
@@ -97,20 +117,21 @@ def write(folder: Path, question: Question, entries: Sequence[Entry]) -> Row:
     """
     rows = rows_of(entries)
     keys = list(dict.fromkeys(key for one in entries for key in one.overrides))
-    found = configurations(rows, keys)
+    found, measure = configurations(rows, keys), measure_of(rows)
     content = {
         "schema": 1,
         "name": question.name,
         "keys": keys,
         "set": list(question.settings),
         "runs": rows,
+        "measure": measure,
         "configurations": found,
-        **fronted(found),
+        **fronted(found, measure),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     _sums.put(folder / RESULTS, text.encode())
     _sums.put(folder / "results.csv", _csv(rows).encode())
-    latex = booktabs(found, keys)
+    latex = booktabs(found, keys, measure)
     _sums.put(folder / LATEX, latex.encode())
     _sums.put(folder / PAGE, sweep_page(content, latex).encode())
     return content

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 STUDY, PLACE = "study.log", "storage.txt"
-_DIRECTIONS = ("maximize", "minimize")  # accuracy and energy
+_DIRECTIONS = ("maximize", "minimize")  # merit and energy
 _SCHEMES = ("postgresql", "postgres")
 _SHOWN = ("host", "port", "sslmode")  # options of an address that are no secret
 _CONNECT_S = 10

@@ -10,7 +10,7 @@ from picojoule.report.page import sweep_page
 from picojoule.sweep.question import QUESTION
 from picojoule.sweep.results import LATEX, RESULTS, Row
 
-_OF_FRONT = ("configurations", "front", "hypervolume", "reference")
+_OF_FRONT = ("measure", "configurations", "front", "hypervolume", "reference")
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,13 @@ class Sweep:
         """Returns a row for each configuration, with means over its finished seeds."""
         return self._content["configurations"]
 
+    @property
+    def measure(self) -> str:
+        """Name of the measure by which runs are compared: ``accuracy``, ``macro_f1`` or ``mse``."""
+        return self._content["measure"]
+
     def front(self) -> list[Row]:
-        """Returns the configurations that no other one beats in accuracy and energy.
+        """Returns the configurations that no other one beats in measure and energy.
 
         Means on the validation split decide. The rows are those of ``configurations``, by falling
         energy.
@@ -63,7 +68,7 @@ class Sweep:
 
     @property
     def hypervolume(self) -> float:
-        """Area that the front covers, in accuracy times pJ, from ``reference`` on."""
+        """Area that the front covers, in measure times pJ, from ``reference`` on."""
         return self._content["hypervolume"]
 
     @property

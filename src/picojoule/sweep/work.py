@@ -20,6 +20,7 @@ from picojoule.sweep.question import BASE, Question
 from picojoule.sweep.queue import Entry, Queue, Taken
 from picojoule.sweep.storage import StorageDamaged, StorageLost
 from picojoule.sweep.trials import DOMINATED, ENDED, FAILED, FINISHED, Trials
+from picojoule.targets import better
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,7 +41,8 @@ class RunProgress:
         run: Its name.
         epoch, epochs: The epoch that it is in, and the number of all.
         step, steps: The same in optimizer steps.
-        loss, accuracy, energy_pj: Of the batch, or of the epoch at its end.
+        loss, energy_pj: Of the batch, or of the epoch at its end.
+        measure, value: Name and value of its task's own measure, of the same.
         free: Whether this is its training without a budget.
         whole: Whether an epoch has ended.
     """
@@ -51,7 +53,8 @@ class RunProgress:
     step: int
     steps: int
     loss: float
-    accuracy: float
+    measure: str
+    value: float
     energy_pj: float
     free: bool
     whole: bool
@@ -159,7 +162,7 @@ class Worker:
         entries = _patiently(self.queue.entries)
         run = self._opened(recipe, self._folder / RUNS / task.planned.name)
         _bring(task, run, entries)
-        others = [one.notes["curve"] for one in entries if one.state == FINISHED]
+        others = [one.notes for one in entries if one.state == FINISHED]
         shown = 0.0
         with closing(run.train()) as steps:
             for step in steps:
@@ -172,7 +175,8 @@ class Worker:
                         DOMINATED, self._notes(run.folder, measures.stopped(run.folder))
                     )
         row = measures.finished(run.folder)
-        values = row["validation_accuracy"], row["validation_energy_pj"]
+        by = row["chosen_by"]
+        values = better(by, row[f"validation_{by}"]), row["validation_energy_pj"]
         return _Outcome(FINISHED, self._notes(run.folder, row), values)
 
     def _opened(self, recipe: Recipe, path: Path) -> Run:
@@ -185,24 +189,27 @@ class Worker:
             )
         return resume(path, data_dir=self._machine.data_dir)
 
-    def _is_hopeless(self, task: Taken, folder: Folder, step: Step, others: Sequence[Any]) -> bool:
-        """Tells whether to stop a run of a search.
+    def _is_hopeless(
+        self, task: Taken, folder: Folder, step: Step, others: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Tells whether to stop a run of a search, given what is noted of those that are finished.
 
         That is decided by the first seed alone: means over the seeds that were lucky would be
         better than they should.
         """
         first = self.question.search is not None and task.planned.needs is None
-        return (
-            first
-            and step.folder == folder.path
-            and is_hopeless(measures.curve(step.log.history, step.epochs), others)
-        )
+        validation = step.log.validation
+        if not first or step.folder != folder.path or validation is None:
+            return False
+        by = measures.deciding(validation, folder)
+        same = [one["curve"] for one in others if one["row"]["chosen_by"] == by]
+        return is_hopeless(measures.curve(step.log.history, folder), same, by)
 
     def _notes(self, folder: Folder, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what is kept of a run: its row, and what other runs need of it."""
         notes: dict[str, Any] = {
             "row": {**row, "machine": socket.gethostname()},
-            "curve": measures.curve(history(folder), folder.recipe.train.epochs),
+            "curve": measures.curve(history(folder), folder),
         }
         return notes | ({"record": record(folder)} if folder.path.name in self._shared else {})
 
@@ -216,6 +223,7 @@ def _bring(task: Taken, run: Run, entries: Sequence[Entry]) -> None:
 
 
 def _progress(name: str, folder: Folder, step: Step) -> RunProgress:
+    measure, value = step.log.own
     return RunProgress(
         run=name,
         epoch=step.log.epoch,
@@ -223,7 +231,8 @@ def _progress(name: str, folder: Folder, step: Step) -> RunProgress:
         step=step.log.step,
         steps=step.steps,
         loss=float(step.log.loss),
-        accuracy=measures.known(None if step.log.accuracy is None else float(step.log.accuracy)),
+        measure=measure,
+        value=float(value),
         energy_pj=float(step.log.energy_pj),
         free=step.folder != folder.path,
         whole=bool(step.log.history),

@@ -2,6 +2,7 @@ from .base import MEASURES as MEASURES
 from .base import Scored as Scored
 from .base import Target as Target
 from .base import better as better
+from .base import is_share as is_share
 from .base import rounded as rounded
 from .base import worded as worded
 from .told import CLASSES as CLASSES

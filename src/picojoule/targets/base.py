@@ -132,9 +132,14 @@ class Target(ABC):
         """
 
 
+def is_share(measure: str) -> bool:
+    """Returns whether a measure is a share: from 0 to 1, and the more the better."""
+    return measure != "mse"
+
+
 def better(measure: str, value: float) -> float:
     """Returns a measure as a number of which more is better."""
-    return -value if measure == "mse" else value
+    return value if is_share(measure) else -value
 
 
 def worded(measure: str, value: float) -> str:
@@ -149,7 +154,7 @@ def worded(measure: str, value: float) -> str:
 
 def rounded(measure: str, value: float) -> str:
     """Rounds a measure for people: shares to three places, others to four digits."""
-    return f"{value:.4g}" if measure == "mse" else f"{value:.3f}"
+    return f"{value:.3f}" if is_share(measure) else f"{value:.4g}"
 
 
 def check_read(one: Target, labels: int, unclear: int, so: str) -> None:

@@ -102,20 +102,22 @@ def energies(
 def front(
     names: Sequence[str],
     energies_pj: Sequence[float],
-    accuracies: Sequence[float],
+    values: Sequence[float],
     *,
+    measure: str,
     energy_errors: Sequence[float | None],
-    accuracy_errors: Sequence[float | None],
+    value_errors: Sequence[float | None],
     best: Sequence[bool],
 ) -> Figure:
-    """Draws accuracy against energy, with bars of errors; the best are connected.
+    """Draws a measure against energy, with bars of errors; the best are connected.
 
     Args:
         names: Name of each point.
         energies_pj: Energy of each, in pJ.
-        accuracies: Accuracy of each.
+        values: Measure of each.
+        measure: The measure in words.
         energy_errors: Half the length of each bar along the energy; None for no bar.
-        accuracy_errors: The same along the accuracy.
+        value_errors: The same along the measure.
         best: Whether a point is on the front.
     """
     factor, unit = _unit(max(energies_pj, default=0.0))
@@ -131,16 +133,16 @@ def front(
                 "mode": "lines+markers" if kept else "markers",
                 "name": name,
                 "x": [energies_pj[at] / factor for at in points],
-                "y": [accuracies[at] for at in points],
+                "y": [values[at] for at in points],
                 "text": [text(names[at]) for at in points],
                 "error_x": {"type": "data", "array": across},
-                "error_y": {"type": "data", "array": [accuracy_errors[at] or 0.0 for at in points]},
+                "error_y": {"type": "data", "array": [value_errors[at] or 0.0 for at in points]},
                 "marker": {"color": colour, "size": 8},
-                "hovertemplate": f"%{{text}}<br>%{{y:.3f}} at %{{x:.4g}} {unit}<extra></extra>",
+                "hovertemplate": f"%{{text}}<br>%{{y:.4g}} at %{{x:.4g}} {unit}<extra></extra>",
             }
         )
     horizontal = _axis(f"energy per inference ({unit})", type="log")
-    return _figure([one for one in data if one["x"]], horizontal, _axis("accuracy"))
+    return _figure([one for one in data if one["x"]], horizontal, _axis(measure))
 
 
 def raster(

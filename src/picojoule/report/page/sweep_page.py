@@ -1,10 +1,12 @@
 """The page of a sweep: its front, its configurations and its runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from picojoule.report.page import charts
 from picojoule.report.page.html import Page, folded, table, text
+from picojoule.targets import MEASURES, rounded
 from picojoule.units import format_energy
 
 Row = Mapping[str, Any]
@@ -20,11 +22,10 @@ def sweep_page(content: Mapping[str, Any], latex: str = "") -> str:
     Returns:
         HTML that needs no other file and no network. It links to the pages of its runs.
     """
-    runs, keys = content["runs"], content["keys"]
-    page = Page(content["name"], _lead(runs))
+    page = Page(content["name"], _lead(content["runs"]))
     page.section("Front", _front(page, content))
-    page.section("Configurations", _configurations(content["configurations"], keys))
-    page.section("Runs", _runs(runs, keys))
+    page.section("Configurations", _configurations(content))
+    page.section("Runs", _runs(content))
     page.section("How it was made", _made(content, latex))
     return page.html()
 
@@ -39,47 +40,59 @@ def _lead(runs: Sequence[Row]) -> Iterator[str]:
 
 
 def _front(page: Page, content: Mapping[str, Any]) -> Iterator[str]:
-    """Yields accuracy against energy of every configuration, those of the front connected."""
-    found, front = content["configurations"], content["front"]
+    """Yields measure against energy of every configuration, those of the front connected."""
+    measure = content["measure"]
+    found = [row for row in content["configurations"] if row[measure] is not None]
     if not found:
         return
-    names = [_named(row, content["keys"]) for row in found]
-    best = [row["runs"] for row in front]
-    energies, accuracies = ([row[name] for row in found] for name in ("energy_pj", "accuracy"))
+    word, names = MEASURES[measure], [_named(row, content["keys"]) for row in found]
+    best = [row["runs"] for row in content["front"]]
+    energies, values = ([row[name] for row in found] for name in ("energy_pj", measure))
     yield page.chart(
         charts.front(
             names,
             energies,
-            accuracies,
+            values,
+            measure=word,
             energy_errors=[row["energy_pj_std"] for row in found],
-            accuracy_errors=[row["accuracy_std"] for row in found],
+            value_errors=[row[f"{measure}_std"] for row in found],
             best=[row["runs"] in best for row in found],
         ),
-        says="Accuracy against energy per inference on the test split: means over seeds, with bars "
-        "of one standard deviation; the front is that of the validation split",
+        says=f"{word[0].upper()}{word[1:]} against energy per inference on the test split: means "
+        "over seeds, with bars of one standard deviation; the front is that of the validation "
+        "split",
         numbers=table(
-            ["configuration", "energy", "accuracy", "on the front"],
+            ["configuration", "energy", word, "on the front"],
             [
-                [name, format_energy(pj), f"{accuracy:.3f}", "yes" if row["runs"] in best else ""]
-                for name, pj, accuracy, row in zip(names, energies, accuracies, found, strict=True)
+                [
+                    name,
+                    format_energy(pj),
+                    rounded(measure, value),
+                    "yes" if row["runs"] in best else "",
+                ]
+                for name, pj, value, row in zip(names, energies, values, found, strict=True)
             ],
         ),
         height=420,
     )
     volume = content["hypervolume"]
-    least = format_energy(content["reference"]["validation_energy_pj"])
-    yield f"<p>Hypervolume {volume:.4g} (accuracy times pJ), from accuracy 0 at {least}.</p>"
+    worst, most_pj = content["reference"].values()
+    yield (
+        f"<p>Hypervolume {volume:.4g} ({word} times pJ), from {word} {worst:.4g} at "
+        f"{format_energy(most_pj)}.</p>"
+    )
 
 
-def _configurations(found: Sequence[Row], keys: Sequence[str]) -> Iterator[str]:
+def _configurations(content: Mapping[str, Any]) -> Iterator[str]:
+    found, keys, measure = (content[name] for name in ("configurations", "keys", "measure"))
     if not found:
         return
-    heads = [*keys, "seeds", "accuracy", "energy", "parameters", "limit met"]
+    heads = [*keys, "seeds", MEASURES[measure], "energy", "parameters", "limit met"]
     rows = [
         [
             *(str(row[key]) for key in keys),
             str(row["seeds"]),
-            _with_spread(row, "accuracy", "{:.3f}".format),
+            _with_spread(row, measure, partial(rounded, measure)),
             _with_spread(row, "energy_pj", format_energy),
             _with_spread(row, "parameters", "{:,.0f}".format),
             "" if row["met"] is None else f"{row['met']} of {row['seeds']}",
@@ -89,28 +102,27 @@ def _configurations(found: Sequence[Row], keys: Sequence[str]) -> Iterator[str]:
     yield table(heads, rows)
 
 
-def _runs(runs: Sequence[Row], keys: Sequence[str]) -> Iterator[str]:
+def _runs(content: Mapping[str, Any]) -> Iterator[str]:
     """Yields a row for each run, with a link to its page."""
+    runs, keys, measure = (content[name] for name in ("runs", "keys", "measure"))
     heads = "".join(
         f'<th scope="col">{text(one)}</th>'
-        for one in ("run", "state", *keys, "seed", "accuracy", "energy", "limit", "error")
+        for one in ("run", "state", *keys, "seed", MEASURES[measure], "energy", "limit", "error")
     )
     lines = []
     for row in runs:
-        accuracy, energy_pj, limit_pj = (
-            row[name] for name in ("accuracy", "energy_pj", "limit_pj")
-        )
+        value, energy_pj, limit_pj = (row[name] for name in (measure, "energy_pj", "limit_pj"))
         cells = [
             row["state"],
             *(str(row[key]) for key in keys),
             str(row["seed"]),
-            "" if accuracy is None else f"{accuracy:.3f}",
+            "" if value is None else rounded(measure, value),
             "" if energy_pj is None else format_energy(energy_pj),
             "" if limit_pj is None else format_energy(limit_pj),
             row["error"],
         ]
         name = text(row["run"])
-        if accuracy is not None:
+        if energy_pj is not None:
             name = f'<a href="{text(row["folder"])}/report.html">{name}</a>'
         told = "".join(f"<td>{text(cell)}</td>" for cell in cells)
         lines.append(f'<tr><th scope="row">{name}</th>{told}</tr>')
