@@ -100,38 +100,39 @@ def test_at_its_boundary_brf_neither_grows_nor_decays():
         assert torch.allclose(sizes, torch.full_like(sizes, 0.2), rtol=1e-9)
 
 
-def test_brf_is_its_equation():
+@pytest.mark.parametrize("gain", [1.0, 100.0])
+def test_brf_is_its_equation(gain):
     omega, b_offset, dt = 8.0, 1.5, 0.01
-    x = 30 * torch.randn(800, 1, 1, dtype=torch.float64)
+    x = 30 / gain * torch.randn(800, 1, 1, dtype=torch.float64)
     p = (-1 + math.sqrt(1 - (dt * omega) ** 2)) / dt
     u = v = q = 0.0
     expected = []
     for current in x.flatten().tolist():
         b = p - b_offset - q
-        u, v = u + dt * (b * u - omega * v + current), v + dt * (omega * u + b * v)
+        u, v = u + dt * (b * u - omega * v + gain * current), v + dt * (omega * u + b * v)
         s = float(u - 1 - q >= 0)
         q = 0.9 * q + s
         expected.append(s)
-    spikes, state = BRF(1, omega=omega, b_offset=b_offset).double()(x)
+    spikes, state = BRF(1, omega=omega, b_offset=b_offset, gain=gain).double()(x)
     assert 5 < sum(expected) < 400
     assert spikes.flatten().tolist() == expected
     assert [part.item() for part in state] == pytest.approx([u, v, q])
 
 
-@pytest.mark.parametrize("dt", [0.01, 0.02])
-def test_hrf_is_its_equation(dt):
+@pytest.mark.parametrize(("dt", "gain"), [(0.01, 1.0), (0.02, 50.0)])
+def test_hrf_is_its_equation(dt, gain):
     omega, b_offset = 25.0, 2.0
-    x = 50 * torch.randn(800, 1, 1, dtype=torch.float64)
+    x = 50 / gain * torch.randn(800, 1, 1, dtype=torch.float64)
     u = v = q = 0.0
     expected = []
     for current in x.flatten().tolist():
         b = dt / 2 * omega**2 + b_offset + q
         v += dt * u
-        u += dt * (current - 2 * b * u - omega**2 * v)
+        u += dt * (gain * current - 2 * b * u - omega**2 * v)
         s = float(u - 1 - q >= 0)
         q = 0.9 * q + s
         expected.append(s)
-    spikes, state = HRF(1, omega=omega, b_offset=b_offset, dt=dt).double()(x)
+    spikes, state = HRF(1, omega=omega, b_offset=b_offset, dt=dt, gain=gain).double()(x)
     assert 5 < sum(expected) < 400
     assert spikes.flatten().tolist() == expected
     assert [part.item() for part in state] == pytest.approx([u, v, q])
@@ -204,6 +205,8 @@ def test_a_frequency_that_training_pushes_too_far_stays_finite(beyond):
         (lambda: BRF(2, b_offset=250.0), r"b_offset must not be above 2 \* sqrt"),
         (lambda: BRF(2, dt=math.nan), "dt must be positive"),
         (lambda: BRF(2, threshold=0.0), "threshold must be positive"),
+        (lambda: BRF(2, gain=0.0), "gain must be positive"),
+        (lambda: HRF(2, gain=math.inf), "gain must be positive"),
         (lambda: BRF(2, omega=torch.ones(3)), r"\[2\], got shape \[3\]"),
         (lambda: HRF(2, omega=200.0), "grows by itself, got 3"),
         (lambda: HRF(2, b_offset=101.0), "grows by itself"),

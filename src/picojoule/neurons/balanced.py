@@ -51,7 +51,7 @@ class BRF(Neuron):
 
         p    = (-1 + sqrt(1 - (dt * omega)^2)) / dt               divergence boundary
         b[t] = p - b_offset - q[t-1]                              smooth reset
-        u[t] = u[t-1] + dt * (b[t] * u[t-1] - omega * v[t-1] + I[t])
+        u[t] = u[t-1] + dt * (b[t] * u[t-1] - omega * v[t-1] + gain * I[t])
         v[t] = v[t-1] + dt * (omega * u[t-1] + b[t] * v[t-1])
         s[t] = 1 if u[t] >= threshold + q[t-1] else 0
         q[t] = 0.9 * q[t-1] + s[t]
@@ -72,6 +72,8 @@ class BRF(Neuron):
         dt: Seconds per step. The default is the published 0.01 and fits the default ``omega``: at a
             tenth of it, ten times ``omega`` turns as far in a step.
         threshold: Real part at which it fires, given as ``omega``.
+        gain: Factor of its currents, 1 as published. The equation scales them by ``dt``; where
+            ``LIF`` shares them, in a mixture, 1 / dt lets both fire at the same.
         surrogate: The spike function, or its name.
 
     Shape:
@@ -100,14 +102,17 @@ class BRF(Neuron):
         b_offset: Value = (0.0, 3.0),
         dt: float = 1e-2,
         threshold: Value = 1.0,
+        gain: float = 1.0,
         surrogate: str | Surrogate = "double_gaussian",
     ) -> None:
         super().__init__()
         positive("dt", dt)
+        positive("gain", gain)
         self.omega = parameter("omega", omega, size, not_negative)
         self.b_offset = parameter("b_offset", b_offset, size, not_negative)
         self.threshold = parameter("threshold", threshold, size)
         self.dt = dt
+        self.gain = gain
         self.surrogate = spike_function(surrogate)
         if (turn := dt * self.omega.double().max()) >= 1:
             raise ValueError(
@@ -135,7 +140,7 @@ class BRF(Neuron):
         b = along(p - magnitude(self.b_offset), current) - q
         omega = along(omega, current)
         u, v = (
-            saturate(u + self.dt * (b * u - omega * v + current)),
+            saturate(u + self.dt * (b * u - omega * v + self.gain * current)),
             saturate(v + self.dt * (omega * u + b * v)),
         )
         spikes = self.surrogate(u - along(self.threshold, current) - q)
@@ -157,7 +162,7 @@ class HRF(Neuron):
 
         b[t] = dt / 2 * omega^2 + b_offset + q[t-1]               smooth reset
         v[t] = v[t-1] + dt * u[t-1]
-        u[t] = u[t-1] + dt * (I[t] - 2 * b[t] * u[t-1] - omega^2 * v[t])
+        u[t] = u[t-1] + dt * (gain * I[t] - 2 * b[t] * u[t-1] - omega^2 * v[t])
         s[t] = 1 if u[t] >= threshold + q[t-1] else 0
         q[t] = 0.9 * q[t-1] + s[t]
 
@@ -173,6 +178,7 @@ class HRF(Neuron):
         b_offset: Damping per second, given as ``omega``.
         dt: Seconds per step; the default is the published 0.01.
         threshold: Velocity at which it fires, given as ``omega``.
+        gain: Factor of its currents, 1 as published; see ``BRF``.
         surrogate: The spike function, or its name.
 
     Shape:
@@ -202,14 +208,17 @@ class HRF(Neuron):
         b_offset: Value = (1.0, 6.0),
         dt: float = 1e-2,
         threshold: Value = 1.0,
+        gain: float = 1.0,
         surrogate: str | Surrogate = "double_gaussian",
     ) -> None:
         super().__init__()
         positive("dt", dt)
+        positive("gain", gain)
         self.omega = parameter("omega", omega, size, not_negative)
         self.b_offset = parameter("b_offset", b_offset, size, not_negative)
         self.threshold = parameter("threshold", threshold, size)
         self.dt = dt
+        self.gain = gain
         self.surrogate = spike_function(surrogate)
         turn, damping = dt * self.omega.double(), dt * self.b_offset.double()
         if ((load := 0.75 * turn.square() + damping) > 1).any():
@@ -228,6 +237,6 @@ class HRF(Neuron):
         square = self.omega.square()
         b = along(self.dt / 2 * square + magnitude(self.b_offset), current) + q
         v = saturate(v + self.dt * u)
-        u = saturate(u + self.dt * (current - 2 * b * u - along(square, current) * v))
+        u = saturate(u + self.dt * (self.gain * current - 2 * b * u - along(square, current) * v))
         spikes = self.surrogate(u - along(self.threshold, current) - q)
         return spikes, HRFState(u, v, REFRACTORY * q + spikes)
