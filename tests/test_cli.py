@@ -330,6 +330,7 @@ def test_lists_name_what_there_is(pj):
 
 
 def test_recipes_are_a_line_each_and_are_chosen_by_data_set_name_and_machine(pj, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(console.OUT, "width", 80)
     monkeypatch.setattr(console.OUT, "_force_terminal", True)
 

@@ -4,15 +4,15 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
-from picojoule.cli.show import entry, listing
+from picojoule.cli.show import listing
 from picojoule.energy import Chip, Price, load_chip
 from picojoule.neurons import kinds
+from picojoule.report.fitted_table import FittedTable, entry
 
 
-def listed(names: Iterable[str]) -> Table:
+def listed(names: Iterable[str]) -> FittedTable:
     """Tabulates the chips of those names."""
     loaded = [load_chip(name) for name in names]
     rows = [

@@ -1,15 +1,21 @@
 """``pj recipes``: one line for each recipe, of all or of those asked for."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
+from rich.text import Text
 
 from picojoule._names import unknown
 from picojoule.cli import completion
 from picojoule.cli.completion import MACHINES
-from picojoule.cli.console import OUT, say, say_json
+from picojoule.cli.console import OUT, say_json
 from picojoule.recipe.merge import Tables, read, recipe_names
+from picojoule.report.fitted_table import blocks
+
+_HEADS = ("recipe", "for", "reached", "network", "neuron", "what it is")
 
 
 def recipes(
@@ -42,8 +48,9 @@ def recipes(
 
         say_json({"recipes": [load_recipe(name).model_dump(mode="json") for name in found]})
         return
-    for line in _lines(found, OUT.width if OUT.is_terminal else None):
-        say(line)
+    bounded = OUT.is_terminal or "COLUMNS" in os.environ
+    for line in _shown(found, OUT.width if bounded else None):
+        OUT.print(line, soft_wrap=not bounded)
     if of is None and meant is None:
         from picojoule.cli import show
 
@@ -67,29 +74,24 @@ def _machine(tables: Tables) -> str:
     return tables.get("machine", MACHINES[0])
 
 
-def _lines(found: dict[str, Tables], width: int | None) -> Iterator[str]:
-    """Yields a heading and a line for each recipe.
+def _shown(found: dict[str, Tables], width: int | None) -> Iterator[RenderableType]:
+    """Yields a heading and a line for each recipe, without descriptions if they do not fit.
 
-    The descriptions are left out if one does not fit into the width, if there is one; a line too
-    long without is cut off.
+    Blocks of lines if that does not fit either.
     """
-    rows = [("recipe", "for", "reached", "network", "neuron", "what it is")]
+    rows = [_HEADS]
     for name, tables in found.items():
         reached = tables.get("measured", "").split(" ")[0].strip(",")
         kind = tables["network"]["neuron"]["name"]
         what = tables.get("description", "")
         rows.append((name, _machine(tables), reached, tables["network"]["name"], kind, what))
-    lines = list(_aligned(rows))
-    if width is not None and max(map(len, lines)) > width:
-        lines = list(_aligned([row[:-1] for row in rows]))
-    yield from (_cut(line, width) for line in lines)
+    for lines in (_aligned(rows), _aligned([row[:-1] for row in rows])):
+        if width is None or max(map(len, lines)) <= width:
+            yield from map(Text, lines)
+            return
+    yield from blocks(_HEADS, rows[1:])
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(map(str.ljust, row, widths)).rstrip()
-
-
-def _cut(line: str, width: int | None) -> str:
-    return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

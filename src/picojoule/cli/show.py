@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import get_args
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from picojoule.data import DATASETS, Dataset
@@ -16,6 +14,7 @@ from picojoule.energy import priced_for
 from picojoule.networks import NETWORKS
 from picojoule.report import Report
 from picojoule.report.energy_tables import cheaper_levels, comparison, times
+from picojoule.report.fitted_table import FittedTable, Head, entry
 from picojoule.report.notes import amount
 from picojoule.run.trained import Prediction
 from picojoule.training import Cost
@@ -26,25 +25,13 @@ from picojoule.units import format_energy
 _SPANS = 12
 
 
-def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> FittedTable:
     """Makes a table of texts, whose first column is a name."""
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, no_wrap=index == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+    first, *others = columns
+    return FittedTable(title, [Head(first, whole=True), *map(Head, others)], list(rows))
 
 
-def entry(head: str, lines: Iterable[str]) -> Iterator[RenderableType]:
-    """Yields a heading and indented lines, which a narrow terminal wraps but never cuts off."""
-    yield Text(head, style="bold", overflow="fold")
-    for line in lines:
-        if line:
-            yield Padding(Text(line, overflow="fold"), (0, 0, 0, 4), expand=False)
-
-
-def data_sets() -> Table:
+def data_sets() -> FittedTable:
     """Tabulates the data sets."""
     rows = [
         (one.name, one.modality, f"{one.classes:,}", _sizes(one), one.description)
@@ -85,7 +72,7 @@ def _item(one: Dataset) -> str:
     return " x ".join(map(str, one.inputs))
 
 
-def penalties() -> Table:
+def penalties() -> FittedTable:
     """Tabulates the penalties and their options."""
     rows = []
     for name, kind in sorted(penalty_kinds().items()):
@@ -104,7 +91,7 @@ def _option(parameter: inspect.Parameter) -> str:
 NETWORK = ("name", "options", "description")
 
 
-def networks() -> Table:
+def networks() -> FittedTable:
     """Tabulates the networks and their options."""
     return listing("networks", NETWORK, network_rows())
 

@@ -1,14 +1,14 @@
 """Tables of energies, with the energies of dense ANNs beside them."""
 
 import textwrap
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from picojoule._plain_table import place
 from picojoule.energy import priced_for
+from picojoule.report.fitted_table import FittedTable, Head
 from picojoule.training import Cost
 from picojoule.units import format_energy
 
@@ -28,25 +28,32 @@ def by_layer_and_kind(
         spike_rate: Mean spikes per neuron and step.
         silent: The layers of neurons that put out no spike.
     """
-    layers = _split("layer", chips, {name: chip.by_layer for name, chip in chips.items()})
-    layers.add_section()
     costs = list(chips.values())
-    _add(layers, "total", [(format_energy(one.total_pj), "") for one in costs])
+    layers = [*_parts(chips, {name: one.by_layer for name, one in chips.items()}), ()]
+    layers.append(_row("total", [(format_energy(one.total_pj), "") for one in costs]))
     if any(_band(one) for one in costs):
-        _add(layers, "low to high", [(_band(one), "") for one in costs])
-    _add(layers, "floor (test set)", [_part(one.floor_pj, one.total_pj) for one in costs])
-    layers.add_section()
-    _add(layers, "dense ANN", [beside(one.ann_pj, one) for one in costs])
+        layers.append(_row("low to high", [(_band(one), "") for one in costs]))
+    layers.append(_row("floor (test set)", [_part(one.floor_pj, one.total_pj) for one in costs]))
     quantised = quantised_name(costs)
-    _add(layers, quantised, [beside(one.quantised_ann_pj, one) for one in costs])
+    layers += [
+        (),
+        _row("dense ANN", [beside(one.ann_pj, one) for one in costs]),
+        _row(quantised, [beside(one.quantised_ann_pj, one) for one in costs]),
+    ]
     if spike_rate or silent:
-        layers.add_section()
-        _add(layers, "silent layers", [(_named(silent), "")] * len(costs))
-        _add(layers, "spikes per neuron and step", [(f"{spike_rate:.3g}", "")] * len(costs))
-        _add(layers, "as dear as the dense ANN at", [(_even(one)[0], "") for one in costs])
-        _add(layers, f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs])
-    kinds = _split("kind", chips, {name: chip.by_kind for name, chip in chips.items()})
-    return Group(layers, kinds, *cheaper_levels(chips))
+        layers += [
+            (),
+            _row("silent layers", [(_named(silent), "")] * len(costs)),
+            _row("spikes per neuron and step", [(f"{spike_rate:.3g}", "")] * len(costs)),
+            _row("as dear as the dense ANN at", [(_even(one)[0], "") for one in costs]),
+            _row(f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs]),
+        ]
+    kinds = _parts(chips, {name: one.by_kind for name, one in chips.items()})
+    return Group(
+        FittedTable("energy per inference by layer", _heads("layer", chips), layers),
+        FittedTable("energy per inference by kind", _heads("kind", chips), kinds),
+        *cheaper_levels(chips),
+    )
 
 
 def cheaper_levels(chips: Mapping[str, Cost]) -> Iterable[Text]:
@@ -58,23 +65,24 @@ def cheaper_levels(chips: Mapping[str, Cost]) -> Iterable[Text]:
             yield Text(f'{told}; see Convention(levels="multiply") and --levels multiply')
 
 
-def comparison(chips: Mapping[str, Cost], spike_rate: float) -> Table:
+def comparison(chips: Mapping[str, Cost], spike_rate: float) -> FittedTable:
     """Tabulates one row per chip: energy, dense ANNs, break-even rates, and the share by kind."""
-    quantised = quantised_name(chips.values())
-    title = f"energy per inference by chip, at {spike_rate:.3g} spikes per neuron and step"
-    table = Table(title=title, title_justify="left", min_width=len(title), show_lines=True)
-    table.caption = (
-        "as dear at: the spikes per neuron and step at which it costs as much as they do"
+    return FittedTable(
+        f"energy per inference by chip, at {spike_rate:.3g} spikes per neuron and step",
+        (
+            Head("chip", whole=True),
+            Head("energy", right=True),
+            Head(f"dense ANN\n{quantised_name(chips.values())}", right=True, whole=True),
+            Head("as dear at", right=True, whole=True),
+            Head("by kind"),
+        ),
+        [
+            ["\n".join(filter(None, cell)) for cell in _cells(name, one)]
+            for name, one in chips.items()
+        ],
+        below="as dear at: the spikes per neuron and step at which it costs as much as they do",
+        ruled=True,
     )
-    table.caption_justify = "left"
-    table.add_column("chip", no_wrap=True, overflow="fold")
-    table.add_column("energy", justify="right", max_width=10)
-    table.add_column(f"dense ANN\n{quantised}", justify="right", no_wrap=True)
-    table.add_column("as dear at", justify="right", no_wrap=True)
-    table.add_column("by kind", overflow="fold")
-    for name, one in chips.items():
-        table.add_row(*(Text("\n".join(filter(None, lines))) for lines in _row(name, one)))
-    return table
 
 
 def times(ratio: float) -> str:
@@ -87,7 +95,7 @@ def times(ratio: float) -> str:
     return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
 
 
-def _row(name: str, one: Cost) -> Iterable[Iterable[str]]:
+def _cells(name: str, one: Cost) -> Iterable[Iterable[str]]:
     """Yields the lines of each cell of a row."""
     yield name, *_priced(one), "all-in" if one.scope == "all-in" else ""
     if one.by_kind:
@@ -167,20 +175,26 @@ def _part(pj: float | None, total_pj: float) -> tuple[str, str]:
     return format_energy(pj), f"{pj / total_pj:.0%}" if total_pj else ""
 
 
-def _split(what: str, chips: Mapping[str, Cost], parts: Mapping[str, Mapping[str, float]]) -> Table:
-    title = f"energy per inference by {what}"
-    table = Table(title=title, title_justify="left", min_width=len(title))
-    table.add_column(what)
+def _heads(what: str, chips: Mapping[str, Cost]) -> list[Head]:
+    """Returns the heads of a table with two columns for each chip."""
+    heads = [Head(what)]
     for name, one in chips.items():
-        table.add_column("\n".join(filter(None, (name, *_priced(one)))), justify="right")
-        table.add_column("share", justify="right")
+        heads += [Head("\n".join(filter(None, (name, *_priced(one)))), right=True)]
+        heads += [Head("share", right=True)]
+    return heads
+
+
+def _parts(
+    chips: Mapping[str, Cost], parts: Mapping[str, Mapping[str, float]]
+) -> list[Sequence[str]]:
+    """Returns a row for each part, with its energy and share of the total on each chip."""
     names = dict.fromkeys(name for split in parts.values() for name in split)
-    for name in sorted(names, key=place):
-        cells = [_part(parts[chip].get(name), one.total_pj) for chip, one in chips.items()]
-        _add(table, name, cells)
-    return table
+    return [
+        _row(name, [_part(parts[chip].get(name), one.total_pj) for chip, one in chips.items()])
+        for name in sorted(names, key=place)
+    ]
 
 
-def _add(table: Table, label: str, cells: Iterable[tuple[str, str]]) -> None:
-    """Adds a row with two cells for each chip."""
-    table.add_row(label, *(text for pair in cells for text in pair))
+def _row(label: str, cells: Iterable[tuple[str, str]]) -> Sequence[str]:
+    """Returns a row with two cells for each chip."""
+    return (label, *(text for pair in cells for text in pair))
