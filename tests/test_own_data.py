@@ -107,7 +107,7 @@ def test_sounds_of_other_rates_are_resampled_in_training_and_prediction(sounds, 
         load_recipe("digits", ["data.resample=true"])
 
 
-def test_a_class_balanced_part_is_trained_on(pictures, tmp_path):
+def test_a_class_balanced_part_is_trained_on(pictures, tmp_path, caplog):
     recipe = load_recipe("digits", ["data.limit=200", *SETTINGS])
     run = start(recipe, out=tmp_path / "run", machine=CPU)
     whole = pj.data.load("digits")
@@ -121,6 +121,14 @@ def test_a_class_balanced_part_is_trained_on(pictures, tmp_path):
     found = start(own, out=tmp_path / "own", machine=CPU).splits
     assert found.train.y.bincount().tolist() == [5, 5]
     assert found.train.fingerprint
+    caplog.clear()
+    every = load_recipe("digits", ["data.limit=1238", *SETTINGS])
+    start(every, out=tmp_path / "more", machine=CPU)
+    assert "data.limit=1238 leaves out none of 1237 items" in caplog.text
+    caplog.clear()
+    every = load_recipe("digits", ["data.limit=1237", *SETTINGS])
+    start(every, out=tmp_path / "all", machine=CPU)
+    assert "data.limit" not in caplog.text
     with pytest.raises(ValueError, match=r"data\.limit=9 leaves classes out: set it to 10"):
         start(load_recipe("digits", ["data.limit=9", *SETTINGS]), machine=CPU)
 

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from picojoule.cli import app
 from picojoule.data import dataset
 from picojoule.recipe import load_recipe
 from picojoule.run import start
@@ -26,6 +28,7 @@ TRAIN = [
     ("untold.toml", "did you mean 'digits'?"),
     ("digits fsdd", "unexpected extra argument"),
     ("digits --bugdet 5", "--budget"),
+    ("digits --budget 5nJ --chip 45nm --budget 6nJ", "--budget is given 2 times: give one of them"),
     # the budget
     ("digits --budget 12", "budget.limit = 12 needs its unit: '12 nJ' or '12 pJ'"),
     ("digits --set budget.limit=0.5", "'0.5%' for a share"),
@@ -159,6 +162,16 @@ FOREIGN = (
 )
 
 
+def commands(group, name=""):
+    """Finds every command of a group by its words."""
+    if not hasattr(group, "commands"):
+        return {name: group}
+    found = {}
+    for one, command in group.commands.items():
+        found |= commands(command, f"{name} {one}".strip())
+    return found
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     recipe = load_recipe("digits", [*SETTINGS, "train.epochs=1"])
@@ -196,6 +209,22 @@ def test_a_wrong_command_is_answered_in_words_that_help(pj, run, folder, words, 
     assert not [word for word in FOREIGN if word in told and word not in answer], err
     assert len(told) < 1500
     assert sorted(os.listdir(folder)) == before  # no folder stays
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        pytest.param(name.split(), option, id=f"{name} {option.opts[0]}")
+        for name, command in commands(get_command(app)).items()
+        for option in command.params
+        if option.param_type_name == "option" and option.opts[0] != "--help"
+    ],
+)
+def test_an_option_that_takes_one_value_is_given_once(pj, command, option):
+    code, _, err = pj(*command, *[option.opts[0], *["1"] * (not option.is_flag)] * 3, "a", "b")
+    several = option.multiple or option.is_flag
+    assert code
+    assert (f"error: {option.opts[0]} is given 3 times: give one of them\n" == err) != several
 
 
 @pytest.mark.parametrize("data", ["fsdd --data-dir .", "digits --data own"])

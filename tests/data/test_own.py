@@ -127,6 +127,22 @@ def test_files_of_arrays(tmp_path):
         load_own(tmp_path, IMAGE)
 
 
+def test_a_split_that_lacks_a_class_is_said(tmp_path, caplog):
+    y = {"train": np.arange(16) % 8, "validation": np.arange(16) % 7, "test": np.zeros(16, int)}
+    for name in y:
+        arrays(tmp_path / f"{name}.npz", 16, y=y[name])
+    for _ in ("read", "kept"):
+        caplog.clear()
+        load_own(tmp_path, IMAGE)
+        assert "validation split has no item of class '7', so" in caplog.text
+        assert "test split has no item of class '1', '2', '3', '4', '5' and 2 more" in caplog.text
+        assert "train split" not in caplog.text
+    arrays(tmp_path / "few.npz", 40, y=(np.arange(40) < 38).astype(int))
+    caplog.clear()
+    load_own(tmp_path / "few.npz", IMAGE)
+    assert "has no item of class '0'" in caplog.text
+
+
 def test_arrays_of_events(tmp_path):
     events = {"times_us": np.arange(60), "address": np.arange(60) % 9, "shape": [9]}
     np.savez(tmp_path / "a.npz", y=np.arange(20) % 2, offsets=np.arange(21) * 3, **events)

@@ -200,9 +200,11 @@ def test_infinite_membranes_give_finite_gradients_to_the_threshold(levels):
 
 
 @pytest.mark.parametrize("kind", [MultiLevelIF, Barrier])
-@pytest.mark.parametrize("levels", [0, -1, 2.0, True])
-def test_levels_must_be_a_number_of_at_least_one(kind, levels):
-    with pytest.raises(ValueError, match="levels must be a whole number of at least 1"):
+@pytest.mark.parametrize("levels", [0, -1, 2.0, True, 1025, 1_000_000_000])
+def test_levels_must_be_a_whole_number_within_bounds(kind, levels):
+    with pytest.raises(
+        ValueError, match=rf"levels must be a whole number of 1 to 1,024, got {levels}"
+    ):
         kind(levels=levels)
 
 

@@ -226,8 +226,10 @@ def test_an_update_is_one_multiplication_and_addition_per_degree_and_the_input(d
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"degree": 0}, "degree must be a whole number of at least 1, got 0"),
+        ({"degree": 0}, "degree must be a whole number of 1 to 32, got 0"),
         ({"degree": 2.0}, "degree must be a whole number"),
+        ({"degree": 1_000_000_000}, "degree must be a whole number of 1 to 32, got 1000000000"),
+        ({"clamp": 1e20}, "clamp=1e[+]20 has powers that are not finite: take 5.0.e[+]07 or less"),
         ({"tau": 0.0}, "tau must be positive"),
         ({"dt": -1.0}, "dt must be positive"),
         ({"threshold": 0.0}, "threshold must be positive"),

@@ -125,3 +125,26 @@ def test_an_accuracy_is_a_share(test):
 def test_splits_hold_labels(label, said):
     with pytest.raises((ValueError, TypeError), match=said):
         pj.data.Split(torch.zeros(B, 1, 8, 8), label)
+
+
+def one_hot(dtype):
+    label = torch.eye(CLASSES, dtype=dtype)[[0, 1, 2, 0]]
+    batches = [(torch.rand(T, B, 6), label, None)] * 2
+    return DataLoader(batches, batch_size=None)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_classes_in_the_guise_of_numbers_are_refused_by_what_to_do(dtype, caplog):
+    with pytest.raises(ValueError, match=r"all 8 labels are one-hot: .*label\.argmax\(-1\)"):
+        measured(net(), one_hot(dtype))
+    assert "one-hot" not in caplog.text
+    logs = trained(net(), one_hot(dtype))
+    assert logs
+    assert caplog.text.count("the labels of the first batch are one-hot") == 1
+
+
+def test_several_ones_in_a_row_are_numbers():
+    label = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    batches = [(torch.rand(T, B, 6), label, None)]
+    loader = DataLoader(batches, batch_size=None)  # pyright: ignore[reportArgumentType]
+    assert measured(net(), loader).mse is not None

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from picojoule.cli import completion
 from picojoule.cli.console import ERR, OUT, say, say_json
+from picojoule.cli.single import SingleCommand
 
 if TYPE_CHECKING:
     from picojoule.energy import Chip
@@ -34,7 +35,7 @@ def chips(context: typer.Context, as_json: AsJson = False) -> None:
         raise ValueError(f"--json belongs after '{context.invoked_subcommand}'")
 
 
-@chips_app.command("show")
+@chips_app.command("show", cls=SingleCommand)
 def chips_show(
     name: Annotated[
         str, typer.Argument(help="Name or path of a chip.", autocompletion=completion.chips)
@@ -51,7 +52,7 @@ def chips_show(
     OUT.print(chip_texts.described(load_chip(name)))
 
 
-@chips_app.command("check")
+@chips_app.command("check", cls=SingleCommand)
 def chips_check(
     file: Annotated[
         str,

@@ -16,6 +16,7 @@ from picojoule.cli.data_commands import data_app
 from picojoule.cli.once import Once, once_for_all_files
 from picojoule.cli.recipe_commands import recipes
 from picojoule.cli.runs import is_first
+from picojoule.cli.single import SingleCommand
 from picojoule.cli.sweep_command import sweep
 from picojoule.cli.train_command import Data, DataDir, train
 
@@ -25,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Trains the most accurate spiking network that fits a joule budget.",
 )
-app.command("train")(train)
-app.command("sweep")(sweep)
-app.command("recipes")(recipes)
+app.command("train", cls=SingleCommand)(train)
+app.command("sweep", cls=SingleCommand)(sweep)
+app.command("recipes", cls=SingleCommand)(recipes)
 app.add_typer(data_app, name="data")
 app.add_typer(chips_app, name="chips")
 
@@ -66,7 +67,7 @@ def _options(
         warnings.filterwarnings("ignore", category=FutureWarning, module="lightning_fabric")
 
 
-@app.command()
+@app.command(cls=SingleCommand)
 def measure(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     chip: Annotated[
@@ -108,7 +109,7 @@ def measure(
     say(show.summary(measured, run, energies=not every))
 
 
-@app.command()
+@app.command(cls=SingleCommand)
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     files: Annotated[
@@ -133,7 +134,7 @@ def predict(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(cls=SingleCommand)
 def report(
     run: Annotated[
         Path,
@@ -156,7 +157,7 @@ def report(
     say(str(put_page(page, out or run / PAGE)))
 
 
-@app.command()
+@app.command(cls=SingleCommand)
 def networks(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from picojoule.cli import completion
 from picojoule.cli.console import OUT, say, say_json
+from picojoule.cli.single import SingleCommand
 
 if TYPE_CHECKING:
     from picojoule.data import Dataset
@@ -20,7 +21,7 @@ Name = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
-@data_app.command("list")
+@data_app.command("list", cls=SingleCommand)
 def data_list(as_json: AsJson = False) -> None:
     """List the data sets, and where decoded data are kept."""
     from picojoule.cli import show
@@ -35,7 +36,7 @@ def data_list(as_json: AsJson = False) -> None:
     say(f"decoded data are kept in {cache_folder()} (PICOJOULE_CACHE); it may be deleted")
 
 
-@data_app.command("show")
+@data_app.command("show", cls=SingleCommand)
 def data_show(name: Name, as_json: AsJson = False) -> None:
     """Show a data set: its source, licence, citation and contents."""
     from picojoule.cli import show
@@ -47,7 +48,7 @@ def data_show(name: Name, as_json: AsJson = False) -> None:
     OUT.print(show.data_set(dataset(name)))
 
 
-@data_app.command("get")
+@data_app.command("get", cls=SingleCommand)
 def data_get(
     name: Name,
     data_dir: Annotated[str, typer.Option(help="Where to put it.", metavar="DIR")],

@@ -79,7 +79,7 @@ def _shown(found: dict[str, Tables], width: int | None) -> Iterator[RenderableTy
 
     Blocks of lines if that does not fit either.
     """
-    rows = [_HEADS]
+    rows: list[tuple[str, ...]] = [_HEADS]
     for name, tables in found.items():
         reached = tables.get("measured", "").split(" ")[0].strip(",")
         kind = tables["network"]["neuron"]["name"]

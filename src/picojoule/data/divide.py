@@ -1,15 +1,20 @@
 """Division into three splits of what a publisher divided, or did not."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
 
-from picojoule.data.split import RawSplits, hold_out
+from picojoule.data.split import RawSplits, Splits, hold_out
 from picojoule.data.store.entry import Selection
 from picojoule.targets import target_of
 
+logger = logging.getLogger(__name__)
+
 # Of items that are not divided at all.
 _TEST_SHARE = 0.2
+# Classes that a warning names.
+_NAMED = 5
 
 
 def divided(parts: RawSplits, share: float, where: str) -> dict[str, Selection]:
@@ -71,4 +76,28 @@ def check_classes(train: Selection, labels: Sequence[str], where: str) -> None:
             raise ValueError(
                 f"{where}: no item of class '{label}' is left to train on: mend its files, or take "
                 "the class out of all splits"
+            )
+
+
+def warn_of_lacking(splits: Splits, labels: Sequence[str], where: str) -> None:
+    """Warns of splits that have no item, or step of one, of a class that others have."""
+    if splits.train.y.is_floating_point():
+        return
+    each = {
+        name: split.y[split.y >= 0].bincount(minlength=len(labels))
+        for name, split in vars(splits).items()
+    }
+    there = torch.stack(list(each.values())).sum(0) > 0
+    for name, counts in each.items():
+        lacking = (there & (counts == 0)).nonzero().flatten().tolist()
+        if lacking:
+            named = ", ".join(f"'{labels[number]}'" for number in lacking[:_NAMED])
+            more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+            logger.warning(
+                "%s: the %s split has no item of class %s%s, so that what it is for says nothing "
+                "of them",
+                where,
+                name,
+                named,
+                more,
             )

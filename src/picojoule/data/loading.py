@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from picojoule.data.divide import check_classes, divided
+from picojoule.data.divide import check_classes, divided, warn_of_lacking
 from picojoule.data.readers.bad import Bad
 from picojoule.data.readers.formats import FORMATS, Source, source
 from picojoule.data.schema import Dataset
@@ -95,6 +95,7 @@ def load(
             " + ".join(map(str, sizes)),
             " + ".join(map(str, dataset.sizes)),
         )
+    warn_of_lacking(splits, dataset.labels, dataset.name)
     return splits
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from picojoule._files import check_links
-from picojoule.data.divide import check_classes, divided, words
+from picojoule.data.divide import check_classes, divided, warn_of_lacking, words
 from picojoule.data.encoders.coding import unit
 from picojoule.data.readers import arrays, images, wavs
 from picojoule.data.readers.bad import Bad
@@ -101,6 +101,7 @@ def load_own(
     key = f"{stamp(paths)} {like.modality} {like.rate_hz} {size} {skip_bad} {resample}"
     entry = cache.kept(place.stem, f"{place} {like.modality}", key, make)
     splits = Splits(**entry.splits)
+    warn_of_lacking(splits, entry.facts["labels"], str(place))
     return Own(_described(place, like, splits, entry.facts), splits)
 
 

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
-from picojoule.neurons.parameters import Value, magnitude, one_of, parameter
+from picojoule.neurons.parameters import Value, magnitude, one_of, parameter, whole
 from picojoule.surrogate import Surrogate, spike_function
+
+_LEVELS = 1024  # spikes in a step that a neuron, or a link that takes them, may come to
 
 
 class MultiLevelState(NamedTuple):
@@ -56,7 +58,7 @@ class MultiLevelIF(Neuron):
         Currents [T, B, ...] to whole numbers of spikes [T, B, ...].
 
     Raises:
-        ValueError: If there are less than one level, the step or a threshold is not positive, or
+        ValueError: If there are not 1 to 1,024 levels, the step or a threshold is not positive, or
             ``backward`` is unknown.
 
     Example:
@@ -85,7 +87,7 @@ class MultiLevelIF(Neuron):
         super().__init__()
         positive("dt", dt)
         self.threshold = parameter("threshold", threshold, size)
-        self.levels, self.dt = _whole(levels), dt
+        self.levels, self.dt = whole("levels", levels, _LEVELS), dt
         self.backward = one_of("backward", backward, ("ste", "surrogate"))
         self.detach_reset = detach_reset
         self.surrogate = spike_function(surrogate)
@@ -135,7 +137,7 @@ class Barrier(Neuron):
         Sums of spike counts [T, B, ...] to whole numbers of spikes [T, B, ...].
 
     Raises:
-        ValueError: If there are less than one level, or the step is not positive.
+        ValueError: If there are not 1 to 1,024 levels, or the step is not positive.
 
     Example:
         >>> spikes, state = Barrier(levels=4)(torch.tensor([6.0, 1.0, 0.0]).view(3, 1, 1))
@@ -153,7 +155,8 @@ class Barrier(Neuron):
     def __init__(self, size: int | None = None, *, levels: int = 4, dt: float = 1e-3) -> None:
         super().__init__()
         positive("dt", dt)
-        self.size, self.levels, self.dt = size, _whole(levels), dt
+        self.size, self.dt = size, dt
+        self.levels = whole("levels", levels, _LEVELS)
 
     def init_state(self, current: Tensor) -> MultiLevelState:
         """Returns a state that holds nothing back."""
@@ -179,9 +182,3 @@ def _straight(
     # Only finite membranes pass, so that an infinite one has finite gradients.
     line = torch.where((u >= low) & (u <= high), u, 0.0) * slope
     return z + (line - line.detach())
-
-
-def _whole(levels: int) -> int:
-    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-        raise ValueError(f"levels must be a whole number of at least 1, got {levels!r}")
-    return levels

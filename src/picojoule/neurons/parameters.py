@@ -107,6 +107,17 @@ def not_negative(name: str, value: float | Tensor) -> float | Tensor:
     return value
 
 
+def whole(name: str, value: int, most: int) -> int:
+    """Returns ``value`` if it is a whole number of 1 to ``most``.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} must be a whole number of 1 to {most:,}, got {value!r}")
+    return value
+
+
 def one_of(name: str, value: str, known: Sequence[str]) -> str:
     """Returns ``value`` if it is known.
 

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from picojoule.contract import NeuronCost
 from picojoule.neurons.base import Neuron, along, positive
 from picojoule.neurons.membrane import fire
-from picojoule.neurons.parameters import Value, parameter
+from picojoule.neurons.parameters import Value, parameter, whole
 from picojoule.surrogate import Surrogate, spike_function
+
+_DEGREE = 32  # of a polynomial whose powers of 10, the usual clamp, are finite
 
 
 class LNMState(NamedTuple):
@@ -62,8 +64,9 @@ class LNM(Neuron):
         Currents [T, B, ...] to spikes [T, B, ...]; with ``size``, [T, B, size, ...].
 
     Raises:
-        ValueError: If the degree is below 1, if a time constant, step, threshold, clamp or slope is
-            not positive, or if there is a slope and no clamp.
+        ValueError: If the degree is not 1 to 32, if a time constant, step, threshold, clamp or
+            slope is not positive, if powers of the clamp are not finite, or if there is a slope
+            and no clamp.
 
     Example:
         >>> neuron = LNM(degree=2)
@@ -91,13 +94,17 @@ class LNM(Neuron):
         surrogate: str | Surrogate = "atan",
     ) -> None:
         super().__init__()
-        if isinstance(degree, bool) or not isinstance(degree, int) or degree < 1:
-            raise ValueError(f"degree must be a whole number of at least 1, got {degree!r}")
+        whole("degree", degree, _DEGREE)
         if slope is not None and clamp is None:
             raise ValueError("slope bounds the polynomial in the range of clamp: give clamp= too")
         for name, value in {"tau": tau, "dt": dt, "clamp": clamp, "slope": slope}.items():
             if value is not None:
                 positive(name, value)
+        if clamp is not None and clamp > (most := _largest(degree, torch.float32)):
+            raise ValueError(
+                f"clamp={clamp:g} has powers that are not finite: take {most:.3g} or less for a "
+                f"polynomial of degree {degree}"
+            )
         start = [0.0, math.exp(-dt / tau)] + [0.0] * (degree - 1)
         # One number each, so that every parameter is [] or [size], and a step stays pointwise.
         self.theta = nn.ParameterList(nn.Parameter(torch.tensor(value)) for value in start)
@@ -122,7 +129,7 @@ class LNM(Neuron):
         theta = self._bounded()
         limit = self.clamp
         if limit is None:
-            limit = torch.finfo(v.dtype).max ** (1 / (len(theta) + 1))
+            limit = _largest(len(theta) - 1, v.dtype)
         v = v.clamp(-limit, limit)
         f = theta[-1]
         for coefficient in theta[-2::-1]:
@@ -143,3 +150,8 @@ class LNM(Neuron):
     def extra_repr(self) -> str:
         """Returns the constants, for ``repr``."""
         return f"degree={len(self.theta) - 1}, {super().extra_repr()}"
+
+
+def _largest(degree: int, dtype: torch.dtype) -> float:
+    """Returns the largest membrane of which a polynomial and its gradient are finite."""
+    return float(torch.finfo(dtype).max ** (1 / (degree + 2)))

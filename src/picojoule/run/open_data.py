@@ -112,7 +112,11 @@ def _limited(splits: Splits, limit: int | None) -> Splits:
         ValueError: If there are more classes.
     """
     train = splits.train
-    if limit is None or limit >= len(train):
+    if limit is None:
+        return splits
+    if limit >= len(train):
+        if limit > len(train):
+            logger.warning("data.limit=%d leaves out none of %d items", limit, len(train))
         return splits
     classes = len(target_of(train.y).strata(train.y).unique())
     if limit < classes:

@@ -5,10 +5,13 @@ from .base import better as better
 from .base import is_share as is_share
 from .base import rounded as rounded
 from .base import worded as worded
+from .numbers import ONE_HOT as ONE_HOT
 from .told import CLASSES as CLASSES
 from .told import NUMBERS as NUMBERS
 from .told import STEP_CLASSES as STEP_CLASSES
 from .told import STEP_NUMBERS as STEP_NUMBERS
 from .told import TARGETS as TARGETS
+from .told import is_one_hot as is_one_hot
+from .told import is_whole as is_whole
 from .told import target as target
 from .told import target_of as target_of

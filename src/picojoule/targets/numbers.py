@@ -5,6 +5,12 @@ from torch import Tensor, nn
 
 from picojoule.targets.base import Scored, Target, check_read
 
+ONE_HOT = (
+    "give the number of each class, label.argmax(-1), and it is measured by its accuracy; a loss "
+    "of one-hot labels makes them itself: lambda scores, label: mse_loss(scores, one_hot(label, "
+    "scores.shape[-1]).float())"
+)
+
 
 class Numbers(Target):
     """One or more real numbers."""
@@ -39,7 +45,7 @@ class Numbers(Target):
         if needed != outputs:
             raise ValueError(
                 f"the network puts out {outputs} numbers, and labels have {needed}: give it "
-                f"{needed} outputs, or labels of classes as whole numbers"
+                f"{needed} outputs, or labels of classes as whole numbers (label.long())"
             )
 
     def strata(self, y: Tensor) -> Tensor:
@@ -57,24 +63,33 @@ class Numbers(Target):
         return error / max(1, label.numel())
 
     def sums(self, scores: Tensor, label: Tensor) -> Tensor:
-        """Sums up: labels, scores that are no numbers, squared errors, and of each number two.
+        """Sums up: labels, scores that are no numbers, one-hot labels, squared errors, and more.
 
-        These are itself and its square.
+        These are each number and its square.
         """
         scores, label = scores.double(), label.double()
         unclear = scores.isnan().any(-1).sum()
-        head = torch.stack([torch.full_like(unclear, len(label)), unclear]).double()
+        counts = [torch.full_like(unclear, len(label)), unclear, one_hot_rows(label).sum()]
+        head = torch.stack(counts).double()
         error = (scores - label).square().sum().unsqueeze(0)
         return torch.cat([head, error, label.sum(0), label.square().sum(0)])
 
     def read(self, sums: Tensor) -> Scored:
         """Reads the mean squared error, and that of always naming the mean."""
-        labels, unclear, error = sums[:3].tolist()
+        labels, unclear, one_hot, error = sums[:4].tolist()
         check_read(self, int(labels), int(unclear), "are no result")
-        mean, square = sums[3:].view(2, -1) / labels
+        if labels == one_hot > 1:
+            raise ValueError(f"all {labels:,.0f} labels are one-hot: {ONE_HOT}")
+        mean, square = sums[4:].view(2, -1) / labels
         variance = (square - mean.square()).clamp(min=0).mean()
         return Scored(
             labels=int(labels),
             mse=error / labels / len(mean),
             variance=float(variance),
         )
+
+
+def one_hot_rows(y: Tensor) -> Tensor:
+    """Returns which rows of labels ``[M, K]`` hold one 1 and zeros, none if K is 1."""
+    either = ((y == 0) | (y == 1)).all(-1)
+    return either & (y.sum(-1) == 1) & (y.shape[-1] > 1)

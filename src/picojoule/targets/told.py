@@ -8,7 +8,7 @@ from torch import Tensor
 from picojoule._names import unknown
 from picojoule.targets.base import Target
 from picojoule.targets.classes import Classes
-from picojoule.targets.numbers import Numbers
+from picojoule.targets.numbers import Numbers, one_hot_rows
 
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -64,3 +64,17 @@ def target_of(y: Any) -> Target:
         "expected labels of classes [N] or, of each step, [N, T] (T first in batches), or numbers "
         f"[N], [N, K] or [N, T, K], got {list(y.shape)} {y.dtype}"
     )
+
+
+def is_one_hot(y: Tensor) -> bool:
+    """Returns whether labels are rows of one 1 and zeros, as other libraries code classes.
+
+    Args:
+        y: Labels of any type and shape; only ``[N, K]`` can be such rows.
+    """
+    return y.dim() == 2 and len(y) > 1 and bool(one_hot_rows(y).all())
+
+
+def is_whole(y: Tensor) -> bool:
+    """Returns whether real numbers are all whole, as classes in another type are."""
+    return y.is_floating_point() and bool((y.isfinite() & (y == y.round())).all())

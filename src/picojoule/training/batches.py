@@ -1,5 +1,6 @@
 """The parts of a batch, and a network that runs on it under the meter."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,7 +12,9 @@ from torch.utils.data import DataLoader
 from picojoule._lengths import check_lengths, valid_steps
 from picojoule.energy import Conventions, Meter
 from picojoule.neurons import Neuron
-from picojoule.targets import Target, target_of
+from picojoule.targets import ONE_HOT, Target, is_one_hot, target_of
+
+logger = logging.getLogger(__name__)
 
 Inputs = str | Mapping[str, str]
 
@@ -90,6 +93,13 @@ def same_target(batch: Batch, before: Target | None) -> Target:
     return batch.target
 
 
+def warn_of_one_hot(batch: Batch) -> None:
+    """Warns of labels on the CPU that are classes in the guise of numbers."""
+    label = batch.label
+    if label.device.type == "cpu" and label.is_floating_point() and is_one_hot(label):
+        logger.warning("the labels of the first batch are one-hot: %s", ONE_HOT)
+
+
 def _check_shape(x: Tensor, label: Tensor, target: Target) -> None:
     """Checks that labels are of the samples of a batch, or of its steps."""
     expected = list(x.shape[:2] if target.each_step else x.shape[1:2])
@@ -100,8 +110,8 @@ def _check_shape(x: Tensor, label: Tensor, target: Target) -> None:
     if not target.each_step:
         per = f"a label for each sample of x [T, B, ...] = {list(x.shape)}"
         advice = "give as many labels as samples"
-    elif not label.is_floating_point():
-        advice += ", and label.argmax(-1) of one-hot labels [B, classes]"
+    elif len(label) == x.shape[1] and is_one_hot(label):
+        advice = f"they are one-hot: {ONE_HOT}"
     more = ", K" * (label.is_floating_point() and label.dim() > len(expected))
     raise ValueError(
         f"expected labels [{', '.join(map(str, expected))}{more}], {per}, got {list(label.shape)}, "

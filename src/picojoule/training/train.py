@@ -17,7 +17,7 @@ from picojoule._torch import set_passes
 from picojoule.energy import Chip, Convention, Conventions
 from picojoule.engine import engines
 from picojoule.readout import Readout
-from picojoule.training.batches import Inputs, kind_of, unpacked
+from picojoule.training.batches import Inputs, kind_of, unpacked, warn_of_one_hot
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.epoch_sums import EpochSums
 from picojoule.training.exits import use_readout
@@ -185,7 +185,10 @@ def _epoch(
     set_passes(batches, progress.epoch)
     for given in batches:
         progress.step += 1
-        batch = fabric.to_device(unpacked(given))
+        batch = unpacked(given)
+        if progress.step == 1:
+            warn_of_one_hot(batch)
+        batch = fabric.to_device(batch)
         sums.see(batch).check_measure(progress.by)
         log, energies, counts = task.step(batch, epoch, progress.step)
         watch.see(log.loss, progress.step, energies[""].by_layer, counts)

@@ -10,6 +10,7 @@ from fuzzing import read_or_refused
 from picojoule.data import EventLists
 from picojoule.data.readers import arrays
 from picojoule.data.readers.bad import Bad
+from picojoule.targets import target_of
 
 LABELS = np.array([0, 1, 2])
 IMAGES = np.arange(3 * 16, dtype=np.uint8).reshape(3, 4, 4)
@@ -66,6 +67,21 @@ def test_frames_of_counts(tmp_path):
         ("image", {"y": LABELS}, "no array 'x', but y"),
         ("image", {"x": IMAGES, "y": LABELS[:2]}, r"expected labels \[3\]"),
         ("image", {"x": IMAGES, "y": LABELS > 1}, r"expected y as whole numbers .*got \[3\] bool"),
+        ("image", {"x": IMAGES, "y": LABELS > 1}, r"truth values as classes, y.astype\('int64'\)"),
+        ("image", {"x": IMAGES, "y": np.array(["a", "b", "a"])}, "names as numbers, np.unique"),
+        *(
+            ("image", {"x": IMAGES, "y": np.eye(3, dtype=dtype)}, r"one-hot.*y.argmax\(1\)")
+            for dtype in ("uint8", "int64", "float16", "float32", "float64")
+        ),
+        *(
+            ("image", {"x": IMAGES, "y": LABELS.astype(dtype)}, rf"as {dtype}: a class or a number")
+            for dtype in ("float16", "float32", "float64")
+        ),
+        (
+            "events",
+            {"x": np.zeros((3, 4, 2), np.uint8), "y": np.arange(12.0).reshape(3, 4) % 2},
+            "a class or a number to learn for each step",
+        ),
         ("image", {"x": IMAGES, "y": LABELS - 1}, "expected labels from 0 on, .*got -1"),
         ("image", {"x": IMAGES, "y": LABELS[:, None] - 2}, "-1 where a step has none, got -2"),
         ("image", {"x": IMAGES, "y": LABELS * np.nan}, "expected labels that are finite numbers"),
@@ -113,6 +129,23 @@ def test_frames_of_counts(tmp_path):
 def test_what_does_not_fit_is_named(tmp_path, modality, content, message):
     with pytest.raises(ValueError, match=rf"a\.npz.*{message}"):
         read(tmp_path, modality, **content)
+
+
+@pytest.mark.parametrize(
+    ("modality", "content", "told"),
+    [
+        ("image", {"x": IMAGES, "y": LABELS.astype(float)[:, None]}, "regression"),
+        ("image", {"x": IMAGES, "y": LABELS + 0.5}, "regression"),
+        ("image", {"x": IMAGES, "y": np.array([[1, 1], [1, 0], [0, 1]]) * 1.0}, "regression"),
+        (  # one step of three has the class 1
+            "events",
+            {"x": np.zeros((3, 3, 2), np.uint8), "y": np.eye(3, dtype=int)},
+            "classification per step",
+        ),
+    ],
+)
+def test_what_is_no_class_in_disguise_is_taken_as_it_is(tmp_path, modality, content, told):
+    assert repr(target_of(read(tmp_path, modality, **content)[0].y)) == told
 
 
 def test_bad_items_are_left_out(tmp_path):

@@ -16,7 +16,7 @@ from picojoule import _files
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
-from picojoule.targets import target_of
+from picojoule.targets import is_one_hot, is_whole, target_of
 
 Modality = Literal["image", "audio", "events"]
 
@@ -85,7 +85,8 @@ def _split(
         if name not in arrays:
             raise ValueError(f"{path} has no array '{name}', but {', '.join(names) or 'none'}")
     try:
-        y = _labels(arrays["y"])
+        frames = modality == "events" and not in_lists
+        y = _labels(arrays["y"], arrays["x"].shape[1] if frames and arrays["x"].ndim > 1 else None)
         if in_lists:
             return Split(_events(arrays), y), None
         whole = Split(_items(arrays["x"], modality), y, _lengths(arrays, modality))
@@ -191,26 +192,48 @@ def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:
         raise ValueError(f"expected waveforms x [N, S], got {list(x.shape)}")
     plain = np.dtype(np.uint8 if modality == "image" else np.int16)
     if x.dtype != plain and x.dtype.kind != "f":
-        raise ValueError(f"expected x as {plain} or float, got {x.dtype}")
+        raise ValueError(
+            f"expected x as {plain} or float, got {x.dtype}: save x.astype('{plain}') if its "
+            "values fit"
+        )
     x = np.ascontiguousarray(x, plain if x.dtype == plain else np.float32)
     return torch.from_numpy(x)
 
 
-def _labels(y: np.ndarray) -> torch.Tensor:
+def _labels(y: np.ndarray, steps: int | None) -> torch.Tensor:
     """Returns labels as int64 or float32.
 
+    Args:
+        y: The labels.
+        steps: Steps of each item, None if they are not known yet.
+
     Raises:
-        ValueError: For something else.
+        ValueError: For something else, and for what may be classes or not.
     """
     if y.dtype.kind not in "iuf" or not y.size:
+        advice = {
+            "b": "; save truth values as classes, y.astype('int64')",
+            "U": "; save names as numbers, np.unique(y, return_inverse=True)[1]",
+        }
         raise ValueError(
             "expected y as whole numbers [N] or [N, T], or real ones [N], [N, K] or [N, T, K], got "
-            f"{list(y.shape)} {y.dtype}"
+            f"{list(y.shape)} {y.dtype}{advice.get(y.dtype.kind, '')}"
         )
     if y.dtype.kind != "f" and int(y.max()) > _HIGHEST:
         raise ValueError(f"expected y up to {_HIGHEST}, found {int(y.max())}")
     with np.errstate(over="ignore"):  # what becomes infinite is refused with the rest
         found = torch.from_numpy(y.astype(np.float32 if y.dtype.kind == "f" else np.int64))
+    of_steps = found.dim() == 2 and found.shape[1] == steps
+    if is_one_hot(found) and not of_steps:
+        raise ValueError(
+            f"y {list(y.shape)} is one-hot: save the number of each class instead, y.argmax(1)"
+        )
+    if is_whole(found) and (of_steps or found.dim() == 1):
+        each = " for each step" if of_steps else ""
+        raise ValueError(
+            f"y holds whole numbers as {y.dtype}: a class or a number to learn{each}? Save classes "
+            "as y.astype('int64'), numbers as y[..., None]"
+        )
     target_of(found)
     return found
 
