@@ -2,12 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from picojoule._torch import version_of
-from picojoule.energy.events import Summed, event_map, events_of, faults, inside, step_map
+from picojoule.energy.events import (
+    Summed,
+    event_map,
+    events_of,
+    faults,
+    inside,
+    step_map,
+    step_maps,
+)
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import Kinds, NeuronLayer
@@ -15,6 +24,23 @@ from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic
+
+
+class Fired(NamedTuple):
+    """The events that a layer put out.
+
+    Attributes:
+        kind: Of what it put out.
+        events: Their sum at each place, None if they are none.
+        steps: The same of each step, None if these were not summed.
+        later: The same of each step whose next one lies within its sequence, as arrives there; None
+            if nothing does, or all lie within.
+    """
+
+    kind: Kind
+    events: Tensor | None = None
+    steps: Tensor | None = None
+    later: Tensor | None = None
 
 
 class Firing:
@@ -45,9 +71,7 @@ class Firing:
         self.recorder.lineage.declare(out, kind)
         self._doubt(name, layer, out, kind)
 
-    def count(
-        self, name: str, layer: NeuronLayer, out: Tensor, groups: Kinds | None
-    ) -> tuple[Kind, Tensor | None]:
+    def count(self, name: str, layer: NeuronLayer, out: Tensor, groups: Kinds | None) -> Fired:
         """Counts updates and spikes of one call of a layer.
 
         Args:
@@ -55,25 +79,24 @@ class Firing:
             layer: What is known of it.
             out: What it put out.
             groups: Its kinds of neurons, None if there is one.
-
-        Returns:
-            The kind of what it put out, and its events at each step if these were summed.
         """
-        kind, steps, events = self._put_out(layer, out)
+        put_out = self._put_out(layer, out)
+        kind, events = put_out.kind, put_out.events
         if groups is None:
             present = None if layer.present is None else layer.present()
             fired = events if present is None else self._fired(out, kind, present, events)
             self._count_kind(name, layer, out, kind, fired, present)
         for group, known in groups or ():
-            own, _, fired = self._put_out(known, group.values)
+            own = self._put_out(known, group.values)
             below = f"{name}.{group.name}"
-            self._count_kind(below, known, group.values, own, fired, group.present)
+            self._count_kind(below, known, group.values, own.kind, own.events, group.present)
         self.recorder.lineage.declare(out, self.clock.ending(kind) if layer.timed else kind)
         self._doubt(name, layer, out, kind)
         self._told.clear()
-        if events is not None and (self.clock.within is None or not layer.timed):
-            self.recorder.lineage.keep_sum(out, events)
-        return kind, steps
+        within = self.clock.within if layer.timed else None
+        if events is not None and (within is None or put_out.steps is not None):
+            self.recorder.lineage.keep_sum(out, events, within)
+        return put_out
 
     def arrived(
         self,
@@ -81,7 +104,7 @@ class Firing:
         layer: NeuronLayer,
         arrivals: Iterable[Inner],
         kinds: dict[str, Kind | None],
-        steps: Tensor | None,
+        fired: Fired,
         length: int,
     ) -> None:
         """Counts the synapses inside a layer.
@@ -91,14 +114,16 @@ class Firing:
             layer: What is known of it.
             arrivals: What arrived at them.
             kinds: The kind of each source.
-            steps: The events that the layer put out at each step, None if they were not summed.
+            fired: What the layer put out.
             length: How many steps it put out.
         """
         within = self.clock.within if layer.timed else None
         for part in arrivals:
             events = None
-            if part.steps is not None and steps is not None and within is None:
-                events = steps[part.steps].sum(0)
+            if part.steps is not None and fired.steps is not None and within is None:
+                events = fired.steps[part.steps].sum(0)
+            elif part.steps == slice(0, -1) and fired.later is not None:
+                events = fired.later[part.steps].sum(0)
             kind = kinds.get(part.source) or Kind("analog")
             if layer.timed:
                 self._record_steps(f"{name}.{part.name}", part.call, kind, events, length)
@@ -109,23 +134,25 @@ class Firing:
         if (layer.named or layer.written) and kind.counted:
             self.recorder.doubts.append((name, kind, faults(out, kind)))
 
-    def _put_out(
-        self, layer: NeuronLayer, out: Tensor
-    ) -> tuple[Kind, Tensor | None, Tensor | None]:
-        """Returns the kind of what neurons put out, its events at each step, and in all."""
+    def _put_out(self, layer: NeuronLayer, out: Tensor) -> Fired:
+        """Sums what neurons put out."""
         kind = replace(layer.kind, steps=out.shape[0]) if layer.timed else layer.kind
         if not kind.sparse:
-            return kind, None, None
-        if layer.leading == 2 and out.dim() > 2:
-            within = self.clock.within if layer.timed else None
-            totals = next((totals for one, totals in self._told if one is out), None)
-            if totals is None or within is not None:
-                steps = step_map(out, kind, within)
-                return kind, steps, steps.sum(0)
-            whole = totals.dim() == out.dim() - 2
-            totals = totals.sum(0 if whole else 1) if out.dim() > 3 else totals
-            return kind, None if whole else totals, totals if whole else totals.sum(0)
-        return kind, None, event_map(out, kind, 1)
+            return Fired(kind)
+        if layer.leading != 2 or out.dim() < 3:
+            return Fired(kind, event_map(out, kind, 1))
+        within = self.clock.within if layer.timed else None
+        if within is not None:
+            masks = [within] if layer.arrivals is None else [within, _next(within)]
+            steps, *later = step_maps(out, kind, masks)
+            return Fired(kind, steps.sum(0), steps, *later)
+        totals = next((totals for one, totals in self._told if one is out), None)
+        if totals is None:
+            steps = step_map(out, kind, None)
+            return Fired(kind, steps.sum(0), steps)
+        whole = totals.dim() == out.dim() - 2
+        totals = totals.sum(0 if whole else 1) if out.dim() > 3 else totals
+        return Fired(kind, totals) if whole else Fired(kind, totals.sum(0), totals)
 
     def _fired(
         self, out: Tensor, kind: Kind, present: Tensor, events: Tensor | None
@@ -178,7 +205,13 @@ class Firing:
         if within is not None:
             within = within[steps - len(call.values) :]
             valid = within.double().mean() if within.numel() else 1.0
-            call = call._replace(values=inside(call.values, within))
+            if events is None or self.recorder.keep:
+                call = call._replace(values=inside(call.values, within))
         kind = replace(kind, steps=len(call.values))
         lag = steps - len(call.values)
         self.recorder.record(layer, call, kind, events=events, valid=valid, lag=lag)
+
+
+def _next(within: Tensor) -> Tensor:
+    """Returns which of the steps after these [T, B] lie within their sequences."""
+    return torch.cat([within[1:], torch.zeros_like(within[:1])])

@@ -16,13 +16,17 @@ class Known:
         origins: The ids of the parameters that it is made of, none for a constant.
         unsure: Whether it is made of other values than these, of which nothing is known.
         events: Its events, summed over some of its first axes, if somebody asked for them.
+        within: Which of its steps [T, B] are in that sum, None if all are.
         version: How often the tensor had been changed in place when they were summed, or when it
             was seen to hold zeros alone.
         drawn: The least of numbers that were drawn evenly from there to one above, None for others.
         steps: Number of steps in what has no kind and is made of values of the network.
     """
 
-    __slots__ = ("beside", "drawn", "events", "kind", "origins", "steps", "unsure", "version")
+    __slots__ = (
+        *("beside", "drawn", "events", "kind", "origins", "steps", "unsure", "version"),
+        "within",
+    )
 
     def __init__(
         self, kind: Kind | None, origins: frozenset[int] = frozenset(), unsure: bool = False
@@ -30,6 +34,7 @@ class Known:
         self.kind, self.origins, self.unsure = kind, origins, unsure
         self.beside: Segments | None = None
         self.events: Tensor | None = None
+        self.within: Tensor | None = None
         self.version: int | None = None
         self.drawn: float | None = None
         self.steps: int | None = None

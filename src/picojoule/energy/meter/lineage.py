@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from picojoule._torch import version_of, viewed_by
@@ -137,22 +138,31 @@ class Lineage:
         known = self._known.get(value)
         return known is not None and not known.unsure and (known.kind is None or known.kind.mask)
 
-    def keep_sum(self, value: Tensor, events: Tensor) -> None:
+    def keep_sum(self, value: Tensor, events: Tensor, within: Tensor | None = None) -> None:
         """Keeps the events of a tensor, for all who consume it.
 
         Args:
             value: The tensor, whose kind is known.
             events: Its events at each place of its last axes, summed over all axes before them.
+            within: Which steps [T, B] of it these are of, None for all.
         """
         known = self._known[value]
-        known.events, known.version = events, version_of(value)
+        known.events, known.version, known.within = events, version_of(value), within
 
-    def sum_of(self, value: Tensor) -> Tensor | None:
-        """Returns the events of a tensor if they were summed, and it was not changed since."""
+    def sum_of(self, value: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """Returns the events of a tensor if they were summed, and it was not changed since.
+
+        Args:
+            value: The tensor.
+            mask: What it is to be multiplied by, such as which of its steps lie within their
+                sequences; None for nothing.
+        """
         known = self._known.get(value)
         if known is None or known.version != version_of(value):
             return None
-        return known.events
+        if mask is not None and (mask.dim(), mask.shape[:2]) != (value.dim(), value.shape[:2]):
+            return None
+        return known.events if _alike(mask, known.within) else None
 
     def pass_on(
         self,
@@ -207,3 +217,11 @@ class Lineage:
             self.declare(whole, kind)
         else:
             self._known.put(whole, Known(kind, known.origins))
+
+
+def _alike(mask: Tensor | None, within: Tensor | None) -> bool:
+    """Tells whether two masks of steps are the same, if that can be seen without waiting."""
+    if mask is None or within is None:
+        return mask is within
+    plain = mask.dtype == within.dtype == torch.bool and mask.is_cpu and within.is_cpu
+    return plain and torch.equal(mask.reshape(-1), within.reshape(-1))

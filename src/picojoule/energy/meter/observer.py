@@ -183,7 +183,7 @@ class Observer:
         """Counts a layer of neurons that has just run, and the synapses inside it."""
         name, (args, kwargs, result) = self._names[module], call
         groups = None if layer.groups is None else layer.groups(module, args, kwargs, result)
-        kind, steps = self.firing.count(name, layer, out, groups)
+        fired = self.firing.count(name, layer, out, groups)
         if (arrived := self._arriving.pop(module, None)) is None:
             return
         inputs = (*args, *kwargs.values())
@@ -192,8 +192,8 @@ class Observer:
             name,
             layer,
             arrivals=arrived(result),
-            kinds={"output": kind, "input": given},
-            steps=steps,
+            kinds={"output": fired.kind, "input": given},
+            fired=fired,
             length=len(out),
         )
 

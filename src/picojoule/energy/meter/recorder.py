@@ -225,12 +225,21 @@ class Recorder:
             kinds = [kind] * len(outputs) if isinstance(kind, Kind) else kind
             in_order, beside = outcome.in_order, outcome.beside
             self.lineage.pass_on(kinds, outputs, first, in_order=in_order, beside=beside)
+            if call.name == "mul":
+                self._ends(results[0], *call.args)
         elif not outcome.outside:
             given = call.args[:1] if call.name in _ALIKE else (*call.args, *call.kwargs.values())
             inputs = [] if outcome.fresh else tensors(given)
             self.lineage.derive(inputs, results, kind, outcome.drawn)
         if first is not None and results[0] is first:
             self.lineage.wrote(first)
+
+    def _ends(self, product: Tensor, values: Any, mask: Any) -> None:
+        """Keeps the events of values that a mask leaves alone within their sequences."""
+        if isinstance(values, Tensor) and isinstance(mask, Tensor):
+            events = self.lineage.sum_of(values, mask)
+            if events is not None:
+                self.lineage.keep_sum(product, events)
 
     def reach(self, weights: Iterable[Tensor]) -> None:
         """Takes down which parameters met a rule, themselves or in what was made of them."""
