@@ -1,5 +1,6 @@
 """Pictures: each takes an axis, gives it back, and shows the numbers that it was given."""
 
+import itertools
 import math
 
 import pytest
@@ -10,6 +11,8 @@ from torch.utils.data import DataLoader
 
 import picojoule as pj
 from picojoule import plots
+from picojoule.report.page import charts
+from picojoule.report.plots.axes import area, line
 from picojoule.training import Activity
 
 
@@ -37,6 +40,7 @@ ALL = {
     "activity": lambda _, **on: plots.activity(ACTIVITY, **on),
     "energy": lambda report, **on: plots.energy(report, "45nm-sram", **on),
     "depth": lambda report, **on: plots.depth(report, label="ours", **on),
+    "confusion": lambda report, **on: plots.confusion(report, **on),
     "front": lambda _, **on: plots.front([3.0, 1.0], [0.9, 0.8], label="ours", **on),
     "membranes": lambda _, **on: plots.membranes(pj.LIF(), torch.ones(9), **on),
     "chirp": lambda _, **on: plots.chirp(pj.RF(), **on),
@@ -67,6 +71,59 @@ def test_without_one_it_makes_a_figure_that_a_paper_takes(name, report, tmp_path
     assert b"/Type3" not in (tmp_path / "picture.pdf").read_bytes()  # text stays text
 
 
+def apart(boxes) -> bool:
+    """Whether boxes from left to right leave a gap."""
+    ordered = sorted((one for one in boxes if one.width), key=lambda one: one.x0)
+    return all(after.x0 > before.x1 for before, after in itertools.pairwise(ordered))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_labels_are_apart(name, report):
+    with plots.style():
+        check_labels(ALL[name](report))
+
+
+@pytest.mark.parametrize(
+    "energies_pj",
+    [[7.0], [200.0, 260.0], [999.0, 1001.0], [120.0, 900.0], [300.0, 30_000.0], [1e3, 1e9]],
+)
+def test_labels_of_energies_are_apart_whatever_their_range(energies_pj):
+    with plots.style():
+        axis = plots.front(energies_pj, [0.5] * len(energies_pj))
+        check_labels(axis)
+        labels = [one.get_text() for one in axis.get_xticklabels()]
+        low, high = axis.get_xlim()
+        inside = [low <= at <= high for at in axis.get_xticks()]
+        assert sum(inside) >= 2
+        assert all(label.endswith("J") for label in labels)
+        assert len(set(labels)) == len(labels)
+
+
+def check_labels(axis):
+    axis.figure.canvas.draw()
+    low, high = sorted(axis.get_xlim())
+    labels = [one for one in axis.get_xticklabels() if low <= one.get_position()[0] <= high]
+    assert apart([one.get_window_extent() for one in labels if one.get_text()])
+
+
+def test_the_legend_of_energy_is_on_no_bar(report):
+    with plots.style():
+        axis = plots.energy(report, "45nm-sram")
+    axis.figure.canvas.draw()
+    box = axis.get_legend().get_window_extent()
+    assert not any(box.overlaps(bar.get_window_extent()) for bar in axis.patches)
+    assert box.x1 <= axis.figure.bbox.x1
+
+
+def test_many_kinds_and_layers_can_be_told_apart():
+    for look in (area, line):
+        assert len({tuple(look(place).items()) for place in range(32)}) == 32
+    bars = charts.stacked({"1": {f"kind {at}": 1.0 for at in range(20)}})["data"]
+    assert len({(bar["marker"]["color"], bar["marker"]["pattern"]["shape"]) for bar in bars}) == 20
+    curves = charts.lines({f"{at}": [1.0] for at in range(20)}, x="step", y="spikes")["data"]
+    assert len({(one["line"]["color"], one["line"]["dash"]) for one in curves}) == 20
+
+
 def test_the_style_ends_with_its_block():
     before = pyplot.rcParams["font.size"]
     with plots.style():
@@ -89,14 +146,44 @@ def test_bars_of_energy_sum_to_the_total(report, chip):
     )
 
 
+def test_pictures_that_share_their_axes_show_all_of_each(report):
+    axes = pyplot.subplots(1, 2, sharex=True, sharey=True)[1]
+    plots.energy(report, "45nm-sram", axis=axes[0])
+    plots.energy(report, "45nm", axis=axes[1])
+    longest = max(bar.get_x() + bar.get_width() for bar in axes[0].patches)
+    assert axes[0].get_xlim()[0] == 0
+    assert axes[0].get_xlim()[1] > longest
+    axes[0].figure.canvas.draw()
+    ends = [one.get_window_extent().y0 for one in axes[0].get_yticklabels()]
+    assert ends == sorted(ends, reverse=True)  # the first layer on top
+    for axis in pyplot.subplots(1, 2, sharey=True)[1]:
+        plots.raster({"2": torch.eye(4), "4": torch.eye(4)}, axis=axis)
+        assert axis.yaxis.get_inverted()
+
+
 def test_depth_is_spikes_per_neuron_and_step(report):
-    (line,) = plots.depth(report).lines
+    (curve,) = plots.depth(report).lines
     spiking = [one for one in report.counts.values() if "spike" in one]
-    assert list(line.get_ydata()) == [one["spike"] / one["update"] for one in spiking]
+    assert list(curve.get_ydata()) == [one["spike"] / one["update"] for one in spiking]
+
+
+def test_confusions_are_those_of_the_report(report):
+    axis = plots.confusion(report, labels=["a", "b", "c"])
+    assert [one.get_text() for one in axis.get_yticklabels()] == ["a", "b", "c"]
+    drawn = {one.get_position()[::-1]: int(one.get_text()) for one in axis.texts}
+    known = {
+        (row, column): number
+        for row, line in enumerate(report.confusion)
+        for column, number in enumerate(line)
+        if number
+    }
+    assert drawn == known
+    many = report.model_copy(update={"confusion": tuple((1,) * 50 for _ in range(50))})
+    assert not plots.confusion(many).texts
 
 
 def test_a_front_is_drawn_in_the_order_of_energy():
-    axis = plots.front([3.0, 1.0, 2.0], [0.9, 0.7, 0.8], accuracy_errors=[0.1, 0.2, 0.3])
+    axis = plots.front([3.0, 1.0, 2.0], [0.9, 0.7, 0.8], value_errors=[0.1, 0.2, 0.3])
     line = axis.lines[0]
     assert list(line.get_xdata()) == [1.0, 2.0, 3.0]
     assert list(line.get_ydata()) == [0.7, 0.8, 0.9]
@@ -146,6 +233,12 @@ def test_each_resonator_has_its_frequency_counted_once():
         (lambda _: plots.polynomials(pj.LIF()), "a layer of LNM"),
         (lambda _: plots.frequencies(pj.LIF()), "resonators"),
         (lambda _: plots.front([1.0], [0.1, 0.2]), "as many energies"),
+        (lambda _: plots.front([1.0], [0.1], measure="macrof1"), "did you mean 'macro_f1'"),
+        (lambda report: plots.confusion(report, labels=["a"]), "expected 3 labels"),
+        (
+            lambda report: plots.confusion(report.model_copy(update={"confusion": None})),
+            "a report with confusions",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_an_error(report, draw, told):

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from picojoule.report.colours import COLOURS, colour, styled
 from picojoule.report.page.html import Figure, text
 
-# Colours that most people can tell apart (Okabe and Ito, Color Universal Design, 2008).
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#999999")
+_DASHES = ("solid", "dot", "dashdot", "longdash")
+_PATTERNS = ("", "/", ".", "x")
 _MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
 _UNITS = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"), (1e-3, "fJ"))
 
@@ -17,7 +18,7 @@ def stacked(parts: Mapping[str, Mapping[str, float]]) -> Figure:
     Args:
         parts: Energy in pJ by layer and kind.
     """
-    kinds = list(dict.fromkeys(kind for one in parts.values() for kind in one))
+    kinds = dict.fromkeys(kind for one in parts.values() for kind, pj in one.items() if pj)
     factor, unit = _unit(max((sum(one.values()) for one in parts.values()), default=0.0))
     layers = [text(layer) for layer in parts]
     data = [
@@ -27,7 +28,7 @@ def stacked(parts: Mapping[str, Mapping[str, float]]) -> Figure:
             "name": text(kind),
             "x": [one.get(kind, 0.0) / factor for one in parts.values()],
             "y": layers,
-            "marker": {"color": _COLOURS[at % len(_COLOURS)]},
+            "marker": {"color": colour(at), "pattern": {"shape": styled(at, _PATTERNS)}},
             "hovertemplate": f"%{{y}}, {text(kind)}: %{{x:.4g}} {unit}<extra></extra>",
         }
         for at, kind in enumerate(kinds)
@@ -65,13 +66,13 @@ def lines(
             "name": text(name),
             "x": list(range(start, start + len(values))),
             "y": list(values),
-            "line": {"color": _COLOURS[at % len(_COLOURS)]},
+            "line": {"color": colour(at), "dash": styled(at, _DASHES)},
         }
         for at, (name, values) in enumerate(curves.items())
     ]
     for name, level in (levels or {}).items():
         ends = [start, start + max(most - 1, 1)]
-        line = {"dash": "dash", "color": _COLOURS[-1] if name == "floor" else _COLOURS[3]}
+        line = {"dash": "dash", "color": COLOURS[-1] if name == "floor" else COLOURS[3]}
         data.append(
             {
                 "type": "scatter",
@@ -122,7 +123,7 @@ def front(
     """
     factor, unit = _unit(max(energies_pj, default=0.0))
     data = []
-    for name, kept, colour in (("front", True, _COLOURS[0]), ("others", False, _COLOURS[-1])):
+    for name, kept, paint in (("front", True, COLOURS[0]), ("others", False, COLOURS[-1])):
         points = sorted(
             (at for at, one in enumerate(best) if one is kept), key=energies_pj.__getitem__
         )
@@ -137,7 +138,7 @@ def front(
                 "text": [text(names[at]) for at in points],
                 "error_x": {"type": "data", "array": across},
                 "error_y": {"type": "data", "array": [value_errors[at] or 0.0 for at in points]},
-                "marker": {"color": colour, "size": 8},
+                "marker": {"color": paint, "size": 8},
                 "hovertemplate": f"%{{text}}<br>%{{y:.4g}} at %{{x:.4g}} {unit}<extra></extra>",
             }
         )
@@ -166,7 +167,7 @@ def raster(
                 "name": text(layer),
                 "x": [step for step, _ in points],
                 "y": [begin + neuron for _, neuron in points],
-                "marker": {"size": 4, "color": _COLOURS[at % len(_COLOURS)]},
+                "marker": {"size": 4, "color": colour(at)},
                 "hovertemplate": f"layer {text(layer)}, step %{{x}}<extra></extra>",
             }
         )

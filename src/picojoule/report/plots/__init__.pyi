@@ -1,4 +1,5 @@
 from .axes import style as style
+from .confusions import confusion as confusion
 from .dynamics import chirp as chirp
 from .dynamics import frequencies as frequencies
 from .dynamics import membranes as membranes

@@ -1,13 +1,14 @@
 """The style of pictures, and the axis that one is drawn on."""
 
+import math
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
+
+from picojoule.report.colours import COLOURS, colour, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Colours that most people can tell apart (Okabe and Ito, Color Universal Design, 2008).
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#999999")
 _COLUMN_IN = 3.5  # of a page with two of them
 
 
@@ -52,12 +53,49 @@ def axis_or_new(axis: "Axes | None") -> "Axes":
     _matplotlib()
     from matplotlib import pyplot
 
-    return pyplot.subplots()[1]
+    return pyplot.subplots(layout="constrained")[1]
 
 
-def colour(place: int) -> str:
-    """Returns the colour of the curve at a place."""
-    return COLOURS[place % len(COLOURS)]
+def line(place: int) -> dict[str, Any]:
+    """Returns the look of the curve at a place."""
+    return {"color": colour(place), "linestyle": styled(place, ("-", "--", "-.", ":"))}
+
+
+def area(place: int) -> dict[str, Any]:
+    """Returns the look of the bars at a place."""
+    return {"color": colour(place), "hatch": styled(place, ("", "////", "....", "xxxx"))}
+
+
+def legend_beside(axis: "Axes") -> None:
+    """Puts the legend to the right of an axis, where it covers nothing."""
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+
+
+def energy_ticks(axis: "Axes") -> None:
+    """Labels the horizontal axis, in pJ, with energies in words.
+
+    Those of a logarithmic axis are at 1, 2 and 5 of each decade, or closer if it is short.
+    """
+    from matplotlib.ticker import (
+        EngFormatter,
+        FuncFormatter,
+        LogLocator,
+        MaxNLocator,
+        NullFormatter,
+    )
+
+    if axis.get_xscale() == "log":
+        low, high = axis.get_xlim()
+        decades = math.log10(high / low)
+        if decades < 1:
+            axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        else:
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1,)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    joules = EngFormatter("J")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda pj, _: joules(pj * 1e-12)))
 
 
 def _matplotlib() -> Any:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from picojoule.neurons import LIF, LNM, Neuron
-from picojoule.report.plots.axes import axis_or_new, colour
+from picojoule.report.plots.axes import area, axis_or_new, line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def membranes(neuron: Neuron, current: Tensor, *, axis: "Axes | None" = None) ->
     axis = axis_or_new(axis)
     time = torch.arange(len(current)) * neuron.dt
     for at, (name, values) in enumerate(states.items()):
-        axis.plot(time, values, label=name, color=colour(at))
+        axis.plot(time, values, label=name, **line(at))
     threshold = getattr(neuron, "threshold", None)
     if isinstance(threshold, Tensor):
         axis.axhline(float(threshold.max()), color="black", linestyle=":", label="threshold")
@@ -85,7 +85,7 @@ def chirp(
     axis = axis_or_new(axis)
     frequency = highest_hz * time / seconds
     for at, (name, values) in enumerate(states.items()):
-        axis.plot(frequency, values, label=name, color=colour(at))
+        axis.plot(frequency, values, label=name, **line(at))
     if neuron.output != "analog":
         fired = frequency[out > 0]
         axis.plot(fired, torch.full_like(fired, axis.get_ylim()[1]), "|", color="black")
@@ -114,7 +114,7 @@ def polynomials(net: nn.Module, *, axis: "Axes | None" = None) -> "Axes":
     v = torch.linspace(-1.5, 1.5, 121)
     for at, (name, layer) in enumerate(layers.items()):
         f = layer.dynamics(v.to(layer.theta[0])).detach().cpu()
-        axis.plot(v, f, label=name or "LNM", color=colour(at))
+        axis.plot(v, f, label=name or "LNM", **line(at))
     leak = math.exp(-next(iter(layers.values())).dt / LIF().tau.item())
     axis.plot(v, leak * v, color="black", linestyle=":", label="LIF")
     axis.set(xlabel="membrane v", ylabel="f(v)")
@@ -139,8 +139,11 @@ def frequencies(net: nn.Module, *, axis: "Axes | None" = None) -> "Axes":
     if not found:
         raise ValueError("expected a network with resonators (RF, BRF, HRF, ...), found none")
     axis = axis_or_new(axis)
-    colours = [colour(at) for at in range(len(found))]
-    axis.hist(list(found.values()), bins=20, stacked=True, label=list(found), color=colours)
+    looks = [area(at) for at in range(len(found))]
+    colours, hatches = ([one[name] for one in looks] for name in ("color", "hatch"))
+    axis.hist(
+        list(found.values()), bins=20, stacked=True, label=list(found), color=colours, hatch=hatches
+    )
     axis.set(xlabel="frequency (Hz)", ylabel="neurons")
     axis.legend(title="layer")
     return axis

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from picojoule.report.plots.axes import axis_or_new, colour
+from picojoule.report.colours import colour
+from picojoule.report.plots.axes import axis_or_new, line
 from picojoule.training import Activity
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def raster(
     axis.set_ylabel("neuron" if len(layers) == 1 else "layer")
     if len(layers) > 1:
         axis.set_yticks(places, list(layers))
-    axis.invert_yaxis()
+    axis.yaxis.set_inverted(True)
     return axis
 
 
@@ -77,7 +78,7 @@ def activity(
     axis = axis_or_new(axis)
     by_layer = rates.rate if isinstance(rates, Activity) else rates
     for at, (layer, values) in enumerate(by_layer.items()):
-        axis.plot(torch.arange(len(values)), values, label=layer, color=colour(at))
+        axis.plot(torch.arange(len(values)), values, label=layer, **line(at))
     axis.set(xlabel="step", ylabel="spikes per neuron")
     axis.legend(title="layer")
     return axis
