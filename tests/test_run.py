@@ -350,6 +350,20 @@ def test_scores_that_are_no_numbers_are_no_prediction(trained):
         broken.predict(pj.data.load("digits").test.x[:1])
 
 
+def test_what_is_neither_a_tensor_nor_a_list_of_paths_is_no_input(trained):
+    x = pj.data.load("digits").test.x[:1]
+    for wrong in (x.numpy(), x.tolist(), "a.npy", None, 3, Path("a.npy"), [x]):
+        with pytest.raises(
+            TypeError, match=r"items \[N, ...\] or a list of paths, got a \w+: give"
+        ):
+            trained.predict(wrong)
+    for dtype in (torch.int64, torch.bool, torch.complex64):
+        with pytest.raises(TypeError, match=r"got torch.\w+: give x.byte\(\) of whole values"):
+            trained.predict(x.to(dtype))
+    for dtype in (torch.float64, torch.float16):
+        assert trained.predict((x > 0.5).to(dtype)) == trained.predict((x > 0.5).float())
+
+
 def test_pictures_are_read_from_files(trained, tmp_path):
     test = pj.data.load("digits").test
     picture = test.x[0, 0]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from picojoule._names import unknown
 from picojoule._torch import watched
+from picojoule._types import as_numbers
 from picojoule.contract import AllSteps, Stepping, Verdict
 from picojoule.kernels import tier
 
@@ -91,7 +92,7 @@ def checked(neuron: Stepping, currents: Tensor, state: Any) -> Any:
         raise ValueError("currents [T, B, ...] have no step: T must be at least 1")
     if not currents.is_floating_point():
         raise ValueError(
-            f"expected floating-point currents, got {currents.dtype}: call .float() on them"
+            f"expected floating-point currents, got {currents.dtype}: {as_numbers(currents)}"
         )
     initial = neuron.init_state(currents[0])
     if state is None:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from picojoule._types import told_of_types
 from picojoule.kernels import EventProducts, limit_for
 from picojoule.networks.statistics import ValidStatistics
 from picojoule.neurons import Neuron
@@ -19,7 +20,8 @@ def all_steps(layer: nn.Module, x: Tensor, valid: Tensor | None) -> Tensor:
         valid: Which steps [T, B] norms take their statistics over; None for all.
 
     Raises:
-        TypeError: If it holds neurons, or a norm that cannot leave steps out.
+        TypeError: If it holds neurons, a norm that cannot leave steps out, or weights of another
+            type than the input.
     """
     for part in layer.modules():
         if isinstance(part, Neuron):
@@ -39,6 +41,7 @@ def all_steps(layer: nn.Module, x: Tensor, valid: Tensor | None) -> Tensor:
             ways.enter_context(EventProducts())
         if valid is not None and not whole:  # which may hold a norm
             ways.enter_context(ValidStatistics(valid))
+        ways.enter_context(told_of_types(layer, rows))
         out = layer(rows)
     return out if whole else out.unflatten(0, x.shape[:2])
 

@@ -107,11 +107,18 @@ class Trained:
 
         Raises:
             ValueError: If a file or a shape is not of the kind the network was trained on.
+            TypeError: If they are neither, or numbers of another type.
             FileNotFoundError: If there is no such file.
         """
         if isinstance(inputs, Tensor):
             labels = torch.zeros(len(inputs), dtype=torch.int64)
             return self._predicted(Split(inputs, labels, lengths))
+        listed = isinstance(inputs, Sequence) and not isinstance(inputs, str)
+        if not listed or not all(isinstance(one, (str, Path)) for one in inputs):
+            raise TypeError(
+                "expected a tensor of items [N, ...] or a list of paths, got a "
+                f"{type(inputs).__name__}: give [path], or torch.as_tensor(x) of numbers"
+            )
         if not inputs:
             raise ValueError("no file to predict: give one or more")
         return [found for path in inputs for found in self.predict_file(path)]

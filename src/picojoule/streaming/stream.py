@@ -7,6 +7,7 @@ from torch import Tensor
 
 from picojoule._names import unknown
 from picojoule._torch import have_forward_hooks, inner, watched
+from picojoule._types import told_of_types
 from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.networks.exit import Exiting, exit_of
@@ -54,11 +55,12 @@ class Stream:
             ValueError: If x has no batch axis or differs in shape or type from earlier steps, the
                 state does not fit (as after a change of layers: call ``reset``), or the network is
                 in training mode.
+            TypeError: If x is of another type than the weights.
         """
         self._check(x)
         if inner(self._modules) != self._children:
             self._follow()
-        with torch.no_grad():
+        with torch.no_grad(), told_of_types(self._net, x):
             out = self._run(x) if self._ended is None else self._ended.step(self._run, x)
         self._started = True
         return out

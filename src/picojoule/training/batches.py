@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from picojoule._lengths import check_lengths, valid_steps
+from picojoule._types import told_of_types
 from picojoule.energy import Conventions, Meter
 from picojoule.neurons import Neuron
 from picojoule.targets import ONE_HOT, Target, is_one_hot, target_of
@@ -167,7 +168,8 @@ def metered(
     with Meter(net, **options, traffic=traffic) as meter:
         if going is not None:
             meter.decide(going)
-        result = model(x) if lengths is None else model(x, lengths=lengths)
+        with told_of_types(net, x):
+            result = model(x) if lengths is None else model(x, lengths=lengths)
     return (result[0] if isinstance(result, tuple) else result), meter
 
 

@@ -206,7 +206,10 @@ def unit(x: Tensor) -> Tensor:
     if x.dtype == torch.uint8:
         return x.float() / 255
     if not x.is_floating_point():
-        raise TypeError(f"expected images as uint8 0..255 or float 0..1, got {x.dtype}")
+        raise TypeError(
+            f"expected images as uint8 0..255 or float 0..1, got {x.dtype}: give x.byte() of whole "
+            "values 0..255, x.float() of shares"
+        )
     return x.float()
 
 
