@@ -192,8 +192,10 @@ def own(root: Path, like: str, size: int | None = None) -> tuple[Dataset, list[S
 
 
 MODES = {
-    **dict.fromkeys((".png", ".bmp"), ("L", "RGB", "RGBA", "P", "L and RGB")),
+    **dict.fromkeys((".png", ".bmp", ".tif", ".tiff"), ("L", "RGB", "RGBA", "P", "L and RGB")),
     **dict.fromkeys((".jpg", ".jpeg"), ("L", "RGB", "L and RGB")),
+    ".gif": ("L", "P"),
+    ".webp": ("RGB", "RGBA"),
     ".ppm": ("RGB",),
     ".pgm": ("L",),
     ".PGM": ("L",),

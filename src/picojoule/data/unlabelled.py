@@ -74,4 +74,6 @@ def _read(path: Path, dataset: Dataset, size: int | None, bad: Bad) -> Split:
     if dataset.modality == "audio" and name.endswith(wavs.SUFFIXES):
         return joined(wavs.sounds(*one, rate_hz=wavs.rate_of(dataset), bad=bad))
     kind = {"image": "pictures", "audio": "sounds", "events": "events"}[dataset.modality]
-    raise ValueError(f"'{path}': {kind} are read from files of {', '.join(suffixes(dataset))}")
+    raise ValueError(
+        f"'{path}': {kind} are read from files of {', '.join(suffixes(dataset))}: convert it to one"
+    )

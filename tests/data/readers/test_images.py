@@ -15,20 +15,22 @@ from picojoule.data.readers.bad import Bad
 
 def picture(path, mode="RGB", size=(6, 5), seed=0):
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
-    Image.fromarray(pixels).convert(mode).save(path)
+    exact = {"lossless": True} if path.suffix == ".webp" else {}
+    Image.fromarray(pixels).convert(mode).save(path, **exact)
     return path
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "ppm"])
+@pytest.mark.parametrize("suffix", ["png", "bmp", "ppm", "tif", "tiff", "webp"])
 def test_colours_are_read_as_they_are(tmp_path, suffix):
     file = picture(tmp_path / f"a.{suffix}")
     expected = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8).transpose(2, 0, 1)
     np.testing.assert_array_equal(images.decode(file, 3), expected)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
-def test_every_mode_becomes_grey_or_colour(tmp_path, mode):
-    file = picture(tmp_path / "a.png", mode)
+def test_every_mode_becomes_grey_or_colour(tmp_path, mode, suffix):
+    file = picture(tmp_path / f"a.{suffix}", mode)
     assert images.decode(file, 1).shape == (1, 5, 6)
     assert images.decode(file, 3).shape == (3, 5, 6)
     assert images.channels([file]) == (1 if mode in ("1", "L", "LA") else 3)
@@ -105,12 +107,12 @@ def test_photographs_stand_upright(tmp_path, orientation, turn, size):
 RAMP = np.arange(256).reshape(16, 16)
 
 
-@pytest.mark.parametrize("kind", ["png", "pgm", "pgm of 12 bits", "transparent png"])
+@pytest.mark.parametrize("kind", ["png", "pgm", "pgm of 12 bits", "transparent png", "tif"])
 def test_grey_of_16_bits_means_what_grey_of_8_does(tmp_path, caplog, kind):
     path, most = tmp_path / f"deep.{kind[:3]}", 4_095 if "12" in kind else 65_535
     deep = np.round(RAMP / 255 * most).astype(np.uint16)
-    if kind.endswith("png"):
-        path = tmp_path / "deep.png"
+    if "pgm" not in kind:
+        path = tmp_path / f"deep.{kind[-3:]}"
         more = {"transparency": int(deep[2, 3])} if "transparent" in kind else {}
         Image.fromarray(deep).save(path, **more)
     else:
@@ -130,7 +132,7 @@ def test_grey_of_16_bits_means_what_grey_of_8_does(tmp_path, caplog, kind):
     assert len(caplog.messages) == (2 if "transparent" in kind else 1)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 def test_how_many_are_turned_is_said(tmp_path, caplog, suffix):
     for orientation in range(10):  # of which 1 is upright, and 0 and 9 mean nothing
         exif = Image.Exif()
@@ -143,14 +145,16 @@ def test_how_many_are_turned_is_said(tmp_path, caplog, suffix):
     assert caplog.messages == [turned]
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("orientation", [3, 6])
-def test_grey_of_16_bits_stands_upright(tmp_path, orientation):
+def test_grey_of_16_bits_stands_upright(tmp_path, orientation, suffix):
     turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
     exif = Image.Exif()
     exif[0x112] = orientation
     deep = Image.fromarray((RAMP * 257).astype(np.uint16))
-    deep.transpose(turn).save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(images.decode(tmp_path / "turned.png", 1)[0], RAMP)
+    file = tmp_path / f"turned.{suffix}"
+    deep.transpose(turn).save(file, exif=exif)
+    np.testing.assert_array_equal(images.decode(file, 1)[0], RAMP)
 
 
 def test_what_else_is_changed_is_said_once(tmp_path, caplog):
@@ -173,6 +177,45 @@ def test_what_else_is_changed_is_said_once(tmp_path, caplog):
     ]
 
 
+@pytest.mark.parametrize("suffix", ["gif", "tif", "webp", "png"])
+def test_of_several_frames_the_first_is_taken_and_said(tmp_path, caplog, suffix):
+    frames = [Image.fromarray(np.uint8(RAMP)), Image.fromarray(np.uint8(255 - RAMP))]
+    exact = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], **exact)
+    bad = Bad(False)
+    split = images.read([tmp_path / f"a.{suffix}"], [0], channels=1, bad=bad)
+    np.testing.assert_array_equal(split.x[0, 0].numpy(), RAMP)
+    bad.say("here")
+    assert caplog.messages == ["here: 1 of 1 pictures hold several frames: the first was taken"]
+
+
+def test_values_of_32_bits_are_refused(tmp_path):
+    for name, values in (("high", RAMP * 70_000), ("low", RAMP - 1)):
+        Image.fromarray(values.astype(np.int32)).save(tmp_path / f"{name}.tif")
+        with pytest.raises(ValueError, match=rf"{name}\.tif has values of 32 bits, .*: scale them"):
+            images.decode(tmp_path / f"{name}.tif", 1)
+
+
+def test_damage_beside_the_pixels_is_said_by_us(tmp_path, caplog):
+    exif = Image.Exif()
+    exif[0x10E] = "a long description of this picture"
+    Image.new("L", (5, 5), 7).save(tmp_path / "a.jpg", exif=exif)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    raw = bytearray(whole)
+    at = raw.index(b"Exif") + 6 + 10  # the count of the first entry
+    raw[at + 4 : at + 8] = (1 << 20).to_bytes(
+        4, "big" if raw[at - 10 : at - 8] == b"MM" else "little"
+    )
+    (tmp_path / "a.jpg").write_bytes(raw)
+    bad = Bad(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split = images.read([tmp_path / "a.jpg"], [0], channels=1, bad=bad)
+    assert split.x.unique().tolist() == [7]
+    bad.say("here")
+    assert "1 of 1 pictures hold damaged data beside their pixels (EXIF)" in caplog.text
+
+
 def test_mixed_sizes_are_refused_or_left_out(tmp_path):
     files = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png", size=(5, 6))]
     with pytest.raises(
@@ -193,7 +236,10 @@ def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / "real.pgm").write_bytes(b"Pf\n2 2\n-1.0\n" + np.zeros(4, "<f4").tobytes())
     for name, fault in (
         ("cut.png", "is no whole picture"),
-        ("text.png", "is no whole picture: it begins as none of PNG, JPEG, BMP, PPM does"),
+        (
+            "text.png",
+            "is no whole picture: it begins as none of PNG, JPEG, BMP, PPM, TIFF, GIF, WEBP does",
+        ),
         ("empty.png", "is no whole picture"),
         ("none.png", "is no whole picture"),
         ("notes.txt", "is no picture: expected one of .png"),
@@ -205,7 +251,7 @@ def test_what_is_no_picture_is_named(tmp_path):
         images.read([tmp_path / "cut.png"], [0], channels=3, bad=Bad(True))
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "pgm"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "pgm", "tif", "gif", "webp"])
 @given(at=st.integers(0, 400), value=st.integers(0, 255), cut=st.booleans())
 def test_damaged_pictures_are_read_or_refused(tmp_path_factory, suffix, at, value, cut):
     path = tmp_path_factory.getbasetemp() / f"fuzz.{suffix}"

@@ -81,9 +81,15 @@ def bad_files(tmp_path):
         r"samples outside -1\.\.1, up to 8",
         write(tmp_path / "x.wav", loud, subtype="FLOAT").read_bytes(),
     )
-    yield "no sound that can be read", write(tmp_path / "x.wav", subtype="GSM610").read_bytes()
+    yield (
+        "it is WAV of GSM610; write it as wav",
+        write(tmp_path / "x.wav", subtype="GSM610").read_bytes(),
+    )
     soundfile.write(tmp_path / "x.aiff", TONE, 16_000)
-    yield "it is AIFF", (tmp_path / "x.aiff").read_bytes()
+    yield (
+        "it is AIFF of PCM_16; write it as wav or flac of 16 bits, as by ffmpeg",
+        (tmp_path / "x.aiff").read_bytes(),
+    )
     soundfile.write(tmp_path / "x.flac", TONE, 16_000)
     flac = (tmp_path / "x.flac").read_bytes()
     yield "truncated|no sound that can be read", flac[: len(flac) // 2]

@@ -1,4 +1,4 @@
-"""Pictures: files of PNG, JPEG, BMP, PPM or PGM, one each."""
+"""Pictures: files of PNG, JPEG, BMP, PPM, PGM, TIFF, GIF or WebP, one each."""
 
 import math
 import os
@@ -18,8 +18,11 @@ from picojoule.data.readers.bad import Bad
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
-_FORMATS = ("PNG", "JPEG", "BMP", "PPM")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"),
+    *(".tif", ".tiff", ".gif", ".webp"),
+)
+_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "GIF", "WEBP")
 _GREY = ("1", "L", "LA")
 _DEEP = ("I;16", "I;16B", "I;16L", "I")
 # How many times as long as wide a picture may be that is scaled.
@@ -33,7 +36,8 @@ _LAID = "pictures are transparent in part: they were laid on a white ground"
 _TURNED = "pictures are turned by their EXIF data: they were put upright"
 _GREYED = "pictures are in colour: they were made grey"
 _CUT = "pictures are no squares: what is beside the square in their middle was cut"
-_CHANGES = (_FIRST, _SCALED, _TURNED, _LAID, _GREYED, _CUT)
+_BESIDE = "pictures hold damaged data beside their pixels (EXIF): what they say was not looked at"
+_CHANGES = (_FIRST, _SCALED, _TURNED, _LAID, _GREYED, _CUT, _BESIDE)
 # All that Pillow is known to raise for bytes that are no whole picture.
 _FAULTS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
@@ -98,7 +102,7 @@ def channels(files: Sequence[Path]) -> int:
     """Returns 3 if one of the pictures is in colour, else 1; other files are skipped."""
     for file in files:
         try:
-            with _opened(file) as picture:
+            with _opened(file) as (picture, _):
                 if picture.mode in _COLOUR:
                     return 3
         except ValueError:
@@ -121,18 +125,20 @@ def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
 def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, set[str]]:
     """Reads one picture, with what was changed of it, as in ``_CHANGES``."""
     changes = set()
-    with _opened(file) as picture:
+    with _opened(file) as (picture, warned):
         if picture.mode not in (*_GREY, *_DEEP, *_COLOUR):
             raise ValueError(
                 f"{file} has no pixels of 8 or 16 bits: its mode is {picture.mode}; scale its "
                 "values to 0..255, or give arrays of floats in 0..1 (.npz)"
             )
-        if getattr(picture, "n_frames", 1) > 1:
+        if getattr(picture, "is_animated", False):
             changes.add(_FIRST)
         if _is_deep(picture):
             changes.add(_SCALED)
-        picture = _shallow(picture)
-        if _is_turned(picture):
+        is_turned = _is_turned(picture)  # Pillow turns some formats itself while it loads them
+        picture = _shallow(picture, file)
+        picture.load()  # in some formats EXIF data stand after the pixels
+        if is_turned or _is_turned(picture):
             changes.add(_TURNED)
         picture = ImageOps.exif_transpose(picture)
         if picture.has_transparency_data:
@@ -145,6 +151,7 @@ def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, s
             changes |= {_CUT} if picture.width != picture.height else set()
             picture = _square(picture, size, file)
         pixels = np.array(picture)
+        changes |= {_BESIDE} if warned else set()
     return (pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]), changes
 
 
@@ -155,11 +162,16 @@ def _is_deep(picture: ImageFile.ImageFile) -> bool:
     return picture.mode in _DEEP or ";16" in str(layouts) or max(largest, default=0) > 255
 
 
-def _shallow(picture: Image.Image) -> Image.Image:
+def _shallow(picture: Image.Image, file: Path) -> Image.Image:
     """Scales grey pixels of 16 bits to 8, with the transparency of those of one value."""
     if picture.mode not in _DEEP:
         return picture
     values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise ValueError(
+            f"{file} has values of 32 bits, {values.min()} to {values.max()}: scale them to "
+            "0..255, or give arrays of floats in 0..1 (.npz)"
+        )
     grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     clear = picture.info.get("transparency")
     if isinstance(clear, int):
@@ -170,7 +182,6 @@ def _shallow(picture: Image.Image) -> Image.Image:
 
 def _is_turned(picture: Image.Image) -> bool:
     """Tells whether its EXIF data say that it lies on its side, upside down or in a mirror."""
-    picture.load()  # in some formats they stand after the pixels
     return picture.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
 
 
@@ -206,16 +217,20 @@ def _square(picture: Image.Image, size: int, file: Path) -> Image.Image:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
-    """Opens a picture; every fault of it is a ValueError that names it."""
+def _opened(file: Path) -> Iterator[tuple[ImageFile.ImageFile, list[warnings.WarningMessage]]]:
+    """Opens a picture, with what Pillow warns of; every fault of it is a ValueError that names it.
+
+    Pillow warns of what it skips, and goes on with the pixels.
+    """
     if file.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{file} is no picture: expected one of {', '.join(SUFFIXES)}")
+        raise ValueError(f"{file} is no picture: expected one of {', '.join(SUFFIXES)}: convert it")
     try:
-        with warnings.catch_warnings(), _files.opened(file) as raw:
+        with warnings.catch_warnings(record=True) as warned, _files.opened(file) as raw:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("always", UserWarning)
             with Image.open(raw, formats=_FORMATS) as picture:
                 _check_pixels(picture, os.fstat(raw.fileno()).st_size, file)
-                yield picture
+                yield picture, warned or []
     except _FAULTS as error:
         if str(file) in str(error) and isinstance(error, ValueError):
             raise

@@ -130,7 +130,10 @@ def _decoded(path: Path) -> tuple[np.ndarray, _Sound]:
         with soundfile.SoundFile(io.BytesIO(raw)) as sound:
             if sound.format not in _FORMATS or not sound.seekable():
                 kind = f"{sound.format} of {sound.subtype}"
-                raise ValueError(f"{path} is no sound that can be read: it is {kind}")
+                raise ValueError(
+                    f"{path} is no sound that can be read: it is {kind}; write it as wav or flac "
+                    "of 16 bits, as by ffmpeg -i FILE FILE.wav"
+                )
             exact = sound.subtype == "PCM_16"
             samples = _samples(sound, "int16" if exact else "float32", len(raw), path)
             found = _Sound(sound.samplerate, sound.channels, sound.subtype in _DEEP)
