@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: demo test soak lint bench docs clean
+.PHONY: demo test soak lint bench docs results clean
 
 demo: .venv/installed
 	$(BIN)/pj train
@@ -33,6 +33,10 @@ bench: .venv/installed
 docs: .venv/installed-docs .venv/installed-plots
 	$(BIN)/python docs/make.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Every table and figure under docs/results/ anew, from the records that lie there: nothing is trained.
+results: .venv/installed-docs .venv/installed-plots .venv/installed-sweep
+	$(BIN)/python docs/make.py results
 
 clean:
 	rm -rf .venv build dist site .pytest_cache .ruff_cache .hypothesis src/*.egg-info

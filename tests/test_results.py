@@ -1,14 +1,21 @@
 """The committed results are whole, and say of every recipe what the recipe promises."""
 
 import json
+import re
 import runpy
+import shlex
+import shutil
 import statistics
+import tomllib
 from pathlib import Path
 
+import make
 import pytest
 
 from picojoule.recipe import load_recipe, recipe_names
 from picojoule.report import Report
+from picojoule.sweep.planning import planned
+from picojoule.sweep.question import ask
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 RESULTS = FOLDER / "main_job"
@@ -76,3 +83,62 @@ def test_what_is_said_of_trials_of_budgets_is_what_their_rows_say():
     assert len(shown) > 30
     for *_, runs, met, used, accuracy, error in shown:
         assert f" {met} of {runs}, {used}, {accuracy} ({error}) |" in said
+
+
+def test_texts_made_of_records_again_are_the_same_byte_for_byte(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "results")
+    for page in (tmp_path / "results").rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        made = re.compile(r"(made by make results -->\n).*?(\n<!-- end -->)", flags=re.S)
+        page.write_text(made.sub(r"\1\2", text), encoding="utf-8")
+    for name in make.results.texts():
+        (tmp_path / "results" / name).unlink()
+    make.result_pages(tmp_path)
+    for page in FOLDER.rglob("*.md"):
+        again = tmp_path / "results" / page.relative_to(FOLDER)
+        assert again.read_bytes() == page.read_bytes(), f"make results, for {page}"
+
+
+def test_figures_of_results_are_those_that_are_drawn():
+    drawn = make.results.figures()
+    kept = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.svg")}
+    assert drawn.keys() == kept
+    assert all("<path" in svg and len(svg) < 200_000 for svg in drawn.values())
+
+
+PAPERS = FOLDER / "papers"
+PLAN = tomllib.loads((PAPERS / "plan.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("part", PLAN)
+def test_every_record_of_the_papers_is_a_run_of_the_plan(part):
+    script = runpy.run_path(str(FOLDER / "papers.py"))
+    runs = {
+        script["key"](sweep.name, settings, seed)
+        for sweep in script["sweeps"](part, PLAN[part])
+        for settings, seed in sweep.runs
+    }
+    file = PAPERS / f"{part}.json"
+    records = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    found = [script["key"](one["sweep"], one["settings"], one["seed"]) for one in records]
+    assert len(found) == len(set(found))
+    assert set(found) <= runs
+
+
+SWEEPS = [
+    shlex.split(line)[2:]
+    for page in sorted(PAPERS.glob("*.md"))
+    for line in page.read_text(encoding="utf-8").splitlines()
+    if line.startswith("pj sweep")
+]
+
+
+@pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
+def test_every_sweep_that_a_page_names_can_be_asked(words):
+    recipe, *rest = words
+    given = {name: [] for name in ("--set", "--over", "--seeds", "--data-dir")}
+    for name, value in zip(rest[::2], rest[1::2], strict=True):
+        given[name].append(value)
+    (seeds,) = map(int, given["--seeds"])
+    question = ask(recipe, settings=given["--set"], over=given["--over"], seeds=seeds)
+    assert len(planned(question, recipe)) >= seeds

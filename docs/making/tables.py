@@ -2,14 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from making import data_sets, gallery, levers, markdown, neurons, penalties
 from picojoule import networks
 from picojoule.networks.options import GIVEN
 
-PLACE = re.compile(r"(<!-- (\w+): made by make docs -->\n).*?(\n<!-- end -->)", flags=re.S)
+PLACE = r"(<!-- ([\w-]+): made by {command} -->\n).*?(\n<!-- end -->)"
 
 
 def architectures() -> str:
@@ -33,9 +33,16 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def fill(page: Path) -> None:
-    """Makes the tables of a page anew."""
+def fill(page: Path, made: Mapping[str, Callable[[], str]] = TABLES, by: str = "make docs") -> None:
+    """Makes the tables of a page anew.
+
+    Args:
+        page: The page.
+        made: Makes each table, by the name at its place.
+        by: The command that the page says makes them.
+    """
     text = page.read_text("utf-8")
-    made = PLACE.sub(lambda found: found[1] + "\n" + TABLES[found[2]]() + found[3], text)
-    if made != text:
-        page.write_text(made, encoding="utf-8")
+    place = re.compile(PLACE.format(command=by), flags=re.S)
+    filled = place.sub(lambda found: found[1] + "\n" + made[found[2]]() + found[3], text)
+    if filled != text:
+        page.write_text(filled, encoding="utf-8")

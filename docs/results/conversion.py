@@ -5,7 +5,8 @@
 
 Trains a small ANN with each kind of pooling for each seed, converts them for
 several numbers of steps with thresholds balanced on 1,000 training pictures, and tests each on all
-test pictures. Writes ``conversion.json`` beside itself and prints the table of ``networks.md``.
+test pictures. Writes ``conversion.json`` beside itself; ``make results`` makes the table of
+``networks.md`` of it.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 import picojoule as pj
 from picojoule.data import load
 
+FILE = Path(__file__).with_suffix(".json")
 STEPS = (4, 8, 16, 32)
 BATCH = 128
 POOLING = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
@@ -58,6 +60,19 @@ def accuracy(net: nn.Module, x: Tensor, y: Tensor) -> float:
     return right / len(x)
 
 
+def table() -> str:
+    """One line for each way of pooling: means over seeds, with the lowest and the highest."""
+    rows = json.loads(FILE.read_text("utf-8"))["rows"]
+    columns = [key for key in rows[0] if key not in ("seed", "pooling")]
+    lines = ["| pooling | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name in dict.fromkeys(row["pooling"] for row in rows):
+        of = [row for row in rows if row["pooling"] == name]
+        cells = [[row[column] for row in of] for column in columns]
+        text = [f"{statistics.mean(v):.4f} ({min(v):.4f} to {max(v):.4f})" for v in cells]
+        lines.append(f"| {name} | " + " | ".join(text) + " |")
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     """Runs all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,14 +100,7 @@ def main() -> None:
             rows.append(row)
             print(row, flush=True)
     text = json.dumps({"epochs": options.epochs, "rows": rows}, indent=2) + "\n"
-    Path(__file__).with_suffix(".json").write_text(text, encoding="utf-8")
-    columns = [key for key in rows[0] if key not in ("seed", "pooling")]
-    print("| pooling | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
-    for name in kinds:
-        of = [row for row in rows if row["pooling"] == name]
-        cells = [[row[column] for row in of] for column in columns]
-        text = [f"{statistics.mean(v):.4f} ({min(v):.4f} to {max(v):.4f})" for v in cells]
-        print(f"| {name} | " + " | ".join(text) + " |")
+    FILE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

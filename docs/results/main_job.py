@@ -3,7 +3,8 @@
     python docs/results/main_job.py RUNS --data-dir DIR [--recipes digits,fsdd] [--seeds 0,1,2]
 
 Runs what is missing in the folder RUNS (a run that was interrupted goes on), then writes the
-reports of both trainings of each run to ``main_job/`` and prints the table of ``main_job.md``.
+reports of both trainings of each run to ``main_job/``; ``make results`` makes the table of
+``main_job.md`` of what lies there.
 """
 
 import argparse
@@ -11,9 +12,12 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).parent
+TARGET = Path(__file__).parent / "main_job"
+RECIPES = ("digits", "fsdd", "fashion-mnist")
 COLUMNS = (
     "recipe | seeds | test accuracy without | energy without | floor share | "
     "budget | test accuracy within | energy within | energy / budget | met | seconds"
@@ -32,16 +36,20 @@ def run(recipe: str, seed: int, runs: Path, data_dir: str | None) -> Path:
     return folder
 
 
-def row(recipe: str, folders: list[Path]) -> str:
-    """One line of the table: means over seeds, with the lowest and the highest."""
-    free = [json.loads((f / "unconstrained" / "report.json").read_text()) for f in folders]
-    kept = [json.loads((f / "report.json").read_text()) for f in folders]
+def row(recipe: str, free: Sequence[Any], kept: Sequence[Any]) -> str:
+    """One line of the table: means over seeds, with the lowest and the highest.
+
+    Args:
+        recipe: The recipe.
+        free: The reports without a budget.
+        kept: Those of the same seeds within one.
+    """
     budgets = [report["budget"] for report in kept]
     seconds = [spread([report["seconds"] for report in reports], ".0f") for reports in (free, kept)]
     chips = [(a["chips"]["45nm"], b["chips"]["45nm"]) for a, b in zip(free, kept, strict=True)]
     cells = [
         recipe,
-        str(len(folders)),
+        str(len(kept)),
         spread([report["accuracy"]["test"] for report in free], ".4f"),
         spread([a["total_pj"] / 1e3 for a, _ in chips], ".1f") + " nJ",
         spread([a["floor_pj"] / a["total_pj"] for a, _ in chips], ".2f"),
@@ -61,28 +69,34 @@ def spread(values: list[float], form: str) -> str:
     return f"{mean:{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
+def table() -> str:
+    """One line for each recipe of which there are reports."""
+    lines = [f"| {COLUMNS} |", "|---" * len(COLUMNS.split("|")) + "|"]
+    for recipe in RECIPES:
+        free, kept = (
+            [json.loads(file.read_text("utf-8")) for file in sorted(TARGET.glob(name))]
+            for name in (f"{recipe}-[0-9]-free.json", f"{recipe}-[0-9]-half.json")
+        )
+        lines += [row(recipe, free, kept)] if kept else []
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
-    """Runs, collects and prints."""
+    """Runs and collects."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("--data-dir")
-    parser.add_argument("--recipes", default="digits,fsdd,fashion-mnist")
+    parser.add_argument("--recipes", default=",".join(RECIPES))
     parser.add_argument("--seeds", default="0,1,2")
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
-    table = [f"| {COLUMNS} |", "|---" * len(COLUMNS.split("|")) + "|"]
-    target = HERE / "main_job"
-    target.mkdir(exist_ok=True)
+    TARGET.mkdir(exist_ok=True)
     for recipe in given.recipes.split(","):
-        folders = [
-            run(recipe, int(seed), given.runs, given.data_dir) for seed in given.seeds.split(",")
-        ]
-        for folder in folders:
+        for seed in given.seeds.split(","):
+            folder = run(recipe, int(seed), given.runs, given.data_dir)
             for source, name in ((folder / "unconstrained", "free"), (folder, "half")):
-                report = (source / "report.json").read_text()
-                (target / f"{folder.name}-{name}.json").write_text(report)
-        table.append(row(recipe, folders))
-    print("\n".join(table))
+                report = (source / "report.json").read_text("utf-8")
+                (TARGET / f"{folder.name}-{name}.json").write_text(report, "utf-8")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python docs/results/networks.py RUNS --data-dir DIR [--only fsdd,nmnist-cpu]
 
-Runs what is missing in the folder RUNS (a run that was interrupted goes on), copies every report to
-``networks/`` as ``NAME.json``, and prints the tables of ``networks.md`` from what lies there.
+Runs what is missing in the folder RUNS (a run that was interrupted goes on) and copies every report
+to ``networks/`` as ``NAME.json``; ``make results`` makes the table of ``networks.md`` of these.
 """
 
 import argparse
@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 SEEDS = {
     "nmnist-cpu": (0, 1, 2),
     "fsdd": (0, 1, 2),
+    "fsdd-brf": (0, 1, 2),
     "cifar10-vgg11-cpu": (0,),
     "cifar10-resnet18-sew-cpu": (0,),
     "fashion-mnist-cnn7-cpu": (0, 1, 2),
@@ -70,25 +71,29 @@ def row(group: str, names: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def main() -> None:
-    """Runs, collects and prints."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path)
-    parser.add_argument("--data-dir")
-    parser.add_argument("--only", help="groups, by commas; empty to print alone")
-    given = parser.parse_args()
-    (HERE / "networks").mkdir(exist_ok=True)
-    only = None if given.only is None else given.only.split(",")
+def table() -> str:
+    """One line for each recipe of which there are reports."""
     groups: dict[str, list[str]] = {}
-    for group, name, settings in runs():
-        if only is None or group in only:
-            train(name, settings, given.runs, given.data_dir)
+    for group, name, _ in runs():
         if (HERE / "networks" / f"{name}.json").exists():
             groups.setdefault(group, []).append(name)
     columns = ("recipe", "runs", "validation", "test", "energy", "spikes", "parameters", "minutes")
-    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    for group, names in groups.items():
-        print(row(group, names))
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *(row(group, names) for group, names in groups.items()), ""])
+
+
+def main() -> None:
+    """Runs and collects."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--data-dir")
+    parser.add_argument("--only", help="groups, by commas")
+    given = parser.parse_args()
+    (HERE / "networks").mkdir(exist_ok=True)
+    only = None if given.only is None else given.only.split(",")
+    for group, name, settings in runs():
+        if only is None or group in only:
+            train(name, settings, given.runs, given.data_dir)
 
 
 if __name__ == "__main__":
