@@ -27,7 +27,8 @@ def neurons(one: Record) -> float | None:
 def spikes(one: Record) -> float | None:
     """The energy of its spikes on analog circuits; None if a kind of neuron has no price."""
     cost = one["chips"]["analog-65nm"]
-    return None if "spike" in cost["unpriced"] else cost["by_kind"].get("spike", 0.0)
+    priced = not any(name.split(".")[0] == "spike" for name in cost["unpriced"])
+    return cost["by_kind"].get("spike", 0.0) if priced else None
 
 
 def static(one: Record) -> float:

@@ -19,6 +19,7 @@ PUBLISHED = {
     "45nm-sram": (0.1, None),
     "analog-28nm": (None, None),
     "analog-65nm": (20, None),
+    "analog-65nm-neurons": (None, None),
     "analog-65nm-cell": (20, None),
     "darwin3": (5.47, None),
     "loihi": (23.6, 81),
