@@ -125,6 +125,35 @@ def test_every_record_of_the_papers_is_a_run_of_the_plan(part):
     assert set(found) <= runs
 
 
+def test_a_sweep_of_the_papers_is_made_once(tmp_path, monkeypatch):
+    (tmp_path / "plan.toml").write_text(
+        """[tiny]
+        chips = ["45nm", "loihi"]
+        levels = ["accumulate", "multiply"]
+        seeds = 1
+        [[tiny.sweeps]]
+        name = "widths"
+        recipes = ["digits"]
+        set = ["train.epochs=1", "budget.limit=none"]
+        over = ["network.width=4,8"]
+        """,
+        encoding="utf-8",
+    )
+    main = runpy.run_path(str(FOLDER / "papers.py"))["main"]
+    monkeypatch.setitem(main.__globals__, "HERE", tmp_path)
+    monkeypatch.setattr("sys.argv", ["papers.py", str(tmp_path / "runs")])
+    main()
+    text = (tmp_path / "tiny.json").read_text(encoding="utf-8")
+    found = json.loads(text)
+    assert [one["settings"] for one in found] == [{"network.width": "4"}, {"network.width": "8"}]
+    chips = {"45nm", "loihi", "45nm, multiply", "loihi, multiply"}
+    assert all(one["chips"].keys() == chips and one["parameters"] > 0 for one in found)
+    shutil.rmtree(tmp_path / "runs")
+    main()
+    assert not (tmp_path / "runs").exists()
+    assert (tmp_path / "tiny.json").read_text(encoding="utf-8") == text
+
+
 SWEEPS = [
     shlex.split(line)[2:]
     for page in sorted(PAPERS.glob("*.md"))

@@ -191,3 +191,18 @@ def test_a_run_of_another_recipe_is_not_taken_for_one_of_the_sweep(pj, grid, tmp
     code, _, err = pj(*GRID, "--out", copy)
     assert code == 3
     assert "0-none-seed0' holds a run of another recipe: move it away" in err
+
+
+def test_one_configuration_is_a_sweep_of_its_seeds(pj, tmp_path):
+    free = [*SET, "--set", "budget.limit=none", "--seeds", 2]
+    words = ["sweep", "digits", *free, "--accelerator", "cpu", "--out", tmp_path / "x"]
+    code, out, err = pj(*words)
+    assert code == 0, err
+    sweep = pj_.Sweep.load(tmp_path / "x")
+    assert [row["run"] for row in sweep.table()] == ["0-seed0", "0-seed1"]
+    (one,) = sweep.configurations()
+    assert one["seeds"] == 2
+    assert one["accuracy_std"] is not None
+    assert sweep.front() == [one]
+    assert "2 finished" in out
+    assert "<table" in sweep.page()

@@ -204,6 +204,7 @@ def test_ranges_without_meaning_are_refused(pj, tmp_path, monkeypatch, lines, an
 COMMANDS = [
     ("", "which recipe?"),
     ("digits", "a sweep is a grid or a search"),
+    ("digits --seeds 1", "or --seeds N for one recipe with several seeds"),
     ("digit --over train.lr=1,2", "did you mean 'digits'?"),
     ("digits --over train.lr=1,2 --search 3", "not both"),
     ("digits --search 3", "has no table [sweep] to search in"),

@@ -105,7 +105,7 @@ def _named(found: Mapping[str, tuple[dict[str, str], Recipe]], seeds: int) -> li
     """Names the runs of configurations, which are by the sum of their recipe."""
     width = len(str(len(found) - 1))
     names = {
-        sha256: f"{number:0{width}}-{_slug(overrides.values())}"
+        sha256: f"{number:0{width}}-{_slug(overrides.values())}".rstrip("-")
         for number, (sha256, (overrides, _)) in enumerate(found.items())
     }
     runs = []

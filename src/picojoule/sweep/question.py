@@ -145,7 +145,8 @@ def ask(
     Args:
         recipe: Name or path of a recipe.
         settings: Assignments for every run, such as ``"train.epochs=5"``.
-        over: Several values for a key, such as ``"budget.limit=75%,50%"``; each key once.
+        over: Several values for a key, such as ``"budget.limit=75%,50%"``; each key once. Empty for
+            one configuration, with several seeds.
         search: Number of configurations to try of the recipe's ``[sweep]``; None for a grid.
         seeds: Number of runs of each configuration.
 
@@ -158,10 +159,11 @@ def ask(
         raise ValueError(f"the number of seeds must be at least 1, got {seeds}")
     if search is not None and search < 1:
         raise ValueError(f"the number of configurations of a search must be at least 1: {search}")
-    if (search is None) == (not over):
+    if search is not None and over or search is None and not over and seeds == 1:
         raise ValueError(
             "a sweep is a grid or a search: give --over KEY=VALUE,VALUE as often as needed, or "
-            "--search N for a recipe with a table [sweep]" + (", not both" if over else "")
+            "--search N for a recipe with a table [sweep]"
+            + (", not both" if over else ", or --seeds N for one recipe with several seeds")
         )
     if search is not None and not loaded.sweep:
         raise ValueError(
