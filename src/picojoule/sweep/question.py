@@ -159,7 +159,7 @@ def ask(
         raise ValueError(f"the number of seeds must be at least 1, got {seeds}")
     if search is not None and search < 1:
         raise ValueError(f"the number of configurations of a search must be at least 1: {search}")
-    if search is not None and over or search is None and not over and seeds == 1:
+    if (search is not None and over) or (search is None and not over and seeds == 1):
         raise ValueError(
             "a sweep is a grid or a search: give --over KEY=VALUE,VALUE as often as needed, or "
             "--search N for a recipe with a table [sweep]"
