@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from making import markdown
-from picojoule.units import format_energy
+from picojoule.units import format_energy, picojoule
 
 Record = Mapping[str, Any]
 FOLDER = Path(__file__).parents[1] / "results" / "papers"
@@ -83,7 +83,7 @@ def charge(one: Record) -> str:
 
 def percent(values: Sequence[float]) -> str:
     """A mean ± standard deviation of shares, in percent."""
-    return spread([100 * value for value in values], "{:.1f}")
+    return spread([100 * value for value in values], ".1f")
 
 
 def energy(values: Sequence[float | None]) -> str:
@@ -91,15 +91,23 @@ def energy(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return "no price"
-    number, unit = format_energy(statistics.fmean(known)).split(" ")
-    scale = statistics.fmean(known) / float(number) if float(number) else 1.0
-    return f"{spread([value / scale for value in known], '{:.3g}')} {unit}"
+    unit = format_energy(statistics.fmean(known)).split(" ")[1]
+    size = picojoule(f"1 {unit}")
+    return f"{spread([value / size for value in known], '#.3g', '.2g')} {unit}"
 
 
-def spread(values: Sequence[float], form: str) -> str:
-    """A mean ± standard deviation; the mean alone of one value."""
-    mean = form.format(statistics.fmean(values))
-    return mean if len(values) == 1 else f"{mean} ± {form.format(statistics.stdev(values))}"
+def spread(values: Sequence[float], form: str, narrow: str | None = None) -> str:
+    """A mean ± standard deviation; the mean alone of one value.
+
+    Args:
+        values: The values.
+        form: How the mean is written.
+        narrow: How the deviation is; None for the same.
+    """
+    mean = format(statistics.fmean(values), form).rstrip(".")
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {format(statistics.stdev(values), narrow or form)}"
 
 
 def progress() -> str:
@@ -171,11 +179,30 @@ def outcomes(
                 *(energy([value(one) for one in runs]) for value in columns.values()),
                 *map(energy, costs),
                 f"{energy(ann)} ({runs[0]['chips'][chips[0]]['quantised_ann_bits']} bits)",
-                spread([one["spikes_per_neuron"] for one in runs], "{:.2f}"),
-                spread([one["seconds"] for one in runs], "{:.0f}"),
+                spread([one["spikes_per_neuron"] for one in runs], ".2f"),
+                spread([one["seconds"] for one in runs], ".0f"),
             ]
         )
     return markdown.table(heads, rows)
+
+
+def trials(part: str) -> str:
+    """One row for each trial: what it sets, accuracy on validation and test, energy."""
+    sweeps = {
+        f"{part}-{one['name']}-{of}": one for one in plan()[part]["sweeps"] for of in one["recipes"]
+    }
+    rows = []
+    for one in read(part):
+        settings = [*sweeps[one["sweep"]].get("set", []), *map("=".join, one["settings"].items())]
+        rows.append(
+            (
+                " ".join(f"`{setting}`" for setting in settings),
+                percent([one["validation"]]),
+                percent([one["accuracy"]]),
+                energy([one["chips"]["45nm"]["total_pj"]]),
+            )
+        )
+    return markdown.table(("set", "validation (%)", "test (%)", "45nm"), rows)
 
 
 def kinds(part: str, chips: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": lambda: script("networks.py")["table"](),
     "conversion": lambda: script("conversion.py")["table"](),
     "plan": papers.progress,
+    "keyword-trials": lambda: papers.trials("trials"),
     "keyword-runs": lambda: papers.made_of("keyword"),
     "keyword": lambda: papers.outcomes(
         "keyword", ("45nm", SRAM, ANALOG), {"spikes": marks.spikes, "static": marks.static}

@@ -1,0 +1,86 @@
+"""Tables of results say what their records say."""
+
+import pytest
+from making import paper_marks, papers
+
+
+def record(recipe, weight, seed, accuracy, energy_pj, validation=None):
+    """The record of a run on one chip."""
+    cost = {"total_pj": energy_pj, "floor_pj": 0.0, "by_kind": {"ac": energy_pj}, "unpriced": {}}
+    cost |= {"ann_pj": None, "quantised_ann_pj": 5e5, "quantised_ann_bits": 3}
+    return {
+        "recipe": recipe,
+        "chip": "45nm",
+        "settings": {"penalty.weight": str(weight)},
+        "penalty": {"name": "FixedPrice", "weight": weight},
+        "levers": [],
+        "limit_pj": None,
+        "seed": seed,
+        "validation": accuracy if validation is None else validation,
+        "accuracy": accuracy,
+        "samples": 100,
+        "chips": {"45nm": cost},
+        "spikes_per_neuron": 2.0,
+        "seconds": 30.0,
+        "versions": {"python": "3.11"},
+    }
+
+
+RECORDS = [
+    record("one", 0, 0, 0.98, 100e3),
+    record("one", 0, 1, 0.96, 140e3),
+    record("one", 1, 0, 0.97, 60e3),
+    record("one", 1, 1, 0.97, 60e3),
+    record("one", 3, 0, 0.99, 20e3, validation=0.90),
+    record("two", 0, 0, 0.95, 50e3),
+    record("two", 1, 0, 0.93, 25e3, validation=0.945),
+]
+TOTAL = {"45nm": paper_marks.total("45nm")}
+
+
+@pytest.fixture(autouse=True)
+def _records(monkeypatch):
+    for module in (papers, paper_marks):
+        monkeypatch.setattr(module, "read", lambda part: RECORDS)
+
+
+def cells(table):
+    """The cells of a table without its head."""
+    return [[one.strip() for one in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def test_a_row_is_of_all_seeds_of_a_configuration():
+    first, second, *_ = cells(papers.outcomes("any", ["45nm"], {}))
+    assert first[:6] == ["`one`", "", "none", "2", "97.0 ± 1.4", "120 ± 28 nJ"]
+    assert first[6] == "500 ± 0 nJ (3 bits)"
+    assert second[:4] == ["`one`", "45nm", "FixedPrice weight 1", "2"]
+
+
+def test_what_saves_most_is_chosen_on_validation():
+    """Weight 3 is the cheapest and the best on the test split, but lost 7 points on validation."""
+    one, two = cells(paper_marks.savings("any", TOTAL, points=1.0))
+    assert one[1:4] == ["`one`", "FixedPrice weight 1 on 45nm", "2"]
+    assert one[6:] == ["2.0x", "+0.0 ± 1.7"]
+    assert two[1:4] == ["`two`", "FixedPrice weight 1 on 45nm", "1"]
+    assert two[6:] == ["2.0x", "+2.0 ± 3.4"]
+
+
+def test_a_front_covers_what_its_points_dominate():
+    """Of 0.2 of accuracy times 1.1 times the most energy, 120 nJ."""
+    ((_, one, two),) = cells(paper_marks.fronts("any", TOTAL, worst=0.8))
+    assert float(one) == pytest.approx(0.19 * (132 - 20) / (0.2 * 132), abs=5e-4)
+    assert float(two) == pytest.approx((0.15 * (132 - 50) + 0.13 * 25) / (0.2 * 132), abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([12_000.0], "12.0 nJ"),
+        ([1_240_000.0, 1_260_000.0], "1.25 ± 0.014 µJ"),
+        ([999.9e3, 999.9e3], "1.00 ± 0 µJ"),
+        ([0.0], "0.00 J"),
+        ([5.0, None], "no price"),
+    ],
+)
+def test_energies_have_a_unit_and_a_deviation(values, text):
+    assert papers.energy(values) == text
