@@ -125,7 +125,7 @@ def progress() -> str:
             runs = sum(len(one.runs) for one in planned)
             rows.append(
                 (
-                    f"[{part}]({part}.md)" if found else part,
+                    f"[{part}]({part}.md)" if (FOLDER / f"{part}.md").is_file() else part,
                     sweep["name"],
                     ", ".join(f"`{one}`" for one in sweep["recipes"]),
                     ", ".join(f"`{one}`" for one in [*sweep.get("set", []), *sweep["over"]]),
