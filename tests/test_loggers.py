@@ -2,6 +2,7 @@
 
 import csv
 import json
+from typing import ClassVar
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -95,3 +96,59 @@ def test_a_logger_that_is_unknown_or_not_there_is_an_error_before_anything_is_tr
     for name in set(LOGGERS) - {"csv"}:
         with pytest.raises(ValueError, match=f"'{name}' needs .* pip install"):
             check_loggers([name])
+
+
+class Recorder:
+    """Takes the place of a logger of Lightning's."""
+
+    made: ClassVar[list["Recorder"]] = []
+
+    def __init__(self, **options):
+        self.options, self.steps, self.ends = options, [], 0
+        self.experiment = self
+        self.made.append(self)
+
+    def log_metrics(self, _metrics, step):
+        self.steps.append(step)
+
+    def save(self):
+        pass
+
+    def finalize(self, status):
+        assert status == "success"
+
+    def finish(self):
+        self.ends += 1
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+@pytest.mark.parametrize("server", [None, "http://tracking.lab"])
+def test_loggers_of_services_get_a_run_for_each_training(name, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(Recorder, "made", [])
+    monkeypatch.setattr(loggers_of, "_kind", lambda _: Recorder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    path = tmp_path / "mine"
+    trained(path, "budget.limit=95%", "train.lr=1e-2", names=[name])
+    first, second = Recorder.made
+    for one, folder in ((first, path / "unconstrained"), (second, path)):
+        assert one.steps == [epoch["step"] for epoch in epochs(folder)]
+        if name == "mlflow":
+            own = f"sqlite:///{path / 'logs' / 'mlflow.db'}"
+            assert one.options["tracking_uri"] == (server or own)
+            assert (path / "logs").is_dir()
+        else:
+            assert one.options["save_dir"] == folder / "logs"
+            assert one.ends == 1
+    titles = [one.options[{"mlflow": "run_name", "wandb": "name"}[name]] for one in Recorder.made]
+    assert titles == ["mine/unconstrained", "mine"]
+
+
+def test_a_logger_that_cannot_be_imported_is_an_error_before_anything_is_trained(monkeypatch):
+    def broken(_):
+        raise ImportError("libbroken.so")
+
+    monkeypatch.setattr(loggers_of, "import_module", broken)
+    with pytest.raises(ImportError, match="libbroken"):
+        check_loggers(["csv"])

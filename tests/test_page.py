@@ -168,6 +168,6 @@ def test_what_is_no_run_is_an_error(folder, tmp_path, word, capsys):
         shutil.copytree(folder.path, path)
         (path / "activity.json").write_text("{}")
     result = CliRunner().invoke(app, ["report", str(path)])
-    told = "no run in" if word == "nowhere" else "activity.json"
+    told = "neither a run nor a sweep" if word == "nowhere" else "activity.json"
     assert told in str(result.exception)
     assert isinstance(result.exception, ValueError)

@@ -105,6 +105,18 @@ def test_a_page_holds_all_runs_and_is_made_again_by_pj_report(sweep):
     assert (sweep.path / "report.html").read_text("utf-8") == page == sweep.page()
 
 
+def test_a_page_that_goes_elsewhere_links_to_no_run(sweep, tmp_path_factory):
+    file = tmp_path_factory.mktemp("mail") / "page.html"
+    result = CliRunner().invoke(app, ["report", str(sweep.path), "--out", str(file)])
+    assert result.exit_code == 0, result.output
+    links = [
+        {given["href"] for tag, given in Parsed(page).elements if tag == "a"}
+        for page in (file.read_text("utf-8"), sweep.page())
+    ]
+    assert {link for link in links[0] if not link.startswith("#")} == set()
+    assert links[1] > links[0]
+
+
 def test_signs_that_latex_would_read_are_escaped():
     assert escaped("{a}^b~c\\d & #1 $ < >") == (
         r"\{a\}\textasciicircum{}b\textasciitilde{}c\textbackslash{}d \& \#1 \$ "

@@ -147,14 +147,21 @@ def report(
     ] = None,
 ) -> None:
     """Make the page of a run or a sweep: one HTML file that needs no other and no network."""
-    from picojoule.run.folder import Folder
+    from picojoule.run.folder import RECIPE, Folder
     from picojoule.run.write_page import PAGE, page_of, put_page
     from picojoule.sweep import Sweep
     from picojoule.sweep.question import QUESTION
 
-    of_sweep = (run / QUESTION).is_file()
-    page = Sweep.load(run).page() if of_sweep else page_of(Folder(run))
-    say(str(put_page(page, out or run / PAGE)))
+    file = out or run / PAGE
+    if not any((run / name).is_file() for name in (QUESTION, RECIPE)):
+        raise ValueError(
+            f"'{run}' is neither a run nor a sweep: it has no {RECIPE} and no {QUESTION}"
+        )
+    if (run / QUESTION).is_file():
+        page = Sweep.load(run).page(links=file.resolve().parent == run.resolve())
+    else:
+        page = page_of(Folder(run))
+    say(str(put_page(page, file)))
 
 
 @app.command(cls=SingleCommand)

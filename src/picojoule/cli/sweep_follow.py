@@ -1,7 +1,7 @@
 """Shows the progress of a sweep, keeps its results up to date, and sums it up."""
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from rich.text import Text
 
 from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.show import listing
+from picojoule.report.means import measured, short_keys, spent
 from picojoule.sweep.queue import Entry
 from picojoule.sweep.results import write
 from picojoule.sweep.trials import ENDED, FAILED, FINISHED
 from picojoule.sweep.work import Ended, Event, RunProgress, Worker
-from picojoule.targets import MEASURES, rounded, worded
+from picojoule.targets import MEASURES, worded
 from picojoule.units import format_energy
 
 
@@ -112,15 +113,15 @@ def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> N
         [
             *(str(row[key]) for key in keys),
             str(row["seeds"]),
-            _measure(row, measure),
-            _energy(row),
+            measured(row, measure),
+            spent(row),
             "" if row["met"] is None else f"{row['met']}/{row['seeds']}",
             "front" if row["runs"] in front else "",
         ]
         for row in content["configurations"]
     ]
     if rows:
-        columns = [*_short(keys), "seeds", MEASURES[measure], "energy", "met", ""]
+        columns = [*short_keys(keys), "seeds", MEASURES[measure], "energy", "met", ""]
         OUT.print(listing("test set, mean ± standard deviation over seeds", columns, rows))
     for one in entries:
         if one.state == FAILED:
@@ -135,28 +136,3 @@ def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> N
     ends = f"to {MEASURES[measure]} {worst:.4g} and {most}"
     covered = f"front of {len(front)}, hypervolume {area} ({ends})"
     say(" · ".join([*counts, *([covered] if FINISHED in states else []), str(folder)]))
-
-
-def _measure(row: Mapping[str, Any], name: str) -> str:
-    """Words a mean and its standard deviation; nothing for a run of another task."""
-    if row[name] is None:
-        return ""
-    deviation = row[f"{name}_std"]
-    return rounded(name, row[name]) + (
-        "" if deviation is None else f" ± {rounded(name, deviation)}"
-    )
-
-
-def _energy(row: Mapping[str, Any]) -> str:
-    """Words a mean and its standard deviation in one unit."""
-    mean, deviation = row["energy_pj"], row["energy_pj_std"]
-    if not (mean and deviation):
-        return format_energy(mean)
-    number, unit = format_energy(mean).split(" ")
-    return f"{number} ± {deviation * float(number) / mean:.2g} {unit}"
-
-
-def _short(keys: Sequence[str]) -> list[str]:
-    """Returns the last part of each key, of a name what it is of; whole keys if two are alike."""
-    last = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
-    return last if len(set(last)) == len(keys) else list(keys)

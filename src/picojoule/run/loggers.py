@@ -1,5 +1,6 @@
 """Loggers of other tools, to watch a training while it runs."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -8,6 +9,7 @@ from typing import Any
 
 from picojoule._names import unknown
 from picojoule.run.fit import Step
+from picojoule.run.unconstrained import UNCONSTRAINED
 from picojoule.training import EpochRecord
 
 # By name: the module and class of Lightning's logger, and what it needs.
@@ -24,13 +26,15 @@ _BOTH = ("accuracy", "mse", "energy_pj", "floor_pj")  # of training and of valid
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """Checks that loggers are known and installed.
+    """Checks that loggers are known and can be imported.
 
     Args:
         names: Of ``LOGGERS``.
 
     Raises:
-        ValueError: If one is not; the message says the nearest name, or how to install it.
+        ValueError: If one is not known, or not installed; the message says the nearest name, or how
+            to install it.
+        ImportError: If one is installed and cannot be imported.
     """
     for name in names:
         if name not in LOGGERS:
@@ -41,6 +45,7 @@ def check_loggers(names: Sequence[str]) -> None:
                     f"the logger '{name}' needs {package}, which is not installed: "
                     f"pip install {LOGGERS[name][2]}"
                 )
+        _kind(name)
 
 
 def logged(steps: Iterable[Step], names: Sequence[str]) -> Iterator[Step]:
@@ -65,8 +70,10 @@ def logged(steps: Iterable[Step], names: Sequence[str]) -> Iterator[Step]:
             for one in loggers[step.folder]:
                 one.save()
             if step.log.epoch >= step.epochs:
-                for one in loggers[step.folder]:
+                for one, name in zip(loggers[step.folder], names, strict=True):
                     one.finalize("success")
+                    if name == "wandb":  # which has one run at a time in a process
+                        one.experiment.finish()
         yield step
 
 
@@ -81,14 +88,25 @@ def metrics(record: EpochRecord) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
+def _kind(name: str) -> Any:
+    """Returns Lightning's class of a logger."""
+    module, kind, _ = LOGGERS[name]
+    return getattr(import_module(module), kind)
+
+
 def _logger(name: str, folder: Path) -> Any:
     """Makes a logger of Lightning's for a training."""
-    module, kind, _ = LOGGERS[name]
-    make = getattr(import_module(module), kind)
-    if name == "mlflow":
-        return make(experiment_name="picojoule", run_name=folder.name)
+    make, folder = _kind(name), folder.resolve()
+    run, logs = folder.parent if folder.name == UNCONSTRAINED else folder, folder / "logs"
+    title = run.name if run == folder else f"{run.name}/{folder.name}"
+    if name == "mlflow":  # MLflow itself would take a folder, which it no longer writes to
+        (run / "logs").mkdir(exist_ok=True)
+        own = f"sqlite:///{run / 'logs' / 'mlflow.db'}"
+        address = os.environ.get("MLFLOW_TRACKING_URI") or own
+        return make(experiment_name="picojoule", run_name=title, tracking_uri=address)
     if name == "wandb":
-        return make(project="picojoule", name=folder.name, save_dir=folder / "logs")
+        logs.mkdir(exist_ok=True)
+        return make(project="picojoule", name=title, save_dir=logs)
     if name == "csv":  # the logger warns of a file before it replaces it
-        (folder / "logs" / name / "metrics.csv").unlink(missing_ok=True)
-    return make(root_dir=folder / "logs", name="", version=name)
+        (logs / name / "metrics.csv").unlink(missing_ok=True)
+    return make(root_dir=logs, name="", version=name)

@@ -76,10 +76,15 @@ class Sweep:
         """The point from which ``hypervolume`` is measured."""
         return self._content["reference"]
 
-    def page(self) -> str:
-        """Makes the page of the sweep, as HTML that needs no other file and no network."""
-        latex = self.path / LATEX
-        return sweep_page(self._content, latex.read_text("utf-8") if latex.is_file() else "")
+    def page(self, *, links: bool = True) -> str:
+        """Makes the page of the sweep, as HTML that needs no other file and no network.
+
+        Args:
+            links: Whether it links to the pages of its runs, as one in the sweep's folder may.
+        """
+        file = self.path / LATEX
+        latex = file.read_text("utf-8") if file.is_file() else ""
+        return sweep_page(self._content, latex, links=links)
 
     @cached_property
     def _content(self) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The page of a sweep: its front, its configurations and its runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
+from picojoule.report.means import measured, short_keys, spent
 from picojoule.report.page import charts
 from picojoule.report.page.html import Page, folded, table, text
 from picojoule.targets import MEASURES, rounded
@@ -12,20 +12,21 @@ from picojoule.units import format_energy
 Row = Mapping[str, Any]
 
 
-def sweep_page(content: Mapping[str, Any], latex: str = "") -> str:
+def sweep_page(content: Mapping[str, Any], latex: str = "", *, links: bool = True) -> str:
     """Makes the page of a sweep, of one that has not ended with what there is of it.
 
     Args:
         content: Its results, as ``results.json`` has them.
         latex: The table of them for a paper.
+        links: Whether it links to the pages of its runs, as one in the sweep's folder may.
 
     Returns:
-        HTML that needs no other file and no network. It links to the pages of its runs.
+        HTML that needs no other file and no network.
     """
     page = Page(content["name"], _lead(content["runs"]))
     page.section("Front", _front(page, content))
     page.section("Configurations", _configurations(content))
-    page.section("Runs", _runs(content))
+    page.section("Runs", _runs(content, links=links))
     page.section("How it was made", _made(content, latex))
     return page.html()
 
@@ -87,14 +88,14 @@ def _configurations(content: Mapping[str, Any]) -> Iterator[str]:
     found, keys, measure = (content[name] for name in ("configurations", "keys", "measure"))
     if not found:
         return
-    heads = [*keys, "seeds", MEASURES[measure], "energy", "parameters", "limit met"]
+    heads = [*short_keys(keys), "seeds", MEASURES[measure], "energy", "parameters", "limit met"]
     rows = [
         [
             *(str(row[key]) for key in keys),
             str(row["seeds"]),
-            _with_spread(row, measure, partial(rounded, measure)),
-            _with_spread(row, "energy_pj", format_energy),
-            _with_spread(row, "parameters", "{:,.0f}".format),
+            measured(row, measure),
+            spent(row),
+            f"{row['parameters']:,.0f}",
             "" if row["met"] is None else f"{row['met']} of {row['seeds']}",
         ]
         for row in found
@@ -102,12 +103,21 @@ def _configurations(content: Mapping[str, Any]) -> Iterator[str]:
     yield table(heads, rows)
 
 
-def _runs(content: Mapping[str, Any]) -> Iterator[str]:
-    """Yields a row for each run, with a link to its page."""
+def _runs(content: Mapping[str, Any], *, links: bool) -> Iterator[str]:
+    """Yields a row for each run."""
     runs, keys, measure = (content[name] for name in ("runs", "keys", "measure"))
     heads = "".join(
         f'<th scope="col">{text(one)}</th>'
-        for one in ("run", "state", *keys, "seed", MEASURES[measure], "energy", "limit", "error")
+        for one in (
+            "run",
+            "state",
+            *short_keys(keys),
+            "seed",
+            MEASURES[measure],
+            "energy",
+            "energy limit",
+            "error",
+        )
     )
     lines = []
     for row in runs:
@@ -122,9 +132,10 @@ def _runs(content: Mapping[str, Any]) -> Iterator[str]:
             row["error"],
         ]
         name = text(row["run"])
-        if energy_pj is not None:
+        if links and energy_pj is not None:
             name = f'<a href="{text(row["folder"])}/report.html">{name}</a>'
-        told = "".join(f"<td>{text(cell)}</td>" for cell in cells)
+        told = "".join(f"<td>{text(cell)}</td>" for cell in cells[:-1])
+        told += f'<td class="long">{text(cells[-1])}</td>'
         lines.append(f'<tr><th scope="row">{name}</th>{told}</tr>')
     yield (
         f'<div class="wide" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
@@ -142,11 +153,5 @@ def _made(content: Mapping[str, Any], latex: str) -> Iterator[str]:
 
 
 def _named(row: Row, keys: Sequence[str]) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]}={row[key]}" for key in keys) or "all"
-
-
-def _with_spread(row: Row, name: str, word: Any) -> str:
-    if row[name] is None:
-        return ""
-    spread = row[f"{name}_std"]
-    return word(row[name]) + ("" if spread is None else f" ± {word(spread)}")
+    pairs = zip(short_keys(keys), keys, strict=True)
+    return ", ".join(f"{short}={row[key]}" for short, key in pairs) or "all"
