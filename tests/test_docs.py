@@ -167,7 +167,7 @@ def test_the_chip_of_the_documentation_has_every_key_there_is(chip_file):
             "",
             ": evidence is missing: say whether the prices were measured, simulated or estimated",
         ),
-        ("pj = 1", "pj = -1", ":9: price.ac.pj: Input should be greater than or equal to 0"),
+        ("pj = 1", "pj = -1", ":9: price.ac.pj must be at least 0, got -1"),
         (
             "pj = 1",
             "pj = '100 fJ'",

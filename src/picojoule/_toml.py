@@ -62,7 +62,8 @@ def is_path(name: str | Path) -> bool:
     """Returns whether the path of a file is meant, and not a name, whether it is there or not."""
     text = str(name)
     separators = os.sep + (os.altsep or "")
-    return text.endswith(".toml") or any(one in text for one in separators) or Path(text).exists()
+    there = text != "" and Path(text).exists()  # nothing is no path, though Path takes it for one
+    return there or text.endswith(".toml") or any(one in text for one in separators)
 
 
 def parse(text: str, file: str) -> dict[str, Any]:

@@ -190,9 +190,24 @@ def positive(name: str, value: float | Tensor) -> float | Tensor:
         ValueError: If it is not.
     """
     tensor = torch.as_tensor(value)
-    if not bool(((tensor > 0) & torch.isfinite(tensor)).all()):
-        raise ValueError(f"{name} must be positive and finite, got {value}")
+    check_all(f"{name} must be positive and finite", value, (tensor > 0) & torch.isfinite(tensor))
     return value
+
+
+def check_all(rule: str, value: float | Tensor, kept: Tensor) -> None:
+    """Checks that numbers keep a rule.
+
+    Args:
+        rule: The rule in words.
+        value: One number or several.
+        kept: Where they keep it.
+
+    Raises:
+        ValueError: With the rule, and the first number that does not keep it.
+    """
+    if not bool(kept.all()):
+        wrong = value[~kept].flatten()[0].item() if isinstance(value, Tensor) else value
+        raise ValueError(f"{rule}, got {wrong}")
 
 
 def kinds() -> dict[str, type[Neuron]]:

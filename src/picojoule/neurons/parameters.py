@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from picojoule.neurons.base import per_neuron, positive
+from picojoule.neurons.base import check_all, per_neuron, positive
 
 # A tuple (low, high) is a uniform distribution, and what it draws differs from neuron to neuron.
 Value = float | Tensor | tuple[float, float] | Distribution
@@ -47,14 +47,20 @@ def parameter(name: str, value: Value, size: int | None, check: Check = positive
 
 
 def bounds(name: str, value: Sequence[float]) -> tuple[float, float]:
-    """Returns the two ends of a range.
+    """Returns the two ends of what is to be a range.
 
     Raises:
         ValueError: If they are not two finite numbers in order.
     """
-    if len(value) != 2 or not all(map(math.isfinite, value)) or value[0] > value[1]:
+    if not _is_range(value):
         raise ValueError(f"{name} must be a number or a range (low, high), got {value}")
     return float(value[0]), float(value[1])
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    return all(map(math.isfinite, value)) and value[0] <= value[1]
 
 
 def raw(name: str, value: Sequence[float], size: int, check: Check = positive) -> nn.Parameter:
@@ -64,6 +70,10 @@ def raw(name: str, value: Sequence[float], size: int, check: Check = positive) -
         ValueError: If it is no range, ``check`` refuses an end, or the size is below 1.
     """
     _check_size(size)
+    if not isinstance(value, (tuple, list)):
+        raise ValueError(
+            f"{name} must be a range (low, high), from which each neuron draws its own, got {value}"
+        )
     for end in bounds(name, value):
         check(name, end)
     return per_neuron(torch.logit(torch.rand(size), eps=_NEAREST), size)
@@ -102,8 +112,8 @@ def not_negative(name: str, value: float | Tensor) -> float | Tensor:
         ValueError: If it is not.
     """
     tensor = torch.as_tensor(value)
-    if not bool(((tensor >= 0) & torch.isfinite(tensor)).all()):
-        raise ValueError(f"{name} must be zero or above and finite, got {value}")
+    kept = (tensor >= 0) & torch.isfinite(tensor)
+    check_all(f"{name} must be zero or above and finite", value, kept)
     return value
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from picojoule.contract import NeuronCost
-from picojoule.neurons.base import Neuron, along, positive
+from picojoule.neurons.base import Neuron, along, check_all, positive
 from picojoule.neurons.membrane import saturate
 from picojoule.neurons.parameters import Value, magnitude, not_negative, one_of, parameter
 from picojoule.surrogate import Surrogate, spike_function
@@ -119,8 +119,8 @@ class RF(Neuron):
 
 def _negative(name: str, value: float | Tensor) -> float | Tensor:
     tensor = torch.as_tensor(value)
-    if not bool(((tensor < 0) & torch.isfinite(tensor)).all()):
-        raise ValueError(f"{name} must be below zero and finite (a damping), got {value}")
+    kept = (tensor < 0) & torch.isfinite(tensor)
+    check_all(f"{name} must be below zero and finite (a damping)", value, kept)
     return value
 
 

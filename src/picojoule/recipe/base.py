@@ -2,9 +2,9 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -128,6 +128,8 @@ def check_types(key: str, params: Mapping[str, Any], made: Callable[..., Any]) -
         if name not in known or (value in (None, NOTHING) and _may_be_none(known[name])):
             continue
         parameter = known[name]
+        if get_origin(parameter.annotation) is Sequence and not isinstance(value, list):
+            raise ValueError(f"{key}.{name} must be a list, got {value!r}")
         if isinstance(value, list) and float in get_args(parameter.annotation):
             if not all(isinstance(item, (int, float)) for item in value):
                 raise ValueError(f"{key}.{name} must be a number or several, got {value!r}")
@@ -150,18 +152,18 @@ def _plain_kinds(parameter: inspect.Parameter) -> list[type]:
 def in_seconds(table: Named) -> Named:
     """Returns the table with its times in seconds, so that '20 ms' and 0.02 are the same recipe."""
     times = {name: value for name, value in _given(table) if is_time(name)}
-    read = {name: _named(name, _seconds, value) for name, value in times.items()}
+    read = {name: named(name, _seconds, value) for name, value in times.items()}
     return table.model_copy(update=read)
 
 
 def in_picojoule(table: Named) -> Named:
     """Returns the table with its energies in pJ, so that '12 nJ' and 12000 are the same recipe."""
     energies = {name: value for name, value in _given(table) if name.endswith("_pj")}
-    read = {name: _named(name, picojoule, value) for name, value in energies.items()}
+    read = {name: named(name, picojoule, value) for name, value in energies.items()}
     return table.model_copy(update=read)
 
 
-def _named(name: str, read: Callable[[Any], Any], value: Any) -> Any:
+def named(name: str, read: Callable[[Any], Any], value: Any) -> Any:
     """Reads the value of an option, whose name stands in errors."""
     try:
         return read(value)

@@ -18,7 +18,7 @@ import torch
 from picojoule._names import unknown
 from picojoule.neurons import Mixture, Neuron, kinds, neuron
 from picojoule.neurons.shares import numbers
-from picojoule.recipe.base import Named, check_types, completed, in_seconds, is_time, plain
+from picojoule.recipe.base import Named, check_types, completed, in_seconds, is_time, named, plain
 from picojoule.surrogate import SURROGATES, Surrogate
 from picojoule.units import seconds
 
@@ -152,7 +152,8 @@ def _record(kind: type[Neuron], name: str, value: Any) -> Any:
     for key, part in value.items():
         if key not in known:
             raise ValueError(unknown(f"key of network.neuron.{name}", key, known))
-        ends = [seconds(end) if is_time(key) else end for end in _several(part)]
+        at = f"network.neuron.{name}.{key}"
+        ends = [named(at, seconds, end) if is_time(key) else end for end in _several(part)]
         parts[key] = tuple(ends) if isinstance(part, list) else ends[0]
     check_types(f"network.neuron.{name}", plain(parts), type(start))
     return replace(start, **parts)
@@ -177,7 +178,7 @@ def _checked_mixture(table: Named) -> Named:
         if name not in _MIXTURE:
             raise ValueError(unknown("parameter of neuron 'Mixture'", name, _MIXTURE))
     kinds = table.params.get("kinds")
-    if not isinstance(kinds, list) or not kinds:
+    if not isinstance(kinds, list) or not kinds or not all(map(_is_kind, kinds)):
         raise ValueError(
             "a Mixture needs its kinds: kinds = [{ name = 'LIF', share = 0.75 }, "
             "{ name = 'BRF', share = 0.25 }]"
@@ -189,6 +190,11 @@ def _checked_mixture(table: Named) -> Named:
     checked = {"kinds": [_checked_share(kind).model_dump() for kind in each]}
     table = in_seconds(table.model_copy(update={"name": Mixture.__name__, **checked}))
     return completed(table, Mixture, ("size",))
+
+
+def _is_kind(kind: object) -> bool:
+    """Tells whether something names a kind, alone or in a table."""
+    return isinstance(kind, str) or (isinstance(kind, dict) and isinstance(kind.get("name"), str))
 
 
 def _checked_share(kind: Named) -> Named:

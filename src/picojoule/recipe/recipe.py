@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from picojoule._faults import explain
 from picojoule.recipe import penalty_table, toml
 from picojoule.recipe.base import Named, Table, is_time
 from picojoule.recipe.data_table import DataTable
-from picojoule.recipe.faults import explain
 from picojoule.recipe.keys import keys_of
 from picojoule.recipe.merge import assignments, read
 from picojoule.recipe.tables import BudgetTable, NetworkTable, TrainTable

@@ -87,6 +87,8 @@ class Filterbank(Encoder):
     def __post_init__(self) -> None:
         for name in ("bands", "max_steps", "rate_hz"):
             check_count(name, getattr(self, name))
+        if not isinstance(self.heights, Sequence):
+            raise ValueError(f"expected heights as a list, such as [0, 1], got {self.heights}")
         object.__setattr__(self, "heights", tuple(float(height) for height in self.heights))
         if not self.delta >= 0:
             raise ValueError(f"expected delta of 0 (no rises and falls) or above, got {self.delta}")

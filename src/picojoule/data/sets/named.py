@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from picojoule import _toml
+from picojoule._faults import explain
 from picojoule._names import unknown
 from picojoule.data.readers.formats import FORMATS
 from picojoule.data.schema import Dataset, File, Sizes, SplitFiles
 
 _SETS = resources.files("picojoule.data") / "sets"
+_NUMBERS = ("mean", "std")  # one, or one for each channel
 _KEYS = {
     "": tuple(field.name for field in fields(Dataset)),
     "files": tuple(field.name for field in fields(File)),
@@ -71,7 +73,8 @@ def parse_dataset(text: str, file: str) -> Dataset:
     try:
         found = TypeAdapter(Dataset).validate_python(content)
     except ValidationError as error:
-        faults = (_explained(problem) for problem in error.errors())
+        # Of a value that may be of two types there are two errors, which say the same.
+        faults = dict.fromkeys(_explained(problem) for problem in error.errors())
         raise ValueError(_toml.located(text, file, faults)) from error
     faults = list(_misfits(found))
     if faults:
@@ -121,10 +124,13 @@ def _read(name: str) -> Dataset:
 def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
     """Returns the key of one of pydantic's errors, and what is wrong with it."""
     keys: tuple[str, ...] = tuple(map(str, problem["loc"]))
+    if keys[0] in _NUMBERS:
+        where = keys[0]
+        return keys[:1], f"{where} must be a number or a list of numbers, one for each channel"
     where = ".".join(keys)
     if problem["type"] in ("missing", "missing_argument"):
         return keys, f"{where} is missing"
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         table, name = keys[0] if len(keys) > 1 else "", where.rpartition(".")[2]
         return keys, unknown("key", name, _KEYS[table])
-    return keys, f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    return keys, explain(problem, where)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from picojoule import _toml
+from picojoule._faults import explain
 from picojoule._names import shown, unknown
 from picojoule.energy.chips.chip import Chip, conflicts
 from picojoule.energy.chips.price import Price
@@ -91,7 +92,7 @@ def _explained(problem: Any) -> tuple[tuple[str, ...], str]:
             return keys, f'{where}: expected a list of counts, such as ["pool"], got {shown(given)}'
         case "too_short":
             return keys, f"{where}: expected at least one price, such as [price.ac]"
-    return keys, f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    return keys, explain(problem, where)
 
 
 def _in_pj(given: Any) -> str:
