@@ -91,6 +91,8 @@ def energy(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return "no price"
+    if not any(known):
+        return "0"
     unit = format_energy(statistics.fmean(known)).split(" ")[1]
     size = picojoule(f"1 {unit}")
     return f"{spread([value / size for value in known], '#.3g', '.2g')} {unit}"
