@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import picojoule as pj
+from picojoule.run.trained import Trained
 from picojoule.sweep.planning import planned
 from picojoule.sweep.question import ask
 from picojoule.training.cost import rates
@@ -143,6 +144,7 @@ def records(
                 )
                 for levels, measurement in reports.items()
                 for name, one in measurement.chips.items()
+                if name in plan["chips"]
             },
             "spikes_per_neuron": report.spikes_per_neuron,
             "rates": rates(report.counts),
@@ -159,12 +161,14 @@ def records(
 
 
 def measured(
-    trained: Any, folder: Path, chips: Sequence[str], levels: str, data_dir: str | None
+    trained: Trained, folder: Path, chips: Sequence[str], levels: str, data_dir: str | None
 ) -> pj.Report:
-    """Measures a finished run on chips by a convention, or reads what was measured before."""
+    """Measures a finished run on chips by a convention, unless its report or a file has it."""
+    convention = replace(trained.convention, levels=levels)
+    if convention == trained.convention and set(chips) <= trained.report.chips.keys():
+        return trained.report
     file = folder / f"report-{'-'.join([*chips, levels])}.json"
     if not file.is_file():
-        convention = replace(trained.convention, levels=levels)
         listed = [pj.load_chip(name) for name in chips]
         found = trained.measure(listed, data_dir=data_dir, convention=convention)
         file.write_text(found.to_json(), "utf-8")
