@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import picojoule as pj
-from picojoule.run.trained import Trained
+from picojoule.run import Trained
 from picojoule.sweep.planning import planned
 from picojoule.sweep.question import ask
 from picojoule.training.cost import rates
