@@ -72,6 +72,15 @@ def test_a_front_covers_what_its_points_dominate():
     assert float(two) == pytest.approx((0.15 * (132 - 50) + 0.13 * 25) / (0.2 * 132), abs=5e-4)
 
 
+def test_two_forms_of_a_network_are_compared(monkeypatch):
+    forms = [{"network.steps": "4"}, {"network.steps": "1"}]
+    records = [record("one", 0, 0, 0.9, 100e3), record("one", 0, 0, 0.92, 40e3)]
+    records = [one | {"settings": form} for one, form in zip(records, forms, strict=True)]
+    monkeypatch.setattr(paper_marks, "read", lambda part: records)
+    ((*_, less, gained),) = cells(paper_marks.beside("any", ["45nm"], "steps 4", "steps 1"))
+    assert (less, gained) == ("2.50x", "+2.0 ± 4.0")
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [

@@ -115,3 +115,35 @@ def fronts(
             covered.append(hypervolume(own, (worst, most)) / ((1 - worst) * most))
         rows.append((title, *(f"{share:.3f}" if share else "" for share in covered)))
     return markdown.table(("energy", *names), rows)
+
+
+def beside(part: str, chips: Sequence[str], first: str, second: str) -> str:
+    """How much less one form of each recipe's network takes than another, on chips.
+
+    Args:
+        part: The part.
+        chips: The chips, and conventions, to show.
+        first: What was varied of the network to compare with, in the words of a table.
+        second: The same of the network that is compared.
+    """
+    found = {key[0]: runs for key, runs in grouped(read(part)).items() if not key[2]}
+    rows = []
+    for recipe in dict.fromkeys(name.split(", ")[0] for name in found):
+        one, other = (found.get(f"{recipe}, {form}") for form in (first, second))
+        for chip in chips if one and other else ():
+            before, after = (
+                [run["chips"][chip]["total_pj"] for run in runs] for runs in (one, other)
+            )
+            gained = mean(run["accuracy"] for run in other) - mean(run["accuracy"] for run in one)
+            rows.append(
+                (
+                    recipe,
+                    chip,
+                    energy(before),
+                    energy(after),
+                    f"{mean(before) / mean(after):.2f}x",
+                    f"{100 * gained:+.1f} ± {100 * error(one, other):.1f}",
+                )
+            )
+    heads = ("recipe", "chip", first, second, "less", "points gained")
+    return markdown.table(heads, rows)

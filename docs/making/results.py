@@ -19,6 +19,7 @@ from picojoule.report import plots
 FOLDER = Path(__file__).parents[1] / "results"
 SALT = {"svg.hashsalt": "picojoule"}  # a picture drawn again has the same bytes
 ANALOG, SRAM = "analog-65nm", "45nm-sram"
+LEVELS = (SRAM, f"{SRAM}, multiply", "45nm", "45nm, multiply")
 CHIPS = {chip: marks.total(chip) for chip in ("45nm", SRAM)}
 ACCOUNTS = {
     "neurons alone": marks.neurons,
@@ -45,9 +46,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "penalties": lambda: papers.outcomes("penalties", ("45nm", SRAM), {}),
     "penalties-savings": lambda: marks.savings("penalties", CHIPS, 0.5, papers.charge),
     "one-step-runs": lambda: papers.made_of("one-step"),
-    "one-step": lambda: papers.outcomes(
-        "one-step", (SRAM, f"{SRAM}, multiply", "45nm", "45nm, multiply"), {}
+    "one-step-pair": lambda: marks.beside(
+        "one-step", LEVELS, "steps 4, IF", "steps 1, MultiLevelIF levels 4"
     ),
+    "one-step": lambda: papers.outcomes("one-step", LEVELS, {}),
 }
 
 
