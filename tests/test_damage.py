@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -208,3 +209,52 @@ def test_killed_between_any_two_steps_of_writing_a_file_has_its_sum(tmp_path, mo
         seen.add((_sums.read(file) == b"new", whole))
         assert not list(tmp_path.glob("*.tmp"))
     assert seen == {(True, True), (True, False), (False, False)}
+
+
+# What a command reads of a run, and so refuses if it is damaged.
+USED = {
+    "measure": ("recipe.toml", "chip.toml", "machine.json", "weights.safetensors", "report.json"),
+    "report": (
+        *("recipe.toml", "chip.toml", "log.jsonl", "report.json", "activity.json"),
+        "unconstrained/log.jsonl",
+    ),
+}
+USED["predict"] = USED["measure"]
+
+
+def removed(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize("damage", [flipped(0.61), removed])
+@pytest.mark.parametrize("command", USED)
+def test_a_command_says_once_which_files_are_damaged_and_goes_on_without(
+    made, tmp_path, pj, command, damage
+):
+    """Of all files of a finished run, those of its training without a budget too."""
+    whole = made["done"]
+    names = [str(one.relative_to(whole)) for one in whole.rglob("*") if _sums.has_sum(one)]
+    names = [name for name in names if not name.startswith("checkpoints")]
+    assert set(USED["report"]) | set(USED["measure"]) < set(names)
+
+    np.save(tmp_path / "a.npy", np.zeros((8, 8), np.float32))
+    more = {
+        "predict": [tmp_path / "a.npy"],
+        "measure": [],
+        "report": ["--out", tmp_path / "a.html"],
+    }
+    if damage is removed:
+        names.remove("unconstrained/report.json")  # without which it has not ended
+    for name in names:
+        run = tmp_path / "run"
+        shutil.copytree(whole, run)
+        damage(run / name)
+        code, _, err = pj(command, run, *more[command])
+        used = name in USED[command]
+        if used and damage is removed:  # a file that may be missing, or an error of its own
+            assert str(run) in err
+        else:
+            assert code == (2 if used else 0), (name, err)
+            assert err.count(f"{run / name} is damaged") == 1, (name, err)
+            assert ("nothing of it is used here" in err) != used
+        shutil.rmtree(run)

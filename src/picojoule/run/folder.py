@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 RECIPE, MACHINE, LOG = "recipe.toml", "machine.json", "log.jsonl"
 WEIGHTS, REPORT, ACTIVITY = "weights.safetensors", "report.json", "activity.json"
 # What to do about a file that is damaged or was changed by hand.
-_REMEDIES = {
+REMEDIES = {
     RECIPE: "a run goes on with the recipe that it was started with: put that back, or train the "
     "changed one in a new run, pj train {file}",
     CHIP_FILE: "a run keeps the prices that it was started with: put them back, or start a new run",
@@ -206,7 +206,7 @@ class Folder:
         try:
             return _sums.read(file)
         except ValueError as error:
-            raise ValueError(f"{error}: {_REMEDIES[name].format(file=file)}") from None
+            raise ValueError(f"{error}: {REMEDIES[name].format(file=file)}") from None
 
     def check(self) -> None:
         """Compares every file with its sum, those of ``unconstrained/`` too.
@@ -214,7 +214,7 @@ class Folder:
         Raises:
             ValueError: If one is not what was written.
         """
-        for name in filter(self._has, _REMEDIES):
+        for name in filter(self._has, REMEDIES):
             self.read(name)
         if (self.path / "unconstrained" / RECIPE).is_file():
             Folder(self.path / "unconstrained").check()
@@ -222,7 +222,7 @@ class Folder:
     def damaged(self, name: str, why: str) -> ValueError:
         """Returns the error of a file that holds what it cannot hold."""
         file = self.path / name
-        return ValueError(f"{file} is damaged ({why}): {_REMEDIES[name].format(file=file)}")
+        return ValueError(f"{file} is damaged ({why}): {REMEDIES[name].format(file=file)}")
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file and its sum: whenever the process is killed, it is whole or not there.

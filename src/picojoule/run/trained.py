@@ -13,7 +13,7 @@ from picojoule.data import Split, loader, prepared, read_unlabelled
 from picojoule.energy import Chip, Convention, Meter, load_chip
 from picojoule.networks.exit import steps_of
 from picojoule.readout import readout
-from picojoule.recipe import Recipe
+from picojoule.recipe import CHIP_FILE, Recipe
 from picojoule.report import Report
 from picojoule.run.build import (
     ann_steps,
@@ -22,7 +22,8 @@ from picojoule.run.build import (
     convention_of,
     evaluation_loader,
 )
-from picojoule.run.folder import WEIGHTS, Folder
+from picojoule.run.damage import warn_of_damage
+from picojoule.run.folder import MACHINE, RECIPE, REPORT, WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
 from picojoule.targets import target
 from picojoule.training import Lever, evaluate
@@ -240,7 +241,9 @@ def load(run: str | Path) -> Trained:
     net = build_network(recipe)
     net.load_state_dict(_weights(folder, net, build_levers(recipe)))
     use_readout(net, readout(recipe.train.readout))
-    return Trained(net.eval(), recipe, report, folder.machine.data_dir)
+    data_dir = folder.machine.data_dir
+    warn_of_damage(folder, (RECIPE, CHIP_FILE, MACHINE, WEIGHTS, REPORT))
+    return Trained(net.eval(), recipe, report, data_dir)
 
 
 def _weights(folder: Folder, net: nn.Module, levers: Sequence[Lever]) -> dict[str, Tensor]:

@@ -5,8 +5,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from picojoule import _sums
+from picojoule.recipe import CHIP_FILE
 from picojoule.report.page import RunRecord, run_page
-from picojoule.run.folder import ACTIVITY, RECIPE, Folder
+from picojoule.run.damage import warn_of_damage
+from picojoule.run.folder import ACTIVITY, LOG, RECIPE, REPORT, Folder
 from picojoule.training import Activity
 
 PAGE = "report.html"
@@ -39,6 +41,8 @@ def put_page(page: str, file: Path) -> Path:
 def record_of(folder: Folder) -> RunRecord:
     """Reads what is known of a run."""
     free = folder.path / "unconstrained"
+    read = (RECIPE, CHIP_FILE, LOG, REPORT, ACTIVITY)
+    warn_of_damage(folder, read, (LOG,))
     return RunRecord(
         name=folder.path.resolve().name,
         title=folder.recipe.name,

@@ -1,0 +1,32 @@
+"""Damage to files of a run that a command does not use, and yet says."""
+
+import logging
+from collections.abc import Collection
+
+from picojoule import _sums
+from picojoule.run.folder import RECIPE, REMEDIES, Folder
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_damage(folder: Folder, read: Collection[str], free: Collection[str] = ()) -> None:
+    """Warns of each file that is damaged or was removed, those of ``unconstrained/`` too.
+
+    Args:
+        folder: The run.
+        read: Names of files that are read anyway, and so compared with their sums.
+        free: Names of those in ``unconstrained/`` that are.
+    """
+    for name in REMEDIES:
+        if name in read or not _sums.has_sum(folder.path / name):
+            continue
+        try:
+            folder.read(name)
+        except FileNotFoundError:
+            if folder.finished:  # else it may be about to be written
+                told = folder.damaged(name, "it was removed")
+                logger.warning("%s; nothing of it is used here", told)
+        except (ValueError, OSError) as error:
+            logger.warning("%s; nothing of it is used here", error)
+    if (folder.path / "unconstrained" / RECIPE).is_file():
+        warn_of_damage(Folder(folder.path / "unconstrained"), free)
