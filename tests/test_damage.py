@@ -236,7 +236,6 @@ def test_a_command_says_once_which_files_are_damaged_and_goes_on_without(
     names = [str(one.relative_to(whole)) for one in whole.rglob("*") if _sums.has_sum(one)]
     names = [name for name in names if not name.startswith("checkpoints")]
     assert set(USED["report"]) | set(USED["measure"]) < set(names)
-
     np.save(tmp_path / "a.npy", np.zeros((8, 8), np.float32))
     more = {
         "predict": [tmp_path / "a.npy"],
@@ -244,9 +243,9 @@ def test_a_command_says_once_which_files_are_damaged_and_goes_on_without(
         "report": ["--out", tmp_path / "a.html"],
     }
     if damage is removed:
-        names.remove("unconstrained/report.json")  # without which it has not ended
+        names = [name for name in names if not name.endswith("report.json")]  # has not ended
     for name in names:
-        run = tmp_path / "run"
+        run = tmp_path / name.replace("/", "-")
         shutil.copytree(whole, run)
         damage(run / name)
         code, _, err = pj(command, run, *more[command])
@@ -257,4 +256,3 @@ def test_a_command_says_once_which_files_are_damaged_and_goes_on_without(
             assert code == (2 if used else 0), (name, err)
             assert err.count(f"{run / name} is damaged") == 1, (name, err)
             assert ("nothing of it is used here" in err) != used
-        shutil.rmtree(run)

@@ -18,15 +18,20 @@ def warn_of_damage(folder: Folder, read: Collection[str], free: Collection[str] 
         free: Names of those in ``unconstrained/`` that are.
     """
     for name in REMEDIES:
-        if name in read or not _sums.has_sum(folder.path / name):
+        file = folder.path / name
+        if not _sums.has_sum(file):
             continue
-        try:
-            folder.read(name)
-        except FileNotFoundError:
+        if not file.is_file():
             if folder.finished:  # else it may be about to be written
                 told = folder.damaged(name, "it was removed")
                 logger.warning("%s; nothing of it is used here", told)
-        except (ValueError, OSError) as error:
-            logger.warning("%s; nothing of it is used here", error)
-    if (folder.path / "unconstrained" / RECIPE).is_file():
-        warn_of_damage(Folder(folder.path / "unconstrained"), free)
+        elif name not in read:
+            try:
+                folder.read(name)
+            except (ValueError, OSError) as error:
+                logger.warning("%s; nothing of it is used here", error)
+    recipe = folder.path / "unconstrained" / RECIPE
+    if recipe.is_file():
+        warn_of_damage(Folder(recipe.parent), free)
+    elif _sums.has_sum(recipe):
+        logger.warning("%s is damaged (it was removed); nothing of it is used here", recipe)
