@@ -100,3 +100,11 @@ def test_a_picture_drawn_again_is_the_same():
     first, second = (pictures.drawn("LIF", pj.LIF(1)) for _ in range(2))
     assert first == second
     assert len(first) < 100_000
+
+
+def test_every_picture_of_a_page_is_small_and_shown():
+    shown = {name for page in PAGES.values() for name in re.findall(r"\]\(pages/(\S+)\)", page)}
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pages").iterdir()}
+    assert len(pictures) == 8
+    assert set(pictures) == shown
+    assert max(pictures.values()) < 150_000

@@ -1,17 +1,22 @@
-"""The page of a run in a real browser: it draws, asks for nothing, and works for everybody.
+"""The pages of a run and of a sweep in a real browser: they draw, and work for everybody.
 
-``PICOJOULE_PICTURES=FOLDER`` has it write pictures of what it sees.
+``PICOJOULE_PICTURES=docs/pages`` has it write the pictures that the documentation shows.
 """
 
+import io
 import itertools
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from pages import ROOT
 from picojoule import run
 from picojoule.recipe import load_recipe
+from picojoule.report.page import sweep_page
 from picojoule.run.write_page import PAGE
 from tiny import SETTINGS
 
@@ -19,21 +24,36 @@ browser_api = pytest.importorskip("playwright.sync_api", reason="playwright is n
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+PAPER = {"width": 794, "height": 1123}  # A4 at 96 dots per inch
+SCREENS = {
+    "wide": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "is_mobile": True},
+    "print": {"viewport": PAPER},
+}
+HIGHEST = 1700  # pixels of a picture for the documentation, from the top of the page
+SWEEP = ROOT / "docs" / "results" / "sweep"
 
 
 @pytest.fixture(scope="module")
-def page_file(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("browser") / "run"
+def files(tmp_path_factory):
+    """The page of a run, and that of the sweep that the documentation has."""
+    folder = tmp_path_factory.mktemp("browser")
     settings = [
         *SETTINGS,
         "network.width=64",
-        "train.epochs=3",
+        "train.epochs=6",
         "train.batch_size=64",
         "train.lr=5e-3",
     ]
-    for _ in run.start(load_recipe("digits", [*settings, "budget.limit=80%"]), out=folder).train():
+    recipe = load_recipe("digits", [*settings, "budget.limit=80%"])
+    for _ in run.start(recipe, out=folder / "digits").train():
         pass
-    return folder / PAGE
+    sweep = folder / "sweep.html"
+    content = json.loads((SWEEP / "results.json").read_text("utf-8"))
+    latex = (SWEEP / "results.tex").read_text("utf-8")
+    sweep.write_text(sweep_page(content, latex, links=False), "utf-8")
+    return {"run": folder / "digits" / PAGE, "sweep": sweep}
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +66,17 @@ def browser():
 
 
 @pytest.fixture
-def show(browser, page_file, request):
-    """Opens the page as a screen of some kind sees it; in the end nothing may have gone wrong."""
+def show(browser, files):
+    """Opens a page as a screen of some kind sees it; in the end nothing may have gone wrong."""
     wrong, contexts = [], []
 
-    def opened(**screen):
+    def opened(which="run", **screen):
         context = browser.new_context(**{"viewport": WIDE, **screen})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda told: wrong.append(f"console: {told.text}"))
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        asked = f"file://{page_file}"
+        asked = f"file://{files[which]}"
         page.on("request", lambda one: one.url == asked or wrong.append(f"request: {one.url}"))
         page.goto(asked)
         if screen.get("java_script_enabled", True):
@@ -64,9 +84,6 @@ def show(browser, page_file, request):
         return page
 
     yield opened
-    if folder := os.environ.get("PICOJOULE_PICTURES"):
-        name = request.node.name.removeprefix("test_")
-        contexts[-1].pages[0].screenshot(path=Path(folder) / f"{name}.png", full_page=True)
     for context in contexts:
         context.close()
     assert wrong == []
@@ -76,12 +93,39 @@ def shown(page, what: str) -> list[bool]:
     return page.eval_on_selector_all(what, "all => all.map(one => one.checkVisibility())")
 
 
-def test_every_chart_is_drawn(show):
-    page = show()
+def picture(page, name: str) -> None:
+    """Writes the top of a page as the documentation shows it, if that is asked for."""
+    if folder := os.environ.get("PICOJOULE_PICTURES"):
+        seen = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+        top = seen.crop((0, 0, seen.width, min(seen.height, HIGHEST)))
+        top.save(Path(folder) / f"{name}.webp", quality=80, method=6)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("which", ["run", "sweep"])
+def test_on_every_screen_it_is_drawn_and_nothing_sticks_out(show, which, screen):
+    page = show(which, **SCREENS[screen])
+    if screen == "print":
+        page.emulate_media(media="print")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    charts = page.locator(".plot:visible .main-svg:first-child")
+    assert charts.count() > 0
+    width = page.viewport_size["width"]
+    for chart in charts.all():
+        box = chart.bounding_box()
+        assert box["width"] > 0.2 * width
+        assert box["x"] + box["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    picture(page, f"{which}-{screen}")
+
+
+@pytest.mark.parametrize(("which", "charts"), [("run", 9), ("sweep", 1)])
+def test_every_chart_is_drawn(show, which, charts):
+    page = show(which)
     drawn = page.eval_on_selector_all(
         ".plot", "all => all.map(one => one.querySelectorAll('.trace').length)"
     )
-    assert len(drawn) == 9
+    assert len(drawn) == charts
     figures = page.evaluate("JSON.parse(document.getElementById('figures').textContent)")
     for traces, figure in zip(drawn, figures, strict=True):
         # Of a layer without a spike there is nothing to draw.
@@ -89,13 +133,9 @@ def test_every_chart_is_drawn(show):
         assert traces > 0
 
 
-def test_on_a_phone_nothing_sticks_out(show):
-    page = show(viewport=PHONE, is_mobile=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-
-
-def test_in_the_dark_text_is_light(show):
-    page = show(color_scheme="dark")
+@pytest.mark.parametrize("which", ["run", "sweep"])
+def test_in_the_dark_text_is_light(show, which):
+    page = show(which, color_scheme="dark")
     luminance = """colour => {
         const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -124,8 +164,9 @@ def test_the_keyboard_chooses_another_chip(show):
     assert plot.locator(".main-svg").first.bounding_box()["width"] > 400
 
 
-def test_a_screen_reader_hears_what_charts_say(show):
-    page = show()
+@pytest.mark.parametrize("which", ["run", "sweep"])
+def test_a_screen_reader_hears_what_charts_say(show, which):
+    page = show(which)
     for plot in page.locator(".plot").all():
         assert plot.get_attribute("role") == "img"
         assert plot.get_attribute("aria-label")
@@ -136,18 +177,20 @@ def test_a_screen_reader_hears_what_charts_say(show):
     assert page.locator("th:not([scope])").count() == 0
 
 
-def test_without_scripts_the_numbers_are_there(show):
-    page = show(java_script_enabled=False)
+@pytest.mark.parametrize("which", ["run", "sweep"])
+def test_without_scripts_the_numbers_are_there(show, which):
+    page = show(which, java_script_enabled=False)
     assert not page.locator(".plot").first.is_visible()
     for details in page.locator("summary").all():
         details.click()
     assert all(one.is_visible() for one in page.locator("table").all())
-    assert page.locator(".choice h3").first.is_visible()  # every chip, by its name
-    assert not page.locator("select").first.is_visible()
+    assert all(one.is_visible() for one in page.locator(".choice h3").all())  # chips by name
+    assert not any(one.is_visible() for one in page.locator("select").all())
 
 
-def test_in_print_everything_is_open(show, tmp_path):
-    page = show()
+@pytest.mark.parametrize("which", ["run", "sweep"])
+def test_in_print_everything_is_open(show, tmp_path, which):
+    page = show(which)
     page.pdf(path=tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").stat().st_size > 20_000
     page.emulate_media(media="print")

@@ -43,7 +43,9 @@ def content():
         "name": "digits",
         "keys": ["budget.limit"],
         "measure": "accuracy",
-        "set": ["train.epochs=5"],
+        "command": "pj sweep base.toml --set train.epochs=5 --seeds 2",
+        "recipe": 'description = "small"',
+        "versions": {"python": "3.11.7"},
         "runs": [
             run("a-0", "75%", 0),
             run("a-1", "75%", 1, met=False),
@@ -64,6 +66,7 @@ def test_every_configuration_is_a_point_with_its_name_and_its_bars(content):
     assert front["x"] == [8.0, 12.0]
     assert front["y"] == [0.93, 0.95]
     assert front["text"] == ["limit=50%", "limit=75%"]
+    assert front["customdata"] == ["b-0", "a-0<br>a-1"]
     assert front["error_y"]["array"] == [0.0, pytest.approx(0.019)]
     assert front["error_x"]["array"] == [0.0, pytest.approx(0.24)]
     assert (others["x"], others["y"]) == ([9.0], [0.9])
@@ -78,7 +81,9 @@ def test_every_run_is_there_and_a_finished_one_links_to_its_page(content):
     for told in (
         "5 runs: 4 finished, 1 failed",
         "Limit missed: a-1",
-        "train.epochs=5",
+        "--set train.epochs=5 --seeds 2",
+        'description = "small"',
+        "3.11.7",
         r"\toprule",
     ):
         assert told in page.words
@@ -96,7 +101,15 @@ def test_a_sweep_without_a_finished_run_has_a_page(content):
 
 def test_what_comes_from_data_is_escaped(content):
     text = json.dumps(content)
-    for name in ("a-0", "75%", "digits", "below this network's floor", "train.epochs=5"):
+    for name in (
+        "a-0",
+        "75%",
+        "digits",
+        "below this network's floor",
+        "train.epochs=5",
+        "3.11.7",
+        "small",
+    ):
         text = text.replace(name, json.dumps(BAD)[1:-1])
     page = Parsed(sweep_page(json.loads(text), latex=BAD))
     assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
@@ -104,3 +117,5 @@ def test_what_comes_from_data_is_escaped(content):
     assert not [
         name for figure in page.figures for name in figure["data"][0]["text"] if "<" in name
     ]
+    assert not [one for one in page.figures[0]["data"][1]["customdata"] if "<img" in one]
+    assert not [one for one in page.figures[0]["data"][0]["customdata"] if "<img" in one]

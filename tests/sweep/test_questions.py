@@ -1,6 +1,7 @@
 """What a sweep is asked, what it plans, and what is refused before anything is made."""
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,33 @@ train.lr = { low = 1e-4, high = 1e-2, log = true }
 )
 def test_values_are_split_at_commas_that_part_them(text, values):
     assert split_values(text) == values
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"over": ["network.neuron={ name = 'LIF' },{ name = 'IF' }", "train.lr=1e-2,1e-3"]},
+        {"search": 7, "settings": ["name=it's mine", "train.epochs=3"], "seeds": 2},
+    ],
+)
+def test_the_command_of_a_question_asks_it_again(words, tmp_path, monkeypatch):
+    (tmp_path / "mine.toml").write_text(SEARCH)
+    asked = ask(tmp_path / "mine.toml", **words)
+    monkeypatch.chdir(tmp_path)
+    Path("base.toml").write_text(asked.whole_recipe)
+    given = {"--over": [], "--set": [], "--search": [], "--seeds": []}
+    pj, sweep, recipe, *rest = shlex.split(asked.command)
+    assert (pj, sweep) == ("pj", "sweep")
+    for option, value in zip(rest[::2], rest[1::2], strict=True):
+        given[option].append(value)
+    again = ask(
+        recipe,
+        over=given["--over"],
+        settings=given["--set"],
+        search=int(given["--search"][0]) if given["--search"] else None,
+        seeds=int(given["--seeds"][0]),
+    )
+    assert again == asked
 
 
 def plan(*over: str, settings=(), seeds=1, recipe="digits"):

@@ -15,6 +15,9 @@ import pytest
 
 import postgres
 from forked import processes
+from picojoule.run import Machine
+from picojoule.sweep import queue, work
+from picojoule.sweep.question import ask
 from sweeping import GRID as SHORT
 from sweeping import MODULES, hasty, results, weights
 
@@ -175,3 +178,23 @@ def test_two_that_begin_the_same_sweep_at_once_make_each_run_once(processes, alo
     ends = "".join(one.read_text() for one in said)
     assert ends.count(" finished\n") == 6
     shutil.rmtree(out)
+
+
+def test_a_run_whose_worker_died_is_taken_up_before_those_that_wait(tmp_path, monkeypatch):
+    made = []
+
+    def fails(_, task):
+        made.append(task.planned.name)
+        yield work.Idle()
+        raise ValueError
+
+    monkeypatch.setattr(queue, "_SILENT_S", 0.0)
+    monkeypatch.setattr(work.Worker, "_made", fails)
+    ask("digits", over=["train.lr=1e-2,1e-3,1e-4"], settings=["budget.limit=none"]).write(tmp_path)
+    dead = work.Worker(tmp_path, None, Machine()).queue
+    dead.fill()
+    left = dead.take()
+    for _ in work.Worker(tmp_path, None, Machine()).work():
+        pass
+    assert made[0] == left.planned.name
+    assert len(made) == 3

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from picojoule import _files, _sums
 from picojoule.recipe import CHIP_FILE, load_recipe, toml
@@ -41,6 +43,25 @@ class Question:
         """The name of the recipe."""
         return str(tomllib.loads(self.recipe)["name"])
 
+    @property
+    def whole_recipe(self) -> str:
+        """The recipe with the ``[sweep]`` that a search chooses from."""
+        if not self.ranges:
+            return self.recipe
+        return f"{self.recipe}\n{toml.dumps({'sweep': self._ranges()})}"
+
+    @property
+    def command(self) -> str:
+        """The command that asks it of ``whole_recipe``."""
+        over = [f"{key}={','.join(values)}" for key, values in self.over.items()]
+        asked = [f"--over {shlex.quote(one)}" for one in over]
+        asked += [] if self.search is None else [f"--search {self.search}"]
+        asked += [f"--set {shlex.quote(one)}" for one in self.settings]
+        return " ".join([f"pj sweep {BASE}", *asked, f"--seeds {self.seeds}"])
+
+    def _ranges(self) -> dict[str, Any]:
+        return {key: one.table() for key, one in self.ranges.items()}
+
     def files(self) -> dict[str, str]:
         """Returns the files that say all of it, by name."""
         own = {} if self.chip is None else {CHIP_FILE: self.chip}
@@ -49,7 +70,7 @@ class Question:
             "search": self.search,
             "set": self.settings,
             "over": self.over,
-            "ranges": {key: one.table() for key, one in self.ranges.items()},
+            "ranges": self._ranges(),
         }
         return {BASE: self.recipe, **own, QUESTION: toml.dumps(asked)}
 

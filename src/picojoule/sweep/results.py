@@ -10,6 +10,7 @@ from typing import Any
 
 from picojoule import _sums
 from picojoule.report.page import sweep_page
+from picojoule.report.record import versions
 from picojoule.run.write_page import PAGE
 from picojoule.sweep.fronts import front, hypervolume
 from picojoule.sweep.latex import booktabs
@@ -121,8 +122,10 @@ def write(folder: Path, question: Question, entries: Sequence[Entry]) -> Row:
     content = {
         "schema": 1,
         "name": question.name,
+        "command": question.command,
+        "recipe": question.whole_recipe,
+        "versions": versions(),
         "keys": keys,
-        "set": list(question.settings),
         "runs": rows,
         "measure": measure,
         "configurations": found,

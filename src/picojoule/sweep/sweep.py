@@ -10,7 +10,10 @@ from picojoule.report.page import sweep_page
 from picojoule.sweep.question import QUESTION
 from picojoule.sweep.results import LATEX, RESULTS, Row
 
-_OF_FRONT = ("measure", "configurations", "front", "hypervolume", "reference")
+_ALL = (
+    *("name", "command", "recipe", "versions", "keys", "runs"),
+    *("measure", "configurations", "front", "hypervolume", "reference"),
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Sweep:
         remedy = "the same command of pj sweep writes it again"
         try:
             content = _files.parsed_json(_files.read(file, _files.RECORD_BYTES))
-            for name in ("name", "keys", "set", "runs", *_OF_FRONT):
+            for name in _ALL:
                 content[name]
         except FileNotFoundError:
             raise ValueError(f"there is no {RESULTS} in '{self.path}': {remedy}") from None

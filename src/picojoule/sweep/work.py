@@ -123,13 +123,13 @@ class Worker:
         """
         while True:
             _patiently(self.queue.fill)
+            _patiently(self.queue.rescue)
             task = _patiently(self.queue.take)
             if task is not None:
                 yield from self._taken(task)
                 continue
             if all(one.state in ENDED for one in _patiently(self.queue.entries)):
                 return
-            _patiently(self.queue.rescue)
             yield Idle()
             time.sleep(_IDLE_S)
 

@@ -6,6 +6,7 @@ from typing import Any
 from picojoule.report.colours import COLOURS, colour, styled
 from picojoule.report.page.html import Figure, text
 
+_MOST_NAMES = 5  # that are shown of a point
 _DASHES = ("solid", "dot", "dashdot", "longdash")
 _PATTERNS = ("", "/", ".", "x")
 _MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
@@ -102,6 +103,7 @@ def energies(
 
 def front(
     names: Sequence[str],
+    runs: Sequence[Sequence[str]],
     energies_pj: Sequence[float],
     values: Sequence[float],
     *,
@@ -114,6 +116,7 @@ def front(
 
     Args:
         names: Name of each point.
+        runs: Names of the runs that each is the mean of.
         energies_pj: Energy of each, in pJ.
         values: Measure of each.
         measure: The measure in words.
@@ -136,10 +139,12 @@ def front(
                 "x": [energies_pj[at] / factor for at in points],
                 "y": [values[at] for at in points],
                 "text": [text(names[at]) for at in points],
+                "customdata": [_listed(runs[at]) for at in points],
                 "error_x": {"type": "data", "array": across},
                 "error_y": {"type": "data", "array": [value_errors[at] or 0.0 for at in points]},
                 "marker": {"color": paint, "size": 8},
-                "hovertemplate": f"%{{text}}<br>%{{y:.4g}} at %{{x:.4g}} {unit}<extra></extra>",
+                "hovertemplate": f"%{{text}}<br>%{{y:.4g}} at %{{x:.4g}} {unit}<br>%{{customdata}}"
+                "<extra></extra>",
             }
         )
     horizontal = _axis(f"energy per inference ({unit})", type="log")
@@ -177,6 +182,12 @@ def raster(
     vertical = _axis("layer", tickvals=ticks, ticktext=layers, range=[begin, -2], showgrid=False)
     horizontal = _whole("step", steps) | {"range": [-0.5, steps - 0.5]}
     return _figure(data, horizontal, vertical, showlegend=False)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Returns names one below the other; the first of many."""
+    more = [f"and {len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    return "<br>".join([*map(text, names[:_MOST_NAMES]), *more])
 
 
 def _unit(most_pj: float) -> tuple[float, str]:

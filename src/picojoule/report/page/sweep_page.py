@@ -52,6 +52,7 @@ def _front(page: Page, content: Mapping[str, Any]) -> Iterator[str]:
     yield page.chart(
         charts.front(
             names,
+            [row["runs"] for row in found],
             energies,
             values,
             measure=word,
@@ -76,10 +77,10 @@ def _front(page: Page, content: Mapping[str, Any]) -> Iterator[str]:
         ),
         height=420,
     )
-    volume = content["hypervolume"]
+    volume = format_energy(content["hypervolume"])
     worst, most_pj = content["reference"].values()
     yield (
-        f"<p>Hypervolume {volume:.4g} ({word} times pJ), from {word} {worst:.4g} at "
+        f"<p>Hypervolume {volume} ({word} times energy), from {word} {worst:.4g} at "
         f"{format_energy(most_pj)}.</p>"
     )
 
@@ -138,16 +139,16 @@ def _runs(content: Mapping[str, Any], *, links: bool) -> Iterator[str]:
         told += f'<td class="long">{text(cells[-1])}</td>'
         lines.append(f'<tr><th scope="row">{name}</th>{told}</tr>')
     yield (
-        f'<div class="wide" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
+        f'<div class="wide" tabindex="0"><table class="runs"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
 def _made(content: Mapping[str, Any], latex: str) -> Iterator[str]:
-    settings = "\n".join(content["set"])
-    yield f"<p>Recipe {text(content['name'])}</p>"
-    if settings:
-        yield f"<p>In every run:</p><pre><code>{text(settings)}</code></pre>"
+    yield f"<pre><code>{text(content['command'])}</code></pre>"
+    rows = [[name, one] for name, one in content["versions"].items()]
+    yield table(["package", "version"], rows)
+    yield folded("base.toml", f"<pre><code>{text(content['recipe'])}</code></pre>")
     if latex:
         yield folded("results.tex", f"<pre><code>{text(latex)}</code></pre>")
 
