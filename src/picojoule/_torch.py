@@ -89,6 +89,11 @@ def function_modes() -> int:
     return torch._C._len_torch_function_stack()
 
 
+def sees_functions() -> bool:
+    """Returns whether a mode sees the functions of torch that run now."""
+    return torch._C._is_torch_function_mode_enabled()  # pyright: ignore
+
+
 def in_backward() -> bool:
     """Returns whether autograd runs now, as when it runs checkpointed layers a second time."""
     return torch._C._current_graph_task_id() != -1
@@ -127,6 +132,11 @@ def submodules(module: nn.Module) -> dict[str, nn.Module | None]:
 def hooks(module: nn.Module) -> Iterator[Any]:
     """Yields the hooks of a module, of its forward and its backward pass."""
     return (hook for kind in _HOOKS for hook in getattr(module, kind).values())
+
+
+def have_global_hooks() -> bool:
+    """Returns whether there are hooks that calls of all modules call."""
+    return nn.modules.module._has_any_global_hook()
 
 
 def have_forward_hooks(modules: Sequence[nn.Module]) -> bool:

@@ -89,8 +89,12 @@ class TestLinear:
         assert "_ProductBackward" not in names_of(many)
 
     @pytest.mark.parametrize("learns", [True, False])
-    def test_looks_at_its_spikes_once(self, monkeypatch, learns):
-        """For the product and for the gradient of the weights, and asks once whether it can."""
+    @pytest.mark.parametrize(("between", "asked_here"), [((nn.Identity(),), 1), ((), 0)])
+    def test_looks_at_its_spikes_once(self, monkeypatch, learns, between, asked_here):
+        """For the product and for the gradient of the weights, and asks once whether it can.
+
+        A network that runs as one function asks before it runs.
+        """
         seen = {"suits": 0, "density": 0}
         for module, name in ((kernels_linear, "suits"), (paths, "density")):
             asked = getattr(module, name)
@@ -100,9 +104,9 @@ class TestLinear:
                 return asked(*given, **options)
 
             monkeypatch.setattr(module, name, counted)
-        net = Sequential(nn.Linear(100, 64), LIF()).requires_grad_(learns)
+        net = Sequential(nn.Linear(100, 64), *between, LIF()).requires_grad_(learns)
         net((torch.rand(20, 30, 100) < 0.05).float())
-        assert seen == {"suits": 1, "density": 1}
+        assert seen == {"suits": asked_here, "density": 1}
 
     def test_leaves_others_alone(self):
         layer = nn.Linear(64, 48)

@@ -31,7 +31,7 @@ def _run(
     leaves, spec = flatten(state)
     order = Order(currents, as_they_lie=len(parts) == 1)
     told = SUMS.get() if all(part.plan.loops.adds_up for part in parts) else None
-    how = _SequenceSetup(parts, len(leaves), order, told is not None)
+    how = Setup(parts, len(leaves), order, told is not None)
     out, totals, *last = _Sequence.apply(how, currents, *leaves, *tensors)  # pyright: ignore
     # Turned back here: a view that came from within could not be changed in place any more.
     out = order.back(out)
@@ -40,7 +40,7 @@ def _run(
     return out, unflatten([order.back(one) for one in last], spec)
 
 
-class _SequenceSetup(NamedTuple):
+class Setup(NamedTuple):
     """The way in which a layer runs.
 
     Attributes:
@@ -56,58 +56,61 @@ class _SequenceSetup(NamedTuple):
     summed: bool
 
 
-class _Sequence(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, how: _SequenceSetup, currents: Tensor, *tensors: Tensor) -> Any:
-        ctx.how = parts, count, order, summed = how
-        ctx.save_for_backward(currents, *tensors)
-        ctx.set_materialize_grads(False)
-        turned = order.of(currents)
-        states = [order.of(one).contiguous() for one in tensors[:count]]
-        out, last = _new(turned), [torch.empty_like(one) for one in states]
-        came, goes, per = flat(turned), flat(out), _per_neuron(turned)
-        ctx.bound = []  # what is saved says whether it still holds
-        totals = []
-        for part in parts:
-            loops = part.plan.loops
-            bound = part.plan.bind(tensors[count:][part.tensors], order).taken
-            ctx.bound.append(bound)
-            ends = part.of(came, per), part.of(goes, per)
-            room = loops.totals(*ends) if summed else None
-            loops.forward(*ends, bound, states[part.states], last[part.states], totals=room)(0)
-            totals += [] if room is None else [room.sum((0, 1))]
-        return out, torch.cat(totals).view(out.shape[2:]) if summed else None, *last
+def forward(ctx: Any, how: Setup, currents: Tensor, *tensors: Tensor) -> Any:
+    """Returns the output, its totals if they are asked for, and the last state."""
+    ctx.how = parts, count, order, summed = how
+    ctx.save_for_backward(currents, *tensors)
+    ctx.set_materialize_grads(False)
+    turned = order.of(currents)
+    states = [order.of(one).contiguous() for one in tensors[:count]]
+    out, last = _new(turned), [torch.empty_like(one) for one in states]
+    came, goes, per = flat(turned), flat(out), _per_neuron(turned)
+    ctx.bound = []  # what is saved says whether it still holds
+    totals = []
+    for part in parts:
+        loops = part.plan.loops
+        bound = part.plan.bind(tensors[count:][part.tensors], order).taken
+        ctx.bound.append(bound)
+        ends = part.of(came, per), part.of(goes, per)
+        room = loops.totals(*ends) if summed else None
+        loops.forward(*ends, bound, states[part.states], last[part.states], totals=room)(0)
+        totals += [] if room is None else [room.sum((0, 1))]
+    return out, torch.cat(totals).view(out.shape[2:]) if summed else None, *last
 
-    @staticmethod
-    @first_order
-    def backward(
-        ctx: Any, gradient: Tensor | None, of_totals: Tensor | None, *last: Tensor | None
-    ) -> Any:
-        parts, count, order, _ = ctx.how
-        currents, *tensors = ctx.saved_tensors
-        needs = ctx.needs_input_grad[1:]
-        turned = order.of(currents)
-        states = [order.of(one).contiguous() for one in tensors[:count]]
-        wanted = _new(turned) if needs[0] else None
-        first = [
-            torch.empty_like(one) if asked else None
-            for one, asked in zip(states, needs[1:], strict=False)
+
+def backward(
+    ctx: Any, gradient: Tensor | None, of_totals: Tensor | None, *last: Tensor | None
+) -> Any:
+    """Returns the gradients of what ``forward`` takes."""
+    parts, count, order, _ = ctx.how
+    currents, *tensors = ctx.saved_tensors
+    needs = ctx.needs_input_grad[1:]
+    turned = order.of(currents)
+    states = [order.of(one).contiguous() for one in tensors[:count]]
+    wanted = _new(turned) if needs[0] else None
+    first = [
+        torch.empty_like(one) if asked else None
+        for one, asked in zip(states, needs[1:], strict=False)
+    ]
+    ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
+    given = [None if one is None else one.contiguous() for one in last]
+    if of_totals is not None:
+        of_totals = of_totals.to(turned.dtype).reshape(-1)
+    of_tensors, learned, per = [], needs[1 + count :], _per_neuron(turned)
+    for part, taken in zip(parts, ctx.bound, strict=True):
+        own = [
+            None if one is None else part.of(one, _per_neuron(turned)) for one in (*ends, of_totals)
         ]
-        ends = [None if one is None else flat(one) for one in (turned, gradient, wanted)]
-        given = [None if one is None else one.contiguous() for one in last]
-        if of_totals is not None:
-            of_totals = of_totals.to(turned.dtype).reshape(-1)
-        of_tensors, learned = [], needs[1 + count :]
-        for part, taken in zip(parts, ctx.bound, strict=True):
-            own = [
-                None if one is None else part.of(one, _per_neuron(turned))
-                for one in (*ends, of_totals)
-            ]
-            held = (states[part.states], given[part.states], first[part.states])
-            known = (tensors[count:][part.tensors], learned[part.tensors], taken)
-            of_tensors += _back(part, order, own, held, known)
-        inputs = (None if one is None else order.back(one) for one in (wanted, *first))
-        return None, *inputs, *of_tensors
+        held = (states[part.states], given[part.states], first[part.states])
+        known = (tensors[count:][part.tensors], learned[part.tensors], taken)
+        of_tensors += _back(part, order, own, held, known)
+    inputs = (None if one is None else order.back(one) for one in (wanted, *first))
+    return None, *inputs, *of_tensors
+
+
+class _Sequence(torch.autograd.Function):
+    forward = staticmethod(forward)
+    backward = staticmethod(first_order(backward))
 
 
 def _back(

@@ -13,7 +13,7 @@ from picojoule.engine.description import NotCopyableError, description
 from picojoule.engine.fingerprint import Survey, survey, tensors_of
 from picojoule.engine.leaves import flatten, unflatten
 from picojoule.engine.order import Order
-from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, tier, trace
+from picojoule.kernels import BATCH, Loops, NotPointwiseError, Program, periodic, tier, trace
 
 _MOST = 64  # values of a neuron's parameters whose outcomes are kept
 _KEPT = torch.float32, torch.float64
@@ -80,7 +80,7 @@ class Plan:
                 taken.append(one.reshape(()))
                 continue
             one = one.expand(self.features)
-            taken.append((one if order is None else order.of(one)).reshape(-1))
+            taken.append(periodic((one if order is None else order.of(one)).reshape(-1)))
         return Bound(known, taken)
 
 

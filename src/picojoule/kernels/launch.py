@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,14 +60,16 @@ class CCall:
 
     def __init__(self, function: Any, sizes: LoopSizes, given: Sequence[Given]) -> None:
         self._function, self._given = function, given
-        starts = [None if one is None else one.data_ptr() for one in map(one_of, given)]
-        self._numbers = (ctypes.c_int64 * len(sizes))(*sizes)
+        starts, moves = [], []
+        for k, one in enumerate(given):
+            if isinstance(one, Each):
+                start, stride = one.tensor.data_ptr(), one.tensor.stride(0) * one.tensor.itemsize
+                moves.append((k, start, stride, len(one.tensor)))
+                starts.append(start)
+            else:
+                starts.append(None if one is None else one.data_ptr())
+        self._numbers = _numbers(sizes)
         self._pointers = (ctypes.c_void_p * len(starts))(*starts)
-        moves = [
-            (k, one.tensor.data_ptr(), one.tensor.stride(0) * one.tensor.itemsize, len(one.tensor))
-            for k, one in enumerate(given)
-            if isinstance(one, Each)
-        ]
         self._moves = (_Move * len(moves))(*moves)
 
     @property
@@ -86,6 +88,12 @@ class CCall:
         for move in self._moves:
             self._pointers[move.place] = move.start + step % move.count * move.stride
         self._function(self._numbers, self._pointers)
+
+
+@lru_cache(maxsize=1024)
+def _numbers(sizes: LoopSizes) -> Any:
+    """Returns the numbers as C takes them, which nobody changes."""
+    return (ctypes.c_int64 * len(sizes))(*sizes)
 
 
 def of_c(source: str) -> Prepare:

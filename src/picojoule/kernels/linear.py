@@ -17,36 +17,42 @@ from picojoule.kernels.onednn import dense
 from picojoule.kernels.paths import ASKED, PATHS, chosen, paths_for, suits
 
 
+def product_forward(
+    ctx: Any,
+    spikes: Tensor,
+    weight_t: Tensor,
+    base: Tensor | None,
+    paths: tuple[str, str],
+    told: Callable[[Tensor], None] | None,
+) -> Tensor:
+    """Returns ``base + spikes weight_t`` by the paths of the product and of the weights' gradient.
+
+    ``told`` is called with the number of events if the product counts them, and all are 1.
+    """
+    ctx.save_for_backward(spikes, weight_t)
+    ctx.path, ctx.base = paths[1], None if base is None else base.shape
+    return run_product(spikes, weight_t, base, paths[0], told and partial(_tell, told))
+
+
+def product_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """Returns the gradients of what ``product_forward`` takes: of weights event-driven too."""
+    spikes, weight_t = ctx.saved_tensors
+    needed = ctx.needs_input_grad
+    to_spikes = to_weight = None
+    again = torch.is_grad_enabled() or watched()  # for the gradient of a gradient
+    if needed[0]:
+        to_spikes = grad @ weight_t.t() if again else dense(grad, weight_t)
+    if needed[1] and again:
+        to_weight = spikes.t() @ grad
+    elif needed[1]:
+        to_weight = run_gradient(spikes, grad, ctx.path if suits(grad) else "dense").t()
+    of_base = grad.sum_to_size(ctx.base) if needed[2] else None
+    return to_spikes, to_weight, of_base, None, None
+
+
 class _Product(torch.autograd.Function):
-    """A product with its gradients: that of the weights event-driven too."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        spikes: Tensor,
-        weight_t: Tensor,
-        base: Tensor | None,
-        paths: tuple[str, str],
-        told: Callable[[int], None] | None,
-    ) -> Tensor:
-        ctx.save_for_backward(spikes, weight_t)
-        ctx.path, ctx.base = paths[1], None if base is None else base.shape
-        return run_product(spikes, weight_t, base, paths[0], told)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad, (spikes, weight_t) = grads[0], ctx.saved_tensors
-        needed = ctx.needs_input_grad
-        to_spikes = to_weight = None
-        again = torch.is_grad_enabled() or watched()  # for the gradient of a gradient
-        if needed[0]:
-            to_spikes = grad @ weight_t.t() if again else dense(grad, weight_t)
-        if needed[1] and again:
-            to_weight = spikes.t() @ grad
-        elif needed[1]:
-            to_weight = run_gradient(spikes, grad, ctx.path if suits(grad) else "dense").t()
-        of_base = grad.sum_to_size(ctx.base) if needed[2] else None
-        return to_spikes, to_weight, of_base, None, None
+    forward = staticmethod(product_forward)
+    backward = staticmethod(product_backward)  # pyright: ignore[reportAssignmentType]
 
 
 def spike_matmul(
@@ -84,19 +90,28 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if weight.dim() != 2 or not weight.numel() or input.shape[-1:] != weight.shape[1:]:
         return nn.functional.linear(input, weight, bias)  # or torch's own error
     values, path = input.reshape(-1, weight.shape[1]), ASKED.get()
-    # The weights are turned once for all rows, which must be worth it.
-    if len(values) * 8 < weight.shape[1] or not suits(values, weight):
+    if _few(values) or not suits(values, weight):
         return nn.functional.linear(input, weight, bias)
     learns = torch.is_grad_enabled() and weight.requires_grad
-    paths = (path, path) if path else paths_for(values, len(weight), gradient=learns)
+    paths = (path, path) if path else paths_of(values, len(weight), gradient=learns)
     hears = SUMS.get()
-    told = None if hears is None or input.requires_grad else partial(_tell, hears, input)
+    told = None if hears is None or input.requires_grad else partial(hears, input)
     out = _multiplied(values, weight.t(), bias, paths, told)
     return out.view(*input.shape[:-1], len(weight))
 
 
-def _tell(hears: Callable[[Tensor, Tensor], None], input: Tensor, ones: int) -> None:
-    hears(input, torch.scalar_tensor(ones, dtype=torch.float64))
+def paths_of(spikes: Tensor, outputs: int, *, gradient: bool) -> tuple[str, str]:
+    """Returns the ways of a linear layer and of its weights' gradient; see ``paths_for``."""
+    return ("dense", "dense") if _few(spikes) else paths_for(spikes, outputs, gradient=gradient)
+
+
+def _few(spikes: Tensor) -> bool:
+    """Returns whether these rows are too few to turn the weights for them once."""
+    return len(spikes) * 8 < spikes.shape[1]
+
+
+def _tell(told: Callable[[Tensor], None], ones: int) -> None:
+    told(torch.scalar_tensor(ones, dtype=torch.float64))
 
 
 def _multiplied(
@@ -104,7 +119,7 @@ def _multiplied(
     weight_t: Tensor,
     base: Tensor | None,
     paths: tuple[str, str],
-    told: Callable[[int], None] | None = None,
+    told: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     if paths == ("dense", "dense"):
         return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)

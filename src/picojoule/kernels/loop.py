@@ -1,7 +1,7 @@
 """The compiled loops of a step: tensors in, tensors out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ _SMALL = 96  # such a block
 _CACHE_BYTES = 1 << 20  # that the states of all steps of such a block may take
 _ROW = 512  # elements from which on a row is a period of its own
 NON_TEMPORAL_BYTES = 1 << 26  # bytes of an output from which on it is written past the caches
+_MOST = 256  # layouts and sizes that are kept
 _WARPS = 128  # elements of a block, each with a thread of its own, where Triton runs
 # Elements times steps below which one thread is quicker: waking numba's takes longer.
 _LIGHT = {"c": 1 << 16, "numba": 1 << 17, "triton": 0}
@@ -90,10 +91,21 @@ class Loops:
         self._states, self.dtype, self.tier = states, dtype, tier
         source, prepared = _TIERS[tier]
         self._prepare = prepared(source(forward, backward, states, dtype))
+        self._layouts: dict[Any, Layout] = {}
+        self._sizes: dict[Any, LoopSizes] = {}
 
     def layout(self, *given: Given) -> Layout:
         """Returns how these [T, B, F] pass through the loop; the first is not None."""
         tensors = [one for one in map(one_of, given) if one is not None]
+        key = tuple([(one.shape, one.stride()) for one in tensors])
+        found = self._layouts.get(key)
+        if found is None:
+            if len(self._layouts) >= _MOST:
+                self._layouts.clear()
+            self._layouts[key] = found = self._layout(tensors)
+        return found
+
+    def _layout(self, tensors: Sequence[Tensor]) -> Layout:
         steps, rows, width = tensors[0].shape
         dense = rows and all(_row(one) == width for one in tensors)
         together = rows_together(width) if dense else 1
@@ -123,7 +135,7 @@ class Loops:
         Args:
             currents: [T, B, F]; its last axis is dense, and so is that of ``out``.
             out: Where the output goes.
-            parameters: What the forward program takes.
+            parameters: What the forward program takes, from ``periodic``.
             states: Before the first step, [B, F], dense.
             last: Where the states after the last step go.
             totals: From ``totals``: what the output is added to, which holds whole numbers; None
@@ -131,9 +143,8 @@ class Loops:
             threads: That run it at most; None for as many as torch has.
         """
         layout = self.layout(currents, out)
-        taken = _periodic(parameters, self.forward_program, layout)
         ends = (currents, out)
-        given = [*ends, *taken, *states, *last, *self._asked(totals)]
+        given = [*ends, *parameters, *states, *last, *self._asked(totals)]
         return self._ready("forward", layout, ends, given, threads)
 
     def backward(
@@ -153,7 +164,7 @@ class Loops:
         Args:
             ends: Currents [T, B, F], the output's gradient or None for zeros, and where the
                 currents' gradient goes, or None where nobody asks.
-            parameters: What the forward and the backward program take.
+            parameters: What the forward and the backward program take, from ``periodic``.
             states: Before the first step, [B, F].
             last: Gradients of the states after the last step; None for zeros.
             first: Where those of ``states`` go.
@@ -168,8 +179,7 @@ class Loops:
         at_once = layout.chunks if self.tier == "triton" else threads or torch.get_num_threads()
         block = BLOCK if self.tier == "numba" else layout.block
         room = example.new_empty(at_once * layout.steps * block * self._states)
-        taken = _periodic(parameters[0], self.forward_program, layout)
-        taken += _periodic(parameters[1], self.backward_program, layout)
+        taken = (*parameters[0], *parameters[1])
         given = [*ends, room, *taken, *states, *last, *first, *sums]
         given += self._asked(None if of_totals is None else _spread(of_totals, layout))
         return self._ready("backward", layout, (ends[0], None, *ends[1:]), given, threads)
@@ -218,23 +228,31 @@ class Loops:
         given: Sequence[Given],
         threads: int | None,
     ) -> Call:
-        elements = layout.rows * layout.width
-        if not elements:
+        if not layout.rows * layout.width:
             return _nothing
+        threads = threads or torch.get_num_threads()
+        strides = tuple([None if one is None else one.stride() for one in map(one_of, ends)])
+        sizes = self._sizes.get(key := (layout, strides, threads))
+        if sizes is None:
+            if len(self._sizes) >= _MOST:
+                self._sizes.clear()
+            self._sizes[key] = sizes = self._sizes_of(layout, ends, threads)
+        return self._prepare(name, sizes, given)
+
+    def _sizes_of(self, layout: Layout, ends: Sequence[Given], threads: int) -> LoopSizes:
+        elements = layout.rows * layout.width
         light = elements * layout.steps < _LIGHT[self.tier]
-        threads = 1 if light else min(threads or torch.get_num_threads(), layout.chunks)
         four = (*ends, *[None] * (4 - len(ends)))
         x, o, g, q = (layout.strides(one_of(one)) for one in four)
         written = one_of(ends[-1])
         row = 0 if written is None else _row(written)  # one part of a mixture writes into all of it
-        past = layout.steps * layout.rows * row * self.dtype.itemsize >= NON_TEMPORAL_BYTES
-        sizes = LoopSizes(
+        return LoopSizes(
             steps=layout.steps,
             period=layout.period,
             elements=elements,
             per_period=layout.per_period,
             block=layout.block,
-            threads=threads,
+            threads=1 if light else min(threads, layout.chunks),
             x_step=x[0],
             x_row=x[1],
             o_step=o[0],
@@ -243,9 +261,8 @@ class Loops:
             g_row=g[1],
             q_step=q[0],
             q_row=q[1],
-            past=past,
+            past=layout.steps * layout.rows * row * self.dtype.itemsize >= NON_TEMPORAL_BYTES,
         )
-        return self._prepare(name, sizes, given)
 
 
 def rows_together(width: int) -> int:
@@ -253,17 +270,14 @@ def rows_together(width: int) -> int:
     return max(1, _ROW // max(width, 1))
 
 
+def periodic(vector: Tensor) -> Tensor:
+    """Returns a parameter [F] as loops take it: as many times as rows may pass through as one."""
+    return vector.repeat(rows_together(len(vector)))
+
+
 def _nothing(step: int) -> None:
     """Does nothing, for no elements."""
     del step
-
-
-def _periodic(parameters: Sequence[Tensor], program: Program, layout: Layout) -> list[Tensor]:
-    """Returns parameters as the loop reads them: one number, or one per element of a period."""
-    return [
-        _spread(one, layout) if vector else one
-        for one, vector in zip(parameters, program.vectors, strict=True)
-    ]
 
 
 def _spread(one: Tensor, layout: Layout) -> Tensor:

@@ -19,6 +19,7 @@ from picojoule.kernels.cc import tier
 
 PATHS = ("events", "dense")
 ASKED: ContextVar[str | None] = ContextVar("path", default=None)  # of EventProducts
+_REAL, _PLAIN = (torch.float32, torch.float64), (Tensor, nn.Parameter)
 SAMPLE = 256  # rows by which density is measured where there are many more
 _NARROW = 32  # outputs of which a row of weights is shorter than the search for events
 _SMALL, _NEAR, _CACHE = 1 << 15, 1 << 20, 1 << 19  # weights: a call's own time, one row's, many's
@@ -180,14 +181,14 @@ def kernels() -> ModuleType:
 
 def suits(*tensors: Tensor, axes: int = 2) -> bool:
     """Returns whether these have a way by events: plain tensors of one real type on the CPU."""
-    return (
-        all(type(x) in (Tensor, nn.Parameter) and x.layout == torch.strided for x in tensors)
-        and not any(x.is_neg() for x in tensors)
-        and {x.device.type for x in tensors} == {"cpu"}
-        and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
-        and all(x.dim() == axes for x in tensors)
-        and not taken_by_torch()
-    )
+    dtype = tensors[0].dtype
+    if dtype not in _REAL:
+        return False
+    for x in tensors:
+        plain = type(x) in _PLAIN and x.layout is torch.strided and not x.is_neg()
+        if not (plain and x.is_cpu and x.dtype is dtype and x.dim() == axes):
+            return False
+    return not taken_by_torch()
 
 
 def taken_by_torch() -> bool:

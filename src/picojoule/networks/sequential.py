@@ -13,6 +13,7 @@ from picojoule._names import unknown
 from picojoule._torch import NormBase
 from picojoule.networks.repeat import Repeat
 from picojoule.networks.rows import all_steps
+from picojoule.networks.stacked import Stack, stack_of
 from picojoule.networks.statistics import looks_across
 from picojoule.neurons import Neuron
 
@@ -67,6 +68,8 @@ class Sequential(nn.Sequential):
             raise ValueError(
                 f"expected x [T, B, ...] with at least one axis of features, got {list(x.shape)}"
             )
+        if (stack := self.as_stack(x, state, lengths)) is not None:
+            return stack(x)
         x, valid = _begun(self, x, lengths)
         chunk = _steps_of(self.chunk)
         if chunk is not None and len(x) > chunk:
@@ -88,6 +91,18 @@ class Sequential(nn.Sequential):
             states.append(last)
         ends = len(self) > 0 and isinstance(self[-1], (Sequential, Residual, Neuron))
         return x if ends else _cut(x, valid), tuple(states)
+
+    def as_stack(
+        self, x: Tensor, state: tuple[Any, ...] | None = None, lengths: Tensor | None = None
+    ) -> Stack | None:
+        """Returns what runs all layers as one function, as a call does then; None if nothing can.
+
+        A meter is told what passes between the layers, and hooks of theirs that only look are not
+        called. Arguments as for ``forward``.
+        """
+        own = type(self).forward is Sequential.forward and "forward" not in vars(self)
+        alone = state is None and lengths is None and self.chunk is None
+        return stack_of(self, x) if own and alone else None
 
     def _by_chunks(
         self, chunk: int, x: Tensor, state: tuple[Any, ...] | None, valid: Tensor | None

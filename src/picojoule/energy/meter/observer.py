@@ -19,6 +19,7 @@ from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.watch import Calls, refuse_vmap
+from picojoule.energy.meter.whole import Whole
 from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.spikes import spikes
 
@@ -67,6 +68,7 @@ class Observer:
         self._seen = 0  # and those whose functions are seen
         self._quiet: Any = None
         self._heard: Any = None
+        self._whole = Whole(names, neurons, self.firing)
         self.hooks = Hooks()
         self._buffers: set[int] = set()
 
@@ -83,6 +85,7 @@ class Observer:
     def attach(self, net: nn.Module, undo: ExitStack) -> None:
         """Follows ``net`` until ``undo`` is closed."""
         undo.callback(self._listen)
+        undo.callback(self._whole.stop)
         self.hooks = Hooks()  # of the thread that enters the block
         undo.callback(self.hooks.remove)
         self.hooks.before(net, self._start)
@@ -111,6 +114,8 @@ class Observer:
                 self.given.start_chunks(module)
         self._stack.append(module)
         self.ran.add(module)
+        if not (self._depth or self._seen):
+            self._whole.begin(module, args, kwargs)
         if (layer := self._neurons.get(module)) is not None:
             refuse_vmap(f"the layer of neurons '{self._names[module]}'")
             if layer.seen and not self._depth:
@@ -137,6 +142,8 @@ class Observer:
         if in_backward() or not (self._stack and self._stack[-1] is module):
             return  # run again for its gradient, or an error before it was entered
         self._stack.pop()
+        if self._whole.runs:
+            self.ran.update(self._whole.end(module, result))
         results = tensors([result])
         if by_chunks(module):
             self.given.end_chunk(results, last=module not in self._stack)

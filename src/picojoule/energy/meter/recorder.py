@@ -146,7 +146,7 @@ class Recorder:
         if type(rule) is Before:
             with Unseen():
                 outcome = rule(call, *args, **call.kwargs)
-        heard = SUMS.set(self._hear)
+        heard = SUMS.set(self.hear)
         try:
             result = function(*args, **kwargs)
         finally:
@@ -162,7 +162,14 @@ class Recorder:
                 self._take(layer, call, outcome, results)
         return result
 
-    def _hear(self, values: Tensor, ones: Tensor) -> None:
+    def ran(self, layer: str, function: Any, args: tuple[Any, ...], result: Tensor) -> None:
+        """Counts a call that was not seen, by a rule that is asked after its call."""
+        name = name_of(function)
+        call = self._call(layer, name, function, args, {})
+        call.out = result
+        self._take(layer, call, RULES[name](call, *args), [result])
+
+    def hear(self, values: Tensor, ones: Tensor) -> None:
         """Keeps the number of events that a product counted, if they are what it counts."""
         kind = self.lineage.kind_of(values)
         plain = kind is not None and kind.counted and kind.is_worth(1) and kind.within is None
