@@ -96,6 +96,14 @@ def _sum(group: list[Traffic]) -> Traffic:
     return replace(group[0], events=events, valid=group[0].valid * len(group))
 
 
+def by_layer(counted: Iterable[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
+    """Adds up the counts of each layer."""
+    totals: dict[str, OpCounts] = {}
+    for layer, counts in counted:
+        totals[layer] = totals[layer] + counts if layer in totals else counts
+    return totals
+
+
 def _dense(call: Traffic, share: float | Tensor) -> dict[str, float | Tensor]:
     values, synapses = call.values, call.synapses
     assert synapses is not None

@@ -98,9 +98,7 @@ def backward(
         of_totals = of_totals.to(turned.dtype).reshape(-1)
     of_tensors, learned, per = [], needs[1 + count :], _per_neuron(turned)
     for part, taken in zip(parts, ctx.bound, strict=True):
-        own = [
-            None if one is None else part.of(one, _per_neuron(turned)) for one in (*ends, of_totals)
-        ]
+        own = [None if one is None else part.of(one, per) for one in (*ends, of_totals)]
         held = (states[part.states], given[part.states], first[part.states])
         known = (tensors[count:][part.tensors], learned[part.tensors], taken)
         of_tensors += _back(part, order, own, held, known)

@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from picojoule._snapshot import Snapshot
 from picojoule._torch import have_global_hooks, hooks, sees_functions, submodules
 from picojoule.contract import Verdict
 from picojoule.engine.leaves import flatten
 from picojoule.engine.parts import compiled_parts
-from picojoule.engine.snapshot import Snapshot
 from picojoule.engine.stack import StackLayer, run
 from picojoule.kernels import suits, tier
 from picojoule.neurons import Neuron

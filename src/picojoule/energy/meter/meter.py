@@ -14,9 +14,7 @@ from picojoule.energy.counts import OpCounts
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.coverage import Coverage
 from picojoule.energy.meter.foreign import Foreign
-from picojoule.energy.meter.names import plain_name
 from picojoule.energy.meter.observer import Observer
-from picojoule.energy.meter.population import population
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.said import (
     ValueCheck,
@@ -28,8 +26,9 @@ from picojoule.energy.meter.said import (
     warn_of_none,
 )
 from picojoule.energy.meter.shown import counts_table
-from picojoule.energy.meter.watch import Calls, eager, scripted
-from picojoule.energy.tally import count_dense, count_synapses, merged
+from picojoule.energy.meter.survey import survey
+from picojoule.energy.meter.watch import Calls, eager
+from picojoule.energy.tally import by_layer, count_dense
 from picojoule.energy.traffic import Traffic
 
 
@@ -88,28 +87,23 @@ class Meter:
         traffic: bool = True,
     ) -> None:
         check_network(net)
-        self._net = net
-        self._names = {m: plain_name(name) or "network" for name, m in net.named_modules()}
-        self._scripted = scripted(net)
-        neurons = checked(neurons)
-        known = {module: population(module, neurons, dt) for module in self._names}
-        layers = {module: layer for module, layer in known.items() if layer is not None}
-        functions = spike_functions(neurons, dt)
-        self._layers, self._functions = layers, functions
-        warn_of_derived(layers, self._names)
-        if not (layers or functions):
+        self._net, neurons = net, checked(neurons)
+        self._survey = survey(net, neurons, dt)
+        names, layers = self._survey.names, self._survey.layers
+        self._functions = spike_functions(neurons, dt)
+        warn_of_derived(layers, names)
+        if not (layers or self._functions):
             warn_of_none()
         self._convention = convention
         self._recorder = Recorder(net, convention, Clock(), keep=traffic)
         for layer in layers.values():
             self._recorder.reach(layer.covers)
         self._calls = Calls(samples, needed=not any(layer.timed for layer in layers.values()))
-        seen = {
-            module: name for module, name in self._names.items() if module not in self._scripted
-        }
-        self._observer = Observer(seen, layers, functions, inputs, self._recorder, self._calls)
-        ran = self._observer.ran
-        self._coverage = Coverage(self._names, self._scripted, ran, self._recorder)
+        self._observer = Observer(
+            self._survey, self._functions, inputs, self._recorder, self._calls
+        )
+        ran, unseen = self._observer.ran, self._survey.scripted
+        self._coverage = Coverage(names, unseen, ran, self._recorder)
         self._values = ValueCheck(self._recorder)
         self._undo = ExitStack()
         self._entered = False
@@ -135,8 +129,8 @@ class Meter:
                 "the module that does"
             )
         self._calls.check(timed=self._observer.timed)
-        check_fit(self._convention, {*self._names.values(), *self._recorder.layers})
-        idle = self._coverage.idle(self._layers)
+        check_fit(self._convention, {*self._survey.names.values(), *self._recorder.layers})
+        idle = self._coverage.idle(self._survey.layers)
         idle += [one.__name__ for one in self._functions if one not in self._observer.functions.ran]
         warn_of_idle(idle)
 
@@ -148,7 +142,7 @@ class Meter:
     @property
     def levels(self) -> int:
         """The most spikes of one neuron in one step, as far as is known."""
-        layers = (*self._layers.values(), *self._functions.values())
+        layers = (*self._survey.layers.values(), *self._functions.values())
         return max((layer.levels for layer in layers), default=1)
 
     @property
@@ -161,6 +155,7 @@ class Meter:
         """
         if not self._recorder.keep:
             raise RuntimeError("this meter keeps counts alone: make it with traffic=True")
+        self._observer.settle()
         self._values.read()
         return [replace(call, samples=self.samples) for call in self._recorder.traffic]
 
@@ -173,8 +168,8 @@ class Meter:
                 neurons or tensors that were said to be, or values that changed where nobody saw it.
         """
         self._values.read()
-        counted = [(call.layer, count_synapses(call)) for call in merged(self._arrived)]
-        return self._per_sample(counted + self._recorder.others)
+        foreseen = self._observer.foreseen(self.samples)
+        return self._per_sample(self._recorder.totals()) if foreseen is None else foreseen
 
     @property
     def multiplied(self) -> dict[str, OpCounts]:
@@ -183,12 +178,11 @@ class Meter:
         These are what ``Convention(levels="multiply")`` would count. They are known of calls that
         recorded no graph.
         """
+        self._observer.settle()
         others = self._recorder.multiplied
-        calls = [others.get(id(call), call) for call in self._arrived]
         layers = {call.layer for call in others.values()}
-        counted = [(call.layer, count_synapses(call)) for call in merged(calls)]
-        counted = [one for one in counted + self._recorder.others if one[0] in layers]
-        return self._per_sample(counted)
+        totals = self._recorder.totals(others)
+        return self._per_sample({layer: one for layer, one in totals.items() if layer in layers})
 
     def dense(self, steps: int | None = None) -> dict[str, OpCounts]:
         """Counts per sample of the same architecture as a dense ANN.
@@ -206,21 +200,21 @@ class Meter:
                 "steps= needs a network that takes x [T, B, ...] as picojoule's do; of others each "
                 "call counts: meter the dense network in as many calls as it needs"
             )
-        return self._per_sample([(call.layer, count_dense(call, steps)) for call in self._arrived])
+        self._observer.settle()
+        arrived = (call for call in self._recorder.traffic if not call.fired)
+        return self._per_sample(by_layer((one.layer, count_dense(one, steps)) for one in arrived))
 
     @property
     def uncounted(self) -> dict[str, int]:
         """Elements of functions, then of weights, that ran and were not counted, by name."""
+        self._observer.settle()
         return self._coverage.uncounted
 
     @property
     def unreached(self) -> list[str]:
         """Layers with weights that did not run at all."""
+        self._observer.settle()
         return self._coverage.unreached
-
-    @property
-    def _arrived(self) -> list[Traffic]:
-        return [call for call in self._recorder.traffic if not call.fired]
 
     def decide(self, going: Tensor) -> None:
         """Says by what training decides how many steps of each sample run, before they do.
@@ -251,8 +245,5 @@ class Meter:
     def _table(self) -> PlainTable:
         return counts_table(lambda: self.counts, self.samples, self.uncounted, self.unreached)
 
-    def _per_sample(self, counted: list[tuple[str, OpCounts]]) -> dict[str, OpCounts]:
-        totals: dict[str, OpCounts] = {}
-        for layer, counts in counted:
-            totals[layer] = totals[layer] + counts if layer in totals else counts
+    def _per_sample(self, totals: Mapping[str, OpCounts]) -> dict[str, OpCounts]:
         return {layer: counts / self.samples for layer, counts in totals.items()}

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from picojoule._torch import DisableTorchFunction, function_modes, in_backward
 from picojoule.contract import SUMS
+from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.firing import Firing
@@ -18,6 +19,7 @@ from picojoule.energy.meter.mode import FunctionMode
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.meter.survey import Survey
 from picojoule.energy.meter.watch import Calls, refuse_vmap
 from picojoule.energy.meter.whole import Whole
 from picojoule.energy.rules.arguments import tensors
@@ -28,8 +30,7 @@ class Observer:
     """Set of forward hooks that learn which layer runs, what goes in and what neurons put out.
 
     Args:
-        names: The modules that can be seen, with their names.
-        neurons: Those that are layers of neurons.
+        survey: What is known of the network before it runs.
         functions: Functions that put out spikes.
         inputs: The kind of the network's inputs, or a kind per argument name.
         recorder: Takes down what is learned.
@@ -44,14 +45,15 @@ class Observer:
 
     def __init__(
         self,
-        names: Mapping[nn.Module, str],
-        neurons: Mapping[nn.Module, NeuronLayer],
+        survey: Survey,
         functions: Mapping[Any, NeuronLayer],
         inputs: str | Mapping[str, str],
         recorder: Recorder,
         calls: Calls,
     ) -> None:
-        self._names, self._neurons = names, neurons
+        unseen = survey.scripted
+        self._names = {one: name for one, name in survey.names.items() if one not in unseen}
+        self._neurons = neurons = survey.layers
         self.recorder, self.calls = recorder, calls
         self.firing = Firing(recorder)
         self.functions = Functions(functions)
@@ -68,7 +70,7 @@ class Observer:
         self._seen = 0  # and those whose functions are seen
         self._quiet: Any = None
         self._heard: Any = None
-        self._whole = Whole(names, neurons, self.firing)
+        self._whole = Whole(survey, self.firing)
         self.hooks = Hooks()
         self._buffers: set[int] = set()
 
@@ -81,6 +83,14 @@ class Observer:
     def updating(self) -> bool:
         """True inside a neuron's update, but for the layers of torch in it."""
         return self._seen > 0 and not type(self._stack[-1]).__module__.startswith("torch.nn.")
+
+    def foreseen(self, samples: int) -> dict[str, OpCounts] | None:
+        """Returns the counts per sample if they are of a forecast, else None."""
+        return self._whole.counts(samples)
+
+    def settle(self) -> None:
+        """Counts layer by layer what a forecast stood for until now."""
+        self._whole.settle()
 
     def attach(self, net: nn.Module, undo: ExitStack) -> None:
         """Follows ``net`` until ``undo`` is closed."""
@@ -98,6 +108,7 @@ class Observer:
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Takes down what the network is called with, unless it calls itself."""
+        self.settle()
         if not (in_backward() or net in self._stack):
             refuse_vmap("the network")
             self.given.start(net, args, kwargs)
@@ -105,6 +116,7 @@ class Observer:
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward() or self._leaving:
             return
+        self.settle()
         self.calls.refuse_reentrant()
         if by_chunks(module):
             if module in self._stack:
@@ -143,7 +155,9 @@ class Observer:
             return  # run again for its gradient, or an error before it was entered
         self._stack.pop()
         if self._whole.runs:
-            self.ran.update(self._whole.end(module, result))
+            self.ran.update(self._whole.end(result))
+            self.silent = not tensors([result])
+            return
         results = tensors([result])
         if by_chunks(module):
             self.given.end_chunk(results, last=module not in self._stack)
@@ -229,6 +243,7 @@ class Observer:
     def marked(self, value: Tensor, kind: str, scale: float, signed: bool) -> Tensor:
         """Sets the kind of a tensor as its author says; see ``spikes``."""
         value = spikes(value, kind, scale=scale, signed=signed)  # for meters around this one
+        self.settle()
         if not self._depth:
             inside = bool(self._stack)
             hidden = inside and kind != "analog" and id(value) not in self._buffers

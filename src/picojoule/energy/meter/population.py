@@ -50,6 +50,12 @@ class NeuronLayer:
     seen: bool = False
     present: Callable[[], Tensor] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """True for known neurons of ours, all there, that put out events or analog values."""
+        known = self.timed and not (self.named or self.written) and self.present is None
+        return known and self.kind.name in ("events", "analog")
+
     def count(
         self,
         out: Tensor,

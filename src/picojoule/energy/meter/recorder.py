@@ -1,7 +1,8 @@
 """The recorder: which kind each tensor is of, and what each torch function counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import Before, Outcome, Synapses
 from picojoule.energy.rules.table import RULES, name_of
+from picojoule.energy.tally import by_layer, count_synapses, merged
 from picojoule.energy.traffic import Traffic
 
 # Functions that take a shape or a type from their second argument, but no value.
@@ -31,6 +33,7 @@ class Recorder:
     """The notes of one meter, taken while its network runs.
 
     Attributes:
+        conventions: How to count if there are two honest answers.
         multiplied: By the id of its record, each call of levels without a graph as it is if a
             level is one multiplication.
         clock: Which steps run now.
@@ -49,7 +52,7 @@ class Recorder:
     def __init__(
         self, net: nn.Module, conventions: Conventions, clock: Clock, *, keep: bool
     ) -> None:
-        self._conventions, self.clock, self.keep = conventions, clock, keep
+        self.conventions, self.clock, self.keep = conventions, clock, keep
         self._by_layer: dict[str, Convention] = {}
         self.multiplied: dict[int, Traffic] = {}
         self.traffic: list[Traffic] = []
@@ -64,13 +67,24 @@ class Recorder:
     def convention_of(self, layer: str) -> Convention:
         """Returns how a layer is counted if there are two honest answers."""
         if layer not in self._by_layer:
-            self._by_layer[layer] = convention_of(self._conventions, layer)
+            self._by_layer[layer] = convention_of(self.conventions, layer)
         return self._by_layer[layer]
 
     @property
     def layers(self) -> set[str]:
         """Names of the layers of which anything was taken down."""
         return {call.layer for call in self.traffic} | {layer for layer, _ in self.others}
+
+    def totals(
+        self, multiplied: Mapping[int, Traffic] = MappingProxyType({})
+    ) -> dict[str, OpCounts]:
+        """Returns all counts by layer, of all samples together.
+
+        Args:
+            multiplied: What to count in place of records, by their id.
+        """
+        arrived = (multiplied.get(id(call), call) for call in self.traffic if not call.fired)
+        return by_layer([(one.layer, count_synapses(one)) for one in merged(arrived)] + self.others)
 
     def miss(self, what: str, elements: int) -> None:
         """Takes down what was met and not counted."""

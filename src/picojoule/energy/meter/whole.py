@@ -1,50 +1,87 @@
 """Networks that run all their layers as one function, and tell what passed between them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear, pad
 
 from picojoule._torch import DisableTorchFunction, function_modes, hooks
 from picojoule.contract import SUMS
+from picojoule.energy.convention import Convention
+from picojoule.energy.counts import OpCounts
+from picojoule.energy.events import Summed, summed
 from picojoule.energy.kinds import Kind
+from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.firing import Firing
+from picojoule.energy.meter.forecast import Forecast
 from picojoule.energy.meter.names import Unseen
-from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.meter.survey import Survey
 from picojoule.energy.rules.arguments import tensors
+
+
+class _Run(NamedTuple):
+    """One run of a network as one function.
+
+    Attributes:
+        net: The network.
+        stack: What runs it, with its ``pairs`` of linear layers and neurons.
+        x: Its input [T, B, ...].
+        told: What the layers told: the input with its number of events [], if they know it, then
+            what each layer that fires put out [T, B, N], with its totals [N].
+        result: What the network gave back.
+    """
+
+    net: nn.Module
+    stack: Any
+    x: Tensor
+    told: list[tuple[Tensor, Tensor]]
+    result: Any
+
+    @property
+    def ones(self) -> Tensor | None:
+        """The number of events in the input, if the layers know it."""
+        return self.told[0][1] if self.told and not self.told[0][1].dim() else None
+
+    @property
+    def fired(self) -> list[tuple[Tensor, Tensor]]:
+        """What each layer that fires told."""
+        return self.told if self.ones is None else self.told[1:]
+
+    def with_events(self, ones: Tensor, totals: Iterable[Tensor]) -> "_Run":
+        """Returns the same run with other numbers of events, and shapes in place of values."""
+        fired = zip((_shape(values) for values, _ in self.fired), totals, strict=True)
+        return self._replace(x=_shape(self.x), told=[(self.x, ones), *fired])
 
 
 class Whole:
     """Counter of networks that run as one function, as ``Sequential.as_stack`` says.
 
-    Their layers are counted afterwards, as if each had been seen.
+    Their layers are counted afterwards, as if each had been seen. What is counted is the same each
+    time but for the numbers of events: a meter that keeps no traffic takes it from a forecast, and
+    counts layer by layer only if it is asked for more.
 
     Args:
-        names: All modules that can be seen, with their names.
-        neurons: Those that are layers of neurons.
-        firing: Counts these.
+        survey: What is known of the modules.
+        firing: Counts layers of neurons.
     """
 
-    def __init__(
-        self,
-        names: Mapping[nn.Module, str],
-        neurons: Mapping[nn.Module, NeuronLayer],
-        firing: Firing,
-    ) -> None:
-        self._names, self._neurons, self._firing = names, neurons, firing
+    def __init__(self, survey: Survey, firing: Firing) -> None:
+        self._survey, self._firing = survey, firing
         self._recorder: Recorder = firing.recorder
-        self._stack: Any = None
-        self._x: Any = None
-        self._told: list[tuple[Tensor, Tensor]] = []
+        self._run: _Run | None = None
         self._quiet: Any = None
         self._heard: Any = None
+        self._foreseen: tuple[Forecast, Sequence[Tensor]] | None = None
+        self._settle: Any = None
 
     @property
     def runs(self) -> bool:
         """True while such a network runs."""
-        return self._stack is not None
+        return self._run is not None
 
     def begin(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Looks away and listens if a network is about to run as one function."""
@@ -53,12 +90,11 @@ class Whole:
             return
         self._quiet = DisableTorchFunction()
         self._quiet.__enter__()
-        self._stack = as_stack(*args, **kwargs)
-        if self._stack is None:
+        if (stack := as_stack(*args, **kwargs)) is None:
             self.stop()
             return
-        self._x = args[0] if args else kwargs["x"]
-        self._heard = SUMS.set(lambda *told: self._told.append(told))
+        self._run = run = _Run(net, stack, args[0] if args else kwargs["x"], [], None)
+        self._heard = SUMS.set(lambda *told: run.told.append(told))
 
     def stop(self) -> None:
         """Sees functions again, and hears no more."""
@@ -66,44 +102,119 @@ class Whole:
             SUMS.reset(self._heard)
         if self._quiet is not None:
             self._quiet.__exit__(None, None, None)
-        self._stack = self._x = self._quiet = self._heard = None
-        self._told = []
+        self._run = self._quiet = self._heard = None
 
-    def end(self, net: nn.Module, result: Any) -> Iterable[nn.Module]:
+    def end(self, result: Any) -> Iterable[nn.Module]:
         """Counts what ran since ``begin``, and returns its modules."""
-        stack, x, told = self._stack, self._x, self._told
+        run = self._run
         self.stop()
-        if result is None:  # but an error
+        if result is None or run is None:  # an error
             return ()
+        run = run._replace(result=result)
         with Unseen():
-            self._count(net, stack.pairs, x, told, result)
-        return net.modules()
+            kind = self._recorder.lineage.kind_of(run.x)
+            if kind is None or not self._foresee(run, kind):
+                _count(self._survey, self._firing, run)
+        return run.net.modules()
 
-    def _count(
-        self,
-        net: nn.Module,
-        pairs: Iterable[tuple[Any, nn.Module]],
-        x: Tensor,
-        told: list[tuple[Tensor, Tensor]],
-        result: Any,
-    ) -> None:
-        recorder, values = self._recorder, x
-        if x.dim() > 3:
-            values = x.flatten(2)
-            recorder.ran(self._names[net], torch.flatten, (x, 2), values)
-        if told and not told[0][1].dim():
-            recorder.hear(values, told.pop(0)[1])
-        for linear, neuron in pairs:
-            currents = values.new_empty(()).expand(*values.shape[:2], len(linear.weight))
-            given = (values, linear.weight, linear.bias)
-            recorder.ran(self._names[linear], nn.functional.linear, given, currents)
-            layer, values = self._neurons[neuron], result[0]
-            if layer.kind.sparse:
-                values, totals = told.pop(0)
-                self._firing.hear(values, totals)
-            self._firing.count(self._names[neuron], layer, values, None)
-        for state in filter(recorder.lineage.is_new, tensors([result])):
-            recorder.lineage.declare(state, Kind("analog"))
+    def counts(self, samples: int) -> dict[str, OpCounts] | None:
+        """Returns the counts per sample if they are of a forecast, else None."""
+        if self._foreseen is None:
+            return None
+        forecast, events = self._foreseen
+        return forecast.counts(events, samples)
+
+    def settle(self) -> None:
+        """Counts layer by layer what a forecast stood for until now."""
+        if self._settle is not None:
+            settle, self._settle, self._foreseen = self._settle, None, None
+            settle()
+
+    def _foresee(self, run: _Run, kind: Kind) -> bool:
+        """Tells whether the counts of a run are known but for its events, and sums these."""
+        recorder, survey, pairs = self._recorder, self._survey, run.stack.pairs
+        layers = [survey.layers[neuron] for _, neuron in pairs]
+        convention = recorder.conventions
+        if not isinstance(convention, Convention) or convention.skip_zero_weights:
+            return False
+        plain = _is_plain(kind) and all(one.plain for one in layers)
+        if recorder.keep or recorder.layers or not plain:
+            return False
+        key = (run.x.shape, kind.name, convention)
+        stack, forecast = survey.forecasts.get(key, (None, None))
+        if stack is not run.stack:
+            forecast = Forecast.of(partial(self._totals, run, kind), 1 + len(run.fired))
+            survey.forecasts[key] = run.stack, forecast
+        if forecast is None:
+            return False
+        checks, ones = len(recorder.sums), run.ones
+        if ones is None and kind.sparse:
+            found = summed(run.x, kind, 1)
+            recorder.sums.append((survey.names[pairs[0][0]], kind, found))
+            ones = found.events
+        ones = torch.zeros((), dtype=torch.float64) if ones is None else ones
+        totals = [totals for _, totals in run.fired]
+        firing = [pair[1] for pair, one in zip(pairs, layers, strict=True) if one.kind.sparse]
+        for neuron, own in zip(firing, totals, strict=True):
+            one = survey.names[neuron], survey.layers[neuron].kind, Summed(own)
+            recorder.sums.append(one)
+        self._foreseen = forecast, [ones, *(own.sum() for own in totals)]
+        self._settle = partial(
+            self._settled, run.with_events(ones, totals), kind, checks, torch.is_grad_enabled()
+        )
+        return True
+
+    def _settled(self, run: _Run, kind: Kind, checks: int, graph: bool) -> None:
+        del self._recorder.sums[checks:]  # which come again
+        with Unseen(), torch.set_grad_enabled(graph):
+            self._recorder.lineage.declare(run.x, kind)
+            _count(self._survey, self._firing, run)
+
+    def _totals(self, run: _Run, kind: Kind, events: Sequence[Tensor]) -> dict[str, OpCounts]:
+        """Returns what would be counted of other numbers of events, in all."""
+        clock = Clock()
+        clock.start(self._recorder.clock.steps, None)
+        clock.batch = self._recorder.clock.batch
+        recorder = Recorder(run.net, self._recorder.conventions, clock, keep=False)
+        totals = [
+            pad(one.view(1), (0, len(own) - 1))
+            for one, (_, own) in zip(events[1:], run.fired, strict=True)
+        ]
+        run = run.with_events(events[0], totals)
+        recorder.lineage.declare(run.x, kind)
+        _count(self._survey, Firing(recorder), run)
+        return recorder.totals()
+
+
+def _count(survey: Survey, firing: Firing, run: _Run) -> None:
+    """Counts all layers of a run."""
+    recorder, names, fired = firing.recorder, survey.names, iter(run.fired)
+    values = run.x
+    if values.dim() > 3:
+        values = values.flatten(2)
+        recorder.ran(names[run.net], torch.flatten, (run.x, 2), values)
+    if run.ones is not None:
+        recorder.hear(values, run.ones)
+    for layer, neuron in run.stack.pairs:
+        currents = values.new_empty(()).expand(*values.shape[:2], len(layer.weight))
+        recorder.ran(names[layer], linear, (values, layer.weight, layer.bias), currents)
+        values = run.result[0]
+        if survey.layers[neuron].kind.sparse:
+            values, totals = next(fired)
+            firing.hear(values, totals)
+        firing.count(names[neuron], survey.layers[neuron], values, None)
+    for state in filter(recorder.lineage.is_new, tensors([run.result])):
+        recorder.lineage.declare(state, Kind("analog"))
+
+
+def _is_plain(kind: Kind) -> bool:
+    """Tells whether values are the network's own, analog or events of 1, and all of them count."""
+    plain = kind.given and kind.name in ("analog", "events") and kind.is_worth(1)
+    return plain and not kind.signed and kind.within is None and kind.number is None
+
+
+def _shape(values: Tensor) -> Tensor:
+    return values.new_empty(()).expand(values.shape)
 
 
 def _looks(hook: Any) -> bool:
