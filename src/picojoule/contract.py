@@ -13,7 +13,8 @@ AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] a
 # that passes by all that neurons put out anyway calls it with that [T, B, ...] and with the sum
 # over the batch, in float64 and with its graph: [...] of all steps, or [T, ...] of each. A product
 # that comes by the ones in its input calls it with the input and their number [], if there is
-# nothing else but zeros. Others leave it alone.
+# nothing else but zeros. A network that runs as one function does all this layer by layer, after it
+# ran. Others leave it alone.
 SUMS: ContextVar[Callable[[Tensor, Tensor], None] | None] = ContextVar("sums", default=None)
 
 

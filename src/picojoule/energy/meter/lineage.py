@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from picojoule._torch import version_of, viewed_by
+from picojoule._torch import buffers, parameters, version_of, viewed_by
 from picojoule.energy.kinds import NOTHING, Kind, Segments, joined
 from picojoule.energy.meter.known import Known, KnownTensors
 
@@ -22,10 +22,13 @@ class Lineage:
     def __init__(self, net: nn.Module) -> None:
         self._known = KnownTensors()
         self._holds_several = False  # whether any tensor does
-        for buffer in net.buffers():
-            self._known.put(buffer, Known(None))
-        for parameter in net.parameters():
-            self._known.put(parameter, Known(None, frozenset({id(parameter)})))
+        for module in net.modules():
+            for buffer in buffers(module).values():
+                if buffer is not None:
+                    self._known.put(buffer, Known(None))
+            for parameter in parameters(module).values():
+                if parameter is not None:
+                    self._known.put(parameter, Known(None, frozenset({id(parameter)})))
 
     def declare(self, value: Tensor, kind: Kind) -> None:
         """Sets the kind of a tensor; of weights that nobody could be sure of, the origins stay."""

@@ -72,7 +72,7 @@ class Observer:
         self._heard: Any = None
         self._whole = Whole(survey, self.firing)
         self.hooks = Hooks()
-        self._buffers: set[int] = set()
+        self._net: nn.Module | None = None
 
     @property
     def layer(self) -> str | None:
@@ -103,7 +103,7 @@ class Observer:
             self.hooks.before(module, self._enter)
             self.hooks.after(module, self._leave)
         undo.enter_context(FunctionMode(self))
-        self._buffers = {id(buffer) for buffer in net.buffers()}
+        self._net = net
         self.functions.attach(self._enter_function, self._leave_function, undo)
 
     def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -246,7 +246,9 @@ class Observer:
         self.settle()
         if not self._depth:
             inside = bool(self._stack)
-            hidden = inside and kind != "analog" and id(value) not in self._buffers
+            assert self._net is not None
+            buffer = any(one is value for one in self._net.buffers())
+            hidden = inside and kind != "analog" and not buffer
             self._mark(value, Kind(kind, scale, signed, hidden=hidden, given=not inside))
         return value
 

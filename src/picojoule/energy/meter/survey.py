@@ -57,15 +57,16 @@ def survey(net: nn.Module, neurons: Mapping[Any, NeuronCost | Foreign], dt: floa
     (root, _), *named = net.named_modules()
     if neurons or dt is not None or not named:
         return _survey([(root, net), *named], neurons, dt)
-    kept = _surveys().get(net)
+    both = _surveys().setdefault(net, {})  # one for training, and one for use
+    kept = both.get(net.training)
     if kept is None or kept.named != named or not kept.snapshot.holds:
         found = _survey([(root, net), *named], neurons, dt)
         snapshot = Snapshot(module for _, module in named)
-        _surveys().pop(net, None)
+        both.pop(net.training, None)
         if not snapshot.plain or found.scripted or net in found.layers:
             return found
         del found.names[net]
-        _surveys()[net] = kept = _Kept(named, snapshot, found)
+        both[net.training] = kept = _Kept(named, snapshot, found)
     found = kept.survey
     return found._replace(names={net: plain_name(root) or "network", **found.names})
 
@@ -83,5 +84,5 @@ def _survey(
 
 
 @cache
-def _surveys() -> WeakKeyDictionary[nn.Module, _Kept]:
+def _surveys() -> WeakKeyDictionary[nn.Module, dict[bool, _Kept]]:
     return WeakKeyDictionary()

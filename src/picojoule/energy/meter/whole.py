@@ -22,6 +22,8 @@ from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.survey import Survey
 from picojoule.energy.rules.arguments import tensors
 
+_MOST = 64  # forecasts that are kept of a network
+
 
 class _Run(NamedTuple):
     """One run of a network as one function.
@@ -140,9 +142,11 @@ class Whole:
         plain = _is_plain(kind) and all(one.plain for one in layers)
         if recorder.keep or recorder.layers or not plain:
             return False
-        key = (run.x.shape, kind.name, convention)
+        key = (id(run.stack), kind.name, convention)
         stack, forecast = survey.forecasts.get(key, (None, None))
         if stack is not run.stack:
+            if len(survey.forecasts) >= _MOST:
+                survey.forecasts.clear()
             forecast = Forecast.of(partial(self._totals, run, kind), 1 + len(run.fired))
             survey.forecasts[key] = run.stack, forecast
         if forecast is None:
