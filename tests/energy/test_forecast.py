@@ -110,6 +110,34 @@ def test_what_else_is_asked_is_counted_layer_by_layer():
     assert str(meter) == str(other)
 
 
+@pytest.mark.parametrize("first", ["counts", "traffic"])
+def test_traffic_is_what_passed_by(first):
+    net, x = Sequential(*mlp()[:-2]), spikes()
+    meter, other = (one(net, x, traffic=True) for one in (metered, expected))
+    getattr(meter, first)
+    assert foreseen(meter) == (first == "counts")
+    assert told(meter.counts) == told(other.counts)
+    for one, two in zip(meter.traffic, other.traffic, strict=True):
+        assert (one.layer, one.kind.name, one.fired) == (two.layer, two.kind.name, two.fired)
+        assert torch.equal(one.number(), two.number())
+        assert one.values.requires_grad == two.values.requires_grad
+    assert told(meter.counts) == told(other.counts)
+
+
+@pytest.mark.parametrize("change", [lambda x, out: x.zero_(), lambda x, out: out.mul_(2)])
+def test_values_that_changed_since_are_an_error(change):
+    net, x = Sequential(*mlp()[:-2]), spikes()
+    for one in (net, Layered(*net)):
+        x = spikes()
+        with torch.no_grad(), Meter(one, inputs="events") as meter:
+            out, _ = one(x)
+        before = told(meter.counts)
+        change(x, out)
+        assert told(meter.counts) == before
+        with pytest.raises(RuntimeError, match="was changed in place later"):
+            _ = [call.number() for call in meter.traffic]
+
+
 def test_two_calls_add_up():
     net = mlp()
     found = []
@@ -175,9 +203,8 @@ def test_another_shape_is_another_forecast(shape):
         {"convention": {"1": Convention(levels="multiply")}},
         {"inputs": "levels"},
         {"neurons": {LIF: pj.NeuronCost(adds=3)}},
-        {"traffic": True},
     ],
-    ids=["weights of zero", "by layer", "levels", "a cost", "traffic"],
+    ids=["weights of zero", "by layer", "levels", "a cost"],
 )
 def test_what_depends_on_more_is_not_foreseen(options):
     net, x = mlp(), spikes()

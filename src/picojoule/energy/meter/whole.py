@@ -1,6 +1,7 @@
 """Networks that run all their layers as one function, and tell what passed between them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from picojoule._torch import DisableTorchFunction, function_modes, hooks
+from picojoule._torch import DisableTorchFunction, function_modes, hooks, version_of
 from picojoule.contract import SUMS
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
@@ -53,18 +54,23 @@ class _Run(NamedTuple):
         """What each layer that fires told."""
         return self.told if self.ones is None else self.told[1:]
 
-    def with_events(self, ones: Tensor, totals: Iterable[Tensor]) -> "_Run":
-        """Returns the same run with other numbers of events, and shapes in place of values."""
-        fired = zip((_shape(values) for values, _ in self.fired), totals, strict=True)
-        return self._replace(x=_shape(self.x), told=[(self.x, ones), *fired])
+    @property
+    def values(self) -> list[Tensor]:
+        """All that passed between the layers."""
+        return [self.x, *(values for values, _ in self.fired)]
+
+    def with_events(self, ones: Tensor, totals: Iterable[Tensor], *, keep: bool) -> "_Run":
+        """Returns a run with these numbers of events, and shapes in place of values not to keep."""
+        x, *fired = self.values if keep else map(_shape, self.values)
+        return self._replace(x=x, told=[(x, ones), *zip(fired, totals, strict=True)])
 
 
 class Whole:
     """Counter of networks that run as one function, as ``Sequential.as_stack`` says.
 
     Their layers are counted afterwards, as if each had been seen. What is counted is the same each
-    time but for the numbers of events: a meter that keeps no traffic takes it from a forecast, and
-    counts layer by layer only if it is asked for more.
+    time but for the numbers of events: a meter takes it from a forecast, and counts layer by layer
+    only if it is asked for more.
 
     Args:
         survey: What is known of the modules.
@@ -140,7 +146,7 @@ class Whole:
         if not isinstance(convention, Convention) or convention.skip_zero_weights:
             return False
         plain = _is_plain(kind) and all(one.plain for one in layers)
-        if recorder.keep or recorder.layers or not plain:
+        if recorder.layers or not plain:
             return False
         key = (id(run.stack), kind.name, convention)
         stack, forecast = survey.forecasts.get(key, (None, None))
@@ -163,16 +169,25 @@ class Whole:
             one = survey.names[neuron], survey.layers[neuron].kind, Summed(own)
             recorder.sums.append(one)
         self._foreseen = forecast, [ones, *(own.sum() for own in totals)]
-        self._settle = partial(
-            self._settled, run.with_events(ones, totals), kind, checks, torch.is_grad_enabled()
-        )
+        held = run.with_events(ones, totals, keep=recorder.keep)
+        versions = {one.data_ptr(): version_of(one) for one in held.values if recorder.keep}
+        graph = torch.is_grad_enabled()
+        self._settle = partial(self._settled, held, kind, checks, versions, graph=graph)
         return True
 
-    def _settled(self, run: _Run, kind: Kind, checks: int, graph: bool) -> None:
-        del self._recorder.sums[checks:]  # which come again
+    def _settled(
+        self, run: _Run, kind: Kind, checks: int, versions: dict[int, int | None], *, graph: bool
+    ) -> None:
+        recorder = self._recorder
+        del recorder.sums[checks:]  # which come again
         with Unseen(), torch.set_grad_enabled(graph):
-            self._recorder.lineage.declare(run.x, kind)
+            recorder.lineage.declare(run.x, kind)
             _count(self._survey, self._firing, run)
+        if recorder.keep:  # values may have changed in place since they were counted
+            recorder.traffic[:] = [
+                replace(one, version=versions.get(one.values.data_ptr(), one.version))
+                for one in recorder.traffic
+            ]
 
     def _totals(self, run: _Run, kind: Kind, events: Sequence[Tensor]) -> dict[str, OpCounts]:
         """Returns what would be counted of other numbers of events, in all."""
@@ -184,7 +199,7 @@ class Whole:
             pad(one.view(1), (0, len(own) - 1))
             for one, (_, own) in zip(events[1:], run.fired, strict=True)
         ]
-        run = run.with_events(events[0], totals)
+        run = run.with_events(events[0], totals, keep=False)
         recorder.lineage.declare(run.x, kind)
         _count(self._survey, Firing(recorder), run)
         return recorder.totals()
