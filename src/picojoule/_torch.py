@@ -136,7 +136,7 @@ def hooks(module: nn.Module) -> Iterator[Any]:
 
 def have_global_hooks() -> bool:
     """Returns whether there are hooks that calls of all modules call."""
-    return nn.modules.module._has_any_global_hook()
+    return bool(nn.modules.module._has_any_global_hook())
 
 
 def have_forward_hooks(modules: Sequence[nn.Module]) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 
 import picojoule as pj
 from picojoule.energy import Convention, Meter
-from picojoule.energy.meter.survey import _surveys
+from picojoule.energy.meter.roster import _rosters
 from picojoule.kernels import cc
 from picojoule.networks import Sequential
 from picojoule.neurons import IF, LI, LIF, MultiLevelIF
@@ -233,7 +233,7 @@ def test_marks_are_kept():
 def test_a_network_is_not_kept_alive():
     net = mlp()
     metered(net, spikes())
-    assert net in _surveys()
+    assert net in _rosters()
     kept = weakref.ref(net)
     del net
     gc.collect()
@@ -258,3 +258,15 @@ def test_training_by_forecasts_is_training():
         found.append([energy.total.item(), *(one.detach() for one in net.parameters())])
     assert found[0][0] == found[1][0]
     assert all(torch.equal(one, two) for one, two in zip(found[0][1:], found[1][1:], strict=True))
+
+
+def test_classes_of_a_user_may_change():
+    class Own(LIF):
+        cost = pj.NeuronCost(adds=1)
+
+    net, x = mlp(lambda: Own(8)), spikes()
+    found = []
+    for adds in (1, 3):
+        Own.cost = pj.NeuronCost(adds=adds)
+        found.append(metered(net, x).counts["2"].add.item())
+    assert found[1] == 3 * found[0]

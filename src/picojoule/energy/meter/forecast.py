@@ -12,7 +12,7 @@ from picojoule.energy.counts import OpCounts, Sizes
 Counting = Callable[[Sequence[Tensor]], Mapping[str, OpCounts]]
 
 
-class _Layer(NamedTuple):
+class _Foreseen(NamedTuple):
     """The counts of a layer: each a constant, or a source and by how much its events count.
 
     Attributes:
@@ -33,7 +33,7 @@ class Forecast:
         layers: The layers.
     """
 
-    def __init__(self, layers: Mapping[str, _Layer]) -> None:
+    def __init__(self, layers: Mapping[str, _Foreseen]) -> None:
         self._layers = layers
 
     @classmethod
@@ -54,7 +54,7 @@ class Forecast:
                 )
                 for one in range(-1, sources)
             )
-        layers: dict[str, _Layer] = {}
+        layers: dict[str, _Foreseen] = {}
         for layer, still in nothing.items():
             counts: dict[str, float | tuple[int, float]] = {}
             for name, number in still.items():
@@ -65,7 +65,7 @@ class Forecast:
                     return None
                 counts[name] = caused[0] if caused else base
             hidden = () if still.hidden is None else tuple(name for name, _ in still.hidden.items())
-            layers[layer] = _Layer(counts, hidden, still.sizes)
+            layers[layer] = _Foreseen(counts, hidden, still.sizes)
         return cls(layers)
 
     def counts(self, events: Sequence[Tensor], samples: int) -> dict[str, OpCounts]:

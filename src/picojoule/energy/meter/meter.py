@@ -16,6 +16,7 @@ from picojoule.energy.meter.coverage import Coverage
 from picojoule.energy.meter.foreign import Foreign
 from picojoule.energy.meter.observer import Observer
 from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.meter.roster import roster
 from picojoule.energy.meter.said import (
     ValueCheck,
     check_network,
@@ -26,7 +27,6 @@ from picojoule.energy.meter.said import (
     warn_of_none,
 )
 from picojoule.energy.meter.shown import counts_table
-from picojoule.energy.meter.survey import survey
 from picojoule.energy.meter.watch import Calls, eager
 from picojoule.energy.tally import by_layer, count_dense
 from picojoule.energy.traffic import Traffic
@@ -88,8 +88,8 @@ class Meter:
     ) -> None:
         check_network(net)
         self._net, neurons = net, checked(neurons)
-        self._survey = survey(net, neurons, dt)
-        names, layers = self._survey.names, self._survey.layers
+        self._roster = roster(net, neurons, dt)
+        names, layers = self._roster.names, self._roster.layers
         self._functions = spike_functions(neurons, dt)
         warn_of_derived(layers, names)
         if not (layers or self._functions):
@@ -100,9 +100,9 @@ class Meter:
             self._recorder.reach(layer.covers)
         self._calls = Calls(samples, needed=not any(layer.timed for layer in layers.values()))
         self._observer = Observer(
-            self._survey, self._functions, inputs, self._recorder, self._calls
+            self._roster, self._functions, inputs, self._recorder, self._calls
         )
-        ran, unseen = self._observer.ran, self._survey.scripted
+        ran, unseen = self._observer.ran, self._roster.scripted
         self._coverage = Coverage(names, unseen, ran, self._recorder)
         self._values = ValueCheck(self._recorder)
         self._undo = ExitStack()
@@ -129,8 +129,8 @@ class Meter:
                 "the module that does"
             )
         self._calls.check(timed=self._observer.timed)
-        check_fit(self._convention, {*self._survey.names.values(), *self._recorder.layers})
-        idle = self._coverage.idle(self._survey.layers)
+        check_fit(self._convention, {*self._roster.names.values(), *self._recorder.layers})
+        idle = self._coverage.idle(self._roster.layers)
         idle += [one.__name__ for one in self._functions if one not in self._observer.functions.ran]
         warn_of_idle(idle)
 
@@ -142,7 +142,7 @@ class Meter:
     @property
     def levels(self) -> int:
         """The most spikes of one neuron in one step, as far as is known."""
-        layers = (*self._survey.layers.values(), *self._functions.values())
+        layers = (*self._roster.layers.values(), *self._functions.values())
         return max((layer.levels for layer in layers), default=1)
 
     @property

@@ -19,7 +19,7 @@ from picojoule.energy.meter.mode import FunctionMode
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.population import NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
-from picojoule.energy.meter.survey import Survey
+from picojoule.energy.meter.roster import Roster
 from picojoule.energy.meter.watch import Calls, refuse_vmap
 from picojoule.energy.meter.whole import Whole
 from picojoule.energy.rules.arguments import tensors
@@ -30,7 +30,7 @@ class Observer:
     """Set of forward hooks that learn which layer runs, what goes in and what neurons put out.
 
     Args:
-        survey: What is known of the network before it runs.
+        roster: What is known of the network before it runs.
         functions: Functions that put out spikes.
         inputs: The kind of the network's inputs, or a kind per argument name.
         recorder: Takes down what is learned.
@@ -45,15 +45,15 @@ class Observer:
 
     def __init__(
         self,
-        survey: Survey,
+        roster: Roster,
         functions: Mapping[Any, NeuronLayer],
         inputs: str | Mapping[str, str],
         recorder: Recorder,
         calls: Calls,
     ) -> None:
-        unseen = survey.scripted
-        self._names = {one: name for one, name in survey.names.items() if one not in unseen}
-        self._neurons = neurons = survey.layers
+        unseen = roster.scripted
+        self._names = {one: name for one, name in roster.names.items() if one not in unseen}
+        self._neurons = neurons = roster.layers
         self.recorder, self.calls = recorder, calls
         self.firing = Firing(recorder)
         self.functions = Functions(functions)
@@ -70,7 +70,7 @@ class Observer:
         self._seen = 0  # and those whose functions are seen
         self._quiet: Any = None
         self._heard: Any = None
-        self._whole = Whole(survey, self.firing)
+        self._whole = Whole(roster, self.firing)
         self.hooks = Hooks()
         self._net: nn.Module | None = None
 

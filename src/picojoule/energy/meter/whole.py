@@ -20,7 +20,7 @@ from picojoule.energy.meter.firing import Firing
 from picojoule.energy.meter.forecast import Forecast
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.recorder import Recorder
-from picojoule.energy.meter.survey import Survey
+from picojoule.energy.meter.roster import Roster
 from picojoule.energy.rules.arguments import tensors
 
 _MOST = 64  # forecasts that are kept of a network
@@ -73,12 +73,12 @@ class Whole:
     only if it is asked for more.
 
     Args:
-        survey: What is known of the modules.
+        roster: What is known of the modules.
         firing: Counts layers of neurons.
     """
 
-    def __init__(self, survey: Survey, firing: Firing) -> None:
-        self._survey, self._firing = survey, firing
+    def __init__(self, roster: Roster, firing: Firing) -> None:
+        self._roster, self._firing = roster, firing
         self._recorder: Recorder = firing.recorder
         self._run: _Run | None = None
         self._quiet: Any = None
@@ -122,7 +122,7 @@ class Whole:
         with Unseen():
             kind = self._recorder.lineage.kind_of(run.x)
             if kind is None or not self._foresee(run, kind):
-                _count(self._survey, self._firing, run)
+                _count(self._roster, self._firing, run)
         return run.net.modules()
 
     def counts(self, samples: int) -> dict[str, OpCounts] | None:
@@ -140,8 +140,8 @@ class Whole:
 
     def _foresee(self, run: _Run, kind: Kind) -> bool:
         """Tells whether the counts of a run are known but for its events, and sums these."""
-        recorder, survey, pairs = self._recorder, self._survey, run.stack.pairs
-        layers = [survey.layers[neuron] for _, neuron in pairs]
+        recorder, roster, pairs = self._recorder, self._roster, run.stack.pairs
+        layers = [roster.layers[neuron] for _, neuron in pairs]
         convention = recorder.conventions
         if not isinstance(convention, Convention) or convention.skip_zero_weights:
             return False
@@ -149,24 +149,24 @@ class Whole:
         if recorder.layers or not plain:
             return False
         key = (id(run.stack), kind.name, convention)
-        stack, forecast = survey.forecasts.get(key, (None, None))
+        stack, forecast = roster.forecasts.get(key, (None, None))
         if stack is not run.stack:
-            if len(survey.forecasts) >= _MOST:
-                survey.forecasts.clear()
+            if len(roster.forecasts) >= _MOST:
+                roster.forecasts.clear()
             forecast = Forecast.of(partial(self._totals, run, kind), 1 + len(run.fired))
-            survey.forecasts[key] = run.stack, forecast
+            roster.forecasts[key] = run.stack, forecast
         if forecast is None:
             return False
         checks, ones = len(recorder.sums), run.ones
         if ones is None and kind.sparse:
             found = summed(run.x, kind, 1)
-            recorder.sums.append((survey.names[pairs[0][0]], kind, found))
+            recorder.sums.append((roster.names[pairs[0][0]], kind, found))
             ones = found.events
         ones = torch.zeros((), dtype=torch.float64) if ones is None else ones
         totals = [totals for _, totals in run.fired]
         firing = [pair[1] for pair, one in zip(pairs, layers, strict=True) if one.kind.sparse]
         for neuron, own in zip(firing, totals, strict=True):
-            one = survey.names[neuron], survey.layers[neuron].kind, Summed(own)
+            one = roster.names[neuron], roster.layers[neuron].kind, Summed(own)
             recorder.sums.append(one)
         self._foreseen = forecast, [ones, *(own.sum() for own in totals)]
         held = run.with_events(ones, totals, keep=recorder.keep)
@@ -182,7 +182,7 @@ class Whole:
         del recorder.sums[checks:]  # which come again
         with Unseen(), torch.set_grad_enabled(graph):
             recorder.lineage.declare(run.x, kind)
-            _count(self._survey, self._firing, run)
+            _count(self._roster, self._firing, run)
         if recorder.keep:  # values may have changed in place since they were counted
             recorder.traffic[:] = [
                 replace(one, version=versions.get(one.values.data_ptr(), one.version))
@@ -201,13 +201,13 @@ class Whole:
         ]
         run = run.with_events(events[0], totals, keep=False)
         recorder.lineage.declare(run.x, kind)
-        _count(self._survey, Firing(recorder), run)
+        _count(self._roster, Firing(recorder), run)
         return recorder.totals()
 
 
-def _count(survey: Survey, firing: Firing, run: _Run) -> None:
+def _count(roster: Roster, firing: Firing, run: _Run) -> None:
     """Counts all layers of a run."""
-    recorder, names, fired = firing.recorder, survey.names, iter(run.fired)
+    recorder, names, fired = firing.recorder, roster.names, iter(run.fired)
     values = run.x
     if values.dim() > 3:
         values = values.flatten(2)
@@ -218,10 +218,10 @@ def _count(survey: Survey, firing: Firing, run: _Run) -> None:
         currents = values.new_empty(()).expand(*values.shape[:2], len(layer.weight))
         recorder.ran(names[layer], linear, (values, layer.weight, layer.bias), currents)
         values = run.result[0]
-        if survey.layers[neuron].kind.sparse:
+        if roster.layers[neuron].kind.sparse:
             values, totals = next(fired)
             firing.hear(values, totals)
-        firing.count(names[neuron], survey.layers[neuron], values, None)
+        firing.count(names[neuron], roster.layers[neuron], values, None)
     for state in filter(recorder.lineage.is_new, tensors([run.result])):
         recorder.lineage.declare(state, Kind("analog"))
 

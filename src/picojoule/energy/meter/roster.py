@@ -1,4 +1,4 @@
-"""Survey of a network: what a meter knows of it before it runs."""
+"""Roster of a network: what a meter knows of it before it runs."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -14,8 +14,10 @@ from picojoule.energy.meter.names import plain_name
 from picojoule.energy.meter.population import NeuronLayer, population
 from picojoule.energy.meter.watch import scripted
 
+_FIXED = ("picojoule.", "torch.nn.")  # whose classes stay as they are
 
-class Survey(NamedTuple):
+
+class Roster(NamedTuple):
     """The findings of one look at a network.
 
     Attributes:
@@ -23,7 +25,7 @@ class Survey(NamedTuple):
         scripted: Modules inside which nothing can be seen, each with the module around them.
         layers: Those that are layers of neurons.
         forecasts: What was found when it ran as one function, but for the numbers of events, by
-            what that depends on. It is shared by surveys of the same network as it is.
+            what that depends on. It is shared by rosters of the same network as it is.
     """
 
     names: dict[nn.Module, str]
@@ -32,21 +34,21 @@ class Survey(NamedTuple):
     forecasts: dict[Any, Any]
 
 
-class _Kept(NamedTuple):
-    """A survey of all modules but the network itself, which must not keep that alive.
+class _KeptRoster(NamedTuple):
+    """A roster of all modules but the network itself, which must not keep that alive.
 
     Attributes:
         named: These modules, with their names.
         snapshot: What they held.
-        survey: What was found.
+        roster: What was found.
     """
 
     named: list[tuple[str, nn.Module]]
     snapshot: Snapshot
-    survey: Survey
+    roster: Roster
 
 
-def survey(net: nn.Module, neurons: Mapping[Any, NeuronCost | Foreign], dt: float | None) -> Survey:
+def roster(net: nn.Module, neurons: Mapping[Any, NeuronCost | Foreign], dt: float | None) -> Roster:
     """Looks at a network once, and again if anything was set in it since.
 
     Args:
@@ -55,34 +57,35 @@ def survey(net: nn.Module, neurons: Mapping[Any, NeuronCost | Foreign], dt: floa
         dt: Seconds per step of neurons that have none of their own.
     """
     (root, _), *named = net.named_modules()
-    if neurons or dt is not None or not named:
-        return _survey([(root, net), *named], neurons, dt)
-    both = _surveys().setdefault(net, {})  # one for training, and one for use
+    ours = all(type(module).__module__.startswith(_FIXED) for _, module in named)
+    if neurons or dt is not None or not (named and ours):
+        return _looked_up([(root, net), *named], neurons, dt)
+    both = _rosters().setdefault(net, {})  # one for training, and one for use
     kept = both.get(net.training)
     if kept is None or kept.named != named or not kept.snapshot.holds:
-        found = _survey([(root, net), *named], neurons, dt)
+        found = _looked_up([(root, net), *named], neurons, dt)
         snapshot = Snapshot(module for _, module in named)
         both.pop(net.training, None)
         if not snapshot.plain or found.scripted or net in found.layers:
             return found
         del found.names[net]
-        both[net.training] = kept = _Kept(named, snapshot, found)
-    found = kept.survey
+        both[net.training] = kept = _KeptRoster(named, snapshot, found)
+    found = kept.roster
     return found._replace(names={net: plain_name(root) or "network", **found.names})
 
 
-def _survey(
+def _looked_up(
     named: list[tuple[str, nn.Module]],
     neurons: Mapping[Any, NeuronCost | Foreign],
     dt: float | None,
-) -> Survey:
+) -> Roster:
     names = {module: plain_name(name) or "network" for name, module in named}
     unseen = scripted(named[0][1])
     known = {module: population(module, neurons, dt) for module in names}
     layers = {module: layer for module, layer in known.items() if layer is not None}
-    return Survey(names, unseen, layers, {})
+    return Roster(names, unseen, layers, {})
 
 
 @cache
-def _surveys() -> WeakKeyDictionary[nn.Module, dict[bool, _Kept]]:
+def _rosters() -> WeakKeyDictionary[nn.Module, dict[bool, _KeptRoster]]:
     return WeakKeyDictionary()
