@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean as mean
 
 from making import markdown
-from making.papers import Record, energy, grouped, network, read
+from making.papers import Record, arm, energy, grouped, read
 from picojoule.sweep.fronts import hypervolume
 
 Value = Callable[[Record], float | None]
@@ -37,7 +37,7 @@ def static(one: Record) -> float:
 
 
 def savings(
-    part: str, values: Mapping[str, Value], points: float, curve: Callable[[Record], str] = network
+    part: str, values: Mapping[str, Value], points: float, curve: Callable[[Record], str] = arm
 ) -> str:
     """The most that each curve saves at no more than so many points of accuracy on validation.
 
@@ -95,7 +95,7 @@ def error(one: Sequence[Record], other: Sequence[Record]) -> float:
 
 
 def fronts(
-    part: str, values: Mapping[str, Value], worst: float, curve: Callable[[Record], str] = network
+    part: str, values: Mapping[str, Value], worst: float, curve: Callable[[Record], str] = arm
 ) -> str:
     """How much the front of each curve covers, as a share of what could be covered.
 

@@ -47,6 +47,11 @@ def network(one: Record) -> str:
     return ", ".join(words)
 
 
+def arm(one: Record) -> str:
+    """The network of a run, and its levers."""
+    return " with ".join([network(one), *([" and ".join(one["levers"])] if one["levers"] else [])])
+
+
 def neuron(text: str) -> str:
     """A neuron of a recipe in words: its name and what makes it another one."""
     table = tomllib.loads(f"neuron = {text}")["neuron"]

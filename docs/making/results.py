@@ -82,7 +82,7 @@ def figures() -> dict[str, str]:
 def fronts(
     part: str,
     values: dict[str, marks.Value],
-    curve: Callable[[papers.Record], str] = papers.network,
+    curve: Callable[[papers.Record], str] = papers.arm,
 ) -> str:
     """Accuracy against energy, a curve for each network or penalty and an axis for each account."""
     groups = list(papers.grouped(papers.read(part)).values())
