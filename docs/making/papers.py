@@ -152,11 +152,9 @@ def made_of(part: str) -> str:
         ", ".join(f"{k} {v}" for k, v in one["versions"].items()) for one in found
     )
     hours = sum(one["seconds"] for one in found) / 3600
-    return (
-        f"{len(found)} runs, {hours:.1f} hours of training on one thread; "
-        f"{'; '.join(versions)}.\n\n"
-        f"```sh\npython docs/results/papers.py RUNS --data-dir DIR --parts {part}\n```\n"
-    )
+    made = f"{len(found)} runs, {hours:.1f} hours of training on one thread; {'; '.join(versions)}."
+    command = f"python docs/results/papers.py RUNS --data-dir DIR --parts {part}"
+    return f"{made if found else 'No run yet.'}\n\n```sh\n{command}\n```\n"
 
 
 def outcomes(
