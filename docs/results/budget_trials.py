@@ -95,8 +95,9 @@ class Ruled(pj.Penalty):
         self.allowance, self.ratio, self.average = 0.0, 1.0, 0.0
         self.first, self.done = 0.0, 0
 
-    def start(self, floor_pj: float) -> None:
+    def start(self, floor_pj: float, steps: int | None = None) -> None:
         """Takes the floor of the training set."""
+        del steps
         self.allowance = self._allowance(floor_pj, 0.0)
 
     def validated(self, validation: Any, trained: Any) -> None:

@@ -25,7 +25,7 @@ def trained(name, net=None, epochs=6, until=None, **options):
     net = net or made(name)
     label = torch.arange(12) % CLASSES
     loader = torch.utils.data.DataLoader([(events(batch=12), label, None)] * 2, batch_size=None)
-    budget = pj.EnergyBudget(200.0, rho=4.0, step=0.2)
+    budget = pj.EnergyBudget(200.0)
     logs = pj.train(
         net,
         loader,

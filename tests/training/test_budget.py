@@ -4,25 +4,33 @@ import pytest
 import torch
 
 import picojoule as pj
+from picojoule.energy import Energy
 from picojoule.training.records import Spent
 
 SMALL, PULL = 1e-6 * 1000, 0.3
 
 
-def closed_form(total, *, multiplier, floor=200.0, limit=1000.0, margin=0.02, rho=1.0):
+def closed_form(total, *, multiplier, floor=200.0, limit=1000.0, margin=0.02, rho=4.0):
     g = math.log((total - floor + SMALL) / ((limit - floor) / (1 + margin) + SMALL))
     pull = min(g, PULL)
     line = max(multiplier + rho * pull, 0) * (g - pull)
     return (max(multiplier + rho * pull, 0) ** 2 - multiplier**2) / (2 * rho) + line
 
 
-def with_multiplier(value, **options):
-    """A budget whose aim has come down to what the limit allows."""
-    budget = pj.EnergyBudget(1000.0, **options)
-    budget.start(200.0)
-    budget.aim_pj.fill_(0)
+def come_down(budget, value=0.0):
+    """Brings the aim of a budget down to what the limit allows, and sets its multiplier."""
+    total, floor = torch.tensor([300.0, 200.0], dtype=torch.float64)
+    budget.done.fill_(math.inf)
+    budget.update(Energy(total, floor, total, total))
     budget.multiplier = torch.tensor(value, dtype=torch.float64)
     return budget
+
+
+def with_multiplier(value, **options):
+    """A budget that has come down."""
+    budget = pj.EnergyBudget(1000.0, **options)
+    budget.start(200.0)
+    return come_down(budget, value)
 
 
 @pytest.mark.parametrize("total", [201.0, 500.0, 980.0, 1000.0, 5000.0])
@@ -69,25 +77,27 @@ def test_multiplier_rises_above_and_falls_below_but_not_under_zero(energy):
     assert budget.multiplier.item() == 0
 
 
-def test_the_aim_comes_down_from_what_is_spent_at_first_to_what_is_allowed(energy):
+@pytest.mark.parametrize("steps", [10, 60, 4000, None])
+def test_the_aim_comes_down_in_half_of_a_training_however_long(energy, steps):
     budget = pj.EnergyBudget(1000.0)
-    budget.start(200.0)
-    allowed = 800 / 1.02
-    for step in range(200):  # a network that follows is not charged
-        batch = energy(200 + max(7000 * 0.96**step, allowed), 200.0)
-        assert budget(batch).item() == pytest.approx(0, abs=1e-5)
+    budget.start(200.0, steps)
+    allowed, descent = 800 / 1.02, 100 if steps is None else steps / 2
+    for step in range(2 * int(descent)):  # a network that follows is not charged
+        assert budget.settled == (step >= descent)
+        part = allowed * (7000 / allowed) ** max(0, 1 - step / descent)
+        batch = energy(200 + part, 200.0)
+        assert budget(batch).item() == pytest.approx(0, abs=1e-4)
         budget.update(batch)
-        assert budget.multiplier.item() == pytest.approx(0, abs=1e-5)
-    assert 7000 * 0.96**step < allowed
-    budget.update(energy(300.0, 200.0))
-    assert aim(budget, energy) == pytest.approx(200 + allowed)
+        assert budget.multiplier.item() == pytest.approx(0, abs=1e-4)
+    assert part == allowed
 
 
 def test_a_network_that_spends_little_at_first_may_come_to_spend_what_is_allowed(energy):
     budget = pj.EnergyBudget(1000.0)
-    budget.start(200.0)
+    budget.start(200.0, 1000)
     budget.update(energy(300.0, 200.0))
-    assert budget.aim_pj.item() == pytest.approx(0.96 * (800 / 1.02 + SMALL))
+    assert budget(energy(200 + 799 / 1.02, 200.0)).item() == 0
+    assert budget(energy(200 + 801 / 1.02, 200.0)).item() > 0
 
 
 def test_an_energy_that_is_not_finite_teaches_nothing(energy):
@@ -95,7 +105,8 @@ def test_an_energy_that_is_not_finite_teaches_nothing(energy):
     budget.start(200.0)
     for total in (math.nan, 7200.0, math.inf, math.nan):
         budget.update(energy(total, 200.0))
-    assert budget.aim_pj.item() == pytest.approx(0.96 * 7000)
+    assert budget.first_pj.item() == pytest.approx(7000)
+    assert budget.done.item() == 1
     assert budget.multiplier.item() == 0
 
 
@@ -111,8 +122,7 @@ def test_the_floor_of_the_training_set_decides_the_allowance_and_the_batch_its_r
 
 
 def test_without_start_the_floor_of_the_batch_stands_in(energy):
-    started, bare = with_multiplier(0.0), pj.EnergyBudget(1000.0)
-    bare.aim_pj.fill_(0)
+    started, bare = with_multiplier(0.0), come_down(pj.EnergyBudget(1000.0))
     assert bare(energy(1500.0, 200.0)).item() == started(energy(1500.0, 200.0)).item()
 
 
@@ -125,8 +135,7 @@ def aim(budget, energy, floor=200.0):
     low, high = floor, 1e5
     for _ in range(80):
         middle = (low + high) / 2
-        budget.multiplier.fill_(1.0)
-        budget.aim_pj.fill_(0)
+        come_down(budget, 1.0)
         budget.update(energy(middle, floor))
         low, high = (low, middle) if budget.multiplier > 1 else (middle, high)
     return low
@@ -135,7 +144,7 @@ def aim(budget, energy, floor=200.0):
 def test_the_spread_of_a_validation_lowers_the_aim(energy):
     budget = with_multiplier(0.4)
     budget.validated(spent(900.0, spread=0.03), spent(900.0))
-    assert aim(budget, energy) == pytest.approx(200 + (1000 / 1.06 - 200) / 1.02)
+    assert aim(budget, energy) == pytest.approx(200 + (1000 / (1 + 1.64 * 0.03) - 200) / 1.02)
     budget.validated(spent(900.0, spread=3.0), spent(900.0))  # but never below half of the rest
     assert aim(budget, energy) == pytest.approx(200 + 400 / 1.02)
 
@@ -154,10 +163,11 @@ def test_one_validation_is_believed_by_half_and_within_bounds(energy):
     budget = with_multiplier(0.4)
     budget.validated(spent(200 + 1.21 * 500), spent(700.0))
     assert budget.ratio.item() == pytest.approx(1.1)
-    for total, ratio in ((200.0, 0.5), (1e9, 2.0)):  # a silent network; one that has not settled
+    for total, factor in ((200.0, 0.8), (1e9, 1.25)):  # a silent network; one that has not settled
         other = with_multiplier(0.4)
-        other.validated(spent(total), spent(700.0))
-        assert other.ratio.item() == pytest.approx(ratio)
+        for times in (1, 2, 3):
+            other.validated(spent(total), spent(700.0))
+            assert other.ratio.item() == pytest.approx(factor ** (times / 2))
         assert math.isfinite(other(energy(200.0, 200.0)).item())
 
 

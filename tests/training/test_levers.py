@@ -197,7 +197,7 @@ def start(task, folder, levers=("Gates",), seed=0, **options):
     made = task.setup(seed)
     loader = task.loader(shuffle=True, generator=torch.Generator().manual_seed(seed))
     limit_pj = 0.9 * task.floor_pj(task.loader())
-    budget = pj.EnergyBudget(limit_pj, rho=4.0, step=0.2)  # in few steps
+    budget = pj.EnergyBudget(limit_pj)
     given = {"epochs": 16, "penalty": budget, "validation": task.loader(64)}
     made_by = {"Gates": pj.Gates, "Weights": pj.Weights, "Steps": partial(pj.Steps, lr=0.5)}
     given |= {"levers": [made_by[name]() for name in levers], "checkpoint": folder}

@@ -146,7 +146,7 @@ def test_pictures_show_the_steps_that_ran(case):
 
 class TestTraining:
     def options(self, task, limit_pj, **more):
-        budget = pj.EnergyBudget(limit_pj, rho=4.0, step=0.2)
+        budget = pj.EnergyBudget(limit_pj)
         return {"penalty": budget, "validation": task.loader(64), "levers": [pj.Steps()]} | more
 
     def test_its_floor_is_that_of_the_first_step(self, task):

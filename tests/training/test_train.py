@@ -38,7 +38,7 @@ def test_it_is_the_six_lines(task):
     made, budget = task.setup(), pj.EnergyBudget(450.0)
     list(task.train(made, task.loader(), epochs=1, penalty=budget))
     own, other = task.setup(), pj.EnergyBudget(450.0)
-    other.start(task.floor_pj(task.loader()))
+    other.start(task.floor_pj(task.loader()), steps=6)
     for x, label, _ in task.loader():
         with pj.Meter(own.net, inputs="events") as meter:
             out, _ = own.net(x)
@@ -93,6 +93,43 @@ def test_a_budget_is_met_and_the_choice_loaded(task):
     )
     assert (again.accuracy, again.chips["45nm"].total_pj) == (chosen.accuracy, chosen.energy_pj)
     assert (chosen.accuracy, chosen.energy_pj) == (log.chosen.accuracy, log.chosen.energy_pj)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_training_of_sixty_steps_meets_a_limit_and_knows_something(task, seed):
+    loader, validation = task.loader(shuffle=True), task.loader(64)
+    options = {"epochs": 10, "validation": validation}
+    made = [task.setup(seed), task.setup(seed)]
+    for one in made:
+        one.scheduler = None
+    *_, free = task.train(made[0], loader, **options)
+    spent = free.history[free.chosen.epoch - 1].validation
+    limit = spent.floor_pj + 0.5 * (spent.energy_pj - spent.floor_pj)
+    *_, log = task.train(made[1], loader, penalty=pj.EnergyBudget(limit), **options)
+    assert log.step == 60
+    assert [record.settled for record in log.history] == [False] * 4 + [True] * 6
+    assert log.chosen.epoch > 4
+    assert log.chosen.feasible
+    assert log.chosen.accuracy > 0.6
+    assert log.chosen.energy_pj > spent.floor_pj + 0.35 * (spent.energy_pj - spent.floor_pj)
+
+
+def test_a_limit_that_cannot_be_met_in_the_steps_there_are_ends_with_what_was_learned(task):
+    """Batch norms that have not settled are silent in use, which is cheap, and at chance."""
+    made, loader, validation = task.setup(), task.loader(shuffle=True), task.loader(64)
+    hidden = [nn.Linear(12, 32), nn.BatchNorm1d(32), pj.LIF()]
+    hidden += [nn.Linear(32, 32), nn.BatchNorm1d(32), pj.LIF()]
+    made.net = pj.Sequential(*hidden, nn.Linear(32, 3), pj.LI())
+    made.optimizer = torch.optim.Adam(made.net.parameters(), lr=3e-3)
+    made.scheduler = None
+    limit = 2 * task.floor_pj(task.loader(64)) + 50  # of 32 neurons, not 16
+    options = {"epochs": 10, "validation": validation, "penalty": pj.EnergyBudget(limit)}
+    *_, log = task.train(made, loader, **options)
+    energies = [one.validation.energy_pj for one in log.history]
+    assert min(energies) == energies[0]
+    assert log.history[0].validation.accuracy < 0.5
+    assert not log.chosen.feasible
+    assert log.chosen.accuracy > 0.7
 
 
 def test_a_budget_is_kept_in_use_where_training_batches_are_cheaper(task):

@@ -87,8 +87,8 @@ class BudgetTable(Table):
     limits: dict[str, float | str] | None = None
     rate: Positive | None = None
     margin: Share = 0.02
-    step: Positive = 0.05
-    rho: Positive = 1.0
+    step: Positive = 0.1
+    rho: Positive = 4.0
     levers: list[str] | None = None
 
     @field_validator("chip")

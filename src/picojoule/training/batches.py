@@ -126,6 +126,14 @@ def _check_values(label: Tensor, target: Target) -> None:
         target.check(label)
 
 
+def steps_of(batches: Any, epochs: int) -> int | None:
+    """Returns the steps of all epochs; None for batches of a stream, of which none knows how many."""
+    try:
+        return epochs * len(batches)
+    except TypeError:
+        return None
+
+
 def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:
     """Returns the kind of a loader's input.
 

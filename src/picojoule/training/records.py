@@ -122,6 +122,8 @@ class EpochRecord:
         multipliers: If several limits are kept, the multiplier of each after the epoch by the name
             of its chip (``""`` for the first); ``multiplier`` is then the highest.
         mse: Mean squared error; None but in regression.
+        settled: Whether every limit was aimed at as it is when the epoch ended; False while a
+            budget still comes down to it.
     """
 
     epoch: int
@@ -137,6 +139,7 @@ class EpochRecord:
     beside: dict[str, Spent] = field(default_factory=dict)
     multipliers: dict[str, float] = field(default_factory=dict)
     mse: float | None = None
+    settled: bool = True
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "EpochRecord":

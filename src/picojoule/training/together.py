@@ -63,15 +63,20 @@ class Together(nn.Module):
         return torch.stack([first, *others]).amax() if first is not None and others else first
 
     @property
+    def settled(self) -> bool:
+        """True if all aim at what they are to keep; waits for the device."""
+        return all(part.settled for part in self.parts)
+
+    @property
     def looks_at_traffic(self) -> bool:
         """True if any looks at ``meter.traffic``."""
         return any(part.looks_at_traffic for part in self.parts)
 
-    def start(self, floor: Validation) -> None:
-        """Gives those that have a limit the floor on their chip; see ``Penalty``."""
+    def start(self, floor: Validation, steps: int | None) -> None:
+        """Gives those that have a limit the floor on their chip, and the steps; see ``Penalty``."""
         for key, part in self._each():
             if part.limit_pj is not None:
-                part.start(floor.on(key).floor_pj)
+                part.start(floor.on(key).floor_pj, steps)
 
     def validated(self, validation: Validation, trained: EpochRecord) -> None:
         """Tells all what the network spends in use and spent in training; see ``Penalty``."""

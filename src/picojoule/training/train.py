@@ -17,7 +17,7 @@ from picojoule._torch import set_passes
 from picojoule.energy import Chip, Convention, Conventions
 from picojoule.engine import engines
 from picojoule.readout import Readout
-from picojoule.training.batches import Inputs, kind_of, unpacked, warn_of_one_hot
+from picojoule.training.batches import Inputs, kind_of, steps_of, unpacked, warn_of_one_hot
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.epoch_sums import EpochSums
 from picojoule.training.exits import use_readout
@@ -149,16 +149,16 @@ def train(
     progress = Progress(fabric, net, optimizers, scheduler, together, generators(loader), by=choose)
     check_last_batch(model, loader, fabric)
     folder = None if checkpoint is None else Path(checkpoint)
+    batches = fabric.setup_dataloaders(loader, move_to_device=False)
     if folder is not None and (saved := newest(folder)) is not None:
         progress.load_state_dict(load(saved), saved)
     elif together.limits:
         logger.info("measuring the floor of the training set")
         try:
-            together.start(task.validated(loader))
+            together.start(task.validated(loader), steps_of(batches, epochs))
         except BelowFloor as error:
             advice = "" if levers else ", or allow levers (budget.levers = ['gates'])"
             raise BelowFloor(f"{error}{advice}") from None
-    batches = fabric.setup_dataloaders(loader, move_to_device=False)
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation)
         progress.close_epoch(record)
@@ -223,6 +223,7 @@ def _record(
         beside={chip.name: one for chip, one in zip(task.chips[1:], others, strict=True)},
         multipliers=several if len(several) > 1 else {},
         mse=means.measure("mse"),
+        settled=task.penalty.settled,
     )
     if validation is None:
         return record

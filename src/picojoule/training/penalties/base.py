@@ -53,15 +53,21 @@ class Penalty(nn.Module, ABC):
             )
         return term
 
-    def start(self, floor_pj: float) -> None:
-        """Learns the floor of the training set, before the first step.
+    @property
+    def settled(self) -> bool:
+        """True if it asks for all that it is to keep; False while it still comes down to that."""
+        return True
+
+    def start(self, floor_pj: float, steps: int | None = None) -> None:
+        """Learns the floor of the training set and its length, before the first step.
 
         Training calls it on a penalty that has a limit.
 
         Args:
             floor_pj: Energy per sample that no hidden spike can change, in pJ.
+            steps: Steps of the whole training; None if they are not known before it.
         """
-        del floor_pj
+        del floor_pj, steps
 
     def validated(self, validation: Spent, trained: Spent) -> None:
         """Learns what the network spends in use, beside what it spent in training.

@@ -7,18 +7,21 @@ import torch
 from torch import Tensor
 
 from picojoule.energy import COUNTERS, Energy, Traffic
+from picojoule.training.choose import SAFELY
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.records import Spent
 
 # Share of the limit: below it an allowance or an energy is as good as none. It keeps the logarithm
 # finite for a silent network.
 _SMALL = 1e-6
-# The most by which a ratio that one validation shows is believed to differ from one: before batch
-# norms have settled, or while spikes come and go, it may be anything.
-_FARTHEST = 4.0
+# The factor by which a validation may differ from the ratio of use to training known before it:
+# until batch norms have settled, or while spikes come and go, it shows anything.
+_FARTHEST = 1.25
 # A network that is asked at once for all that a tight limit wants falls silent first, and ends less
-# accurate. So the aim comes down by this share of itself at each step,
-_DESCENT = 0.04
+# accurate. So the aim comes down within this share of the training,
+_DESCENT = 0.5
+# or within so many steps where its length is not known,
+_STEPS = 100
 # and beyond this excess, as of a network that follows more slowly, the pull grows no more.
 _PULL = 0.3
 
@@ -39,20 +42,22 @@ class EnergyBudget(Penalty):
 
     and after it :math:`\lambda \leftarrow \max(\lambda + \text{step}\cdot g, 0)`. The multiplier
     :math:`\lambda` rises while the aim is exceeded and falls to zero where it does not bind; the
-    penalty never pushes far below it. The aim is at first what the first batch spends, and comes
-    down by 4 % of itself at each step, to what the limit :math:`L` allows:
+    penalty never pushes far below it. The aim is at first what the first batch spends, :math:`A_0`,
+    and comes down evenly in its logarithm to what the limit :math:`L` allows, within the first half
+    of the :math:`K` steps of the training:
 
-    .. math:: A = \frac{\max(L / (1 + 2 \sigma) - F, (L - F) / 2)}{1 + m}
+    .. math:: A_k = A \max(A_0 / A, 1)^{\max(1 - 2k / K, 0)},\qquad
+              A = \frac{\max(L / (1 + 1.64\,\sigma) - F, (L - F) / 2)}{1 + m}
 
     Beyond :math:`g = 0.3` the penalty goes on as a straight line, and the multiplier rises no
-    faster. So a network that is to become sparse does so over a hundred steps, and keeps what it
-    knows.
+    faster. So a network that is to become sparse does so little by little, and keeps what it knows,
+    however short or long the training.
 
     What is aimed at is the energy in use, and a training batch may be cheaper or dearer than that:
     augmentation takes events away, dropout spikes, and batch statistics are others. So validations
     teach the ratio :math:`r` of the part above the floor in use to that in training, the floor
     :math:`F` in use, and the standard error :math:`\sigma` of the energy; before the first one
-    :math:`r` is 1 and :math:`F` the floor of the training set. Networks that meet the limit by two
+    :math:`r` is 1 and :math:`F` the floor of the training set. Networks that meet the limit by 1.64
     standard errors are chosen first (see ``choose``); the margin :math:`m` aims a little below.
 
     Take it if the energy is given and has to be kept: there is no weight to find.
@@ -82,7 +87,10 @@ class EnergyBudget(Penalty):
     multiplier: Tensor
     floor_pj: Tensor
     allowance_pj: Tensor
+    first_pj: Tensor
     aim_pj: Tensor
+    done: Tensor
+    descent: Tensor
     ratio: Tensor
     limit_pj: float
     looks_at_traffic = False
@@ -92,8 +100,8 @@ class EnergyBudget(Penalty):
         limit_pj: float,
         *,
         margin: float = 0.02,
-        rho: float = 1.0,
-        step: float = 0.05,
+        rho: float = 4.0,
+        step: float = 0.1,
         chip: str | None = None,
     ) -> None:
         super().__init__()
@@ -109,17 +117,26 @@ class EnergyBudget(Penalty):
         self.step = step
         self.multiplier = torch.zeros((), dtype=torch.float64)
         # NaN until the floor of the training set is known; each batch's own stands in for it.
-        self.register_buffer("floor_pj", torch.tensor(math.nan, dtype=torch.float64))
-        self.register_buffer("allowance_pj", torch.tensor(math.nan, dtype=torch.float64))
-        # NaN until the first step.
-        self.register_buffer("aim_pj", torch.tensor(math.nan, dtype=torch.float64))
-        self.register_buffer("ratio", torch.ones((), dtype=torch.float64))
+        self.register_buffer("floor_pj", _number(math.nan))
+        self.register_buffer("allowance_pj", _number(math.nan))
+        # What the first batch spent above its floor; NaN until the first step.
+        self.register_buffer("first_pj", _number(math.nan))
+        self.register_buffer("aim_pj", _number(math.nan))
+        self.register_buffer("done", _number(0))
+        self.register_buffer("descent", _number(_STEPS))
+        self.register_buffer("ratio", _number(1))
 
-    def start(self, floor_pj: float) -> None:
-        """Takes the floor of the training set.
+    @property
+    def settled(self) -> bool:
+        """True once the aim has come down to what the limit allows; waits for the device."""
+        return bool(self.done >= self.descent)
+
+    def start(self, floor_pj: float, steps: int | None = None) -> None:
+        """Takes the floor of the training set, and its length.
 
         Args:
             floor_pj: Energy per sample that no hidden spike can change, in pJ.
+            steps: Steps of the whole training; None if they are not known before it.
 
         Raises:
             BelowFloor: If no network of this kind can meet the limit.
@@ -134,20 +151,23 @@ class EnergyBudget(Penalty):
                 "limit or narrow the first layer"
             )
         self.floor_pj.fill_(floor_pj)
+        if steps is not None:
+            self.descent.fill_(_DESCENT * steps)
         self.allowance_pj.fill_(self._allowance(floor_pj, spread=0.0))
 
     def validated(self, validation: Spent, trained: Spent) -> None:
         """Learns the ratio of use to training, smoothly, and what to allow; see ``Penalty``."""
         small = _SMALL * self.limit_pj
         used, spent = (one.energy_pj - one.floor_pj + small for one in (validation, trained))
-        seen = min(max(used / spent, 1 / _FARTHEST), _FARTHEST)
-        self.ratio.fill_(math.sqrt(float(self.ratio) * seen))
+        ratio = float(self.ratio)
+        seen = min(max(used / spent / ratio, 1 / _FARTHEST), _FARTHEST)
+        self.ratio.fill_(ratio * math.sqrt(seen))
         self.allowance_pj.fill_(self._allowance(validation.floor_pj, validation.spread))
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
         """Computes the charge for ``energy``; see ``Penalty``."""
         del traffic
-        excess = torch.log(self._reducible(energy) / self._aim(energy))
+        excess = self._excess(self._reducible(energy))
         pull = excess.clamp(max=_PULL)
         charge = torch.relu(self.multiplier + self.rho * pull)
         term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
@@ -159,31 +179,35 @@ class EnergyBudget(Penalty):
 
         An energy that is not finite leaves both as they are.
         """
-        aim = self._aim(energy)
-        excess = torch.log(self._reducible(energy) / aim)
-        moved = torch.relu(self.multiplier + self.step * excess.clamp(max=_PULL))
-        finite = energy.total.isfinite()
+        spent = self._reducible(energy)
+        finite, small = spent.isfinite(), _SMALL * self.limit_pj
+        moved = torch.relu(self.multiplier + self.step * self._excess(spent).clamp(max=_PULL))
         self.multiplier = torch.where(finite, moved, self.multiplier)
-        self.aim_pj = torch.where(finite, (1 - _DESCENT) * aim, self.aim_pj)
+        self.first_pj = torch.where(self.first_pj.isnan() & finite, spent, self.first_pj)
+        self.done = self.done + finite
+        unknown = (self.limit_pj - energy.floor) / (1 + self.margin)
+        allowed = torch.where(self.allowance_pj.isnan(), unknown, self.allowance_pj)
+        allowed = allowed.clamp_min(small) + small
+        left = torch.relu(1 - self.done / self.descent)
+        self.aim_pj = allowed * (self.first_pj / allowed).clamp_min(1) ** left
+
+    def _excess(self, spent: Tensor) -> Tensor:
+        """Computes the logarithm of what is spent over the aim, which is at first the same."""
+        return torch.log(spent / torch.where(self.aim_pj.isnan(), spent.detach(), self.aim_pj))
 
     def _reducible(self, energy: Energy) -> Tensor:
         """Computes what a batch would spend above its floor in use."""
         above = torch.relu(energy.total - energy.floor.detach())
         return self.ratio * above + _SMALL * self.limit_pj
 
-    @torch.no_grad()
-    def _aim(self, energy: Energy) -> Tensor:
-        """Computes what to spend above the floor at this step, at least the allowance."""
-        unknown = (self.limit_pj - energy.floor) / (1 + self.margin)
-        allowance = torch.where(self.allowance_pj.isnan(), unknown, self.allowance_pj)
-        aim = torch.where(self.aim_pj.isnan(), self._reducible(energy), self.aim_pj)
-        small = _SMALL * self.limit_pj
-        return torch.maximum(aim, allowance.clamp_min(small) + small)
-
     def _allowance(self, floor_pj: float, spread: float) -> float:
         """Computes ``A``: half of what the limit leaves, if it is not sure that more is safe."""
         left = self.limit_pj - floor_pj
-        return max(self.limit_pj / (1 + 2 * spread) - floor_pj, left / 2) / (1 + self.margin)
+        return max(self.limit_pj / (1 + SAFELY * spread) - floor_pj, left / 2) / (1 + self.margin)
+
+
+def _number(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
 
 
 def _limit(limit_pj: float) -> float:
