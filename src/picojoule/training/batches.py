@@ -127,7 +127,7 @@ def _check_values(label: Tensor, target: Target) -> None:
 
 
 def steps_of(batches: Any, epochs: int) -> int | None:
-    """Returns the steps of all epochs; None for batches of a stream, of which none knows how many."""
+    """Returns the steps of all epochs; None for a stream, whose batches cannot be counted."""
     try:
         return epochs * len(batches)
     except TypeError:
