@@ -89,7 +89,7 @@ NEURONS = [
     ),
     NeuronCase("RF", partial(RF, omega=500.0)),
     NeuronCase("RF, forward Euler", partial(RF, omega=500.0, b=-200.0, integration="euler")),
-    NeuronCase("BRF", partial(BRF, dt=0.1, threshold=0.05), shared=False),
+    NeuronCase("BRF", partial(BRF, omega=(5.0, 9.0), dt=0.1, threshold=0.05), shared=False),
     NeuronCase("BRF, with a gain", partial(BRF, gain=100.0), shared=False),
     NeuronCase("HRF", partial(HRF, omega=(1.0, 5.0), dt=0.1, threshold=0.05), shared=False),
     NeuronCase("MultiLevelIF", MultiLevelIF),
