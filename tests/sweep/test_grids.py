@@ -1,6 +1,7 @@
 """Grids in one process: what they make, and how they go on."""
 
 import json
+import logging
 import shutil
 import signal
 from pathlib import Path
@@ -104,6 +105,13 @@ def test_the_same_command_makes_nothing_again(pj, grid, monkeypatch):
     code, _, err = pj(*GRID, "--set", "train.lr=1", "--out", grid)
     assert code == 2
     assert "is a sweep of another question (--set is" in err
+
+
+def test_loggers_are_left_as_they_were(pj, grid):
+    rooms = [logging.getLogger(f"picojoule.{room}") for room in ("run", "training")]
+    before = [room.level for room in rooms]
+    assert pj(*GRID, "--out", grid)[0] == 0
+    assert [room.level for room in rooms] == before
 
 
 def test_without_its_log_a_sweep_finds_its_runs_again(pj, grid, tmp_path):

@@ -1,8 +1,8 @@
 """Shows the progress of a sweep, keeps its results up to date, and sums it up."""
 
 import logging
-from collections.abc import Generator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,9 @@ def follow(events: Generator[Event, None, None], worker: Worker, folder: Path) -
     Returns:
         All runs.
     """
-    if logging.getLogger("picojoule").level == logging.INFO:
-        for room in ("run", "training"):  # not every run's own steps
-            logging.getLogger(f"picojoule.{room}").setLevel(logging.WARNING)
     entries = worker.queue.entries()
     write(folder, worker.question, entries)
-    with closing(events), _Bars(entries) as bars:
+    with _quiet(), closing(events), _Bars(entries) as bars:
         for event in events:
             bars.show(event)
             if isinstance(event, Ended):
@@ -47,6 +44,21 @@ def follow(events: Generator[Event, None, None], worker: Worker, folder: Path) -
     entries = worker.queue.entries()
     _sum_up(write(folder, worker.question, entries), entries, folder)
     return entries
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leaves out, in the block, what each run says of its own steps, unless more is asked for."""
+    rooms = [logging.getLogger(f"picojoule.{room}") for room in ("run", "training")]
+    before = [room.level for room in rooms]
+    if logging.getLogger("picojoule").level == logging.INFO:
+        for room in rooms:
+            room.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for room, level in zip(rooms, before, strict=True):
+            room.setLevel(level)
 
 
 class _Bars:

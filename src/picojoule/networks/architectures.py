@@ -12,6 +12,7 @@ from picojoule.networks.convolutional import cnn, cnn7, vgg11, vgg16
 from picojoule.networks.dense import Neurons, keyword, mlp
 from picojoule.networks.residual import resnet18, resnet19
 from picojoule.networks.sequential import Sequential
+from picojoule.networks.within_memory import within_memory
 from picojoule.neurons import LIF
 
 Builder = Callable[..., Sequential]
@@ -73,12 +74,14 @@ def network(
         )
     build = builder(name)
     try:
-        net = build(inputs=inputs, classes=classes, neuron=neuron, **options)
-    except RuntimeError as error:
-        if "allocate" not in str(error):
+        with within_memory():
+            net = build(inputs=inputs, classes=classes, neuron=neuron, **options)
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):
             raise
+        why = f" ({error})" if isinstance(error, MemoryError) and str(error) else ""
         raise ValueError(
-            f"network '{name}' does not fit into memory: choose smaller options, such as width"
+            f"network '{name}' does not fit into memory{why}: choose smaller options, such as width"
         ) from error
     if not isinstance(net, Sequential):
         raise TypeError(

@@ -13,6 +13,7 @@ from picojoule.neurons import LI, LIF, Neuron, Recurrent
 Neurons = NeuronFactory | Sequence[NeuronFactory]
 STEPS = 20  # for how long neurons are tried that will meet a sequence
 SPREAD = 0.6  # of the currents that spikes of every fifth or sixth input make
+_TRIED = 4096  # neurons that are tried, of a wider layer
 
 
 def mlp(
@@ -82,7 +83,8 @@ def _hidden(
     parts: list[nn.Module] = []
     for make in _each(neuron, layers):
         neurons = make(width)
-        scale = gain(neurons, width, steps=STEPS, spread=SPREAD)
+        tried = neurons if width <= _TRIED else make(_TRIED)
+        scale = gain(tried, min(width, _TRIED), steps=STEPS, spread=SPREAD)
         parts.append(linear(size, width, scale))
         if recurrent:
             neurons = Recurrent(neurons, width)

@@ -19,6 +19,7 @@ from picojoule.recipe import Recipe, penalty_table
 from picojoule.recipe.allowance import Allowance
 from picojoule.recipe.base import Named
 from picojoule.recipe.neuron_table import make
+from picojoule.run.folder import Machine
 from picojoule.training import EnergyBudget, Lever, Penalty
 from picojoule.training.levers import lever
 
@@ -73,6 +74,17 @@ def build_network(recipe: Recipe) -> nn.Module:
         except ValueError as error:
             raise ValueError(f"train.chunk: {error}") from error
     return net
+
+
+def copies(recipe: Recipe, machine: Machine) -> int:
+    """Returns how many times the memory of its weights a training takes of this machine's own.
+
+    On a CPU there are a gradient and the optimizer's means beside each.
+    """
+    there = torch.accelerator.is_available()
+    if machine.accelerator != "cpu" and (machine.accelerator != "auto" or there):
+        return 1
+    return 2 + (1 if recipe.train.optimizer == "sgd" else 2)
 
 
 @torch.no_grad()

@@ -11,9 +11,10 @@ import torch
 from lightning_fabric import Fabric
 
 from picojoule.data import Splits
+from picojoule.networks.within_memory import within_memory
 from picojoule.recipe import Recipe
 from picojoule.recipe.allowance import Allowance
-from picojoule.run.build import build_network, check_fit, steps_per_epoch
+from picojoule.run.build import build_network, check_fit, copies, steps_per_epoch
 from picojoule.run.devices import launched
 from picojoule.run.fit import Step, fit, history, spent_pj
 from picojoule.run.folder import Folder, Machine, free_path
@@ -137,7 +138,8 @@ def start(recipe: Recipe, *, out: str | Path | None = None, machine: Machine | N
     """
     machine = Machine() if machine is None else machine
     recipe, splits = open_data(recipe, machine.data_dir)
-    net = build_network(recipe)
+    with within_memory(copies(recipe, machine)):
+        net = build_network(recipe)
     fabric = launched(machine)
     steps_per_epoch(recipe, splits, fabric.world_size)  # refuses a batch that cannot be dealt
     check_fit(recipe, net, splits.train)
