@@ -349,7 +349,7 @@ def test_recipes_are_a_line_each_and_are_chosen_by_data_set_name_and_machine(pj,
         return [line.split()[0] for line in lines]
 
     on = {name: load_recipe(name) for name in recipe_names()}
-    assert listed("fsdd", "--for", "cpu") == ["fsdd"]
+    assert listed("fsdd", "--for", "cpu") == ["fsdd", "fsdd-brf"]
     assert listed("--for", "gpu") == [name for name, one in on.items() if one.machine == "gpu"]
     assert listed("cifar10") == [name for name, one in on.items() if one.data.name == "cifar10"]
     assert listed("vgg11", "--for", "cpu") == [
@@ -393,7 +393,7 @@ def test_mistakes_in_a_chip_file_are_all_named_with_line_and_key(pj, tmp_path):
     code, text, err = pj("chips", "check", mine)
     assert (code, text) == (1, "")
     starts = [
-        f"{mine}:7: price.ac.pj: ",
+        f"{mine}:7: price.ac.pj must be at least 0, got -1.0",
         f"{mine}:9: unknown key 'price.ac.nte': did you mean 'price.ac.note'?",
         f"{mine}:10: price.acc.source is missing",
         f"{mine}:10: price.acc: unknown count 'acc': did you mean 'ac'?",

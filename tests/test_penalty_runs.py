@@ -275,7 +275,7 @@ def test_together_is_the_sum_of_both():
     with pj.Meter(net) as meter:
         net(torch.rand(5, 3, 4))
     energy = pj.load_chip("45nm").price(meter.counts)
-    both.start(Validation(0.5, 10.0, 0.0, floor_pj=1.0))
+    both.start(Validation(0.5, 10.0, 0.0, floor_pj=1.0), steps=100)
     parts = budget(energy), beside(energy, meter.traffic)
     assert torch.equal(both({"": energy}, meter.traffic), parts[0] + parts[1])
     for _ in range(3):

@@ -97,6 +97,24 @@ def test_a_sweep_without_a_finished_run_has_a_page(content):
     page = Parsed(sweep_page(content | empty))
     assert page.figures == []
     assert "5 runs: 5 waiting" in page.words
+    assert "This sweep has not ended." in page.words
+
+
+def test_a_sweep_that_ended_is_not_said_to_go_on(content):
+    assert "has not ended" not in Parsed(sweep_page(content)).words
+
+
+def test_the_numbers_of_the_front_have_their_spreads_and_their_runs(content):
+    words = " ".join(Parsed(sweep_page(content)).words.split())
+    assert "limit=75% 12 ± 0.24 nJ 0.950 ± 0.019 yes a-0, a-1" in words
+
+
+def test_numbers_of_many_digits_are_rounded(content):
+    for one in (*content["configurations"], *content["runs"]):
+        one["budget.limit"] = "7.4938830192854116e-3"
+    page = sweep_page(content)
+    assert "0.007494" in page
+    assert "74938830192854116" not in page
 
 
 def test_what_comes_from_data_is_escaped(content):

@@ -27,6 +27,8 @@ TRAIN = [
     ("misspelt.toml", "unknown key 'train.epohcs': did you mean 'train.epochs'?"),
     ("untold.toml", "did you mean 'digits'?"),
     ("digits fsdd", "unexpected extra argument"),
+    ("digits --budget 10 nJ", 'A value with a space goes in quotes: --budget "10 nJ"'),
+    ("digits --chip 45nm loihi", "An option is given again for each value"),
     ("digits --bugdet 5", "--budget"),
     ("digits --budget 5nJ --chip 45nm --budget 6nJ", "--budget is given 2 times: give one of them"),
     # the budget

@@ -214,3 +214,25 @@ def test_one_configuration_is_a_sweep_of_its_seeds(pj, tmp_path):
     assert sweep.front() == [one]
     assert "2 finished" in out
     assert "<table" in sweep.page()
+
+
+def test_results_say_what_runs_from_its_first_step_on(pj, tmp_path, monkeypatch):
+    train, seen = Run.train, []
+
+    def watched(run):
+        steps = train(run)
+        yield next(steps)
+        for step in steps:
+            seen.append([row["state"] for row in pj_.Sweep.load(tmp_path / "grid").table()])
+            yield step
+
+    monkeypatch.setattr(Run, "train", watched)
+    over = ["--over", "train.lr=1e-3,2e-3", "--set", "budget.limit=none"]
+    code, _, err = pj("sweep", "digits", *SET, *over, "--out", tmp_path / "grid")
+    assert code == 0, err
+    assert seen[0] == ["running", "waiting"]
+    assert seen[-1] == ["finished", "running"]
+
+
+def test_help_names_the_table_of_a_search(pj):
+    assert "[sweep]" in pj("sweep", "--help")[1]

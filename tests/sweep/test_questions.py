@@ -262,6 +262,8 @@ COMMANDS = [
     ("STORE geheim", "expected postgresql://USER@HOST/DATABASE"),
     ("STORE postgresql://u:geh/eim@h:x/d", "cannot be read: expected"),
     ("STORE postgresql://u:geheim@h", "cannot be read: expected"),
+    ("STORE postgresql://u:geh@eim@h/d", "cannot be read: expected"),
+    ("STORE postgresql://u:geh@eim/b@h/d", "cannot be read: expected"),
     ("STORE postgresql://u:geheim@no.host.invalid/d", "there is no host"),
     ("STORE postgresql://u:geheim@127.0.0.1:1/d?password=geheim", "no PostgreSQL answers there"),
 ]

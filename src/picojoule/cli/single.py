@@ -1,13 +1,22 @@
-"""Commands whose options are given once, but for those that are lists."""
+"""Commands that say how their words are to be given."""
 
 from collections import Counter
 from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
+_EXTRA = "unexpected extra argument"
+_HINT = (
+    '. A value with a space goes in quotes: --budget "10 nJ". An option is given again for each '
+    "value: --chip 45nm --chip loihi"
+)
+
 
 class SingleCommand(TyperCommand):
-    """Command that refuses an option given twice, of which the parser would take the last."""
+    """Command that refuses an option given twice, of which the parser would take the last.
+
+    Words that are left over are refused with how they may have been meant.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses the words of a command.
@@ -21,4 +30,9 @@ class SingleCommand(TyperCommand):
                 single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
                 if count > 1 and single:
                     raise ValueError(f"{option.opts[0]} is given {count} times: give one of them")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if _EXTRA in (said := getattr(error, "message", "")):
+                error.message = said + _HINT  # pyright: ignore[reportAttributeAccessIssue]
+            raise

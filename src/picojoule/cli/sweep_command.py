@@ -34,7 +34,7 @@ def sweep(
     ] = None,
     search: Annotated[
         int | None,
-        typer.Option(help="Try N configurations of the recipe's [sweep].", metavar="N"),
+        typer.Option(help="Try N configurations of the recipe's \\[sweep].", metavar="N"),
     ] = None,
     settings: Annotated[
         list[str] | None,

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from picojoule.cli.console import ERR, OUT, say
 from picojoule.cli.show import listing
-from picojoule.report.means import measured, short_keys, spent
+from picojoule.report.means import measured, setting, short_keys, spent
 from picojoule.sweep.queue import Entry
 from picojoule.sweep.results import write
 from picojoule.sweep.trials import ENDED, FAILED, FINISHED
@@ -27,17 +27,20 @@ def follow(events: Generator[Event, None, None], worker: Worker, folder: Path) -
     Args:
         events: What happens.
         worker: Knows the question and the runs.
-        folder: Folder of the sweep, in which the results are written whenever a run ends.
+        folder: Folder of the sweep, in which the results are written whenever a run begins or ends.
 
     Returns:
         All runs.
     """
     entries = worker.queue.entries()
     write(folder, worker.question, entries)
+    begun = set[str]()
     with _quiet(), closing(events), _Bars(entries) as bars:
         for event in events:
             bars.show(event)
-            if isinstance(event, Ended):
+            begins = isinstance(event, RunProgress) and event.run not in begun
+            if begins or isinstance(event, Ended):
+                begun.add(event.run)
                 entries = worker.queue.entries()
                 write(folder, worker.question, entries)
                 bars.count(entries)
@@ -123,7 +126,7 @@ def _sum_up(content: Mapping[str, Any], entries: list[Entry], folder: Path) -> N
     front = [row["runs"] for row in content["front"]]
     rows = [
         [
-            *(str(row[key]) for key in keys),
+            *(setting(row, key) for key in keys),
             str(row["seeds"]),
             measured(row, measure),
             spent(row),

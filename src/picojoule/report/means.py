@@ -1,5 +1,6 @@
 """Words for the configurations of a sweep: what they set, and their means over seeds."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,16 @@ def short_keys(keys: Sequence[str]) -> list[str]:
     """
     last = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
     return last if len(set(last)) == len(keys) else list(keys)
+
+
+def setting(row: Row, key: str) -> str:
+    """Words what a configuration sets, with its numbers rounded if they have many digits.
+
+    Example:
+        >>> setting({"train.lr": "0.0026938830192854116"}, "train.lr")
+        '0.002694'
+    """
+    return re.sub(r"\d+\.\d{5,}(e[+-]?\d+)?", lambda one: f"{float(one[0]):.4g}", str(row[key]))
 
 
 def measured(row: Row, measure: str) -> str:

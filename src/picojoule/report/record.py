@@ -238,7 +238,7 @@ def _plain(convention: Conventions) -> dict[str, Any]:
     return {layers: asdict(one) for layers, one in convention.items()}
 
 
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the packages that decide a result."""
-    packages = ("picojoule", "torch", "lightning-fabric", "numpy")
+def versions(*more: str) -> dict[str, str]:
+    """Returns the versions of Python and of the packages that decide a result, and of more."""
+    packages = ("picojoule", "torch", "lightning-fabric", "numpy", *more)
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

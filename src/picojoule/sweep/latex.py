@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from picojoule.report.means import setting
 from picojoule.targets import MEASURES, is_share
 
 _ESCAPED = {
@@ -59,7 +60,7 @@ def _head(measure: str) -> str:
 
 
 def _line(row: Mapping[str, Any], keys: Sequence[str], measure: str, size: float) -> str:
-    cells = [escaped(str(row[key])) for key in keys]
+    cells = [escaped(setting(row, key)) for key in keys]
     met = "--" if row["met"] is None else f"{row['met']} of {row['seeds']}"
     outcome = _spread(row, measure, *((100, ".2f") if is_share(measure) else (1, ".3g")))
     cells += [str(row["seeds"]), outcome, _spread(row, "energy_pj", 1 / size, ".2f")]

@@ -124,7 +124,7 @@ def write(folder: Path, question: Question, entries: Sequence[Entry]) -> Row:
         "name": question.name,
         "command": question.command,
         "recipe": question.whole_recipe,
-        "versions": versions(),
+        "versions": versions("optuna"),
         "keys": keys,
         "runs": rows,
         "measure": measure,

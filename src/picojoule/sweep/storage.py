@@ -221,7 +221,8 @@ def _parsed(address: str) -> "URL":
     url = None
     with suppress(ArgumentError, ValueError):  # which may show the address
         url = make_url(address).set(drivername="postgresql+psycopg")
-    if url is None or not url.database:
+    rest = "" if url is None else f"{url.host}{url.database}"
+    if url is None or not url.database or "@" in rest:  # which would be the end of a password
         raise ValueError(
             f"the address of --storage cannot be read: expected {_ADDRESS}; signs such as @, / and "
             "# in a password are written as %40, %2F and %23"

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -87,7 +87,7 @@ class Filterbank(Encoder):
     def __post_init__(self) -> None:
         for name in ("bands", "max_steps", "rate_hz"):
             check_count(name, getattr(self, name))
-        if not isinstance(self.heights, Sequence):
+        if not isinstance(self.heights, Iterable) or isinstance(self.heights, str):
             raise ValueError(f"expected heights as a list, such as [0, 1], got {self.heights}")
         object.__setattr__(self, "heights", tuple(float(height) for height in self.heights))
         if not self.delta >= 0:

@@ -247,7 +247,7 @@ class Recorder:
             in_order, beside = outcome.in_order, outcome.beside
             self.lineage.pass_on(kinds, outputs, first, in_order=in_order, beside=beside)
             if call.name == "mul":
-                self._ends(results[0], *call.args)
+                self._ends(results[0], *[*call.args, *call.kwargs.values()][:2])
         elif not outcome.outside:
             given = call.args[:1] if call.name in _ALIKE else (*call.args, *call.kwargs.values())
             inputs = [] if outcome.fresh else tensors(given)

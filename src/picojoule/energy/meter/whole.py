@@ -157,11 +157,12 @@ class Whole:
             roster.forecasts[key] = run.stack, forecast
         if forecast is None:
             return False
-        checks, ones = len(recorder.sums), run.ones
+        ones = run.ones
         if ones is None and kind.sparse:
             found = summed(run.x, kind, 1)
             recorder.sums.append((roster.names[pairs[0][0]], kind, found))
             ones = found.events
+        checks = len(recorder.sums)  # the input's own stays
         ones = torch.zeros((), dtype=torch.float64) if ones is None else ones
         totals = [totals for _, totals in run.fired]
         firing = [pair[1] for pair, one in zip(pairs, layers, strict=True) if one.kind.sparse]

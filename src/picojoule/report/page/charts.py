@@ -131,6 +131,7 @@ def front(
             (at for at, one in enumerate(best) if one is kept), key=energies_pj.__getitem__
         )
         across = [(energy_errors[at] or 0.0) / factor for at in points]
+        up = [value_errors[at] or 0.0 for at in points]
         data.append(
             {
                 "type": "scatter",
@@ -140,8 +141,8 @@ def front(
                 "y": [values[at] for at in points],
                 "text": [text(names[at]) for at in points],
                 "customdata": [_listed(runs[at]) for at in points],
-                "error_x": {"type": "data", "array": across},
-                "error_y": {"type": "data", "array": [value_errors[at] or 0.0 for at in points]},
+                **({"error_x": {"type": "data", "array": across}} if any(across) else {}),
+                **({"error_y": {"type": "data", "array": up}} if any(up) else {}),
                 "marker": {"color": paint, "size": 8},
                 "hovertemplate": f"%{{text}}<br>%{{y:.4g}} at %{{x:.4g}} {unit}<br>%{{customdata}}"
                 "<extra></extra>",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from picojoule.report.means import measured, short_keys, spent
+from picojoule.report.means import measured, setting, short_keys, spent
 from picojoule.report.page import charts
 from picojoule.report.page.html import Page, folded, table, text
 from picojoule.targets import MEASURES, rounded
@@ -35,6 +35,11 @@ def _lead(runs: Sequence[Row]) -> Iterator[str]:
     states = [row["state"] for row in runs]
     told = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     yield f'<p class="outcome">{len(runs)} runs: {text(", ".join(told))}</p>'
+    if "waiting" in states or "running" in states:
+        yield (
+            '<p class="outcome missed">This sweep has not ended. What runs now, or was killed, is '
+            "running here; the same command of pj sweep goes on.</p>"
+        )
     missed = [row["run"] for row in runs if row["met"] is False]
     if missed:
         yield f'<p class="outcome missed">Limit missed: {text(", ".join(missed))}</p>'
@@ -64,15 +69,16 @@ def _front(page: Page, content: Mapping[str, Any]) -> Iterator[str]:
         "over seeds, with bars of one standard deviation; the front is that of the validation "
         "split",
         numbers=table(
-            ["configuration", "energy", word, "on the front"],
+            ["configuration", "energy", word, "on the front", "runs"],
             [
                 [
                     name,
-                    format_energy(pj),
-                    rounded(measure, value),
+                    spent(row),
+                    measured(row, measure),
                     "yes" if row["runs"] in best else "",
+                    ", ".join(row["runs"]),
                 ]
-                for name, pj, value, row in zip(names, energies, values, found, strict=True)
+                for name, row in zip(names, found, strict=True)
             ],
         ),
         height=420,
@@ -92,7 +98,7 @@ def _configurations(content: Mapping[str, Any]) -> Iterator[str]:
     heads = [*short_keys(keys), "seeds", MEASURES[measure], "energy", "parameters", "limit met"]
     rows = [
         [
-            *(str(row[key]) for key in keys),
+            *(setting(row, key) for key in keys),
             str(row["seeds"]),
             measured(row, measure),
             spent(row),
@@ -125,7 +131,7 @@ def _runs(content: Mapping[str, Any], *, links: bool) -> Iterator[str]:
         value, energy_pj, limit_pj = (row[name] for name in (measure, "energy_pj", "limit_pj"))
         cells = [
             row["state"],
-            *(str(row[key]) for key in keys),
+            *(setting(row, key) for key in keys),
             str(row["seed"]),
             "" if value is None else rounded(measure, value),
             "" if energy_pj is None else format_energy(energy_pj),
@@ -155,4 +161,4 @@ def _made(content: Mapping[str, Any], latex: str) -> Iterator[str]:
 
 def _named(row: Row, keys: Sequence[str]) -> str:
     pairs = zip(short_keys(keys), keys, strict=True)
-    return ", ".join(f"{short}={row[key]}" for short, key in pairs) or "all"
+    return ", ".join(f"{short}={setting(row, key)}" for short, key in pairs) or "all"
