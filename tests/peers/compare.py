@@ -31,7 +31,7 @@ def meters(
         expected = ours(x)
     expected = expected[0] if isinstance(expected, tuple) else expected
     assert out.any()
-    assert torch.equal(out, expected)
+    torch.testing.assert_close(out, expected)  # products of unlike batches may round otherwise
     return first, second
 
 

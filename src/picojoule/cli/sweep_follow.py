@@ -38,8 +38,9 @@ def follow(events: Generator[Event, None, None], worker: Worker, folder: Path) -
     with _quiet(), closing(events), _Bars(entries) as bars:
         for event in events:
             bars.show(event)
-            begins = isinstance(event, RunProgress) and event.run not in begun
-            if begins or isinstance(event, Ended):
+            if isinstance(event, Ended) or (
+                isinstance(event, RunProgress) and event.run not in begun
+            ):
                 begun.add(event.run)
                 entries = worker.queue.entries()
                 write(folder, worker.question, entries)
