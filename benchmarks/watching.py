@@ -1,4 +1,4 @@
-"""What it costs to watch a training: the page and the loggers of `pj train digits`.
+"""Cost of watching a training: the page and the loggers of `pj train digits`.
 
     python benchmarks/watching.py [--recipe digits] [--rounds 5] [--json FILE]
 

@@ -97,7 +97,7 @@ def error(one: Sequence[Record], other: Sequence[Record]) -> float:
 def fronts(
     part: str, values: Mapping[str, Value], worst: float, curve: Callable[[Record], str] = arm
 ) -> str:
-    """How much the front of each curve covers, as a share of what could be covered.
+    """Areas that the fronts of curves cover, as shares of what could be covered.
 
     Points are means over seeds on the test split, all of them; nothing is chosen by it. The area is
     that above ``worst`` accuracy, and up to a tenth more energy than the most.
@@ -118,7 +118,7 @@ def fronts(
 
 
 def beside(part: str, chips: Sequence[str], first: str, second: str) -> str:
-    """How much less one form of each recipe's network takes than another, on chips.
+    """Savings of one form of each recipe's network over another, on chips.
 
     Args:
         part: The part.

@@ -76,7 +76,7 @@ def term(one: Record) -> str:
 
 
 def charge(one: Record) -> str:
-    """What charges for energy, without how much: a penalty's name, or a budget; empty for none."""
+    """Kind of charge for energy: a penalty's name, or a budget; empty for none."""
     if one["limit_pj"] is not None:
         return "budget"
     penalty = one["penalty"]

@@ -66,7 +66,7 @@ class Planned:
         )
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """Whether every run has a record."""
+        """True if every run has a record."""
         return all(key(self.name, settings, seed) in found for settings, seed in self.runs)
 
 

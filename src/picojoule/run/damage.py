@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from picojoule import _sums
 from picojoule.run.folder import RECIPE, REMEDIES, Folder
+from picojoule.run.unconstrained import UNCONSTRAINED
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def warn_of_damage(folder: Folder, read: Collection[str], free: Collection[str] 
                 folder.read(name)
             except (ValueError, OSError) as error:
                 logger.warning("%s; nothing of it is used here", error)
-    recipe = folder.path / "unconstrained" / RECIPE
+    recipe = folder.path / UNCONSTRAINED / RECIPE
     if recipe.is_file():
         warn_of_damage(Folder(recipe.parent), free)
     elif _sums.has_sum(recipe):

@@ -51,12 +51,12 @@ class _Run(NamedTuple):
 
     @property
     def fired(self) -> list[tuple[Tensor, Tensor]]:
-        """What each layer that fires told."""
+        """The outputs and totals that each layer that fires told."""
         return self.told if self.ones is None else self.told[1:]
 
     @property
     def values(self) -> list[Tensor]:
-        """All that passed between the layers."""
+        """The values that passed between the layers."""
         return [self.x, *(values for values, _ in self.fired)]
 
     def with_events(self, ones: Tensor, totals: Iterable[Tensor], *, keep: bool) -> "_Run":
