@@ -163,6 +163,21 @@ def inner_module(module: nn.Module) -> nn.Module | None:
     return getattr(module, "_forward_module", None) or getattr(module, "module", None)
 
 
+def call_of(model: nn.Module) -> nn.Module:
+    """Returns what to call in place of a module that Fabric has set up.
+
+    It is the module inside if the wrapper casts and shares nothing, as in one process of float32:
+    it would go through all inputs and outputs, and hang a hook on each for its own backward pass.
+    """
+    from lightning_fabric.plugins import Precision  # loaded by then, and slow to load
+
+    strategy = getattr(model, "_strategy", None)
+    if strategy is None or type(strategy.precision) is not Precision:
+        return model
+    inside = getattr(model, "_forward_module", None)
+    return inside if inside is not None and inside is getattr(model, "module", None) else model
+
+
 def is_compiled(module: nn.Module) -> bool:
     """Returns whether calls of a module run what ``torch.compile`` made of it."""
     return "_orig_mod" in module._modules or module._compiled_call_impl is not None

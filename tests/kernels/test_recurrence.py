@@ -66,6 +66,20 @@ class TestProducts:
         torch.testing.assert_close(received, as_received, rtol=close, atol=close)
         torch.testing.assert_close(arriving, as_arriving, rtol=close, atol=close)
 
+    @pytest.mark.parametrize("rows", [3, 70])
+    def test_gradients_of_sequences_that_end_early(self, rows):
+        """Of which what comes after the end is zeros, and is left out."""
+        torch.manual_seed(0)
+        layer, x = Recurrent(LIF(), 33), torch.randn(12, rows, 33).requires_grad_()
+        within = torch.arange(12).view(-1, 1, 1) < torch.randint(1, 13, (rows, 1))
+        up, found = torch.randn(12, rows, 33) * within, []
+        for layer.engine in ("eager", "fused"):
+            out, _ = layer(x)
+            found.append(torch.autograd.grad(out, [x, layer.weight], up))
+        for eager, fused in zip(*found, strict=True):
+            torch.testing.assert_close(fused, eager, rtol=1e-4, atol=1e-5)
+        assert not (found[1][0] * ~within).any()
+
     @pytest.mark.parametrize("levels", [1, 5])
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @pytest.mark.parametrize("shape", SHAPES)

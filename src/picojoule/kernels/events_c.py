@@ -21,6 +21,7 @@ _FUNCTIONS = {
         *(_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER, ctypes.c_int)
     ],
     "events_outer": [_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, ctypes.c_int],
+    "rows_dense": [_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, ctypes.c_int],
     "recurrence_forward": [_POINTER] * 4,
     "recurrence_backward": [_POINTER] * 3,
 }
@@ -95,4 +96,13 @@ def outer(x: Tensor, grads: Tensor) -> Tensor:
     pointers = (grads.data_ptr(), outputs, out.data_ptr())
     threads = torch.get_num_threads()
     done(library(x.dtype).events_outer(x.data_ptr(), *x.shape, *pointers, threads))
+    return out
+
+
+def dense(x: Tensor, weight_t: Tensor) -> Tensor:
+    """Returns x [R, K] weight_t [K, N]; rows of zeros take no time."""
+    out = borrow((len(x), weight_t.shape[1]), x)
+    threads = torch.get_num_threads()
+    pointers = weight_t.data_ptr(), weight_t.shape[1], out.data_ptr()
+    done(library(x.dtype).rows_dense(x.data_ptr(), *x.shape, *pointers, threads))
     return out

@@ -12,8 +12,8 @@ from picojoule._names import unknown
 from picojoule._torch import watched
 from picojoule.contract import SUMS
 from picojoule.kernels.convolution import conv2d
+from picojoule.kernels.dense import dense
 from picojoule.kernels.event_products import run_gradient, run_product
-from picojoule.kernels.onednn import dense
 from picojoule.kernels.paths import ASKED, PATHS, chosen, paths_for, suits
 
 
@@ -41,7 +41,8 @@ def product_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     to_spikes = to_weight = None
     again = torch.is_grad_enabled() or watched()  # for the gradient of a gradient
     if needed[0]:
-        to_spikes = grad @ weight_t.t() if again else dense(grad, weight_t)
+        own = again or _few(spikes)  # as torch's own function, which runs then
+        to_spikes = grad @ weight_t.t() if own else dense(grad, weight_t.t())
     if needed[1] and again:
         to_weight = spikes.t() @ grad
     elif needed[1]:
@@ -121,8 +122,6 @@ def _multiplied(
     paths: tuple[str, str],
     told: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
-    if paths == ("dense", "dense"):
-        return spikes @ weight_t if base is None else torch.addmm(base, spikes, weight_t)
     return _Product.apply(spikes, weight_t, base, paths, told)  # pyright: ignore[reportReturnType]
 
 

@@ -94,6 +94,56 @@ static void dense(const REAL *x, int64_t rows, int64_t inputs, const REAL *packe
         }
 }
 
+/* The same for rows of which some are all zeros, such as gradients of what comes after the end of a
+   sequence: only the others are multiplied. room is for 2 * rows * the larger size. */
+static void dense_but_zeros(const REAL *x, int64_t rows, int64_t inputs, const REAL *packed,
+                            int64_t outputs, const REAL *base, int64_t base_row, const REAL *more,
+                            REAL *out, REAL *room) {
+    int64_t taken[MANY], some = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        int other = 0;
+        for (int64_t k = 0; k < inputs; k++) other |= x[r * inputs + k] != 0;
+        taken[some] = r;
+        some += other;
+    }
+    if (some == rows) {
+        dense(x, rows, inputs, packed, outputs, base, base_row, more, out);
+        return;
+    }
+    REAL *values = room, *sums = room + some * inputs;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < outputs; c++)
+            out[r * outputs + c] = (base ? base[r * base_row + c] : 0) + (more ? more[c] : 0);
+    for (int64_t i = 0; i < some; i++) {
+        memcpy(values + i * inputs, x + taken[i] * inputs, inputs * sizeof(REAL));
+        memcpy(sums + i * outputs, out + taken[i] * outputs, outputs * sizeof(REAL));
+    }
+    dense(values, some, inputs, packed, outputs, sums, outputs, 0, sums);
+    for (int64_t i = 0; i < some; i++)
+        memcpy(out + taken[i] * outputs, sums + i * outputs, outputs * sizeof(REAL));
+}
+
+/* out [rows, n] = x [rows, cols] weight, where rows of zeros take no time. */
+int64_t rows_dense(const REAL *x, int64_t rows, int64_t cols, const REAL *weight, int64_t n,
+                   REAL *out, int threads) {
+    int64_t chunks = (rows + MANY - 1) / MANY, state = 0;
+    REAL *made = packed(weight, cols, n, threads);
+    if (!made) return NO_MEMORY;
+#pragma omp parallel num_threads(threads) if (threads > 1) reduction(min : state)
+    {
+        REAL *room = malloc(MANY * (cols + n) * sizeof(REAL));
+        if (!room) state = NO_MEMORY;
+#pragma omp for schedule(static)
+        for (int64_t c = 0; c < chunks; c++) {
+            int64_t r = c * MANY, some = rows - r < MANY ? rows - r : MANY;
+            if (room) dense_but_zeros(x + r * cols, some, cols, made, n, 0, 0, 0, out + r * n, room);
+        }
+        free(room);
+    }
+    free(made);
+    return state;
+}
+
 /* A compiled step of neurons, as launch.py has it: some of its pointers move with the steps. */
 typedef struct {
     int64_t place;
@@ -190,15 +240,17 @@ int64_t recurrence_forward(const Layer *l, const REAL *first, const REAL *fired,
 /* The neurons backwards, which write to wanted [steps, rows, size], and after each step
    arriving [rows, size] = given and more of the step before + wanted times weight. */
 int64_t recurrence_backward(const Layer *l, const REAL *wanted, REAL *arriving) {
-    int64_t n = l->size, last = (l->steps - 1) / l->every * l->every;
+    int64_t n = l->size, last = (l->steps - 1) / l->every * l->every, state = 0;
     int threads = l->bands;
     REAL *weight = packed(l->weight, n, n, threads);
     if (!weight) return NO_MEMORY;
-#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1) reduction(min : state)
     for (int64_t b = 0; b < l->bands; b++) {
         const Band *band = l->band + b;
-        int64_t row = band->start, rows = band->stop - row;
-        for (int64_t start = last; start >= 0; start -= l->every) {
+        int64_t row = band->start;
+        REAL *room = malloc(2 * MANY * n * sizeof(REAL));
+        if (!room) state = NO_MEMORY;
+        for (int64_t start = last; room && start >= 0; start -= l->every) {
             int64_t stop = start + l->every < l->steps ? start + l->every : l->steps;
             for (int64_t k = 0; k < l->states; k++) {
                 const State *one = l->state + k;
@@ -207,12 +259,17 @@ int64_t recurrence_backward(const Layer *l, const REAL *wanted, REAL *arriving) 
             for (int64_t t = start; t + 1 < stop; t++) run(band->replay, band->count, t);
             for (int64_t t = stop - 1; t >= start; t--) {
                 run(band->backward, band->count, t);
-                const REAL *x = wanted + (t * l->rows + row) * n, *base = t ? given(l, t - 1, row) : 0;
                 const REAL *more = t && l->more ? l->more + (t - 1) * n : 0;
-                dense(x, rows, n, weight, n, base, l->given_row, more, arriving + row * n);
+                for (int64_t r = row; r < band->stop; r += MANY) {
+                    int64_t some = band->stop - r < MANY ? band->stop - r : MANY;
+                    const REAL *x = wanted + (t * l->rows + r) * n, *base = t ? given(l, t - 1, r) : 0;
+                    dense_but_zeros(x, some, n, weight, n, base, l->given_row, more,
+                                    arriving + r * n, room);
+                }
             }
         }
+        free(room);
     }
     free(weight);
-    return 0;
+    return state;
 }

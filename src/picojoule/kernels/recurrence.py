@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels import events_c
+from picojoule.kernels.dense import repeated_dense
 from picojoule.kernels.event_products import limit_of, repeated
 from picojoule.kernels.launch import CStep
 from picojoule.kernels.loop import rows_together
-from picojoule.kernels.onednn import repeated_dense
 
 _LIGHT = 1 << 16  # elements times steps below which one thread is quicker
 

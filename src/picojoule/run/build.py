@@ -139,7 +139,7 @@ def build_optimizer(recipe: Recipe, net: nn.Module) -> Optimizer:
     if kind is torch.optim.SGD:
         return kind(learning, lr=table.lr, weight_decay=decay, momentum=table.momentum)
     first, second = table.betas
-    return kind(learning, lr=table.lr, weight_decay=decay, betas=(first, second))
+    return kind(learning, lr=table.lr, weight_decay=decay, betas=(first, second), fused=True)
 
 
 def build_schedule(recipe: Recipe, optimizer: Optimizer, steps: int) -> LRScheduler | None:

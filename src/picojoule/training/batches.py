@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from picojoule._lengths import check_lengths, valid_steps
+from picojoule._torch import call_of
 from picojoule._types import told_of_types
 from picojoule.energy import Conventions, Meter
 from picojoule.neurons import Neuron
@@ -169,7 +170,7 @@ def metered(
     Returns:
         The output [T, B, K] and the meter.
     """
-    net = model.module
+    net, call = model.module, call_of(model)
     ours = any(isinstance(module, Neuron) for module in net.modules())
     samples = None if ours else x.shape[1]
     options = {"samples": samples, "inputs": inputs, "convention": convention}
@@ -177,7 +178,7 @@ def metered(
         if going is not None:
             meter.decide(going)
         with told_of_types(net, x):
-            result = model(x) if lengths is None else model(x, lengths=lengths)
+            result = call(x) if lengths is None else call(x, lengths=lengths)
     return (result[0] if isinstance(result, tuple) else result), meter
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from picojoule.energy import Conventions, Meter, OpCounts
+from picojoule.energy import Chip, Conventions, Energy, Meter, OpCounts
 from picojoule.networks import Exit
 from picojoule.networks.exit import exit_of, log_odds
 from picojoule.readout import READOUTS, SO_FAR, Readout
@@ -66,6 +66,10 @@ class Ran:
         if least is None:
             return counts
         return {layer: _changeable(one, least.get(layer)) for layer, one in counts.items()}
+
+    def price(self, chip: Chip) -> Energy:
+        """Prices the counts per sample on a chip."""
+        return self.meter.price(chip) if self.least is None else chip.price(self.counts)
 
 
 def run(

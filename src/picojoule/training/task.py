@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from picojoule.energy import Chip, Conventions, Energy, OpCounts
+from picojoule.energy import Chip, Conventions, Energy
 from picojoule.readout import Readout
 from picojoule.training.batches import Batch, Inputs
 from picojoule.training.cost import rates, silent_layers
@@ -65,7 +65,7 @@ class Task:
             convention=self.convention,
             fabric=self.fabric,
         )
-        energies = self._priced(found.counts)
+        energies = self._priced(lambda chip: chip.price(found.counts))
         spent = {
             key: Spent(float(energy.total), float(energy.floor), found.spread[energy.chip])
             for key, energy in energies.items()
@@ -113,7 +113,7 @@ class Task:
         )
         check = ran.meter.put_off_check()
         scores = scores_of(self.readout, ran.out, batch._replace(lengths=ran.lengths))
-        priced = self._priced(ran.counts)
+        priced = self._priced(ran.price)
         energies = {key: mean_energy(self.fabric, one) for key, one in priced.items()}
         loss = self._loss(scores if ran.ending is None else ran.ending.scores(scores), batch)
         goal = loss if (part := self._part(batch)) is None else loss * part
@@ -155,9 +155,9 @@ class Task:
         own = torch.full((), float(len(batch.label)), device=self.fabric.device)
         return own / gathered(self.fabric, own).mean(0).clamp(min=1)
 
-    def _priced(self, counts: dict[str, OpCounts]) -> dict[str, Energy]:
+    def _priced(self, price: Callable[[Chip], Energy]) -> dict[str, Energy]:
         """Prices counts on every chip."""
-        first, *others = (chip.price(counts) for chip in self.chips)
+        first, *others = map(price, self.chips)
         return {"": first} | {energy.chip: energy for energy in others}
 
     def _descend(self, loss: Tensor, epoch: int) -> None:

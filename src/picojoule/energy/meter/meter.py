@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from picojoule._plain_table import PlainTable
 from picojoule.contract import NeuronCost
+from picojoule.energy.chips import Chip, Energy
 from picojoule.energy.convention import Convention, Conventions, check_fit
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.meter.clock import Clock
@@ -170,6 +171,19 @@ class Meter:
         self._values.read()
         foreseen = self._observer.foreseen(self.samples)
         return self._per_sample(self._recorder.totals()) if foreseen is None else foreseen
+
+    def price(self, chip: Chip) -> Energy:
+        """Prices the counts on a chip, as ``chip.price(meter.counts)`` does, and sometimes quicker.
+
+        Returns:
+            Energy per sample in pJ.
+
+        Raises:
+            ValueError: As for ``counts``.
+        """
+        self._values.read()
+        foreseen = self._observer.price(chip, self.samples)
+        return chip.price(self.counts) if foreseen is None else foreseen
 
     @property
     def multiplied(self) -> dict[str, OpCounts]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from picojoule._torch import DisableTorchFunction, function_modes, in_backward
 from picojoule.contract import SUMS
+from picojoule.energy.chips import Chip, Energy
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
@@ -87,6 +88,10 @@ class Observer:
     def foreseen(self, samples: int) -> dict[str, OpCounts] | None:
         """Returns the counts per sample if they are of a forecast, else None."""
         return self._whole.counts(samples)
+
+    def price(self, chip: Chip, samples: int) -> Energy | None:
+        """Prices the counts per sample if they are of a forecast, else returns None."""
+        return self._whole.price(chip, samples)
 
     def settle(self) -> None:
         """Counts layer by layer what a forecast stood for until now."""

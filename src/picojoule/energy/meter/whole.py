@@ -11,6 +11,7 @@ from torch.nn.functional import linear, pad
 
 from picojoule._torch import DisableTorchFunction, function_modes, hooks, version_of
 from picojoule.contract import SUMS
+from picojoule.energy.chips import Chip, Energy
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import Summed, summed
@@ -131,6 +132,13 @@ class Whole:
             return None
         forecast, events = self._foreseen
         return forecast.counts(events, samples)
+
+    def price(self, chip: Chip, samples: int) -> Energy | None:
+        """Prices the counts per sample if they are of a forecast, else returns None."""
+        if self._foreseen is None:
+            return None
+        forecast, events = self._foreseen
+        return forecast.price(chip, events, samples)
 
     def settle(self) -> None:
         """Counts layer by layer what a forecast stood for until now."""

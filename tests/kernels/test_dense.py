@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from picojoule.kernels import onednn as module
-from picojoule.kernels.onednn import dense, repeated_dense
+from picojoule.kernels import dense as module
+from picojoule.kernels.dense import dense, repeated_dense
 from picojoule.neurons import LIF, Recurrent
 
 pytestmark = pytest.mark.skipif(not module._there(), reason="this torch has no oneDNN of its own")
@@ -69,15 +69,31 @@ class TestRepeatedDense:
 
 class TestDense:
     @pytest.mark.parametrize("expanded", [False, True])
-    def test_is_the_product(self, calls, expanded):
-        x, weight = torch.randn(5000, 7), torch.randn(7, 33).t()
+    @pytest.mark.parametrize(("tier", "by_onednn"), [("c", []), ("off", [(5000, 7)])])
+    def test_is_the_product(self, calls, monkeypatch, tier, by_onednn, expanded):
+        monkeypatch.setenv("PICOJOULE_KERNELS", tier)
+        x, weight = torch.randn(5000, 7), torch.randn(33, 7).t()
         x = x[:1].expand(5000, 7) if expanded else x
-        exact = (x.double() @ weight.t().double()).float()
+        exact = (x.double() @ weight.double()).float()
         torch.testing.assert_close(dense(x, weight), exact, rtol=1e-5, atol=1e-5)
-        assert calls == [(5000, 7)]
+        assert calls == by_onednn
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+    @pytest.mark.parametrize(
+        ("rows", "inputs", "outputs"), [(64, 1, 1), (131, 70, 65), (70, 600, 3)]
+    )
+    def test_rows_of_zeros_are_rows_of_zeros(self, rows, inputs, outputs, share, dtype):
+        torch.manual_seed(0)
+        there = torch.rand(rows, 1) < share
+        x = torch.randn(rows, inputs, dtype=dtype) * there
+        weight = torch.randn(inputs, outputs, dtype=dtype)
+        found = dense(x, weight)
+        torch.testing.assert_close(found, x @ weight, rtol=1e-4, atol=1e-4)
+        assert not found[~there.squeeze(1)].any()
 
     @pytest.mark.parametrize("shape", [(6, 4), (5000, 0)])
     def test_is_that_of_torch_where_nothing_is_gained(self, calls, shape):
-        x, weight = torch.randn(shape), torch.randn(3, shape[1])
-        assert torch.equal(dense(x, weight), x @ weight.t())
+        x, weight = torch.randn(shape), torch.randn(shape[1], 3)
+        assert torch.equal(dense(x, weight), x @ weight)
         assert not calls

@@ -1,4 +1,4 @@
-"""Dense products of float32 on a CPU by oneDNN, where torch has it.
+"""Dense products on a CPU, by our own tiles or by oneDNN where torch has it.
 
 ``torch.mm`` goes by MKL there, which on some processors does not use all that they have.
 """
@@ -11,10 +11,14 @@ import torch
 from torch import Tensor
 
 from picojoule._torch import packed_linear, packed_weight
+from picojoule.kernels import events_c
+from picojoule.kernels.cc import tier
+from picojoule.kernels.paths import suits
 
 _WORTH = 1 << 17  # weights from which on a call of oneDNN, and packing them for it, pays
 _STEPS = 8  # products that pay for packing
-_LONG = 1 << 12  # rows from which on a call pays whatever the weights
+_LONG = 1 << 6  # rows from which on a call pays whatever the weights
+_CACHED = 1 << 20  # weights up to which reading all of them for every few rows does not count
 
 
 def repeated_dense(weight: Tensor, rows: int, products: int) -> Callable[[Tensor], Tensor]:
@@ -34,9 +38,18 @@ def repeated_dense(weight: Tensor, rows: int, products: int) -> Callable[[Tensor
 
 
 def dense(x: Tensor, weight: Tensor) -> Tensor:
-    """Returns ``x @ weight.t()`` for x [R, K] and a weight [N, K], without a graph."""
-    long = len(x) >= _LONG and weight.numel() and _suits(x, weight)
-    return packed_linear(x.contiguous(), weight.contiguous()) if long else x @ weight.t()
+    """Returns ``x @ weight`` for x [R, K] and a weight [K, N], without a graph.
+
+    Rows of zeros, such as gradients of what comes after the end of a sequence, take no time where
+    our own tiles run.
+    """
+    if len(x) < _LONG or not weight.numel():
+        return x @ weight
+    if weight.numel() <= _CACHED and tier() == "c" and suits(x, weight):
+        return events_c.dense(x.contiguous(), weight.contiguous())
+    if _suits(x, weight):
+        return packed_linear(x.contiguous(), weight.t().contiguous())
+    return x @ weight
 
 
 def _suits(*tensors: Tensor) -> bool:
