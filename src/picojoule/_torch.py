@@ -4,7 +4,8 @@ No other file does, so that what a new version of them may break stands here.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -152,10 +153,30 @@ def inner(modules: Sequence[nn.Module]) -> list[nn.Module | None]:
     return [child for one in modules for child in one._modules.values()]
 
 
-def drop_hook(module: nn.Module, handle: RemovableHandle) -> None:
-    """Removes a hook that a copied module has from its original, which its handle does not know."""
+def new_hook() -> int:
+    """Returns a number that no hook of any module has."""
+    return RemovableHandle(OrderedDict()).id
+
+
+def put_hooks(
+    module: nn.Module, number: int, before: Callable[..., None], after: Callable[..., None]
+) -> None:
+    """Hangs two hooks on a module, without a handle for each, which takes most of the time.
+
+    They are as ``register_forward_pre_hook`` has them with keyword arguments, and
+    ``register_forward_hook`` with these, and with ``always_call``.
+    """
+    module._forward_pre_hooks[number] = before
+    module._forward_pre_hooks_with_kwargs[number] = True
+    module._forward_hooks[number] = after
+    module._forward_hooks_with_kwargs[number] = True
+    module._forward_hooks_always_called[number] = True
+
+
+def drop_hooks(module: nn.Module, number: int) -> None:
+    """Removes the hooks of a number from a module that may have them, as a copy of one does."""
     for table in _FORWARD_HOOKS:
-        getattr(module, table).pop(handle.id, None)
+        getattr(module, table).pop(number, None)
 
 
 def inner_module(module: nn.Module) -> nn.Module | None:

@@ -16,6 +16,9 @@ AllSteps = Callable[[Tensor, Any], tuple[Tensor, Any]]  # currents [T, B, ...] a
 # nothing else but zeros. A network that runs as one function does all this layer by layer, after it
 # ran. Others leave it alone.
 SUMS: ContextVar[Callable[[Tensor, Tensor], None] | None] = ContextVar("sums", default=None)
+# A network that is about to run as one function, its input, and what runs it: who has found that
+# out sets this, so that the network need not.
+READY: ContextVar[tuple[Any, Tensor, Any] | None] = ContextVar("ready", default=None)
 
 
 @dataclass(frozen=True)

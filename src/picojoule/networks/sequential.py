@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from picojoule._lengths import cut, valid_steps
 from picojoule._names import unknown
 from picojoule._torch import NormBase
+from picojoule.contract import READY
 from picojoule.networks.repeat import Repeat
 from picojoule.networks.rows import all_steps
 from picojoule.networks.stacked import Stack, stack_of
@@ -100,6 +101,9 @@ class Sequential(nn.Sequential):
         A meter is told what passes between the layers, and hooks of theirs that only look are not
         called. Arguments as for ``forward``.
         """
+        ready = READY.get()
+        if ready is not None and ready[0] is self and ready[1] is x:
+            return ready[2]
         own = type(self).forward is Sequential.forward and "forward" not in vars(self)
         alone = state is None and lengths is None and self.chunk is None
         return stack_of(self, x) if own and alone else None

@@ -6,9 +6,8 @@ from threading import get_ident
 from typing import Any
 
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
-from picojoule._torch import drop_hook
+from picojoule._torch import drop_hooks, new_hook, put_hooks
 
 
 class Hooks:
@@ -22,29 +21,28 @@ class Hooks:
 
     def __init__(self) -> None:
         self.elsewhere = False
-        self._thread = get_ident()
-        self._handles: list[RemovableHandle] = []
+        self._thread, self._number = get_ident(), new_hook()
+        self._followed: list[nn.Module] = []
         self._copies: list[weakref.ref[nn.Module]] = []
 
-    def before(self, module: nn.Module, hook: Callable[..., None]) -> None:
-        """Calls ``hook(module, args, kwargs)`` before each call of a module."""
-        guarded = _Hook(self, module, hook)
-        self._handles.append(module.register_forward_pre_hook(guarded, with_kwargs=True))
+    def follow(
+        self, module: nn.Module, before: Callable[..., None], after: Callable[..., None]
+    ) -> None:
+        """Calls hooks at each call of a module.
 
-    def after(self, module: nn.Module, hook: Callable[..., None]) -> None:
-        """Calls ``hook(module, args, kwargs, result)`` after each call, also one that failed."""
-        guarded = _Hook(self, module, hook)
-        handle = module.register_forward_hook(guarded, with_kwargs=True, always_call=True)
-        self._handles.append(handle)
+        Args:
+            module: The module.
+            before: Is called with (module, args, kwargs) before it.
+            after: Is called with (module, args, kwargs, result) after it, also if it failed.
+        """
+        self._followed.append(module)
+        put_hooks(module, self._number, *(_Hook(self, module, one) for one in (before, after)))
 
     def remove(self) -> None:
         """Removes all hooks, from copies too."""
-        for handle in self._handles:
-            handle.remove()
-        for copied in self._copies:
-            if (module := copied()) is not None:
-                for handle in self._handles:
-                    drop_hook(module, handle)
+        copies = (copied() for copied in self._copies)
+        for module in (*self._followed, *(one for one in copies if one is not None)):
+            drop_hooks(module, self._number)
 
     def concerns(self) -> bool:
         """Tells whether the thread is the one that the hooks are for."""

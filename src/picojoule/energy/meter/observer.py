@@ -103,20 +103,19 @@ class Observer:
         undo.callback(self._whole.stop)
         self.hooks = Hooks()  # of the thread that enters the block
         undo.callback(self.hooks.remove)
-        self.hooks.before(net, self._start)
         for module in self._names:
-            self.hooks.before(module, self._enter)
-            self.hooks.after(module, self._leave)
+            self.hooks.follow(module, self._begin if module is net else self._enter, self._leave)
         undo.enter_context(FunctionMode(self))
         self._net = net
         self.functions.attach(self._enter_function, self._leave_function, undo)
 
-    def _start(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _begin(self, net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Takes down what the network is called with, unless it calls itself."""
         self.settle()
         if not (in_backward() or net in self._stack):
             refuse_vmap("the network")
             self.given.start(net, args, kwargs)
+        self._enter(net, args, kwargs)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if in_backward() or self._leaving:

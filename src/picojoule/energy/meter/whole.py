@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
 from picojoule._torch import DisableTorchFunction, function_modes, hooks, version_of
-from picojoule.contract import SUMS
+from picojoule.contract import READY, SUMS
 from picojoule.energy.chips import Chip, Energy
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
@@ -84,6 +84,7 @@ class Whole:
         self._run: _Run | None = None
         self._quiet: Any = None
         self._heard: Any = None
+        self._ready: Any = None
         self._foreseen: tuple[Forecast, Sequence[Tensor]] | None = None
         self._settle: Any = None
 
@@ -102,16 +103,19 @@ class Whole:
         if (stack := as_stack(*args, **kwargs)) is None:
             self.stop()
             return
-        self._run = run = _Run(net, stack, args[0] if args else kwargs["x"], [], None)
+        x = args[0] if args else kwargs["x"]
+        self._run = run = _Run(net, stack, x, [], None)
         self._heard = SUMS.set(lambda *told: run.told.append(told))
+        self._ready = READY.set((net, x, stack))
 
     def stop(self) -> None:
         """Sees functions again, and hears no more."""
         if self._heard is not None:
             SUMS.reset(self._heard)
+            READY.reset(self._ready)
         if self._quiet is not None:
             self._quiet.__exit__(None, None, None)
-        self._run = self._quiet = self._heard = None
+        self._run = self._quiet = self._heard = self._ready = None
 
     def end(self, result: Any) -> Iterable[nn.Module]:
         """Counts what ran since ``begin``, and returns its modules."""
