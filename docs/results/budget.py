@@ -297,7 +297,7 @@ def main() -> None:
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
     sweep = Sweep(given.runs, given.data_dir)
-    until = time.monotonic() + min(given.seconds, 1e9)
+    until = time.monotonic() + min(given.seconds, 1e6)
     seeds = [int(seed) for seed in given.seeds.split(",")]
     records = []
     only = [one for one in given.only.split(",") if one]

@@ -1,6 +1,6 @@
 """Batches of a split, encoded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Generator, Tensor
@@ -69,6 +69,11 @@ class _Collate:
     def kind(self) -> str:
         """The kind of the network's input, for the meter."""
         return self.encoder.kind
+
+    @property
+    def plain(self) -> "_Collate":
+        """The same without augmentation, as batches come in use."""
+        return replace(self, augment=None)
 
     def __call__(self, batch: Any) -> Batch:
         x, y = batch.x, batch.y

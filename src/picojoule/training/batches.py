@@ -135,6 +135,27 @@ def steps_of(batches: Any, epochs: int) -> int | None:
         return None
 
 
+def plain(loader: DataLoader) -> DataLoader | None:
+    """Returns the batches of a loader as they come in use, without augmentation.
+
+    Args:
+        loader: Its ``collate_fn`` may have a ``plain``, itself without augmentation.
+
+    Returns:
+        The batches of the same samples; None if the loader does not say how they come in use.
+    """
+    collate = getattr(loader.collate_fn, "plain", None)
+    if collate is None or loader.batch_size is None:
+        return None
+    return DataLoader(
+        loader.dataset,
+        batch_size=loader.batch_size,
+        sampler=loader.sampler,
+        generator=loader.generator,
+        collate_fn=collate,
+    )
+
+
 def kind_of(loader: DataLoader, inputs: Inputs | None) -> Inputs:
     """Returns the kind of a loader's input.
 

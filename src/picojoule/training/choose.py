@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from picojoule.targets import better
 from picojoule.training.records import Chosen, EpochRecord, Limits, Validation
 
-# An epoch is within a limit for sure if it is so by this many standard errors of its validation:
-# of 20 such, 19 would be within it if they were measured on all samples that there are.
+# An epoch is within a limit for sure if it is so by this many standard errors of the energy to
+# expect: of 20 such, 19 would be within it if they were measured on all samples that there are.
 SAFELY = 1.64
 
 

@@ -24,6 +24,7 @@ class Means:
         value: The own measure of the target, over labels.
         penalty: Over samples.
         spent: Over samples, on each chip.
+        samples: Number of samples.
     """
 
     target: Target
@@ -31,6 +32,7 @@ class Means:
     value: float
     penalty: float
     spent: tuple[Spent, ...]
+    samples: int
 
     def measure(self, name: str) -> float | None:
         """Returns a measure by its name, None if it is not the own of the target."""
@@ -77,7 +79,7 @@ class EpochSums:
         penalty, *energies = (total / samples for total in totals)
         pairs = zip(energies[::2], energies[1::2], strict=True)
         spent = tuple(Spent(*pair) for pair in pairs)
-        return Means(self._target, loss / labels, value / labels, penalty, spent)
+        return Means(self._target, loss / labels, value / labels, penalty, spent, int(samples))
 
 
 def _stacked(like: Tensor, *values: Tensor) -> Tensor:

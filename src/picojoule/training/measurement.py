@@ -73,6 +73,8 @@ class Evaluation:
         counts: Counts per sample, by layer.
         totals: Totals over the set, by layer: whole numbers except for ``second``.
         spread: Standard error of the energy over batches, as a share of it, by chip name.
+        above: That of the part above the floor, as a share of it, by chip name.
+        floor: That of the floor, as a share of it, by chip name.
     """
 
     target: str
@@ -82,6 +84,8 @@ class Evaluation:
     counts: dict[str, OpCounts]
     totals: dict[str, dict[str, float]]
     spread: dict[str, float]
+    above: dict[str, float]
+    floor: dict[str, float]
 
 
 @dataclass
@@ -106,9 +110,10 @@ class Totals:
         self.scoring.add(scores, batch, counted=counted)
         samples = ran.meter.samples if counted else 0
         counts = ran.counts
-        prices = [chip.price(counts).total.to(self.fabric.device) for chip in self.chips]
+        energies = [chip.price(counts) for chip in self.chips]
+        priced = [part for one in energies for part in (one.total, one.floor)]
         self.samples.append(samples)
-        self.energies.append(torch.stack(prices))
+        self.energies.append(torch.stack([one.to(self.fabric.device) for one in priced]))
         self.steps.append(ran.steps.to(self.fabric.device))
         accumulate(self.counts, counts, samples)
 
@@ -117,7 +122,8 @@ class Totals:
         fabric = self.fabric
         sizes = torch.tensor(self.samples, dtype=torch.float64, device=fabric.device)
         sizes = gathered(fabric, sizes).flatten()  # [batches]
-        energies = gathered(fabric, torch.stack(self.energies)).flatten(0, 1)  # [batches, chips]
+        energies = gathered(fabric, torch.stack(self.energies)).flatten(0, 1)
+        total, floor = energies.unflatten(1, (len(self.chips), 2)).unbind(2)  # [batches, chips]
         steps = gathered(fabric, torch.stack(self.steps)).flatten()  # [batches]
         samples = int(sizes.sum())
         counts = summed_counts(fabric, self.counts)
@@ -130,8 +136,14 @@ class Totals:
             mean_steps=float((steps * sizes).sum() / samples),
             counts={layer: one / samples for layer, one in counts.items()},
             totals=totals,
-            spread={chip.name: _spread(energies[:, i], sizes) for i, chip in enumerate(self.chips)},
+            spread=self._spreads(total, sizes),
+            above=self._spreads(total - floor, sizes),
+            floor=self._spreads(floor, sizes),
         )
+
+    def _spreads(self, energies: Tensor, sizes: Tensor) -> dict[str, float]:
+        """Returns the standard error of energies [batches, chips], as a share, by chip."""
+        return {chip.name: _spread(energies[:, i], sizes) for i, chip in enumerate(self.chips)}
 
 
 @dataclass

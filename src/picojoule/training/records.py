@@ -42,6 +42,8 @@ class Validation:
             kept.
         mse: Mean squared error; None but in regression.
         activity: Spikes per neuron and step, by layer; empty in records from before this was kept.
+        expected: Energy to expect of other samples on chips with a limit, by name (``""`` for the
+            first), where their floor is known from the training set too; see ``expects``.
     """
 
     accuracy: float | None
@@ -53,6 +55,7 @@ class Validation:
     macro_f1: float | None = None
     mse: float | None = None
     activity: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, Spent] = field(default_factory=dict)
 
     @property
     def own(self) -> str:
@@ -77,15 +80,23 @@ class Validation:
     def of(cls, fields: Mapping[str, Any]) -> "Validation":
         """Makes the record whose ``dataclasses.asdict`` is ``fields``, also if read from JSON."""
         silent = tuple(fields.get("silent", ()))
-        return cls(**{**fields, "silent": silent, "beside": _beside(fields)})
+        spent = {name: _spent(fields, name) for name in ("beside", "expected")}
+        return cls(**{**fields, **spent, "silent": silent})
 
     def on(self, chip: str) -> Spent:
         """Returns the energy on a chip by its name, ``""`` for the first."""
         own = Spent(self.energy_pj, self.floor_pj or 0.0, self.spread)
         return self.beside[chip] if chip else own
 
+    def expects(self, chip: str) -> Spent:
+        """Returns the energy to expect of other samples on a chip.
+
+        That is what these spent, but with a floor that is known from the training set too.
+        """
+        return self.expected.get(chip) or self.on(chip)
+
     def meets(self, limit_pj: Limits, *, errors: float = 0.0) -> bool:
-        """Tells whether the energy is within the limit, or all limits.
+        """Tells whether the energy to expect is within the limit, or all limits.
 
         Args:
             limit_pj: The limit in pJ; limits by the name of the chip (``""`` for the first); None
@@ -96,7 +107,7 @@ class Validation:
 
     def load(self, limit_pj: Limits, *, errors: float = 0.0) -> float:
         """Returns the highest energy as a share of its limit, 0 without one; see ``meets``."""
-        each = ((self.on(chip), limit) for chip, limit in _by_chip(limit_pj).items())
+        each = ((self.expects(chip), limit) for chip, limit in _by_chip(limit_pj).items())
         loads = (one.energy_pj * (1 + errors * one.spread) / limit for one, limit in each)
         return max(loads, default=0.0)
 
@@ -146,7 +157,7 @@ class EpochRecord:
         """Makes the record whose ``dataclasses.asdict`` is ``fields``."""
         validation = fields["validation"]
         made = None if validation is None else Validation.of(validation)
-        return cls(**{**fields, "validation": made, "beside": _beside(fields)})
+        return cls(**{**fields, "validation": made, "beside": _spent(fields, "beside")})
 
     def on(self, chip: str) -> Spent:
         """Returns the energy on a chip by its name, ``""`` for the first."""
@@ -228,6 +239,6 @@ def _by_chip(limit_pj: Limits) -> Mapping[str, float]:
     return {} if limit_pj is None else {"": limit_pj}
 
 
-def _beside(fields: Mapping[str, Any]) -> dict[str, Spent]:
-    """Makes the energies on further chips, which old records lack."""
-    return {chip: Spent(**spent) for chip, spent in fields.get("beside", {}).items()}
+def _spent(fields: Mapping[str, Any], name: str) -> dict[str, Spent]:
+    """Makes energies by chip, which old records lack."""
+    return {chip: Spent(**spent) for chip, spent in fields.get(name, {}).items()}

@@ -1,6 +1,6 @@
 """Parts of a training, and one step of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from picojoule.readout import Readout
 from picojoule.training.batches import Batch, Inputs
 from picojoule.training.cost import rates, silent_layers
 from picojoule.training.exits import run
+from picojoule.training.expected import expected
 from picojoule.training.last_batch import told_of_one_value
 from picojoule.training.levers import Learning
 from picojoule.training.measure import evaluation
@@ -54,8 +55,16 @@ class Task:
     inputs: Inputs
     convention: Conventions
 
-    def validated(self, loader: DataLoader) -> Validation:
-        """Measures the network on a data set, in evaluation mode."""
+    def validated(
+        self, loader: DataLoader, floors_pj: Mapping[str, float] = {}, samples: int = 0
+    ) -> Validation:
+        """Measures the network on a data set, in evaluation mode.
+
+        Args:
+            loader: Batches of the data set.
+            floors_pj: Floors of other samples of the same kind on chips with a limit, by chip.
+            samples: Number of those.
+        """
         found = evaluation(
             self.model,
             loader,
@@ -81,6 +90,11 @@ class Task:
             macro_f1=found.scored.macro_f1,
             mse=found.scored.mse,
             activity=rates(found.totals),
+            expected={
+                key: one
+                for key, floor_pj in floors_pj.items()
+                if (one := expected(found, energies[key], floor_pj, samples))
+            },
         )
 
     def step(

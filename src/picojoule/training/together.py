@@ -52,6 +52,12 @@ class Together(nn.Module):
         return {key: part.limit_pj for key, part in self._each() if part.limit_pj is not None}
 
     @property
+    def floors_pj(self) -> dict[str, float]:
+        """The floors of the training set in pJ per sample, by chip, of those that were told it."""
+        parts = ((key, getattr(part, "floor_pj", None)) for key, part in self._each())
+        return {key: float(floor) for key, floor in parts if floor is not None}
+
+    @property
     def multipliers(self) -> dict[str, Tensor]:
         """The multipliers of those that have one, by chip."""
         return {key: one.multiplier for key, one in self._each() if one.multiplier is not None}
@@ -81,7 +87,7 @@ class Together(nn.Module):
     def validated(self, validation: Validation, trained: EpochRecord) -> None:
         """Tells all what the network spends in use and spent in training; see ``Penalty``."""
         for key, part in self._each():
-            part.validated(validation.on(key), trained.on(key))
+            part.validated(validation.expects(key), trained.on(key))
 
     def warn(self, validation: Validation) -> None:
         """Warns of limits that no network of this kind can meet on the validation set."""

@@ -17,7 +17,7 @@ from picojoule._torch import set_passes
 from picojoule.energy import Chip, Convention, Conventions
 from picojoule.engine import engines
 from picojoule.readout import Readout
-from picojoule.training.batches import Inputs, kind_of, steps_of, unpacked, warn_of_one_hot
+from picojoule.training.batches import Inputs, kind_of, plain, steps_of, unpacked, warn_of_one_hot
 from picojoule.training.checkpoint import load, newest, save
 from picojoule.training.epoch_sums import EpochSums
 from picojoule.training.exits import use_readout
@@ -61,8 +61,8 @@ def train(
 ) -> Iterator[Log]:
     """Trains a network in place, one record at a time; stop iterating and it stops.
 
-    Before the first step the floor of the training set is measured and given to a penalty that has
-    a limit. With ``validation`` the network ends with the weights of the best epoch within the
+    Before the first step the floor of the training set is measured, without augmentation if
+    ``collate_fn.plain`` of its loader has none, and given to a penalty that has a limit. With ``validation`` the network ends with the weights of the best epoch within the
     limit (see ``training.choose``), else with the last ones.
 
     What is learned is told from the labels of a batch, which are all of one sort:
@@ -148,6 +148,8 @@ def train(
     )
     progress = Progress(fabric, net, optimizers, scheduler, together, generators(loader), by=choose)
     check_last_batch(model, loader, fabric)
+    in_use = plain(loader)
+    floor_known = in_use is not None and not levers  # levers lower it
     folder = None if checkpoint is None else Path(checkpoint)
     batches = fabric.setup_dataloaders(loader, move_to_device=False)
     if folder is not None and (saved := newest(folder)) is not None:
@@ -155,12 +157,13 @@ def train(
     elif together.limits:
         logger.info("measuring the floor of the training set")
         try:
-            together.start(task.validated(loader), steps_of(batches, epochs))
+            measured = task.validated(loader if in_use is None else in_use)
+            together.start(measured, steps_of(batches, epochs))
         except BelowFloor as error:
             advice = "" if levers else ", or allow levers (budget.levers = ['gates'])"
             raise BelowFloor(f"{error}{advice}") from None
     while progress.epoch < epochs:
-        record = yield from _epoch(task, progress, batches, folder, validation)
+        record = yield from _epoch(task, progress, batches, folder, validation, floor_known)
         progress.close_epoch(record)
         if folder is not None:
             _keep(progress, folder)
@@ -177,6 +180,7 @@ def _epoch(
     batches: Any,
     folder: Path | None,
     validation: DataLoader | None,
+    floor_known: bool,
 ) -> Generator[Log, None, EpochRecord]:
     """Yields the record of every step of one epoch, and returns that of the epoch."""
     fabric, epoch = task.fabric, progress.epoch + 1
@@ -198,11 +202,15 @@ def _epoch(
         yield log
     watch.check(fabric, epoch, folder and newest(folder))
     check_weights(progress.net, epoch, progress.step, folder and newest(folder))
-    return _record(task, progress, sums, validation)
+    return _record(task, progress, sums, validation, floor_known)
 
 
 def _record(
-    task: Task, progress: Progress, sums: EpochSums, validation: DataLoader | None
+    task: Task,
+    progress: Progress,
+    sums: EpochSums,
+    validation: DataLoader | None,
+    floor_known: bool,
 ) -> EpochRecord:
     means = sums.read(task.fabric)
     own, *others = means.spent
@@ -227,7 +235,8 @@ def _record(
     )
     if validation is None:
         return record
-    validated = task.validated(validation)
+    floors_pj = task.penalty.floors_pj if floor_known else {}
+    validated = task.validated(validation, floors_pj, means.samples)
     task.penalty.validated(validated, record)
     if not (progress.epoch or task.learning.optimizers):  # levers lower the floor
         task.penalty.warn(validated)

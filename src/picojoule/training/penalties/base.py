@@ -75,7 +75,7 @@ class Penalty(nn.Module, ABC):
         Training calls it after each validation.
 
         Args:
-            validation: Energy of the validation set, in evaluation mode.
+            validation: Energy to expect in use, as the validation set tells, and its floor.
             trained: Energy of the training batches of the epoch before it.
         """
         del validation, trained

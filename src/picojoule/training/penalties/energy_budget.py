@@ -56,9 +56,10 @@ class EnergyBudget(Penalty):
     What is aimed at is the energy in use, and a training batch may be cheaper or dearer than that:
     augmentation takes events away, dropout spikes, and batch statistics are others. So validations
     teach the ratio :math:`r` of the part above the floor in use to that in training, the floor
-    :math:`F` in use, and the standard error :math:`\sigma` of the energy; before the first one
-    :math:`r` is 1 and :math:`F` the floor of the training set. Networks that meet the limit by 1.64
-    standard errors are chosen first (see ``choose``); the margin :math:`m` aims a little below.
+    :math:`F` to expect in use, and the standard error :math:`\sigma` of the energy to expect, as a
+    share; before the first one :math:`r` is 1 and :math:`F` the floor of the training set. Networks
+    that meet the limit by 1.64 standard errors are chosen first (see ``choose``); the margin
+    :math:`m` aims a little below.
 
     Take it if the energy is given and has to be kept: there is no weight to find.
 
