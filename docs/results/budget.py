@@ -37,7 +37,7 @@ JOBS: dict[str, tuple[list[str], Sequence[str], Sequence[float]]] = {
     "digits": (["digits"], FOUR, SHARES),
     "fsdd": (["fsdd", "train.epochs=20"], FOUR, SHARES),
     "fsdd-brf": (
-        ["fsdd", "train.epochs=20", "network.neuron=BRF"],
+        ["fsdd-brf"],
         ("45nm", "analog-65nm"),
         (0.5, 0.15, 0.05),
     ),
@@ -46,7 +46,8 @@ JOBS: dict[str, tuple[list[str], Sequence[str], Sequence[float]]] = {
             "fsdd",
             "train.epochs=20",
             "network.neuron={ name = 'Mixture', learned = true, dt = '10 ms', kinds = [ "
-            "{ name = 'LIF', tau = '40 ms', share = 0.5 }, { name = 'BRF', share = 0.5 } ] }",
+            "{ name = 'LIF', tau = '40 ms', surrogate = 'slayer', share = 0.5 }, "
+            "{ name = 'BRF', gain = 100, share = 0.5 } ] }",
         ],
         ("45nm", "analog-65nm"),
         (0.5, 0.15, 0.05),

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent / "levers"
 MIXTURE = (
     "network.neuron={ name = 'Mixture', learned = true, dt = '10 ms', kinds = [ "
     "{ name = 'LIF', tau = '40 ms', surrogate = 'slayer', share = 0.5 }, "
-    "{ name = 'BRF', share = 0.5 } ] }"
+    "{ name = 'BRF', gain = 100, share = 0.5 } ] }"
 )
 # job: recipe and settings, the limit on each chip, and the ways: settings and levers
 JOBS: dict[str, tuple[list[str], dict[str, str], dict[str, tuple[list[str], list[str]]]]] = {

@@ -132,7 +132,7 @@ def test_training_knows_the_floor_of_its_samples_as_they_come_in_use(part, augme
             net, loader(samples, Latency(4), batch_size=32), readout=pj.readout.mean, chips=[CHIP]
         )
         floors.append(found.chips["45nm"].floor_pj)
-    assert float(budget.floor_pj) == pytest.approx(floors[0])
+    assert budget.floor_pj == pytest.approx(floors[0])
     for record in last.history:
         one = record.validation.expected[""]
         assert one.floor_pj == pytest.approx((2 * floors[0] + floors[1]) / 3)

@@ -85,7 +85,7 @@ def compare(fabric, out, world):
     seen = {
         "energy_pj": [log.energy_pj.item() for log in logs],
         "multiplier": [log.multiplier.item() for log in logs],
-        "floor_pj": budget.floor_pj.item(),
+        "floor_pj": budget.floor_pj,
         "validation": [record.validation.energy_pj for record in logs[-1].history],
         "accuracy": [record.accuracy for record in logs[-1].history],
         "chosen": logs[-1].chosen.epoch,

@@ -51,7 +51,7 @@ def _limit(
         unit=name if name in COUNTERS else "pJ",
         rate_hz=allowance.rate_hz,
         limit_pj=limit_pj,
-        floor_pj=float(budget.floor_pj),
+        floor_pj=budget.floor_pj,
         met=met,
         validation_pj=validation_pj,
         test_pj=test_pj,

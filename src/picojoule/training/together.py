@@ -70,7 +70,7 @@ class Together(nn.Module):
 
     @property
     def settled(self) -> bool:
-        """True if all aim at what they are to keep; waits for the device."""
+        """True if all aim at what they are to keep."""
         return all(part.settled for part in self.parts)
 
     @property

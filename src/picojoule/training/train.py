@@ -62,8 +62,9 @@ def train(
     """Trains a network in place, one record at a time; stop iterating and it stops.
 
     Before the first step the floor of the training set is measured, without augmentation if
-    ``collate_fn.plain`` of its loader has none, and given to a penalty that has a limit. With ``validation`` the network ends with the weights of the best epoch within the
-    limit (see ``training.choose``), else with the last ones.
+    ``collate_fn.plain`` of its loader has none, and given to a penalty that has a limit. With
+    ``validation`` the network ends with the weights of the best epoch within the limit (see
+    ``training.choose``), else with the last ones.
 
     What is learned is told from the labels of a batch, which are all of one sort:
 

@@ -1,7 +1,7 @@
 """Joule budget, kept by an augmented Lagrangian."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ _DESCENT = 0.5
 _STEPS = 100
 # and beyond this excess, as of a network that follows more slowly, the pull grows no more.
 _PULL = 0.3
+# What is known without looking at a batch: plain numbers, for which no step needs a tensor.
+_NUMBERS = ("floor_pj", "allowance_pj", "ratio", "done", "descent")
 
 
 class BelowFloor(ValueError):  # noqa: N818 (as NonFiniteLoss)
@@ -86,13 +88,8 @@ class EnergyBudget(Penalty):
     """
 
     multiplier: Tensor
-    floor_pj: Tensor
-    allowance_pj: Tensor
     first_pj: Tensor
     aim_pj: Tensor
-    done: Tensor
-    descent: Tensor
-    ratio: Tensor
     limit_pj: float
     looks_at_traffic = False
 
@@ -117,20 +114,25 @@ class EnergyBudget(Penalty):
         self.rho = rho
         self.step = step
         self.multiplier = torch.zeros((), dtype=torch.float64)
-        # NaN until the floor of the training set is known; each batch's own stands in for it.
-        self.register_buffer("floor_pj", _number(math.nan))
-        self.register_buffer("allowance_pj", _number(math.nan))
         # What the first batch spent above its floor; NaN until the first step.
-        self.register_buffer("first_pj", _number(math.nan))
-        self.register_buffer("aim_pj", _number(math.nan))
-        self.register_buffer("done", _number(0))
-        self.register_buffer("descent", _number(_STEPS))
-        self.register_buffer("ratio", _number(1))
+        self.register_buffer("first_pj", torch.tensor(math.nan, dtype=torch.float64))
+        self.register_buffer("aim_pj", torch.tensor(math.nan, dtype=torch.float64))
+        # NaN until the floor of the training set is known; each batch's own stands in for it.
+        self.floor_pj = self.allowance_pj = math.nan
+        self.ratio, self.done, self.descent = 1.0, 0, float(_STEPS)
+
+    def get_extra_state(self) -> dict[str, float]:
+        """Returns the numbers that belong to its state beside the buffers."""
+        return {name: getattr(self, name) for name in _NUMBERS}
+
+    def set_extra_state(self, state: Mapping[str, float]) -> None:
+        """Takes what ``get_extra_state`` returned."""
+        vars(self).update(state)
 
     @property
     def settled(self) -> bool:
-        """True once the aim has come down to what the limit allows; waits for the device."""
-        return bool(self.done >= self.descent)
+        """True once the aim has come down to what the limit allows."""
+        return self.done >= self.descent
 
     def start(self, floor_pj: float, steps: int | None = None) -> None:
         """Takes the floor of the training set, and its length.
@@ -151,46 +153,50 @@ class EnergyBudget(Penalty):
                 f"{self.chip if counted else 'pJ'} (what no hidden spike can change): raise the "
                 "limit or narrow the first layer"
             )
-        self.floor_pj.fill_(floor_pj)
+        self.floor_pj = floor_pj
         if steps is not None:
-            self.descent.fill_(_DESCENT * steps)
-        self.allowance_pj.fill_(self._allowance(floor_pj, spread=0.0))
+            self.descent = _DESCENT * steps
+        self.allowance_pj = self._allowance(floor_pj, spread=0.0)
 
     def validated(self, validation: Spent, trained: Spent) -> None:
         """Learns the ratio of use to training, smoothly, and what to allow; see ``Penalty``."""
         small = _SMALL * self.limit_pj
         used, spent = (one.energy_pj - one.floor_pj + small for one in (validation, trained))
-        ratio = float(self.ratio)
-        seen = min(max(used / spent / ratio, 1 / _FARTHEST), _FARTHEST)
-        self.ratio.fill_(ratio * math.sqrt(seen))
-        self.allowance_pj.fill_(self._allowance(validation.floor_pj, validation.spread))
+        seen = min(max(used / spent / self.ratio, 1 / _FARTHEST), _FARTHEST)
+        self.ratio *= math.sqrt(seen)
+        self.allowance_pj = self._allowance(validation.floor_pj, validation.spread)
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
         """Computes the charge for ``energy``; see ``Penalty``."""
         del traffic
-        excess = self._excess(self._reducible(energy))
-        pull = excess.clamp(max=_PULL)
-        charge = torch.relu(self.multiplier + self.rho * pull)
-        term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
-        return self._checked((term + charge * (excess - pull)).float())
+        total = energy.total
+        with torch.no_grad():
+            spent = self._reducible(energy)
+            excess = self._excess(spent)
+            pull = excess.clamp(max=_PULL)
+            charge = torch.relu(self.multiplier + self.rho * pull)
+            term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
+            term += charge * (excess - pull)
+            slope = charge * self.ratio / spent * (total > energy.floor)
+        # By its slope, so that a step has few nodes to go back through.
+        return self._checked((term + slope * (total - total.detach())).float())
 
     @torch.no_grad()
     def update(self, energy: Energy) -> None:
         """Raises the multiplier if the aim was exceeded, else lowers it, and lowers the aim.
 
-        An energy that is not finite leaves both as they are.
+        An energy that is not finite leaves the multiplier as it is.
         """
         spent = self._reducible(energy)
-        finite, small = spent.isfinite(), _SMALL * self.limit_pj
-        moved = torch.relu(self.multiplier + self.step * self._excess(spent).clamp(max=_PULL))
-        self.multiplier = torch.where(finite, moved, self.multiplier)
-        self.first_pj = torch.where(self.first_pj.isnan() & finite, spent, self.first_pj)
-        self.done = self.done + finite
-        unknown = (self.limit_pj - energy.floor) / (1 + self.margin)
-        allowed = torch.where(self.allowance_pj.isnan(), unknown, self.allowance_pj)
-        allowed = allowed.clamp_min(small) + small
-        left = torch.relu(1 - self.done / self.descent)
-        self.aim_pj = allowed * (self.first_pj / allowed).clamp_min(1) ** left
+        excess = self._excess(spent)
+        moved = torch.relu(self.multiplier + self.step * excess.clamp(max=_PULL))
+        self.multiplier = torch.where(excess.isfinite(), moved, self.multiplier)
+        self.first_pj = torch.where(self.first_pj.isfinite(), self.first_pj, spent)
+        self.done += 1
+        allowed = self._allowed(energy.floor)
+        if left := max(1 - self.done / self.descent, 0):
+            allowed = allowed * (self.first_pj / allowed).clamp_min(1) ** left
+        self.aim_pj = allowed
 
     def _excess(self, spent: Tensor) -> Tensor:
         """Computes the logarithm of what is spent over the aim, which is at first the same."""
@@ -201,14 +207,17 @@ class EnergyBudget(Penalty):
         above = torch.relu(energy.total - energy.floor.detach())
         return self.ratio * above + _SMALL * self.limit_pj
 
+    def _allowed(self, floor_pj: Tensor) -> Tensor:
+        """Returns the allowance; of a training set that is not known that of a batch."""
+        small = _SMALL * self.limit_pj
+        if math.isnan(self.allowance_pj):
+            return ((self.limit_pj - floor_pj) / (1 + self.margin)).clamp_min(small) + small
+        return self.aim_pj.new_tensor(max(self.allowance_pj, small) + small)
+
     def _allowance(self, floor_pj: float, spread: float) -> float:
         """Computes ``A``: half of what the limit leaves, if it is not sure that more is safe."""
         left = self.limit_pj - floor_pj
         return max(self.limit_pj / (1 + SAFELY * spread) - floor_pj, left / 2) / (1 + self.margin)
-
-
-def _number(value: float) -> Tensor:
-    return torch.tensor(value, dtype=torch.float64)
 
 
 def _limit(limit_pj: float) -> float:
