@@ -185,7 +185,7 @@ def kept(row: dict[str, Any]) -> tuple[bool, float]:
 
 
 def main() -> None:
-    """Runs what is missing, and prints the table."""
+    """Runs what is missing, and prints the table of the seeds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--recipe", default="digits")
     parser.add_argument("--set", nargs="*", default=[])
@@ -219,7 +219,7 @@ def main() -> None:
             spent, floor = free[chip]["validation_pj"], free[chip]["validation_floor_pj"]
             limit_pj = floor + share * (spent - floor)
             row(job, [chip], limit_pj, seed=seed, rule=str(rule), chip=chip, share=share)
-    print(table(rows))
+    print(table([one for one in rows if one["seed"] in given.seeds]))
 
 
 if __name__ == "__main__":
