@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean as mean
 
 from making import markdown
-from making.papers import Record, arm, energy, grouped, read
+from making.papers import Record, arm, energy, grouped, percent, read, way
 from picojoule.sweep.fronts import hypervolume
 
 Value = Callable[[Record], float | None]
@@ -117,33 +117,47 @@ def fronts(
     return markdown.table(("energy", *names), rows)
 
 
-def beside(part: str, chips: Sequence[str], first: str, second: str) -> str:
-    """Savings of one form of each recipe's network over another, on chips.
+def rivals(part: str, chips: Sequence[str], points: float) -> str:
+    """The cheapest configuration of each way, within so many points of the best without a charge.
+
+    It is chosen on the validation split and the first chip; the ways stand in the order of energy.
 
     Args:
         part: The part.
-        chips: The chips, and conventions, to show.
-        first: What was varied of the network to compare with, in the words of a table.
-        second: The same of the network that is compared.
+        chips: The chips to show.
+        points: Points of accuracy on validation that may be lost.
     """
-    found = {key[0]: runs for key, runs in grouped(read(part)).items() if not key[2]}
-    rows = []
-    for recipe in dict.fromkeys(name.split(", ")[0] for name in found):
-        one, other = (found.get(f"{recipe}, {form}") for form in (first, second))
-        for chip in chips if one and other else ():
-            before, after = (
-                [run["chips"][chip]["total_pj"] for run in runs] for runs in (one, other)
-            )
-            gained = mean(run["accuracy"] for run in other) - mean(run["accuracy"] for run in one)
-            rows.append(
-                (
-                    recipe,
-                    chip,
-                    energy(before),
-                    energy(after),
-                    f"{mean(before) / mean(after):.2f}x",
-                    f"{100 * gained:+.1f} ± {100 * error(one, other):.1f}",
-                )
-            )
-    heads = ("recipe", "chip", first, second, "less", "points gained")
+
+    def valid(runs: Sequence[Record]) -> float:
+        return mean(one["validation"] for one in runs)
+
+    def spent(runs: Sequence[Record], chip: str = chips[0]) -> float:
+        return mean(one["chips"][chip]["total_pj"] for one in runs)
+
+    found = grouped(read(part))
+    best = max((valid(runs) for key, runs in found.items() if not key[2]), default=0.0)
+    cheapest: dict[str, tuple[str, list[Record]]] = {}
+    for (_, _, said), runs in found.items():
+        name = way(runs[0])
+        if valid(runs) >= best - points * POINT - SMALL and (
+            name not in cheapest or spent(runs) < spent(cheapest[name][1])
+        ):
+            cheapest[name] = said, runs
+    ordered = sorted(cheapest.items(), key=lambda item: spent(item[1][1]))
+    rows = [
+        (
+            name,
+            said or "none",
+            str(len(runs)),
+            percent([one["validation"] for one in runs]),
+            percent([one["accuracy"] for one in runs]),
+            *(
+                f"{energy([one['chips'][chip]['total_pj'] for one in runs])} "
+                f"({spent(runs, chip) / spent(ordered[0][1][1], chip):.1f}x)"
+                for chip in chips
+            ),
+        )
+        for name, (said, runs) in ordered
+    ]
+    heads = ("way", "energy term", "runs", "validation (%)", "accuracy (%)", *chips)
     return markdown.table(heads, rows)

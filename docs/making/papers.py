@@ -40,7 +40,7 @@ def network(one: Record) -> str:
     words = [f"`{one['recipe']}`"]
     for key, value in one["settings"].items():
         name = key.rpartition(".")[2]
-        if key.startswith("data."):
+        if key == "data.hold_out":
             words.append(f"each `{name}`")
         elif key.startswith("network."):
             words.append(neuron(value) if "{" in value else f"{name} {value}")
@@ -61,8 +61,8 @@ def neuron(text: str) -> str:
 
 def term(one: Record) -> str:
     """The energy term of a run in words; empty without one."""
-    limit, penalty = one["settings"].get("budget.limit", "none"), one["penalty"]
-    words = [f"limit {limit}"] if limit != "none" else []
+    limit, penalty = one["limit_pj"], one["penalty"]
+    words = [] if limit is None else [f"limit {format_energy(limit)}"]
     if penalty and penalty.get("weight", 1.0) > 0:
         words.append(
             " ".join(
@@ -73,6 +73,11 @@ def term(one: Record) -> str:
             )
         )
     return ", ".join([*words, *one["levers"]] if words else [])
+
+
+def way(one: Record) -> str:
+    """The network of a run, its levers, and what charges for energy: a method."""
+    return " by ".join([arm(one), *([charge(one)] if charge(one) else [])])
 
 
 def charge(one: Record) -> str:
@@ -191,13 +196,16 @@ def outcomes(
     return markdown.table(heads, rows)
 
 
-def trials(part: str) -> str:
-    """One row for each trial: what it sets, accuracy on validation and test, energy."""
+def trials(names: Sequence[str]) -> str:
+    """One row for each trial of some sweeps: what it sets, accuracy on both splits, energy."""
     sweeps = {
-        f"{part}-{one['name']}-{of}": one for one in plan()[part]["sweeps"] for of in one["recipes"]
+        f"trials-{one['name']}-{of}": one
+        for one in plan()["trials"]["sweeps"]
+        for of in one["recipes"]
+        if one["name"] in names
     }
     rows = []
-    for one in read(part):
+    for one in (one for one in read("trials") if one["sweep"] in sweeps):
         settings = [*sweeps[one["sweep"]].get("set", []), *map("=".join, one["settings"].items())]
         rows.append(
             (

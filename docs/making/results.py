@@ -1,26 +1,33 @@
 """Tables and figures of the results, each made of the records that lie beside its page."""
 
-import io
 import json
 import runpy
-import statistics
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.figure import Figure
-
+import picojoule as pj
+from making import paper_figures as drawn
 from making import paper_marks as marks
+from making import paper_networks as networks
 from making import papers
-from picojoule.report import plots
 
 FOLDER = Path(__file__).parents[1] / "results"
-SALT = {"svg.hashsalt": "picojoule"}  # a picture drawn again has the same bytes
 ANALOG, SRAM = "analog-65nm", "45nm-sram"
 LEVELS = (SRAM, f"{SRAM}, multiply", "45nm", "45nm, multiply")
 CHIPS = {chip: marks.total(chip) for chip in ("45nm", SRAM)}
+TOGETHER = {chip: marks.total(chip) for chip in ("45nm", SRAM, ANALOG)}
+PAIRS = [
+    ("`one-step-cnn7`, steps 4, IF", "`one-step-cnn7`, steps 1, MultiLevelIF levels 4"),
+    ("`one-step-vgg16`, steps 4, IF", "`one-step-vgg16`, steps 1, MultiLevelIF levels 4"),
+    *(("`one-step-nmnist`", f"`one-step-nmnist-one`, levels {n}") for n in (10, 4)),
+]
+RESONATORS = ("published", "gain", "slow", "integrators", "adaptive")
+NEURONS = {
+    "LIF": pj.LIF(),
+    "PLIF": pj.PLIF(),
+    **{f"LNM, degree {degree}": pj.LNM(degree=degree) for degree in (2, 3, 5)},
+}
 ACCOUNTS = {
     "neurons alone": marks.neurons,
     "their spikes": marks.spikes,
@@ -33,7 +40,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": lambda: script("networks.py")["table"](),
     "conversion": lambda: script("conversion.py")["table"](),
     "plan": papers.progress,
-    "keyword-trials": lambda: papers.trials("trials"),
+    "keyword-trials": lambda: papers.trials(RESONATORS),
     "keyword-runs": lambda: papers.made_of("keyword"),
     "keyword": lambda: papers.outcomes(
         "keyword", ("45nm", SRAM, ANALOG), {"spikes": marks.spikes, "resonators on": marks.static}
@@ -46,10 +53,18 @@ TABLES: dict[str, Callable[[], str]] = {
     "penalties": lambda: papers.outcomes("penalties", ("45nm", SRAM), {}),
     "penalties-savings": lambda: marks.savings("penalties", CHIPS, 0.5, papers.charge),
     "one-step-runs": lambda: papers.made_of("one-step"),
-    "one-step-pair": lambda: marks.beside(
-        "one-step", LEVELS, "steps 4, IF", "steps 1, MultiLevelIF levels 4"
-    ),
+    "one-step-pair": lambda: networks.beside("one-step", LEVELS, PAIRS),
     "one-step": lambda: papers.outcomes("one-step", LEVELS, {}),
+    "one-step-blocks": lambda: networks.fired("one-step", "one-step-resnet18", "residual sew"),
+    "one-step-kinds": lambda: papers.kinds("one-step", (SRAM, "45nm")),
+    "learned-runs": lambda: papers.made_of("learned"),
+    "learned": lambda: papers.outcomes("learned", ("45nm", SRAM), {}),
+    "learned-trials": lambda: papers.trials(["polynomials"]),
+    "learned-updates": lambda: networks.updates(("45nm", SRAM), NEURONS),
+    "together-runs": lambda: papers.made_of("together"),
+    "together": lambda: papers.outcomes("together", [*TOGETHER], {}),
+    "together-kinds": lambda: papers.kinds("together", [*TOGETHER]),
+    "together-rivals": lambda: marks.rivals("together", [*TOGETHER], points=1.0),
 }
 
 
@@ -72,49 +87,12 @@ def script(name: str) -> dict[str, Any]:
 
 def figures() -> dict[str, str]:
     """Every figure as SVG, by its path below ``docs/results``."""
+    keyword = {"45nm": CHIPS["45nm"], ANALOG: ACCOUNTS[ANALOG]}
     return {
-        "papers/keyword.svg": fronts("keyword", {"45nm": CHIPS["45nm"], ANALOG: ACCOUNTS[ANALOG]}),
-        "papers/penalties.svg": fronts("penalties", CHIPS, papers.charge),
-        "papers/shares.svg": shares(),
+        "papers/keyword.svg": drawn.fronts("keyword", keyword),
+        "papers/penalties.svg": drawn.fronts("penalties", CHIPS, papers.charge),
+        "papers/shares.svg": drawn.shares(),
+        "papers/blocks.svg": drawn.blocks(),
+        "papers/dynamics.svg": drawn.dynamics(),
+        "papers/together.svg": drawn.fronts("together", TOGETHER, papers.way),
     }
-
-
-def fronts(
-    part: str,
-    values: dict[str, marks.Value],
-    curve: Callable[[papers.Record], str] = papers.arm,
-) -> str:
-    """Accuracy against energy, a curve for each network or penalty and an axis for each account."""
-    groups = list(papers.grouped(papers.read(part)).values())
-    with drawing(len(values)) as (axes, file):
-        for axis, (title, value) in zip(axes, values.items(), strict=True):
-            for name in dict.fromkeys(curve(runs[0]) for runs in groups):
-                own = [runs for runs in groups if curve(runs[0]) == name]
-                plots.front(
-                    [statistics.fmean(map(value, one)) for one in own],
-                    [statistics.fmean(run["accuracy"] for run in one) for one in own],
-                    label=name.strip("`") or "none",
-                    axis=axis,
-                )
-            axis.set_title(title)
-    return file.getvalue()
-
-
-def shares() -> str:
-    """The share of each layer in energy and in penalties, a curve for each."""
-    with drawing(1) as ((axis,), file):
-        for name, parts in json.loads((papers.FOLDER / "shares.json").read_text("utf-8")).items():
-            axis.plot(list(parts), list(parts.values()), marker="o", label=name)
-        axis.set(xlabel="layer that spikes arrive at", ylabel="share", ylim=(0, None))
-        axis.legend()
-    return file.getvalue()
-
-
-@contextmanager
-def drawing(columns: int) -> Iterator[tuple[Sequence[Any], io.StringIO]]:
-    """Axes side by side, and the file that has them as SVG after the block."""
-    file = io.StringIO()
-    with plots.style(), matplotlib.rc_context(SALT):
-        figure = Figure(figsize=(3.5 * columns, 2.6))
-        yield figure.subplots(1, columns, squeeze=False)[0], file
-        figure.savefig(file, format="svg", metadata={"Date": None})

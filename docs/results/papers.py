@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import picojoule as pj
 from picojoule.run import Trained
 from picojoule.sweep.planning import planned
@@ -28,6 +30,7 @@ from picojoule.training.cost import rates
 
 HERE = Path(__file__).parent / "papers"
 RECIPES = HERE / "recipes"
+MEMBRANES = torch.linspace(-2, 1, 31)  # of which the learned dynamics are noted
 COST = {"total_pj", "floor_pj", "by_kind", "unpriced", "ann_pj", "quantised_ann_pj"}
 COST |= {"quantised_ann_bits"}
 
@@ -150,6 +153,16 @@ def records(
             "rates": rates(report.counts),
             "neurons": {
                 layer: one["update"] for layer, one in report.counts.items() if "update" in one
+            },
+            "arrived": {
+                layer: one["event_read"] / report.samples
+                for layer, one in report.counts.items()
+                if "ac" in one
+            },
+            "dynamics": {
+                layer: [round(float(one), 4) for one in module.dynamics(MEMBRANES)]
+                for layer, module in trained.net.named_modules()
+                if isinstance(module, pj.LNM)
             },
             "parameters": report.parameters,
             "limit_pj": row["limit_pj"],
