@@ -36,11 +36,12 @@ def write(folder: Path, kind: str, files: dict[str, str]) -> None:
 
 
 def result_pages(docs: Path) -> None:
-    """Writes every text of the results that is made of records."""
+    """Writes every text of the results that is made of records, and the table of README.md."""
     for name, text in results.texts().items():
         (docs / "results" / name).write_text(text, encoding="utf-8")
     for page in sorted((docs / "results").rglob("*.md")):
         tables.fill(page, results.TABLES, "make results")
+    tables.fill(docs.parent / "README.md", results.TABLES, "make results")
 
 
 def result_figures(docs: Path) -> None:

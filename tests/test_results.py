@@ -91,16 +91,18 @@ def test_what_is_said_of_trials_of_budgets_is_what_their_rows_say():
 
 
 def test_texts_made_of_records_again_are_the_same_byte_for_byte(tmp_path):
-    shutil.copytree(FOLDER, tmp_path / "results")
-    for page in (tmp_path / "results").rglob("*.md"):
+    docs = tmp_path / "docs"
+    shutil.copytree(FOLDER, docs / "results")
+    shutil.copy(FOLDER.parents[1] / "README.md", tmp_path)
+    for page in tmp_path.rglob("*.md"):
         text = page.read_text(encoding="utf-8")
         made = re.compile(r"(made by make results -->\n).*?(\n<!-- end -->)", flags=re.S)
         page.write_text(made.sub(r"\1\2", text), encoding="utf-8")
     for name in make.results.texts():
-        (tmp_path / "results" / name).unlink()
-    make.result_pages(tmp_path)
-    for page in FOLDER.rglob("*.md"):
-        again = tmp_path / "results" / page.relative_to(FOLDER)
+        (docs / "results" / name).unlink()
+    make.result_pages(docs)
+    for page in (*FOLDER.rglob("*.md"), FOLDER.parents[1] / "README.md"):
+        again = tmp_path / page.relative_to(FOLDER.parents[1])
         assert again.read_bytes() == page.read_bytes(), f"make results, for {page}"
 
 

@@ -21,6 +21,17 @@ SALT = {"svg.hashsalt": "picojoule"}  # a picture drawn again has the same bytes
 MEMBRANES = [-2 + 0.1 * at for at in range(31)]
 LEAK = math.exp(-1 / 4)  # of the LIF that learned dynamics begin as, in every recipe here
 
+WAYS = {
+    "`together-lif`": "integrators",
+    "`together-mixed`": "half resonators",
+    "`together-mixed` by FixedPrice": "half resonators, priced (Wouda et al.)",
+    "`together-lif` by SynapticPenalty": "synaptic penalty (Suetake et al.)",
+    "`together-levels`": "few steps, four levels (Castagnetti et al.)",
+    "`together-lnm`": "learned neurons (Jahns et al.)",
+    "`together-mixed` with weights and thresholds by budget": "half resonators, levers, budget",
+    "`together-wide` with weights and thresholds by budget": "wide resonators, levers, budget",
+}
+
 
 def fronts(
     part: str,
@@ -33,13 +44,33 @@ def fronts(
         for axis, (title, value) in zip(axes, values.items(), strict=True):
             for name in dict.fromkeys(curve(runs[0]) for runs in groups):
                 own = [runs for runs in groups if curve(runs[0]) == name]
-                plots.front(
-                    [statistics.fmean(map(value, one)) for one in own],
-                    [statistics.fmean(run["accuracy"] for run in one) for one in own],
-                    label=name.strip("`") or "none",
-                    axis=axis,
-                )
+                _front(axis, own, value, name.strip("`") or "none")
             axis.set_title(title)
+    return file.getvalue()
+
+
+def _front(axis: Any, groups: Sequence[Sequence[Record]], value: Value, label: str) -> None:
+    """Draws the means over seeds of configurations."""
+    energies = [statistics.fmean(map(value, runs)) for runs in groups]
+    accuracies = [statistics.fmean(run["accuracy"] for run in runs) for runs in groups]
+    plots.front(energies, accuracies, label=label, axis=axis)
+
+
+def together(values: Mapping[str, Value]) -> str:
+    """Accuracy against energy, a curve for each way, with one legend for all axes."""
+    groups = list(papers.grouped(papers.read("together")).values())
+    with drawing(len(values)) as (axes, file):
+        for axis, (title, value) in zip(axes, values.items(), strict=True):
+            for way, name in WAYS.items():
+                own = [runs for runs in groups if papers.way(runs[0]) == way]
+                if own:
+                    _front(axis, own, value, name)
+            axis.set_title(title)
+            if axis.get_legend():
+                axis.get_legend().remove()
+        axes[0].figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+        )
     return file.getvalue()
 
 

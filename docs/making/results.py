@@ -94,5 +94,5 @@ def figures() -> dict[str, str]:
         "papers/shares.svg": drawn.shares(),
         "papers/blocks.svg": drawn.blocks(),
         "papers/dynamics.svg": drawn.dynamics(),
-        "papers/together.svg": drawn.fronts("together", TOGETHER, papers.way),
+        "papers/together.svg": drawn.together(TOGETHER),
     }
