@@ -21,17 +21,6 @@ SALT = {"svg.hashsalt": "picojoule"}  # a picture drawn again has the same bytes
 MEMBRANES = [-2 + 0.1 * at for at in range(31)]
 LEAK = math.exp(-1 / 4)  # of the LIF that learned dynamics begin as, in every recipe here
 
-WAYS = {
-    "`together-lif`": "integrators",
-    "`together-mixed`": "half resonators",
-    "`together-mixed` by FixedPrice": "half resonators, priced (Wouda et al.)",
-    "`together-lif` by SynapticPenalty": "synaptic penalty (Suetake et al.)",
-    "`together-levels`": "few steps, four levels (Castagnetti et al.)",
-    "`together-lnm`": "learned neurons (Jahns et al.)",
-    "`together-mixed` with weights and thresholds by budget": "half resonators, levers, budget",
-    "`together-wide` with weights and thresholds by budget": "wide resonators, levers, budget",
-}
-
 
 def fronts(
     part: str,
@@ -61,7 +50,7 @@ def together(values: Mapping[str, Value]) -> str:
     groups = list(papers.grouped(papers.read("together")).values())
     with drawing(len(values)) as (axes, file):
         for axis, (title, value) in zip(axes, values.items(), strict=True):
-            for way, name in WAYS.items():
+            for way, name in papers.WAYS.items():
                 own = [runs for runs in groups if papers.way(runs[0]) == way]
                 if own:
                     _front(axis, own, value, name)

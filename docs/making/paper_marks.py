@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean as mean
 
 from making import markdown
-from making.papers import Record, arm, energy, grouped, percent, read, way
+from making.papers import WAYS, Record, arm, energy, grouped, percent, read, way
 from picojoule.sweep.fronts import hypervolume
 
 Value = Callable[[Record], float | None]
@@ -146,7 +146,7 @@ def rivals(part: str, chips: Sequence[str], points: float) -> str:
     ordered = sorted(cheapest.items(), key=lambda item: spent(item[1][1]))
     rows = [
         (
-            name,
+            WAYS.get(name, name),
             said or "none",
             str(len(runs)),
             percent([one["validation"] for one in runs]),

@@ -13,6 +13,16 @@ from picojoule.units import format_energy, picojoule
 
 Record = Mapping[str, Any]
 FOLDER = Path(__file__).parents[1] / "results" / "papers"
+WAYS = {
+    "`together-lif`": "integrators",
+    "`together-mixed`": "half resonators",
+    "`together-mixed` by FixedPrice": "half resonators, priced (Wouda et al.)",
+    "`together-lif` by SynapticPenalty": "synaptic penalty (Suetake et al.)",
+    "`together-levels`": "few steps, four levels (Castagnetti et al.)",
+    "`together-lnm`": "learned neurons (Jahns et al.)",
+    "`together-mixed` with weights and thresholds by budget": "half resonators, levers, budget",
+    "`together-wide` with weights and thresholds by budget": "wide resonators, levers, budget",
+}
 
 
 def read(part: str) -> list[dict[str, Any]]:
