@@ -97,7 +97,8 @@ def dynamics() -> str:
         for axis, (network, runs) in zip(axes, free.items(), strict=False):
             for one in runs:
                 for layer, curve in one["dynamics"].items():
-                    axis.plot(MEMBRANES, curve, label=f"layer {layer}, seed {one['seed']}")
+                    label = f"layer {layer.removesuffix('.neuron')}, seed {one['seed']}"
+                    axis.plot(MEMBRANES, curve, label=label)
             axis.plot(MEMBRANES, [LEAK * v for v in MEMBRANES], "k:", label="LIF")
             axis.set(xlabel="membrane u", ylabel="f(u)", title=network.replace("`", ""))
             axis.legend()

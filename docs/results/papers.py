@@ -160,7 +160,7 @@ def records(
                 if "ac" in one
             },
             "dynamics": {
-                layer: [round(float(one), 4) for one in module.dynamics(MEMBRANES)]
+                layer: [round(one, 4) for one in module.dynamics(MEMBRANES).tolist()]
                 for layer, module in trained.net.named_modules()
                 if isinstance(module, pj.LNM)
             },
