@@ -11,6 +11,7 @@ from all_neurons import NEURONS, SIZE
 from engine_cases import assert_same, currents, made, ran
 from picojoule.kernels import cc
 from picojoule.neurons import LI, LIF, AdLIF, Mixture, Neuron, NeuronCost, Recurrent, detach, scan
+from picojoule.surrogate import Triangle
 
 every = pytest.mark.parametrize("case", NEURONS, ids=lambda case: case.name)
 needs_kernels = pytest.mark.skipif(cc.tier() == "off", reason="no kernels run here")
@@ -384,6 +385,19 @@ class TestRecurrent:
         layer, x = Recurrent(LIF(), 5), currents(4, 3, 5, dtype=torch.float32)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert layer.engine_for(x) == "eager"
+
+
+@pytest.mark.skipif(cc.tier() != "c", reason="needs a C compiler")
+def test_a_network_that_was_trained_compiles_nothing_for_its_use(monkeypatch):
+    compiled, real = [], cc.shared_object
+    monkeypatch.setattr(cc, "shared_object", lambda source: compiled.append(1) or real(source))
+    neuron, x = LIF(17, surrogate=Triangle(3.25)), currents(4, 3, 17)
+    neuron(x.requires_grad_())[0].sum().backward()
+    assert len(compiled) == 1
+    with torch.no_grad():
+        neuron(x)
+        neuron.eval()(x)
+    assert len(compiled) == 1
 
 
 @pytest.mark.skipif(cc.tier() != "c", reason="numba is what runs here anyway")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.kernels.launch import Call, Given, of_c, of_numba, of_triton, one_of
+from picojoule.kernels.launch import Call, Given, Prepare, of_c, of_numba, of_triton, one_of
 from picojoule.kernels.program import Program
 from picojoule.kernels.sizes import BLOCK, LoopSizes
 from picojoule.kernels.source_c import c_source
@@ -27,6 +27,9 @@ _TIERS = {
     "numba": (numba_source, of_numba),
     "triton": (triton_source, of_triton),
 }
+# What runs a forward pass, by its source: that which has a backward pass beside it, if there is
+# one. So the first use of a network that was trained compiles nothing.
+_PREPARED: dict[str, Prepare] = {}
 
 
 class Layout(NamedTuple):
@@ -90,7 +93,12 @@ class Loops:
         self.forward_program, self.backward_program = forward, backward
         self._states, self.dtype, self.tier = states, dtype, tier
         source, prepared = _TIERS[tier]
-        self._prepare = prepared(source(forward, backward, states, dtype))
+        alone = source(forward, None, states, dtype)
+        if backward is not None:
+            _PREPARED[alone] = prepared(source(forward, backward, states, dtype))
+        elif alone not in _PREPARED:
+            _PREPARED[alone] = prepared(alone)
+        self._prepare = _PREPARED[alone]
         self._layouts: dict[Any, Layout] = {}
         self._sizes: dict[Any, LoopSizes] = {}
 
