@@ -109,13 +109,12 @@ class Totals:
         """Adds a batch; one that is not ``counted`` weighs nothing."""
         self.scoring.add(scores, batch, counted=counted)
         samples = ran.meter.samples if counted else 0
-        counts = ran.counts
-        energies = [chip.price(counts) for chip in self.chips]
+        energies = [ran.price(chip) for chip in self.chips]
         priced = [part for one in energies for part in (one.total, one.floor)]
         self.samples.append(samples)
         self.energies.append(torch.stack([one.to(self.fabric.device) for one in priced]))
         self.steps.append(ran.steps.to(self.fabric.device))
-        accumulate(self.counts, counts, samples)
+        accumulate(self.counts, ran.counts, samples)
 
     def evaluation(self) -> Evaluation:
         """Reads the sums over all ranks from the device."""
