@@ -28,7 +28,7 @@ TEXTS = {
     "quotes": ("x = '" + '"' * 1_000_000, "not valid TOML"),
     "one fault far down": ("zzz = 1\n" + "# c\n" * 50_000, "zzz"),
     "many keys": ("".join(f"k{n} = 1\n" for n in range(5_000)), "k0"),
-    "many tables": ("".join(f"[k{n}]\nx = 1\n" for n in range(4_000)), "k0"),
+    "many tables": ("".join(f"[k{n}]\nx = 1\n" for n in range(2_000)), "k0"),
     "a long name": ("a" * 1_000_000 + " = 1", "unknown key 'aaa"),
     "a long text": (f'name = "{"a" * 1_000_000}"\nfiles = 1\n', "name"),
     "no text": ("\x00\xff", "not valid TOML"),

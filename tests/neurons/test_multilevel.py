@@ -62,6 +62,7 @@ def test_one_level_has_the_gradients_of_the_binary_neuron(name, detach_reset):
         IF(reset="subtract", **options),
     ):
         neuron = made.double()
+        neuron.engine = "eager"  # of both: compiling 18 pairs takes most of the time
         neuron.threshold.requires_grad_()
         torch.manual_seed(1)
         x = (torch.rand(20, 2, 3, dtype=torch.float64) - 0.2).requires_grad_()

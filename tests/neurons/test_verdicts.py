@@ -11,10 +11,8 @@ from all_neurons import NEURONS, SIZE
 from picojoule.energy import Meter
 from picojoule.engine import Verdict, engines
 from picojoule.engine.plan import _built
-from picojoule.networks import Repeat, Sequential
+from picojoule.networks import Sequential
 from picojoule.neurons import LIF, Recurrent
-from picojoule.recipe import load_recipe, recipe_names
-from picojoule.run.build import build_network
 
 FUSED = Verdict("fused")
 
@@ -28,19 +26,6 @@ def _nothing_compiled():
 def first_run(neuron: nn.Module, x: Tensor | None = None) -> Verdict | None:
     neuron(torch.rand(3, 2, SIZE) if x is None else x)
     return engines(neuron)[""]
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_trains_by_the_fused_engine(name):
-    recipe = load_recipe(name, ["network.width=8"])
-    net = build_network(recipe).train()
-    shape = recipe.data.make_encoder().inputs(recipe.data.dataset.inputs)
-    steps = 1 if any(isinstance(one, Repeat) for one in net.modules()) else 2
-    x = torch.rand(steps, 2, *((shape,) if isinstance(shape, int) else shape))
-    with Meter(net):
-        out = net(x)
-    (out[0] if isinstance(out, tuple) else out).sum().backward()
-    assert set(engines(net).values()) == {FUSED}
 
 
 @pytest.mark.parametrize("case", NEURONS, ids=lambda case: case.name)

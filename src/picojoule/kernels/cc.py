@@ -28,7 +28,7 @@ TIERS = ("c", "numba", "off")
 # No fast-math: infinite and undefined values must stay what they are. No contraction: a product
 # and a sum round as torch's do, one after the other.
 FLAGS = (
-    "-O3",
+    "-O2",
     "-march=native",
     "-ffp-contract=off",
     "-fno-math-errno",

@@ -1,6 +1,7 @@
 """Runs a described network one event, one synapse and one neuron at a time, and counts."""
 
 from collections import Counter
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -45,6 +46,7 @@ class _Run:
         self.skip_zero_weights, self.fold = skip_zero_weights, fold
         self.outcome = Outcome()
 
+    @cache  # noqa: B019  # a run lives for one test
     def alive(self, steps: int) -> list[tuple[int, int]]:
         """Step and sample of all that lies within the sequences."""
         lengths = self.lengths or [steps] * self.batch
