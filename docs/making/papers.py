@@ -18,8 +18,8 @@ WAYS = {
     "`together-mixed`": "half resonators",
     "`together-mixed` by FixedPrice": "half resonators, priced (Wouda et al.)",
     "`together-lif` by SynapticPenalty": "synaptic penalty (Suetake et al.)",
-    "`together-levels`": "few steps, four levels (Castagnetti et al.)",
     "`together-lnm`": "learned neurons (Jahns et al.)",
+    "`together-lif` with weights and thresholds by budget": "integrators, levers, budget",
     "`together-mixed` with weights and thresholds by budget": "half resonators, levers, budget",
     "`together-wide` with weights and thresholds by budget": "wide resonators, levers, budget",
 }
