@@ -84,7 +84,7 @@ def test_what_is_said_of_trials_of_budgets_is_what_their_rows_say():
     assert len(shown) > 20
     for *_, runs, met, used, accuracy, error in shown:
         assert f" {met} of {runs}, {used}, {accuracy} ({error}) |" in said
-    built = [script["kept"](one) for one in rows if one["rule"] == "built" and not one["settings"]]
+    built = [script["kept"](one) for one in rows if one["rule"] == "before" and not one["settings"]]
     met, used = zip(*built, strict=True)
     assert f"met {sum(met)} of {len(met)}" in said.replace("\n", " ")
     assert f"used {statistics.mean(used):.3f} on the mean" in said.replace("\n", " ")

@@ -111,8 +111,8 @@ class Sweep:
 
     def done(self, cell: Cell) -> bool:
         """Whether the run of a cell is finished, or was refused."""
-        folder = self.runs / cell.name
-        return (folder / "report.json").exists() or folder.with_suffix(".refused").exists()
+        finished = (self.runs / cell.name / "report.json").exists()
+        return finished or self._refused(cell).exists()
 
     def run(self, cell: Cell, until: float) -> None:
         """Trains a cell until it is done or the time is over; does nothing if it is done."""
@@ -128,9 +128,13 @@ class Sweep:
         except subprocess.TimeoutExpired:
             return
         if "below this network's floor" in ended.stderr:
-            folder.with_suffix(".refused").write_text(ended.stderr)
+            self._refused(cell).write_text(ended.stderr)
         elif ended.returncode:
             raise RuntimeError(f"{' '.join(command)}\n{ended.stderr}")
+
+    def _refused(self, cell: Cell) -> Path:
+        """The file that says why a run was refused."""
+        return self.runs / f"{cell.name}.refused"
 
     def _words(self, cell: Cell, folder: Path) -> list[str]:
         """Words the arguments of a new run."""

@@ -1,9 +1,10 @@
-"""What levers do at a tight limit: networks with and without them, a run each.
+"""What levers do within a limit: networks with and without them, a run each.
 
     python docs/results/levers.py RUNS --data-dir DIR [--jobs digits,fsdd] [--seeds 0,1,2]
 
 Does what is missing in the folder RUNS, one after the other (a run that was interrupted goes on),
-and writes ``levers/cells.json`` and the table of ``levers/table.md`` from all that is finished.
+and writes ``levers/cells.json`` and the table of ``levers/table.md`` from all that is finished,
+there and in earlier folders. A limit that is below the floor without a lever has no run.
 """
 
 import argparse
@@ -16,21 +17,28 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent / "levers"
+KEY = ("job", "chip", "limit", "way", "seed")
 MIXTURE = (
     "network.neuron={ name = 'Mixture', learned = true, dt = '10 ms', kinds = [ "
     "{ name = 'LIF', tau = '40 ms', surrogate = 'slayer', share = 0.5 }, "
     "{ name = 'BRF', gain = 100, share = 0.5 } ] }"
 )
-# job: recipe and settings, the limit on each chip, and the ways: settings and levers
-JOBS: dict[str, tuple[list[str], dict[str, str], dict[str, tuple[list[str], list[str]]]]] = {
+# job: recipe and settings, limits on each chip, and the ways: settings and levers
+JOBS: dict[str, tuple[list[str], dict[str, list[str]], dict[str, tuple[list[str], list[str]]]]] = {
     "digits": (
         ["digits"],
-        {"45nm": "3.62 nJ"},
-        {"no lever": ([], []), "thresholds": ([], ["thresholds"])},
+        {"45nm": ["2.49 nJ", "3.62 nJ", "5 nJ"]},  # 2.49: 0.8 of the floor
+        {
+            "no lever": ([], []),
+            "thresholds": ([], ["thresholds"]),
+            "gates": ([], ["gates"]),
+            "weights": ([], ["weights"]),
+            "steps": ([], ["steps"]),
+        },
     ),
     "fsdd": (
         ["fsdd", "train.epochs=20"],
-        {"analog-65nm": "2.3 uJ", "45nm": "95 nJ"},
+        {"analog-65nm": ["2.3 uJ"], "45nm": ["95 nJ"]},
         {
             "LIF": ([], []),
             "LIF, thresholds": ([], ["thresholds"]),
@@ -43,13 +51,18 @@ JOBS: dict[str, tuple[list[str], dict[str, str], dict[str, tuple[list[str], list
 
 
 def train(folder: Path, words: Sequence[str], data_dir: str | None) -> None:
-    """Trains a run until it is done; does nothing if it is."""
-    if (folder / "report.json").exists():
+    """Trains a run until it is done; does nothing if it is, or was refused."""
+    refused = folder.parent / f"{folder.name}.refused"
+    if (folder / "report.json").exists() or refused.exists():
         return
     command = [sys.executable, "-m", "picojoule.cli", "train"]
     command += ["--resume", str(folder)] if folder.exists() else [*words, "--out", str(folder)]
     command += ["--data-dir", data_dir] if data_dir else []
-    subprocess.run(command, check=True, capture_output=True)
+    ended = subprocess.run(command, capture_output=True, text=True)
+    if "below this network's floor" in ended.stderr:
+        refused.write_text(ended.stderr)
+    elif ended.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{ended.stderr}")
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -71,11 +84,10 @@ def record(folder: Path) -> dict[str, Any]:
 def table(records: Sequence[Mapping[str, Any]]) -> str:
     """One line for each way at each limit: means and ranges over seeds."""
     names = ("accuracy", "ratio", "parameters")
-    columns = ("job", "chip", "limit", "way", "seeds", "met", "accuracy", "energy / limit")
+    columns = (*KEY[:4], "seeds", "met", "accuracy", "energy / limit")
     lines = [f"| {' | '.join(columns)} | parameters |", "|---" * (len(columns) + 1) + "|"]
-    keys = dict.fromkeys(tuple(one[name] for name in columns[:4]) for one in records)
-    for key in keys:
-        runs = [one for one in records if tuple(one[name] for name in columns[:4]) == key]
+    for key in dict.fromkeys(tuple(one[name] for name in KEY[:4]) for one in records):
+        runs = [one for one in records if tuple(one[name] for name in KEY[:4]) == key]
         seeds = " ".join(str(one["seed"]) for one in runs)
         met = f"{sum(one['met'] for one in runs)} of {len(runs)}"
         values = [[one[name] for one in runs] for name in names]
@@ -98,40 +110,34 @@ def main() -> None:
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
     cells = [
-        (job, chip, way, seed)
+        (job, chip, limit, way, seed)
         for seed in given.seeds.split(",")
         for job in given.jobs.split(",")
-        for chip in JOBS[job][1]
+        for chip, limits in JOBS[job][1].items()
+        for limit in limits
         for way in JOBS[job][2]
     ]
-    for job, chip, way, seed in cells:
-        (recipe, *settings), limits, ways = JOBS[job]
+    for cell in cells:
+        job, chip, limit, way, seed = cell
+        (recipe, *settings), _, ways = JOBS[job]
         more, levers = ways[way]
-        words = [recipe, "--seed", seed, "--chip", chip, "--budget", limits[chip]]
+        words = [recipe, "--seed", seed, "--chip", chip, "--budget", limit]
         said = [*settings, *more, *([f"budget.levers={json.dumps(levers)}"] if levers else [])]
         words += [word for one in said for word in ("--set", one)]
-        name = "-".join([job, chip, *way.replace(",", "").split(), seed])
-        train(given.runs / name, words, given.data_dir)
-        _write(given.runs, cells)
-
-
-def _write(runs: Path, cells: Sequence[tuple[str, str, str, str]]) -> None:
-    """Writes what is finished."""
-    records = []
-    for job, chip, way, seed in cells:
-        folder = runs / "-".join([job, chip, *way.replace(",", "").split(), seed])
+        folder = given.runs / "-".join(cell).replace(",", "").replace(" ", "-")
+        train(folder, words, given.data_dir)
         if (folder / "report.json").exists():
-            about = {
-                "job": job,
-                "chip": chip,
-                "limit": JOBS[job][1][chip],
-                "way": way,
-                "seed": seed,
-            }
-            records.append(about | record(folder))
+            _write(dict(zip(KEY, cell, strict=True)) | record(folder))
+
+
+def _write(found: Mapping[str, Any]) -> None:
+    """Writes what came of a run, in the place of what was known of it."""
+    file = HERE / "cells.json"
+    records = json.loads(file.read_text()) if file.exists() else []
+    known = {tuple(one[name] for name in KEY): one for one in [*records, found]}
     HERE.mkdir(exist_ok=True)
-    (HERE / "cells.json").write_text(json.dumps(records, indent=1) + "\n")
-    (HERE / "table.md").write_text(table(records))
+    file.write_text(json.dumps(list(known.values()), indent=1) + "\n")
+    (HERE / "table.md").write_text(table(list(known.values())))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from picojoule._names import unknown
 from picojoule.energy import Energy, Traffic
 from picojoule.training.penalties.base import Penalty
-from picojoule.training.records import EpochRecord, Validation
+from picojoule.training.records import Validation
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +84,10 @@ class Together(nn.Module):
             if part.limit_pj is not None:
                 part.start(floor.on(key).floor_pj, steps)
 
-    def validated(self, validation: Validation, trained: EpochRecord) -> None:
-        """Tells all what the network spends in use and spent in training; see ``Penalty``."""
+    def validated(self, validation: Validation) -> None:
+        """Tells all what the network spends in use; see ``Penalty``."""
         for key, part in self._each():
-            part.validated(validation.expects(key), trained.on(key))
+            part.validated(validation.expects(key))
 
     def warn(self, validation: Validation) -> None:
         """Warns of limits that no network of this kind can meet on the validation set."""

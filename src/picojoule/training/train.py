@@ -238,7 +238,7 @@ def _record(
         return record
     floors_pj = task.penalty.floors_pj if floor_known else {}
     validated = task.validated(validation, floors_pj, means.samples)
-    task.penalty.validated(validated, record)
+    task.penalty.validated(validated)
     if not (progress.epoch or task.learning.optimizers):  # levers lower the floor
         task.penalty.warn(validated)
     return replace(record, validation=validated)

@@ -69,16 +69,15 @@ class Penalty(nn.Module, ABC):
         """
         del floor_pj, steps
 
-    def validated(self, validation: Spent, trained: Spent) -> None:
-        """Learns what the network spends in use, beside what it spent in training.
+    def validated(self, validation: Spent) -> None:
+        """Learns what the network spends in use.
 
         Training calls it after each validation.
 
         Args:
             validation: Energy to expect in use, as the validation set tells, and its floor.
-            trained: Energy of the training batches of the epoch before it.
         """
-        del validation, trained
+        del validation
 
     @abstractmethod
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:

@@ -15,8 +15,10 @@ from picojoule.training.records import Spent
 # finite for a silent network.
 _SMALL = 1e-6
 # The factor by which a validation may differ from the ratio of use to training known before it:
-# until batch norms have settled, or while spikes come and go, it shows anything.
+# while spikes come and go, it shows anything.
 _FARTHEST = 1.25
+# The weight of a batch in what the last ones spent.
+_NEWEST = 0.1
 # A network that is asked at once for all that a tight limit wants falls silent first, and ends less
 # accurate. So the aim comes down within this share of the training,
 _DESCENT = 0.5
@@ -57,11 +59,11 @@ class EnergyBudget(Penalty):
 
     What is aimed at is the energy in use, and a training batch may be cheaper or dearer than that:
     augmentation takes events away, dropout spikes, and batch statistics are others. So validations
-    teach the ratio :math:`r` of the part above the floor in use to that in training, the floor
-    :math:`F` to expect in use, and the standard error :math:`\sigma` of the energy to expect, as a
-    share; before the first one :math:`r` is 1 and :math:`F` the floor of the training set. Networks
-    that meet the limit by 1.64 standard errors are chosen first (see ``choose``); the margin
-    :math:`m` aims a little below.
+    teach the floor :math:`F` to expect in use, the standard error :math:`\sigma` of the energy to
+    expect, as a share, and once the aim has come down the ratio :math:`r` of the part above the
+    floor in use to that in the last batches; before, :math:`F` is the floor of the training set and
+    :math:`r` is 1. Networks that meet the limit by 1.64 standard errors are chosen first (see
+    ``choose``); the margin :math:`m` aims a little below.
 
     Take it if the energy is given and has to be kept: there is no weight to find.
 
@@ -89,6 +91,7 @@ class EnergyBudget(Penalty):
 
     multiplier: Tensor
     first_pj: Tensor
+    lately_pj: Tensor
     aim_pj: Tensor
     limit_pj: float
     looks_at_traffic = False
@@ -116,6 +119,8 @@ class EnergyBudget(Penalty):
         self.multiplier = torch.zeros((), dtype=torch.float64)
         # What the first batch spent above its floor; NaN until the first step.
         self.register_buffer("first_pj", torch.tensor(math.nan, dtype=torch.float64))
+        # What the last batches spent above their floors.
+        self.register_buffer("lately_pj", torch.tensor(math.nan, dtype=torch.float64))
         self.register_buffer("aim_pj", torch.tensor(math.nan, dtype=torch.float64))
         # NaN until the floor of the training set is known; each batch's own stands in for it.
         self.floor_pj = self.allowance_pj = math.nan
@@ -158,12 +163,13 @@ class EnergyBudget(Penalty):
             self.descent = _DESCENT * steps
         self.allowance_pj = self._allowance(floor_pj, spread=0.0)
 
-    def validated(self, validation: Spent, trained: Spent) -> None:
-        """Learns the ratio of use to training, smoothly, and what to allow; see ``Penalty``."""
+    def validated(self, validation: Spent) -> None:
+        """Learns the ratio of use to training, and what to allow; see ``Penalty``."""
         small = _SMALL * self.limit_pj
-        used, spent = (one.energy_pj - one.floor_pj + small for one in (validation, trained))
-        seen = min(max(used / spent / self.ratio, 1 / _FARTHEST), _FARTHEST)
-        self.ratio *= math.sqrt(seen)
+        used = validation.energy_pj - validation.floor_pj + small
+        if self.settled:  # and with the energy batch norms
+            seen = used / (float(self.lately_pj) + small) / self.ratio
+            self.ratio *= min(max(seen, 1 / _FARTHEST), _FARTHEST)
         self.allowance_pj = self._allowance(validation.floor_pj, validation.spread)
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
@@ -187,6 +193,9 @@ class EnergyBudget(Penalty):
 
         An energy that is not finite leaves the multiplier as it is.
         """
+        above = torch.relu(energy.total - energy.floor)
+        lately = torch.where(self.lately_pj.isfinite(), self.lately_pj, above)
+        self.lately_pj = lately.lerp(above, _NEWEST)
         spent = self._reducible(energy)
         excess = self._excess(spent)
         moved = torch.relu(self.multiplier + self.step * excess.clamp(max=_PULL))
