@@ -25,37 +25,44 @@ def bound(spikes, weight_t):
     return 2 * (spikes.shape[1] + 1) * eps * (magnitudes.max().item() + 10 if len(spikes) else 1)
 
 
-@pytest.mark.parametrize("binary", [True, False], ids=["binary", "graded"])
-@pytest.mark.parametrize("share", DENSITIES)
+def each_kind(shape, **options):
+    """Spikes, weights and biases of every density, all ones or graded."""
+    for share, binary in itertools.product(DENSITIES, (True, False)):
+        yield (share, binary), make(shape, share, binary=binary, **options)
+
+
+def assert_close(found, expected, case):
+    torch.testing.assert_close(
+        found, expected, rtol=1e-12, atol=1e-12, msg=lambda said: f"share, binary {case}: {said}"
+    )
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 class TestAgainstDense:
-    def test_product(self, tier, shape, share, binary):
-        spikes, weight_t, bias = make(shape, share, binary=binary)
-        for base in (None, bias, torch.randn(shape[0], shape[2], dtype=torch.float64)):
-            expected = spikes @ weight_t + (0 if base is None else base)
-            out = product(spikes, weight_t, base, path="events")
-            torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
+    def test_product(self, tier, shape):
+        for case, (spikes, weight_t, bias) in each_kind(shape):
+            for base in (None, bias, torch.randn(shape[0], shape[2], dtype=torch.float64)):
+                expected = spikes @ weight_t + (0 if base is None else base)
+                assert_close(product(spikes, weight_t, base, path="events"), expected, case)
 
-    def test_product_in_single_precision(self, tier, shape, share, binary):
-        spikes, weight_t, bias = make(shape, share, binary=binary, dtype=torch.float32)
-        expected = spikes.double() @ weight_t.double() + bias.double()
-        out = product(spikes, weight_t, bias, path="events")
-        assert out.dtype == torch.float32
-        assert (out - expected).abs().max() <= bound(spikes, weight_t)
+    def test_product_in_single_precision(self, tier, shape):
+        for case, (spikes, weight_t, bias) in each_kind(shape, dtype=torch.float32):
+            expected = spikes.double() @ weight_t.double() + bias.double()
+            out = product(spikes, weight_t, bias, path="events")
+            assert out.dtype == torch.float32
+            assert (out - expected).abs().max() <= bound(spikes, weight_t), case
 
-    def test_gradient_of_the_weights(self, tier, shape, share, binary):
-        spikes, _, _ = make(shape, share, binary=binary)
-        grads = torch.randn(shape[0], shape[2], dtype=torch.float64)
-        out = weight_gradient(spikes, grads, path="events")
-        torch.testing.assert_close(out, grads.t() @ spikes, rtol=1e-12, atol=1e-12)
+    def test_gradient_of_the_weights(self, tier, shape):
+        for case, (spikes, _, _) in each_kind(shape):
+            grads = torch.randn(shape[0], shape[2], dtype=torch.float64)
+            assert_close(weight_gradient(spikes, grads, path="events"), grads.t() @ spikes, case)
 
-    def test_one_row_at_a_time(self, tier, shape, share, binary):
-        spikes, weight_t, bias = make(shape, share, binary=binary)
-        by_events = RowProduct("events")
-        for row in spikes.split(1):
-            out = by_events(row, weight_t.t(), bias)
-            torch.testing.assert_close(out, row @ weight_t + bias, rtol=1e-12, atol=1e-12)
-            assert by_events.last == "events"
+    def test_one_row_at_a_time(self, tier, shape):
+        for case, (spikes, weight_t, bias) in each_kind(shape):
+            by_events = RowProduct("events")
+            for row in spikes.split(1):
+                assert_close(by_events(row, weight_t.t(), bias), row @ weight_t + bias, case)
+                assert by_events.last == "events"
 
 
 @pytest.mark.parametrize("shape", [(1, 70_000, 3), (3, 40_000, 5), (9000, 9, 40)], ids=str)

@@ -135,12 +135,14 @@ def learned(net, x, readout="mean"):
 
 @every
 @pytest.mark.parametrize("engine", ["eager", "fused"])
-@pytest.mark.parametrize(("extra", "filling"), [(1, 0.0), (40, 0.0), (0, 7.0), (3, torch.nan)])
-def test_padding_changes_nothing_in_training(name, engine, extra, filling):
+def test_padding_changes_nothing_in_training(name, engine):
     expected = learned(made(name, engine), batch())
-    found = learned(made(name, engine), batch(extra, filling))
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-    assert any(one.abs().sum() > 0 for one in found["gradients"].values())
+    assert any(one.abs().sum() > 0 for one in expected["gradients"].values())
+    for padding in ((1, 0.0), (40, 0.0), (0, 7.0), (3, torch.nan)):
+        found = learned(made(name, engine), batch(*padding))
+        torch.testing.assert_close(
+            found, expected, rtol=1e-9, atol=1e-12, msg=lambda said, of=padding: f"{of}: {said}"
+        )
 
 
 @pytest.mark.parametrize("readout", READOUTS)
