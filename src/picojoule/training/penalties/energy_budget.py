@@ -177,13 +177,14 @@ class EnergyBudget(Penalty):
         del traffic
         total = energy.total
         with torch.no_grad():
-            spent = self._reducible(energy)
+            above = torch.relu(total - energy.floor)
+            spent = self._used(above)
             excess = self._excess(spent)
             pull = excess.clamp(max=_PULL)
             charge = torch.relu(self.multiplier + self.rho * pull)
             term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
             term += charge * (excess - pull)
-            slope = charge * self.ratio / spent * (total > energy.floor)
+            slope = charge * self.ratio / spent * (above > 0)
         # By its slope, so that a step has few nodes to go back through.
         return self._checked((term + slope * (total - total.detach())).float())
 
@@ -194,9 +195,9 @@ class EnergyBudget(Penalty):
         An energy that is not finite leaves the multiplier as it is.
         """
         above = torch.relu(energy.total - energy.floor)
+        spent = self._used(above)
         lately = torch.where(self.lately_pj.isfinite(), self.lately_pj, above)
         self.lately_pj = lately.lerp(above, _NEWEST)
-        spent = self._reducible(energy)
         excess = self._excess(spent)
         moved = torch.relu(self.multiplier + self.step * excess.clamp(max=_PULL))
         self.multiplier = torch.where(excess.isfinite(), moved, self.multiplier)
@@ -211,9 +212,8 @@ class EnergyBudget(Penalty):
         """Computes the logarithm of what is spent over the aim, which is at first the same."""
         return torch.log(spent / torch.where(self.aim_pj.isnan(), spent.detach(), self.aim_pj))
 
-    def _reducible(self, energy: Energy) -> Tensor:
-        """Computes what a batch would spend above its floor in use."""
-        above = torch.relu(energy.total - energy.floor.detach())
+    def _used(self, above: Tensor) -> Tensor:
+        """Computes what a batch that spends so much above its floor would spend in use."""
         return self.ratio * above + _SMALL * self.limit_pj
 
     def _allowed(self, floor_pj: Tensor) -> Tensor:
