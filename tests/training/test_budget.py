@@ -158,7 +158,7 @@ def test_validations_teach_what_a_training_batch_costs_in_use(energy, dearer):
     budget = with_multiplier(0.4)
     for _ in range(100):
         budget.update(energy(600.0, 100.0))
-    for _ in range(3):
+    for _ in range(20):
         budget.validated(spent(300 + dearer * 500, 300.0))
     assert budget.ratio == pytest.approx(dearer, rel=1e-3)
     assert aim(budget, energy, floor=100.0) == pytest.approx(100 + 700 / 1.02 / dearer, rel=1e-3)
@@ -170,15 +170,15 @@ def test_it_is_the_last_batches_that_a_validation_is_compared_with(energy):
     for total in [5200.0] * 100 + [700.0] * 60:
         budget.update(energy(total, 200.0))
     budget.validated(spent(700.0))
-    assert budget.ratio == pytest.approx(1, abs=0.03)
+    assert budget.ratio == pytest.approx(1, abs=0.01)
 
 
-def test_one_validation_is_believed_within_bounds(energy):
+def test_one_validation_is_believed_by_half_and_within_bounds(energy):
     for total, factor in ((200.0, 0.8), (1e9, 1.25)):  # a silent network, and a wild one
         budget = with_multiplier(0.4)
         for times in (1, 2, 3):
             budget.validated(spent(total))
-            assert budget.ratio == pytest.approx(factor**times)
+            assert budget.ratio == pytest.approx(factor ** (times / 2))
         assert math.isfinite(budget(energy(200.0, 200.0)).item())
 
 

@@ -164,12 +164,12 @@ class EnergyBudget(Penalty):
         self.allowance_pj = self._allowance(floor_pj, spread=0.0)
 
     def validated(self, validation: Spent) -> None:
-        """Learns the ratio of use to training, and what to allow; see ``Penalty``."""
+        """Learns the ratio of use to training, smoothly, and what to allow; see ``Penalty``."""
         small = _SMALL * self.limit_pj
         used = validation.energy_pj - validation.floor_pj + small
         if self.settled:  # and with the energy batch norms
             seen = used / (float(self.lately_pj) + small) / self.ratio
-            self.ratio *= min(max(seen, 1 / _FARTHEST), _FARTHEST)
+            self.ratio *= math.sqrt(min(max(seen, 1 / _FARTHEST), _FARTHEST))
         self.allowance_pj = self._allowance(validation.floor_pj, validation.spread)
 
     def forward(self, energy: Energy, traffic: Sequence[Traffic] | None = None) -> Tensor:
