@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,15 +66,13 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def show(browser, files):
-    """Opens a page as a screen of some kind sees it; in the end nothing may have gone wrong."""
-    wrong, contexts = [], []
+@pytest.fixture(scope="module")
+def opened(browser, files):
+    """Opens a page as a screen of some kind sees it; gives it, and what goes wrong in it."""
 
-    def opened(which="run", **screen):
-        context = browser.new_context(**{"viewport": WIDE, **screen})
-        contexts.append(context)
-        page = context.new_page()
+    def opened(which, **screen):
+        wrong = []
+        page = browser.new_context(**{"viewport": WIDE, **screen}).new_page()
         page.on("console", lambda told: wrong.append(f"console: {told.text}"))
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         asked = f"file://{files[which]}"
@@ -81,12 +80,43 @@ def show(browser, files):
         page.goto(asked)
         if screen.get("java_script_enabled", True):
             page.wait_for_selector("body[data-ready]", timeout=20_000)
+        return page, wrong
+
+    return opened
+
+
+@pytest.fixture
+def show(opened):
+    """Opens a page for one test; in the end nothing may have gone wrong."""
+    pages = []
+
+    def shown(which="run", **screen):
+        pages.append(opened(which, **screen))
+        return pages[-1][0]
+
+    yield shown
+    for page, wrong in pages:
+        page.context.close()
+        assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def kept(opened):
+    return cache(lambda which, screen: opened(which, **SCREENS[screen]))
+
+
+@pytest.fixture
+def look(kept):
+    """Gives a page to tests that change nothing in it, which is opened once for all of them."""
+    found = []
+
+    def looked(which, screen="wide"):
+        page, wrong = kept(which, screen)
+        found.append(wrong)
         return page
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    yield looked
+    assert not any(found), found
 
 
 def shown(page, what: str) -> list[bool]:
@@ -103,8 +133,8 @@ def picture(page, name: str) -> None:
 
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("which", ["run", "sweep"])
-def test_on_every_screen_it_is_drawn_and_nothing_sticks_out(show, which, screen):
-    page = show(which, **SCREENS[screen])
+def test_on_every_screen_it_is_drawn_and_nothing_sticks_out(show, look, which, screen):
+    page = look(which, screen) if screen != "print" else show(which, **SCREENS[screen])
     if screen == "print":
         page.emulate_media(media="print")
         page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
@@ -120,8 +150,8 @@ def test_on_every_screen_it_is_drawn_and_nothing_sticks_out(show, which, screen)
 
 
 @pytest.mark.parametrize(("which", "charts"), [("run", 9), ("sweep", 1)])
-def test_every_chart_is_drawn(show, which, charts):
-    page = show(which)
+def test_every_chart_is_drawn(look, which, charts):
+    page = look(which)
     drawn = page.eval_on_selector_all(
         ".plot", "all => all.map(one => one.querySelectorAll('.trace').length)"
     )
@@ -134,8 +164,8 @@ def test_every_chart_is_drawn(show, which, charts):
 
 
 @pytest.mark.parametrize("which", ["run", "sweep"])
-def test_in_the_dark_text_is_light(show, which):
-    page = show(which, color_scheme="dark")
+def test_in_the_dark_text_is_light(look, which):
+    page = look(which, "dark")
     luminance = """colour => {
         const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -165,8 +195,8 @@ def test_the_keyboard_chooses_another_chip(show):
 
 
 @pytest.mark.parametrize("which", ["run", "sweep"])
-def test_a_screen_reader_hears_what_charts_say(show, which):
-    page = show(which)
+def test_a_screen_reader_hears_what_charts_say(look, which):
+    page = look(which)
     for plot in page.locator(".plot").all():
         assert plot.get_attribute("role") == "img"
         assert plot.get_attribute("aria-label")

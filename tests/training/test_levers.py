@@ -198,7 +198,7 @@ def start(task, folder, levers=("Gates",), seed=0, **options):
     loader = task.loader(shuffle=True, generator=torch.Generator().manual_seed(seed))
     limit_pj = 0.9 * task.floor_pj(task.loader())
     budget = pj.EnergyBudget(limit_pj)
-    given = {"epochs": 16, "penalty": budget, "validation": task.loader(64)}
+    given = {"epochs": 10, "penalty": budget, "validation": task.loader(64)}
     made_by = {"Gates": pj.Gates, "Weights": pj.Weights, "Steps": partial(pj.Steps, lr=0.5)}
     given |= {"levers": [made_by[name]() for name in levers], "checkpoint": folder}
     return made, task.train(made, loader, **given | options), limit_pj
