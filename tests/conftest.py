@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import settings
 
-from picojoule.cli import main
+# torch and picojoule are imported where they are used: what hands tests out needs neither.
 
 # Derived cases are the same on every machine and in every run, and leave nothing on disk.
 settings.register_profile(
@@ -48,6 +47,8 @@ def _cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
+    import torch
+
     # Not torch.manual_seed, which keeps a traceback for each device that is not there.
     torch.default_generator.manual_seed(0)
 
@@ -55,6 +56,7 @@ def _seeded() -> None:
 @pytest.fixture
 def pj(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
     """Runs a command in this process; gives its exit code, stdout and stderr."""
+    from picojoule.cli import main
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["pj", *map(str, words)])
