@@ -24,9 +24,6 @@ class Layered(Sequential):
         return super().forward(x, state, lengths)
 
 
-TABLES = ("by_layer", "by_kind", "excluded", "unpriced")
-
-
 def mlp(neuron=lambda: LIF(8)):
     torch.manual_seed(1)
     layers = (nn.Linear(12, 8), neuron(), nn.Linear(8, 8, bias=False), neuron())
@@ -231,39 +228,6 @@ def test_marks_are_kept():
         with Meter(one, inputs="analog", traffic=False) as meter:
             one(pj.spikes(x * 2, scale=2.0))
         assert meter.counts["1"].ac.item() == x.sum().item() * 8 / 40
-
-
-@pytest.mark.parametrize("chip", [*pj.energy.chip_names(), *pj.energy.COUNTERS])
-def test_a_price_is_that_of_the_counts(chip):
-    net, x = mlp(), spikes()
-    chip = pj.energy.counter(chip) if chip in pj.energy.COUNTERS else pj.load_chip(chip)
-    found = []
-    for own, batch in ((net, x), (net, x[:, :7]), (net, 1 - x), (Layered(*net), 1 - x)):
-        with Meter(own, inputs="events", traffic=False) as meter:
-            own(batch)
-        found += [meter.price(chip), chip.price(meter.counts)]
-    numbers = [
-        {
-            **{name: getattr(energy, name) for name in ("total", "floor", "low", "high")},
-            **{
-                (table, name): value
-                for table in TABLES
-                for name, value in getattr(energy, table).items()
-            },
-        }
-        for energy in found
-    ]
-    for one, other in zip(numbers[::2], numbers[1::2], strict=True):
-        assert list(one) == list(other)
-        torch.testing.assert_close(list(one.values()), list(other.values()), rtol=1e-13, atol=0)
-    gradients = [
-        torch.autograd.grad(energy.total, net[1].weight, retain_graph=True, allow_unused=True)[0]
-        for energy in found
-        if energy.total.requires_grad
-    ]
-    for one, other in zip(gradients[::2], gradients[1::2], strict=True):
-        torch.testing.assert_close(one, other)
-    assert len({repr((one.chip, one.precision, one.network_precision)) for one in found}) == 1
 
 
 def test_a_network_is_not_kept_alive():

@@ -12,7 +12,7 @@ from picojoule._names import unknown
 from picojoule._torch import watched
 from picojoule.contract import SUMS
 from picojoule.kernels.convolution import conv2d
-from picojoule.kernels.dense import dense
+from picojoule.kernels.dense_products import dense
 from picojoule.kernels.event_products import run_gradient, run_product
 from picojoule.kernels.paths import ASKED, PATHS, chosen, paths_for, suits
 

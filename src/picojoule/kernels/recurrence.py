@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from picojoule.kernels import events_c
-from picojoule.kernels.dense import repeated_dense
+from picojoule.kernels.dense_products import repeated_dense
 from picojoule.kernels.event_products import limit_of, repeated
 from picojoule.kernels.launch import CStep
 from picojoule.kernels.loop import rows_together

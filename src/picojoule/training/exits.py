@@ -14,6 +14,7 @@ from picojoule.networks.exit import exit_of, log_odds
 from picojoule.readout import READOUTS, SO_FAR, Readout
 from picojoule.targets import CLASSES
 from picojoule.training.batches import Batch, Inputs, evaluation_mode, metered
+from picojoule.training.prices import price
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ class Ran:
 
     def price(self, chip: Chip) -> Energy:
         """Prices the counts per sample on a chip."""
-        return self.meter.price(chip) if self.least is None else chip.price(self.counts)
+        return price(self.meter, chip) if self.least is None else chip.price(self.counts)
 
 
 def run(

@@ -6,14 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule.energy.chips import Chip, Energy
 from picojoule.energy.counts import OpCounts, Sizes
-
-# The fields of an energy, in their order.
-_TOTALS = ("total", "floor", "low", "high")
-_TABLES = ("by_layer", "by_kind", "excluded", "unpriced")
-_WITH_GRAPH = _TABLES[:2]
-_MOST = 8  # chips, and numbers of samples, for which prices are kept
 
 # From the events of each source to the counts by layer.
 Counting = Callable[[Sequence[Tensor]], Mapping[str, OpCounts]]
@@ -42,7 +35,6 @@ class Forecast:
 
     def __init__(self, layers: Mapping[str, _Foreseen]) -> None:
         self._layers = layers
-        self._prices: dict[tuple[int, int], tuple[Chip, _Prices]] = {}
 
     @classmethod
     def of(cls, counting: Counting, sources: int) -> "Forecast | None":
@@ -112,66 +104,21 @@ class Forecast:
             found[layer] = OpCounts.of(numbers, caused, sizes)
         return found
 
-    def price(self, chip: Chip, events: Sequence[Tensor], samples: int) -> Energy:
-        """Prices the counts of these events, as ``chip.price`` would, in one product."""
-        chip_before, prices = self._prices.get((id(chip), samples), (None, None))
-        if prices is None or chip_before is not chip:
-            if len(self._prices) >= _MOST:
-                self._prices.clear()
-            ones = [torch.ones((), dtype=torch.float64) for _ in events]
-            parts = [
-                chip.price(self.counts(ones, samples, source=k)) for k in range(-1, len(events))
-            ]
-            whole = chip.price(self.counts(ones, samples))
-            self._prices[id(chip), samples] = chip, (prices := _Prices(whole, parts))
-        return prices.of(torch.stack(list(events)))
 
+class Foreseen(NamedTuple):
+    """The counts of a run that were known but for the numbers of events.
 
-class _Prices:
-    """Energies of a forecast on a chip, each a constant and so much for an event of each source.
-
-    Args:
-        whole: The energy of one event of each source.
-        parts: That of the constant counts, and of one event of each source alone.
+    Attributes:
+        forecast: All but these.
+        events: Of each source, [].
+        samples: Number of samples.
     """
 
-    def __init__(self, whole: Energy, parts: Sequence[Energy]) -> None:
-        self._whole = whole
-        self._names = {name: tuple(getattr(whole, name)) for name in _TABLES}
-        constant, *each = (self._row(part) for part in parts)
-        self._constant, self._each = constant, torch.stack(each, 1)
+    forecast: Forecast
+    events: Sequence[Tensor]
+    samples: int
 
-    def _row(self, part: Energy) -> Tensor:
-        """Returns all energies of a part in a row; what it has not is none."""
-        none = torch.zeros((), dtype=torch.float64)
-        row = [getattr(part, name) for name in _TOTALS]
-        for table, names in self._names.items():
-            own = getattr(part, table)
-            row += [own.get(name, none) for name in names]
-        return torch.stack(row)
-
-    def of(self, events: Tensor) -> Energy:
-        """Returns the energy of these events [sources]."""
-        row = torch.addmv(self._constant, self._each, events)
-        # Apart, so that its gradient does not go through all the others.
-        total = torch.dot(self._each[0], events) + self._constant[0]
-        graph, flat = row.unbind(), row.detach().unbind()
-        (_, floor, low, high), at, tables = flat[: len(_TOTALS)], len(_TOTALS), []
-        for table, names in self._names.items():
-            some = graph if table in _WITH_GRAPH else flat
-            tables.append(dict(zip(names, some[at : at + len(names)], strict=True)))
-            at += len(names)
-        by_layer, by_kind, excluded, unpriced = tables
-        return Energy(
-            total=total,
-            floor=floor,
-            low=low,
-            high=high,
-            by_layer=by_layer,
-            by_kind=by_kind,
-            excluded=excluded,
-            unpriced=unpriced,
-            chip=self._whole.chip,
-            precision=self._whole.precision,
-            network_precision=self._whole.network_precision,
-        )
+    @property
+    def counts(self) -> dict[str, OpCounts]:
+        """The counts per sample, by layer."""
+        return self.forecast.counts(self.events, self.samples)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from picojoule._plain_table import PlainTable
 from picojoule.contract import NeuronCost
-from picojoule.energy.chips import Chip, Energy
 from picojoule.energy.convention import Convention, Conventions, check_fit
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.coverage import Coverage
+from picojoule.energy.meter.forecast import Foreseen
 from picojoule.energy.meter.foreign import Foreign
 from picojoule.energy.meter.observer import Observer
 from picojoule.energy.meter.recorder import Recorder
@@ -168,22 +168,18 @@ class Meter:
             ValueError: What counts as events, or as levels, is no whole number of them: inputs,
                 neurons or tensors that were said to be, or values that changed where nobody saw it.
         """
-        self._values.read()
-        foreseen = self._observer.foreseen(self.samples)
-        return self._per_sample(self._recorder.totals()) if foreseen is None else foreseen
+        foreseen = self.foreseen
+        return self._per_sample(self._recorder.totals()) if foreseen is None else foreseen.counts
 
-    def price(self, chip: Chip) -> Energy:
-        """Prices the counts on a chip, as ``chip.price(meter.counts)`` does, and sometimes quicker.
-
-        Returns:
-            Energy per sample in pJ.
+    @property
+    def foreseen(self) -> Foreseen | None:
+        """The counts but for the numbers of events, if they were known before; else None.
 
         Raises:
             ValueError: As for ``counts``.
         """
         self._values.read()
-        foreseen = self._observer.price(chip, self.samples)
-        return chip.price(self.counts) if foreseen is None else foreseen
+        return self._observer.foreseen(self.samples)
 
     @property
     def multiplied(self) -> dict[str, OpCounts]:

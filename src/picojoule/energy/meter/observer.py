@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from picojoule._torch import DisableTorchFunction, function_modes, in_backward
 from picojoule.contract import SUMS
-from picojoule.energy.chips import Chip, Energy
-from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import faults
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.firing import Firing
+from picojoule.energy.meter.forecast import Foreseen
 from picojoule.energy.meter.functions import Functions
 from picojoule.energy.meter.hooks import Hooks
 from picojoule.energy.meter.inputs import Inputs, by_chunks, makes_steps
@@ -85,13 +84,9 @@ class Observer:
         """True inside a neuron's update, but for the layers of torch in it."""
         return self._seen > 0 and not type(self._stack[-1]).__module__.startswith("torch.nn.")
 
-    def foreseen(self, samples: int) -> dict[str, OpCounts] | None:
-        """Returns the counts per sample if they are of a forecast, else None."""
-        return self._whole.counts(samples)
-
-    def price(self, chip: Chip, samples: int) -> Energy | None:
-        """Prices the counts per sample if they are of a forecast, else returns None."""
-        return self._whole.price(chip, samples)
+    def foreseen(self, samples: int) -> Foreseen | None:
+        """Returns the counts if they are of a forecast, else None."""
+        return self._whole.foreseen(samples)
 
     def settle(self) -> None:
         """Counts layer by layer what a forecast stood for until now."""

@@ -11,14 +11,13 @@ from torch.nn.functional import linear, pad
 
 from picojoule._torch import DisableTorchFunction, function_modes, hooks, version_of
 from picojoule.contract import READY, SUMS
-from picojoule.energy.chips import Chip, Energy
 from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import Summed, summed
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.firing import Firing
-from picojoule.energy.meter.forecast import Forecast
+from picojoule.energy.meter.forecast import Forecast, Foreseen
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.roster import Roster
@@ -130,19 +129,9 @@ class Whole:
                 _count(self._roster, self._firing, run)
         return run.net.modules()
 
-    def counts(self, samples: int) -> dict[str, OpCounts] | None:
-        """Returns the counts per sample if they are of a forecast, else None."""
-        if self._foreseen is None:
-            return None
-        forecast, events = self._foreseen
-        return forecast.counts(events, samples)
-
-    def price(self, chip: Chip, samples: int) -> Energy | None:
-        """Prices the counts per sample if they are of a forecast, else returns None."""
-        if self._foreseen is None:
-            return None
-        forecast, events = self._foreseen
-        return forecast.price(chip, events, samples)
+    def foreseen(self, samples: int) -> Foreseen | None:
+        """Returns the counts if they are of a forecast, else None."""
+        return None if self._foreseen is None else Foreseen(*self._foreseen, samples)
 
     def settle(self) -> None:
         """Counts layer by layer what a forecast stood for until now."""

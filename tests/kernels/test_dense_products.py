@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from picojoule.kernels import dense as module
-from picojoule.kernels.dense import dense, repeated_dense
+from picojoule.kernels import dense_products as module
+from picojoule.kernels.dense_products import dense, repeated_dense
 from picojoule.neurons import LIF, Recurrent
 
 pytestmark = pytest.mark.skipif(not module._there(), reason="this torch has no oneDNN of its own")
