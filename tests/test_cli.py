@@ -349,7 +349,7 @@ def test_recipes_are_a_line_each_and_are_chosen_by_data_set_name_and_machine(pj,
         return [line.split()[0] for line in lines]
 
     on = {name: load_recipe(name) for name in recipe_names()}
-    assert listed("fsdd", "--for", "cpu") == ["fsdd", "fsdd-brf"]
+    assert listed("fsdd", "--for", "cpu") == ["fsdd", "fsdd-brf", "fsdd-mixed"]
     assert listed("--for", "gpu") == [name for name, one in on.items() if one.machine == "gpu"]
     assert listed("cifar10") == [name for name, one in on.items() if one.data.name == "cifar10"]
     assert listed("vgg11", "--for", "cpu") == [

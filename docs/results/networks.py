@@ -1,4 +1,4 @@
-"""Networks of the field on real data: each recipe trained without a budget, for several seeds.
+"""Networks of the field on real data: each recipe trained as it is, for several seeds.
 
     python docs/results/networks.py RUNS --data-dir DIR [--only fsdd,nmnist-cpu]
 
@@ -19,6 +19,7 @@ SEEDS = {
     "nmnist-cpu": (0, 1, 2),
     "fsdd": (0, 1, 2),
     "fsdd-brf": (0, 1, 2),
+    "fsdd-mixed": (0, 1, 2),
     "cifar10-vgg11-cpu": (0,),
     "cifar10-resnet18-sew-cpu": (0,),
     "fashion-mnist-cnn7-cpu": (0, 1, 2),
