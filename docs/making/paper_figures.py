@@ -80,7 +80,9 @@ def blocks() -> str:
         for (network, _, _), runs in found.items():
             along = [by_block(one) for one in runs]
             means = {name: statistics.fmean(one[name] for one in along) for name in along[0]}
-            label = network.partition("residual ")[2]
+            label = network.partition("residual ")[2] or network.partition("18-")[2].replace(
+                "`", ""
+            )
             axis.plot(list(means), list(means.values()), marker="o", label=label)
         axis.set(xlabel="block", ylabel="spikes arriving, per picture", ylim=(0, None))
         axis.tick_params("x", rotation=45)

@@ -55,14 +55,14 @@ def by_block(one: Record) -> dict[str, float]:
 
 
 def fired(part: str, recipe: str, first: str) -> str:
-    """Spikes put out by the neurons of each network of a recipe, and those that arrive in blocks.
+    """Spikes that neurons put out and that arrive in blocks, for each network of some recipes.
 
     Args:
         part: The part.
-        recipe: The recipe.
+        recipe: What the names of the recipes begin with.
         first: What the name of the network has in it that the others are compared with.
     """
-    found = grouped(one for one in read(part) if one["recipe"] == recipe)
+    found = grouped(one for one in read(part) if one["recipe"].startswith(recipe))
     counts = {
         name: [[value(one) for one in runs] for value in (_put_out, _arrived)]
         for (name, _, _), runs in found.items()
