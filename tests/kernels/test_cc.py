@@ -76,7 +76,7 @@ class TestTier:
         monkeypatch.setenv("PICOJOULE_CACHE", str(tmp_path))
         source = "int forty_three(void) { return 43; }"
         with ThreadPoolExecutor(3) as threads:
-            loaded = list(threads.map(cc._load.__wrapped__, [source] * 3, [""] * 3))
+            loaded = list(threads.map(cc._load.__wrapped__, [source] * 3, ["-O2"] * 3, [""] * 3))
         assert [library.forty_three() for library in loaded] == [43] * 3
         assert {file.suffix for file in (tmp_path / "kernels").iterdir()} == {".so", ".sha256"}
 

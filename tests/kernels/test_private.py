@@ -23,7 +23,7 @@ def answer(x):
 
 
 def by_c() -> int:
-    return cc._load.__wrapped__(C, os.environ.get("CC", "")).answer()
+    return cc._load.__wrapped__(C, "-O2", os.environ.get("CC", "")).answer()
 
 
 def by_numba() -> int:

@@ -390,7 +390,7 @@ class TestRecurrent:
 @pytest.mark.skipif(cc.tier() != "c", reason="needs a C compiler")
 def test_a_network_that_was_trained_compiles_nothing_for_its_use(monkeypatch):
     compiled, real = [], cc.shared_object
-    monkeypatch.setattr(cc, "shared_object", lambda source: compiled.append(1) or real(source))
+    monkeypatch.setattr(cc, "shared_object", lambda *given: compiled.append(1) or real(*given))
     neuron, x = LIF(17, surrogate=Triangle(3.25)), currents(4, 3, 17)
     neuron(x.requires_grad_())[0].sum().backward()
     assert len(compiled) == 1
