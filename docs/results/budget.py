@@ -3,11 +3,12 @@
     python docs/results/budget.py RUNS --data-dir DIR [--jobs digits,fsdd] [--seeds 0,1,2]
         [--only 45nm,loihi,0.5,0.05] [--workers 2] [--seconds 1000] [--prices]
 
-Does what is missing in the folder RUNS, a cell at a time (a run that was interrupted goes on), as
-long as ``--seconds`` allows; then writes ``budget/cells.json`` and the tables of
-``budget/tables.md`` from all that is finished. Limits are a share of the part above the floor of
-what the same recipe spends without a budget, both measured on its validation split. ``--prices``
-adds ``FixedPrice`` at eight weights, for the jobs and the chip of ``PRICED``.
+Runs what ``budget/cells.json`` lacks in the folder RUNS, a cell at a time (a run that was
+interrupted goes on), as long as ``--seconds`` allows; then adds what is finished to that file and
+writes the tables of ``budget/tables.md``. Limits are a share of the part above the floor of what
+the same recipe spends without a budget, both measured on its validation split, so that this run
+comes first. ``--prices`` adds ``FixedPrice`` at eight weights, for the jobs and the chip of
+``PRICED``.
 """
 
 import argparse
@@ -19,7 +20,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,11 @@ class Cell:
     share: float = 0.0
     weight: float = 0.0
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Cell":
+        """Returns the cell that a record is of."""
+        return cls(**{one.name: record[one.name] for one in fields(cls)})
+
     @property
     def name(self) -> str:
         """Name of its folder."""
@@ -110,7 +117,7 @@ class Sweep:
     data_dir: str | None
 
     def done(self, cell: Cell) -> bool:
-        """Whether the run of a cell is finished, or was refused."""
+        """True if the run of a cell is finished, or was refused."""
         finished = (self.runs / cell.name / "report.json").exists()
         return finished or self._refused(cell).exists()
 
@@ -203,28 +210,24 @@ def _used(spent_pj: float, floor_pj: float, limit_pj: float) -> float | None:
     return (spent_pj - floor_pj) / (limit_pj - floor_pj) if limit_pj > floor_pj else None
 
 
-def stages(
+def cells(
     jobs: Sequence[str], seeds: Sequence[int], prices: bool, only: Sequence[str]
-) -> Iterator[list[Cell]]:
-    """Yields the cells that may run side by side: those without a budget come first.
+) -> Iterator[Cell]:
+    """Yields the cells with a limit, then those with a price.
 
     Args:
         jobs: Names of ``JOBS``.
         seeds: Seeds of each.
-        prices: Whether hand-set prices run beside.
+        prices: True to run hand-set prices too.
         only: Chips and shares to leave it at; all if it names none.
     """
-    yield [Cell(job, seed) for seed in seeds for job in jobs]
-    yield [
-        Cell(job, seed, chip, share)
-        for seed in seeds
-        for job in jobs
-        for share in JOBS[job][2]
-        for chip in JOBS[job][1]
-        if not only or (chip in only and f"{share:g}" in only)
-    ]
+    for seed, job in product(seeds, jobs):
+        for share, chip in product(JOBS[job][2], JOBS[job][1]):
+            if not only or (chip in only and f"{share:g}" in only):
+                yield Cell(job, seed, chip, share)
     priced = [job for job in PRICED[0] if job in jobs and prices]
-    yield [Cell(job, seed, weight=weight) for seed in seeds for job in priced for weight in WEIGHTS]
+    for seed, job, weight in product(seeds, priced, WEIGHTS):
+        yield Cell(job, seed, weight=weight)
 
 
 def tables(records: Sequence[Mapping[str, Any]]) -> str:
@@ -303,16 +306,24 @@ def main() -> None:
     given.runs.mkdir(parents=True, exist_ok=True)
     sweep = Sweep(given.runs, given.data_dir)
     until = time.monotonic() + min(given.seconds, 1e6)
+    file = HERE / "cells.json"
+    before = json.loads(file.read_text()) if file.is_file() else []
+    found = {Cell.of(one): one for one in before}
     seeds = [int(seed) for seed in given.seeds.split(",")]
-    records = []
     only = [one for one in given.only.split(",") if one]
-    for cells in stages(given.jobs.split(","), seeds, given.prices, only):
-        ready = [cell for cell in cells if not cell.share or sweep.done(Cell(cell.job, cell.seed))]
+    missing = [
+        one for one in cells(given.jobs.split(","), seeds, given.prices, only) if one not in found
+    ]
+    free = dict.fromkeys(Cell(one.job, one.seed) for one in missing)
+    for stage in (free, missing):
         with ThreadPoolExecutor(given.workers) as workers:
+            ready = [one for one in stage if not one.share or sweep.done(Cell(one.job, one.seed))]
             list(workers.map(lambda cell: sweep.run(cell, until), ready))
-        records += [sweep.record(cell) for cell in ready if sweep.done(cell)]
+        found |= {one: sweep.record(one) for one in ready if sweep.done(one)}
+    records = sorted(found.values(), key=lambda one: list(JOBS).index(one["job"]))
     HERE.mkdir(exist_ok=True)
-    (HERE / "cells.json").write_text(json.dumps(records, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(one) for one in records)
+    file.write_text(f"[\n{lines}\n]\n")
     (HERE / "tables.md").write_text(tables(records))
     print(tables(records), end="")
 
