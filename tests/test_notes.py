@@ -95,11 +95,11 @@ def test_layers_of_another_library_without_a_spike_are_named():
 @pytest.mark.parametrize(
     ("right", "majority", "samples", "said"),
     [
-        (36, 37, 360, "36 of 360 right.*class has 37 \\(up to 48 by chance\\)"),
-        (48, 37, 360, "48 of 360 right"),
+        (36, 37, 360, "36 of 360 correct.*class gives 37 \\(up to 48 by chance\\)"),
+        (48, 37, 360, "48 of 360 correct"),
         (49, 37, 360, None),
         (360, 37, 360, None),
-        (50, 50, 50, "50 of 50 right"),  # one class alone
+        (50, 50, 50, "50 of 50 correct"),  # one class alone
         (90, 89, 100, "90 of 100"),
         (100, 89, 100, None),
     ],

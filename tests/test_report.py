@@ -133,8 +133,8 @@ def test_dense_anns_stand_beside_the_total_and_not_as_a_share_of_it(report):
     dense, quantised = ratios(one)
     assert [format_energy(one.ann_pj), dense] == cells(lines["dense ANN"])[1:3]
     assert [format_energy(one.quantised_ann_pj), quantised] == cells(lines["3-bit ANN"])[1:3]
-    assert cells(lines["as dear as the dense ANN at"])[1] == f"{one.break_even_rate:.3g}"
-    assert cells(lines["as dear as the 3-bit ANN at"])[1] == f"{one.quantised_break_even_rate:.3g}"
+    assert cells(lines["break-even rate, dense ANN"])[1] == f"{one.break_even_rate:.3g}"
+    assert cells(lines["break-even rate, 3-bit ANN"])[1] == f"{one.quantised_break_even_rate:.3g}"
     assert cells(lines["spikes per neuron and step"])[1] == f"{report.spike_rate:.3g}"
     assert "low to high" not in lines
     assert "fp32" in shown(report.table())
@@ -166,7 +166,7 @@ def test_a_band_is_shown_where_prices_have_ranges(report):
 def test_where_there_is_no_break_even_rate_it_is_said_why(report, update, said):
     one = report.chips["45nm"].model_copy(update=update)
     text = shown(report.model_copy(update={"chips": {"45nm": one}}).table())
-    (line,) = [line for line in text.splitlines() if "as dear as the dense ANN" in line]
+    (line,) = [line for line in text.splitlines() if "break-even rate, dense ANN" in line]
     assert cells(line)[1] == said
 
 

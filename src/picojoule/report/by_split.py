@@ -12,7 +12,7 @@ _Error = Annotated[float, Field(ge=0)]
 
 
 class Accuracy(Record):
-    """The share of labels that were named (0 to 1) on each split; None if not measured."""
+    """The share of correct predictions (0 to 1) on each split; None if not measured."""
 
     train: Share | None = None
     validation: Share | None = None

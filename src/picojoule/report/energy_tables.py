@@ -45,8 +45,8 @@ def by_layer_and_kind(
             (),
             _row("silent layers", [(_named(silent), "")] * len(costs)),
             _row("spikes per neuron and step", [(f"{spike_rate:.3g}", "")] * len(costs)),
-            _row("as dear as the dense ANN at", [(_even(one)[0], "") for one in costs]),
-            _row(f"as dear as the {quantised} at", [(_even(one)[1], "") for one in costs]),
+            _row("break-even rate, dense ANN", [(_even(one)[0], "") for one in costs]),
+            _row(f"break-even rate, {quantised}", [(_even(one)[1], "") for one in costs]),
         ]
     kinds = _parts(chips, {name: one.by_kind for name, one in chips.items()})
     return Group(
@@ -73,14 +73,14 @@ def comparison(chips: Mapping[str, Cost], spike_rate: float) -> FittedTable:
             Head("chip", whole=True),
             Head("energy", right=True),
             Head(f"dense ANN\n{quantised_name(chips.values())}", right=True, whole=True),
-            Head("as dear at", right=True, whole=True),
+            Head("break-even\nrate", right=True, whole=True),
             Head("by kind"),
         ),
         [
             ["\n".join(filter(None, cell)) for cell in _cells(name, one)]
             for name, one in chips.items()
         ],
-        below="as dear at: the spikes per neuron and step at which it costs as much as they do",
+        below="break-even rate: spikes per neuron and step at which it costs as much as the ANN",
         ruled=True,
     )
 

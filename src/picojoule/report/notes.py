@@ -16,35 +16,35 @@ def of_silence(silent: Sequence[str]) -> Iterator[str]:
 
 
 def of_chance(accuracy: float, majority: float, labels: int, samples: int) -> Iterator[str]:
-    """Yields a note if an accuracy is not better than that of always naming one class.
+    """Yields a note if an accuracy is not better than that of always predicting one class.
 
     Args:
-        accuracy: Share of labels that were named.
+        accuracy: Share of correct predictions.
         majority: Share of the most frequent label.
         labels: Number of labels.
         samples: Number of samples, of which each has one label or one for each step.
     """
-    # Two standard errors of the number that such a network has right; the steps of a sample are
-    # alike, so that they count as one.
+    # Two standard errors of the number of correct predictions of such a network. The steps of a
+    # sample are correlated, so they count as one.
     one = labels / samples
     bound = labels * majority + 2 * one * math.sqrt(samples * majority * (1 - majority))
     if (right := round(accuracy * labels)) <= bound:
         yield (
-            f"accuracy at chance: {right} of {labels} right, and always naming the most frequent "
-            f"class has {round(majority * labels)} (up to {math.floor(bound)} by chance)"
+            f"accuracy at chance: {right} of {labels} correct, and always predicting the most "
+            f"frequent class gives {round(majority * labels)} (up to {math.floor(bound)} by chance)"
         )
 
 
 def of_mean(mse: float, variance: float) -> Iterator[str]:
-    """Yields a note if a mean squared error is not better than that of always naming the mean.
+    """Yields a note if a mean squared error is not below that of always predicting the mean.
 
     Args:
         mse: Mean squared error.
-        variance: That of always naming the mean label.
+        variance: Mean squared error of always predicting the mean label.
     """
     if mse >= variance:
         yield (
-            f"mean squared error at chance: {mse:.4g}, and always naming the mean label has "
+            f"mean squared error at chance: {mse:.4g}, and always predicting the mean label gives "
             f"{variance:.4g}"
         )
 

@@ -52,13 +52,13 @@ class Report(Record):
         uncounted: Functions that ran and were not counted, with the number of their elements.
         unreached: Layers with weights that did not run at all.
         samples: Number of samples of the test set.
-        confusion: How often each class (row) was named as each (column) on the test set; None in
-            regression, for more than 100 classes, and in old reports.
+        confusion: How often each class (row) was predicted as each (column) on the test set; None
+            in regression, for more than 100 classes, and in old reports.
         labels: Number of labels of the test set, of steps if they are per step; None in old
             reports, which have one for each sample.
         majority: Share of the test set's most frequent label, which is the accuracy of always
-            naming it; None in regression, and in old reports.
-        variance: Mean squared error of always naming the mean label; None but in regression.
+            predicting it; None in regression, and in old reports.
+        variance: Mean squared error of always predicting the mean label; None but in regression.
         loss: Mean loss of each epoch, without the penalty; empty if nothing was trained.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
         penalty: The recipe's penalty with its options; None if it names none.
@@ -211,7 +211,7 @@ class Report(Record):
 
     @property
     def of_labels(self) -> str:
-        """The number of labels that were named, of all; of numbers to learn, their number."""
+        """The number of correct predictions of all labels; in regression, the number of labels."""
         labels = self.samples if self.labels is None else self.labels
         steps = " steps" if self.task.endswith("per step") else ""
         if self.accuracy is None:

@@ -14,12 +14,13 @@ class Scored(NamedTuple):
 
     Attributes:
         labels: Number of labels: of samples, or of steps that have one.
-        accuracy: Share of labels that were named.
-        macro_f1: F1 of each class that is there or was named, averaged.
+        accuracy: Share of correct predictions.
+        macro_f1: F1 averaged over the classes that occur or were predicted.
         mse: Mean squared error, over all numbers of all labels.
-        majority: Share of the most frequent label, the accuracy of always naming it.
-        variance: Mean squared error of always naming the mean label.
-        confusion: How often each class (row) was named as each (column), of 100 classes at most.
+        majority: Share of the most frequent label, the accuracy of always predicting it.
+        variance: Mean squared error of always predicting the mean label.
+        confusion: How often each class (row) was predicted as each (column); None for more than
+            100 classes.
     """
 
     labels: int

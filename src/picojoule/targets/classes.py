@@ -60,7 +60,7 @@ class Classes(Target):
         return (scores.argmax(-1) == label).double().sum() / max(1, len(label))
 
     def sums(self, scores: Tensor, label: Tensor) -> Tensor:
-        """Counts: scores that are no numbers, labels of no class, each class named as each."""
+        """Counts scores that are NaN, labels of no class, and the confusion matrix."""
         classes = scores.shape[1]
         known = (label >= 0) & (label < classes)
         place = torch.where(known, label * classes + scores.argmax(-1), classes * classes)
@@ -74,14 +74,14 @@ class Classes(Target):
         unclear, strange = sums[:2].tolist()
         counts = sums[2:]
         counts = counts.view(math.isqrt(len(counts)), -1)
-        actual, named, right = (
+        actual, predicted, right = (
             one.tolist() for one in (counts.sum(1), counts.sum(0), counts.diag())
         )
         labels = sum(actual)
         if strange:
             raise ValueError(_strange(len(counts), f"{strange} others"))
-        check_read(self, labels, unclear, "name no class")
-        there = zip(actual, named, right, strict=True)
+        check_read(self, labels, unclear, "predict no class")
+        there = zip(actual, predicted, right, strict=True)
         f1 = [2 * hits / (ours + theirs) for ours, theirs, hits in there if ours or theirs]
         return Scored(
             labels=labels,

@@ -63,10 +63,7 @@ class Numbers(Target):
         return error / max(1, label.numel())
 
     def sums(self, scores: Tensor, label: Tensor) -> Tensor:
-        """Sums up: labels, scores that are no numbers, one-hot labels, squared errors, and more.
-
-        These are each number and its square.
-        """
+        """Sums labels, NaN scores, one-hot labels, squared errors, and each number and its square."""
         scores, label = scores.double(), label.double()
         unclear = scores.isnan().any(-1).sum()
         counts = [torch.full_like(unclear, len(label)), unclear, one_hot_rows(label).sum()]
@@ -75,7 +72,7 @@ class Numbers(Target):
         return torch.cat([head, error, label.sum(0), label.square().sum(0)])
 
     def read(self, sums: Tensor) -> Scored:
-        """Reads the mean squared error, and that of always naming the mean."""
+        """Reads the mean squared error, and that of always predicting the mean."""
         labels, unclear, one_hot, error = sums[:4].tolist()
         check_read(self, int(labels), int(unclear), "are no result")
         if labels == one_hot > 1:

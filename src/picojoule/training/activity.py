@@ -28,7 +28,7 @@ class Example(BaseModel):
 
     Attributes:
         label: Its class; None if it has none, or one for each step.
-        predicted: The class that the network names, likewise.
+        predicted: The predicted class, likewise.
         steps: Number of its steps.
         spikes: Step and neuron of each spike, by layer; neurons are counted among those kept.
     """
@@ -99,7 +99,7 @@ def activity(net: nn.Module, loader: DataLoader, *, readout: Readout, fabric: Fa
 def _classes(
     readout: Readout, out: Tensor, batch: Batch
 ) -> list[tuple[int, int]] | list[tuple[None, None]]:
-    """Returns the class of each input and that which the network names, if there is one of each."""
+    """Returns the true and the predicted class of each input; None where inputs have no class."""
     if batch.target is not CLASSES:
         return [(None, None)] * batch.x.shape[1]
     named = readout(out, batch.lengths).argmax(-1).tolist()

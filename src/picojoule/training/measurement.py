@@ -57,7 +57,7 @@ class Measurement:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of labels that were named; None in regression."""
+        """Share of correct predictions; None in regression."""
         return self.scored.accuracy
 
 

@@ -31,7 +31,7 @@ class Validation:
     """Measures and energy of the network on the validation set, in evaluation mode.
 
     Attributes:
-        accuracy: Share of labels that were named; None in regression.
+        accuracy: Share of correct predictions; None in regression.
         energy_pj: Energy per sample, in pJ.
         spread: Standard error of ``energy_pj`` over batches, as a share of it.
         silent: Layers of neurons that put out no spike; empty in records from before this was kept.
@@ -120,7 +120,7 @@ class EpochRecord:
         epoch: Its number, from 1.
         step: Steps taken since the start of training.
         loss: Mean loss, penalty included.
-        accuracy: Share of training labels that were named; None in regression.
+        accuracy: Share of correct predictions on the training set; None in regression.
         energy_pj: Mean energy per sample, in pJ.
         penalty: Mean penalty, None without one.
         multiplier: The penalty's multiplier after the epoch, None if it has none.
@@ -197,7 +197,7 @@ class Log:
         epoch: Number of the epoch, from 1.
         step: Steps taken since the start of training.
         loss: Loss of the batch, penalty included; at an epoch's end the mean over the epoch.
-        accuracy: Share of labels that were named, in the batch or over the epoch; None in
+        accuracy: Share of correct predictions, in the batch or over the epoch; None in
             regression.
         energy_pj: Energy per sample in pJ, in the batch or over the epoch.
         penalty: The penalty's part of the loss, None without one.

@@ -33,7 +33,7 @@ def spikes(page: Page, activity: Activity, labels: Sequence[str]) -> Iterator[st
 def _name(at: int, example: Example, labels: Sequence[str]) -> str:
     if example.label is None or example.predicted is None:
         return str(at)
-    return f"{at}: {labels[example.label]}, named {labels[example.predicted]}"
+    return f"{at}: {labels[example.label]}, predicted {labels[example.predicted]}"
 
 
 def _of_class(example: Example, labels: Sequence[str]) -> str:
@@ -52,10 +52,10 @@ def _drawn(page: Page, example: Example, rows: Mapping[str, int], of_class: str)
 
 
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Iterator[str]:
-    """Yields how often each class was named for each, or the pairs most often confused.
+    """Yields the confusion matrix, or the pairs most often confused if there are many classes.
 
     Args:
-        counts: How often each class (row) was named as each (column).
+        counts: How often each class (row) was predicted as each (column).
         labels: The names of the classes.
     """
     if not counts:
@@ -69,7 +69,7 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Iterato
         ),
         reverse=True,
     )[:_MOST_PAIRS]
-    pairs = table(["class", "named", "how often"], [[a, b, f"{n:,}"] for n, a, b in wrong])
+    pairs = table(["true class", "predicted", "how often"], [[a, b, f"{n:,}"] for n, a, b in wrong])
     if len(counts) > _MOST_CLASSES:
         yield f"<h3>Most often confused</h3>{pairs}"
         return
@@ -78,8 +78,8 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Iterato
 
 
 def _matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    """Returns a table of all confusions, in darker cells the larger share of a row."""
-    said = "Rows: the class of the input. Columns: the class that the network names."
+    """Returns the confusion matrix as a table, a cell darker the larger its share of the row."""
+    said = "Rows: the true class. Columns: the predicted class."
     heads = "".join(f'<th scope="col">{text(one)}</th>' for one in labels)
     lines = (
         f'<tr><th scope="row">{text(label)}</th>'

@@ -13,7 +13,7 @@ def result(report: Report) -> Iterator[str]:
     """Yields the main numbers, and each limit as a bar."""
     numbers = {
         **dict(_measures(report)),
-        "right" if report.mse is None else "labels": report.of_labels,
+        "correct" if report.mse is None else "labels": report.of_labels,
         "parameters": f"{report.parameters:,}",
         "steps": f"{report.steps:,}",
         "spikes per neuron and step": f"{report.spike_rate:.3g}",

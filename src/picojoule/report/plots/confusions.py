@@ -1,4 +1,4 @@
-"""Picture of the classes that a network names."""
+"""Picture of a confusion matrix."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ _MOST_NUMBERS = 12  # classes up to which numbers fit into their cells
 def confusion(
     report: Report, *, labels: Sequence[str] | None = None, axis: "Axes | None" = None
 ) -> "Axes":
-    """Draws how often each class was named as each on the test set, darker the larger its share.
+    """Draws the confusion matrix of the test set, darker the larger the share of a row.
 
     Args:
         report: The report of a run, or of a measurement.
@@ -23,7 +23,7 @@ def confusion(
         axis: Where to draw; None for a new figure.
 
     Returns:
-        The axis, with a row for each class of the inputs and a column for each that was named.
+        The axis, with a row for each true class and a column for each predicted one.
 
     Raises:
         ValueError: If the report has no confusions, or there are not as many names as classes.
@@ -48,5 +48,5 @@ def confusion(
             if number := counts[row][column]:
                 ink = "white" if shares[row][column] > 0.5 else "black"
                 axis.text(column, row, str(number), ha="center", va="center", color=ink, size=6)
-    axis.set(xlabel="class named", ylabel="class of the input")
+    axis.set(xlabel="predicted class", ylabel="true class")
     return axis
