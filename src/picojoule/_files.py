@@ -51,8 +51,8 @@ def opened(path: Path) -> BinaryIO:
         _check_kind(path, facts.st_mode)
         if _is_hollow(file, facts):
             raise ValueError(
-                f"{path} is nearly all hole: it announces {facts.st_size:,} bytes, and the disk "
-                f"holds {512 * facts.st_blocks:,} of them; copy it again from where it is whole"
+                f"{path} consists almost only of holes: it announces {facts.st_size:,} bytes, and "
+                f"the disk holds {512 * facts.st_blocks:,} of them; copy it again from its source"
             )
     except BaseException:
         file.close()

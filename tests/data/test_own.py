@@ -166,12 +166,16 @@ def test_bad_files_are_left_out_and_counted(tmp_path, caplog):
     pictures(tmp_path, ["x", "y"])
     (tmp_path / "x" / "cut.png").write_bytes(b"\x89PNG")
     (tmp_path / "y" / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"x/cut\.png is no whole picture"):
+    with pytest.raises(ValueError, match=r"x/cut\.png is not a complete picture"):
         load_own(tmp_path, IMAGE)
     for _ in range(2):  # also where it comes from the cache
         caplog.clear()
         assert sizes(load_own(tmp_path, IMAGE, skip_bad=True).splits) == (14, 2, 4)
-        for text in ("x/cut.png is no whole picture", "y/notes.txt is no picture", "2 left out"):
+        for text in (
+            "x/cut.png is not a complete picture",
+            "y/notes.txt is no picture",
+            "2 left out",
+        ):
             assert text in caplog.text
 
 

@@ -94,8 +94,8 @@ def warn_of_lacking(splits: Splits, labels: Sequence[str], where: str) -> None:
             named = ", ".join(f"'{labels[number]}'" for number in lacking[:_NAMED])
             more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
             logger.warning(
-                "%s: the %s split has no item of class %s%s, so that what it is for says nothing "
-                "of them",
+                "%s: the %s split has no item of class %s%s, so results on it say nothing about "
+                "them",
                 where,
                 name,
                 named,

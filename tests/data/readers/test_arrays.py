@@ -93,7 +93,11 @@ def test_frames_of_counts(tmp_path):
         ("image", {"x": IMAGES, "y": np.zeros((3, 0))}, r"expected y as .*got \[3, 0\]"),
         ("image", {"x": IMAGES[0], "y": LABELS}, "1 or 3 channels"),
         ("image", {"x": IMAGES.astype(int), "y": LABELS}, "x as uint8 or float, got int64"),
-        ("image", {"x": np.array([{}] * 3), "y": LABELS}, "no whole .npz file of plain arrays"),
+        (
+            "image",
+            {"x": np.array([{}] * 3), "y": LABELS},
+            "not a complete .npz file of plain arrays",
+        ),
         ("image", {"x": np.full((3, 4, 4), np.nan), "y": LABELS}, "item 0 .*not finite"),
         ("image", {"x": np.full((3, 4, 4), 1.5), "y": LABELS}, r"item 0 .*outside 0\.\.1"),
         ("audio", {"x": IMAGES, "y": LABELS}, r"waveforms x \[N, S\]"),
@@ -167,8 +171,8 @@ def damaged(path, **content):
     ("content", "why"),
     [
         (b"", "it is empty"),
-        (b"text", "it is cut off, or was no .npz file ever"),
-        (b"PK\x03\x04", "it is cut off, or was no .npz file ever"),
+        (b"text", "it is truncated, or was never an .npz file"),
+        (b"PK\x03\x04", "it is truncated, or was never an .npz file"),
         (None, "it is damaged"),
     ],
 )
@@ -176,7 +180,7 @@ def test_no_archive(tmp_path, content, why):
     damaged(tmp_path / "a.npz", x=IMAGES, y=LABELS)
     if content is not None:
         (tmp_path / "a.npz").write_bytes(content)
-    told = rf"a\.npz is no whole \.npz file of plain arrays: {why}$"
+    told = rf"a\.npz is not a complete \.npz file of plain arrays: {why}$"
     with pytest.raises(ValueError, match=told):
         arrays.read(tmp_path / "a.npz", "image", Bad(False))
     with pytest.raises(ValueError, match="there is no file"):
@@ -198,7 +202,9 @@ def test_an_array_that_is_cut_off(tmp_path, kept, why):
     path = tmp_path / "a.npy"
     np.save(path, IMAGES)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=f"a.npy is no whole .npy file of plain arrays: {why}$"):
+    with pytest.raises(
+        ValueError, match=f"a.npy is not a complete .npy file of plain arrays: {why}$"
+    ):
         arrays.read_unlabelled(path, "image")
 
 
@@ -214,7 +220,9 @@ def test_an_array_of_something_else(tmp_path, old, new, why):
     path = tmp_path / "a.npy"
     np.save(path, IMAGES)
     path.write_bytes(path.read_bytes().replace(old, new))
-    with pytest.raises(ValueError, match=f"a.npy is no whole .npy file of plain arrays: {why}"):
+    with pytest.raises(
+        ValueError, match=f"a.npy is not a complete .npy file of plain arrays: {why}"
+    ):
         arrays.read_unlabelled(path, "image")
 
 

@@ -51,7 +51,7 @@ ENTRIES: dict[str, tuple[Callable[[Path], None], str]] = {
     "device": (device, "a device|is a link to /dev/zero, which is not in"),
     "socket": (listening, "a socket"),
     "folder": (folder, "a folder|is a link to /proc, which is not in"),
-    "holes": (hollow, "nearly all hole|hollow"),
+    "holes": (hollow, "almost only of holes|hollow"),
     "circle": (circle, ""),
 }
 

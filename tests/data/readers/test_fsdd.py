@@ -150,7 +150,7 @@ def test_truncated_recording(own_copy, kept):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"<html>not found</html>", "is no sound that can be read")],
+    [(b"", "is empty"), (b"<html>not found</html>", "is not a readable sound")],
 )
 def test_no_sound(own_copy, content, message):
     path = own_copy / "3_lucas_20.wav"

@@ -66,13 +66,13 @@ def test_missing_file(idx_dir):
 def test_truncated_gzip(idx_dir):
     path = idx_dir / RAW / f"{IMAGES}.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    refused(idx_dir, str(path), "is no whole gzip file")
+    refused(idx_dir, str(path), "is not a complete gzip file")
 
 
 def test_not_gzip_at_all(idx_dir):
     path = idx_dir / RAW / f"{IMAGES}.gz"
     path.write_bytes(b"<html>not found</html>")
-    refused(idx_dir, str(path), "is no whole gzip file")
+    refused(idx_dir, str(path), "is not a complete gzip file")
 
 
 def test_flipped_bit_in_gzip(idx_dir):
@@ -80,7 +80,7 @@ def test_flipped_bit_in_gzip(idx_dir):
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 16
     path.write_bytes(raw)
-    refused(idx_dir, str(path), "is no whole gzip file")
+    refused(idx_dir, str(path), "is not a complete gzip file")
 
 
 def test_wrong_magic_number(idx_dir):

@@ -235,13 +235,13 @@ def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / "notes.txt").write_bytes(whole)
     (tmp_path / "real.pgm").write_bytes(b"Pf\n2 2\n-1.0\n" + np.zeros(4, "<f4").tobytes())
     for name, fault in (
-        ("cut.png", "is no whole picture"),
+        ("cut.png", "is not a complete picture"),
         (
             "text.png",
-            "is no whole picture: it begins as none of PNG, JPEG, BMP, PPM, TIFF, GIF, WEBP does",
+            "is not a complete picture: it begins as none of PNG, JPEG, BMP, PPM, TIFF, GIF, WEBP",
         ),
-        ("empty.png", "is no whole picture"),
-        ("none.png", "is no whole picture"),
+        ("empty.png", "is not a complete picture"),
+        ("none.png", "is not a complete picture"),
         ("notes.txt", "is no picture: expected one of .png"),
         ("real.pgm", "has no pixels of 8 or 16 bits: its mode is F; scale"),
     ):

@@ -46,7 +46,7 @@ def test_bits_of_an_event():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"\1\2\3\4\5\6", "is truncated: its 6 bytes are no whole number of events of 5"),
+        (b"\1\2\3\4\5\6", "is truncated: its 6 bytes are not a whole number of events of 5"),
         (b"", "is empty"),
         (
             nmnist_bytes([(0, 1, 1, 0), (0, 34, 7, 0)]),

@@ -398,7 +398,7 @@ def test_other_recordings_than_published(sounds, tmp_path):
 def test_truncated_archive(sounds, server, tmp_path, kept):
     server.announced["archive.zip"] = None
     server.bodies["archive.zip"] = server.bodies["archive.zip"][:kept]
-    with pytest.raises(ValueError, match=rf"{ARCHIVE} is no whole zip archive"):
+    with pytest.raises(ValueError, match=rf"{ARCHIVE} is not a complete zip archive"):
         fetch(sounds, tmp_path, progress=False)
     assert everything(tmp_path) == {}
 
@@ -407,7 +407,7 @@ def test_archive_with_a_flipped_bit(sounds, server, tmp_path):
     body = bytearray(server.bodies["archive.zip"])
     body[len(body) // 2] ^= 1
     server.bodies["archive.zip"] = bytes(body)
-    with pytest.raises(ValueError, match=r"no whole zip archive|not the published ones"):
+    with pytest.raises(ValueError, match=r"not a complete zip archive|not the published ones"):
         fetch(sounds, tmp_path, progress=False)
     assert everything(tmp_path) == {}
 

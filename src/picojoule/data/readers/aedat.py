@@ -66,7 +66,7 @@ def parse_2(raw: bytes, path: Path, bad: Bad | None = None) -> Events:
         start = _next_line(raw, start, path)
     if (len(raw) - start) % _EVENT_BYTES:
         raise ValueError(
-            f"{path} is truncated: its {len(raw) - start} bytes of data are no whole number of "
+            f"{path} is truncated: its {len(raw) - start} bytes of data are not a whole number of "
             f"events of {_EVENT_BYTES}"
         )
     words = np.frombuffer(raw, ">u4", offset=start).astype(np.int64).reshape(-1, 2)

@@ -26,7 +26,7 @@ _HIGHEST = np.iinfo(np.int64).max
 # Addresses have 32 bits.
 _PLACES = 1 << 31
 _DAMAGE = (EOFError, zipfile.BadZipFile, zlib.error, struct.error)
-# All that numpy is known to raise for bytes that are no whole archive of arrays.
+# All that numpy is known to raise for bytes that are not a complete archive.
 _FAULTS = (
     *(ValueError, OSError, KeyError, SyntaxError, TypeError, IndexError, AttributeError),
     *(RuntimeError, MemoryError, OverflowError, TokenError, *_DAMAGE),
@@ -114,7 +114,7 @@ def _loaded(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             if path.suffix == ".npy":
                 return {"x": _array(file, size)[None]}, ["x"]
             if not zipfile.is_zipfile(file):
-                raise ValueError("it is cut off, or was no .npz file ever")
+                raise ValueError("it is truncated, or was never an .npz file")
             with zipfile.ZipFile(file) as archive:
                 return _archived(archive, size)
     except FileNotFoundError as error:
@@ -123,7 +123,9 @@ def _loaded(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
         why = "it is damaged" if isinstance(error, _DAMAGE) else str(error) or type(error).__name__
-        raise ValueError(f"{path} is no whole {path.suffix} file of plain arrays: {why}") from error
+        raise ValueError(
+            f"{path} is not a complete {path.suffix} file of plain arrays: {why}"
+        ) from error
 
 
 def _archived(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, np.ndarray], list[str]]:

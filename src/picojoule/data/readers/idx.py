@@ -52,8 +52,8 @@ def content(path: Path) -> bytes:
             return _files.read_unpacked(gzip.GzipFile(fileobj=file), size, str(path))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(
-                f"{path} ({size} bytes) is no whole gzip file: it is damaged, cut off or none at "
-                "all; copy it again from where it is whole"
+                f"{path} ({size} bytes) is not a complete gzip file: it is damaged, "
+                "truncated or of another kind; copy it again from its source"
             ) from error
 
 

@@ -38,7 +38,7 @@ _GREYED = "pictures are in colour: they were made grey"
 _CUT = "pictures are no squares: what is beside the square in their middle was cut"
 _BESIDE = "pictures hold damaged data beside their pixels (EXIF): what they say was not looked at"
 _CHANGES = (_FIRST, _SCALED, _TURNED, _LAID, _GREYED, _CUT, _BESIDE)
-# All that Pillow is known to raise for bytes that are no whole picture.
+# All that Pillow is known to raise for bytes that are not a complete picture.
 _FAULTS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
     *(IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, RuntimeError),
@@ -117,7 +117,7 @@ def decode(file: Path, channels: int, size: int | None = None) -> np.ndarray:
         ``[channels, H, W]`` uint8.
 
     Raises:
-        ValueError: For a file that is no whole picture of a known format; the message names it.
+        ValueError: For a file that is not a complete picture of a known format; it is named.
     """
     return _decoded(file, channels, size)[0]
 
@@ -235,8 +235,8 @@ def _opened(file: Path) -> Iterator[tuple[ImageFile.ImageFile, list[warnings.War
         if str(file) in str(error) and isinstance(error, ValueError):
             raise
         raise ValueError(
-            f"{file} is no whole picture: {_why(error)}; copy it again from where it is whole, or "
-            "take it out"
+            f"{file} is not a complete picture: {_why(error)}; copy it again from its source, or "
+            "remove it"
         ) from error
 
 

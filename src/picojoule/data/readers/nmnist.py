@@ -58,7 +58,7 @@ def parse(raw: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     if len(raw) % _EVENT_BYTES:
         raise ValueError(
-            f"{path} is truncated: its {len(raw)} bytes are no whole number of events of "
+            f"{path} is truncated: its {len(raw)} bytes are not a whole number of events of "
             f"{_EVENT_BYTES}"
         )
     x, y, high, middle, low = np.frombuffer(raw, np.uint8).reshape(-1, 5).T.astype(np.int64)

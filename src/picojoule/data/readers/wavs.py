@@ -83,7 +83,7 @@ def first_rate(files: Sequence[Path]) -> int:
             return _decoded(file)[1].rate_hz
         except ValueError as error:
             first = first or str(error)
-    raise ValueError(f"there is no sound that can be read among {len(files)}; the first: {first}")
+    raise _none_read(files, first)
 
 
 def sounds(
@@ -101,12 +101,18 @@ def sounds(
         ValueError: For no sound at all, and what ``bad`` does not leave out; the message names the
             file.
     """
-    count, items = 0, zip(files, labels, strict=True)
+    before, count, items = len(bad.items), 0, zip(files, labels, strict=True)
     for (_, label), wave in bad.each(items, lambda item: read_wav(item[0], rate_hz, bad)):
         count += 1
         yield wave.numpy(), label
     if not count:
-        raise ValueError(f"there is no sound that can be read among {len(files)}")
+        raise _none_read(files, next(iter(bad.items[before:]), ""))
+
+
+def _none_read(files: Sequence[Path], first: str) -> ValueError:
+    """Returns the error of files of which none can be read, with the reason of the first."""
+    reason = f"; the first: {first}" if first else ""
+    return ValueError(f"there is no sound that can be read among {len(files)}{reason}")
 
 
 class _Sound(NamedTuple):
@@ -131,7 +137,7 @@ def _decoded(path: Path) -> tuple[np.ndarray, _Sound]:
             if sound.format not in _FORMATS or not sound.seekable():
                 kind = f"{sound.format} of {sound.subtype}"
                 raise ValueError(
-                    f"{path} is no sound that can be read: it is {kind}; write it as wav or flac "
+                    f"{path} is not a readable sound: it is {kind}; write it as wav or flac "
                     "of 16 bits, as by ffmpeg -i FILE FILE.wav"
                 )
             exact = sound.subtype == "PCM_16"
@@ -142,8 +148,8 @@ def _decoded(path: Path) -> tuple[np.ndarray, _Sound]:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
         raise ValueError(
-            f"{path} is no sound that can be read: it is damaged, cut off, or of none of "
-            f"{', '.join(_FORMATS)}; copy it again from where it is whole, or convert it"
+            f"{path} is not a readable sound: it is damaged, truncated, or of none of "
+            f"{', '.join(_FORMATS)}; copy it again from its source, or convert it"
         ) from error
     if not len(samples):
         raise ValueError(f"{path} holds no sound: it has no sample")

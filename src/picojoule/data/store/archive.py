@@ -70,8 +70,8 @@ def unpack(archive: Path, folder: Path) -> None:
         if isinstance(error, OSError) and error.errno in _DISK:
             raise
         raise ValueError(
-            f"{archive.name} is no whole {kind} archive: it is damaged or cut off; nothing of it "
-            "was kept. Try again"
+            f"{archive.name} is not a complete {kind} archive: it is damaged or truncated; "
+            "nothing of it was kept. Try again"
         ) from error
 
 
