@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from picojoule.cli import completion
+from picojoule.cli.command_options import AsJson
 from picojoule.cli.console import ERR, OUT, say, say_json
 from picojoule.cli.single import SingleCommand
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 chips_app = typer.Typer(
     invoke_without_command=True, help="Chips: list them, show one's prices, check a file."
 )
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @chips_app.callback()

@@ -9,7 +9,7 @@ import typer
 from rich.logging import RichHandler
 
 from picojoule import __version__
-from picojoule.cli import completion
+from picojoule.cli import command_options as options
 from picojoule.cli.chip_commands import chips_app, chosen
 from picojoule.cli.console import ERR, OUT, Lines, say, say_json
 from picojoule.cli.data_commands import data_app
@@ -18,7 +18,7 @@ from picojoule.cli.recipe_commands import recipes
 from picojoule.cli.runs import is_first
 from picojoule.cli.single import SingleCommand
 from picojoule.cli.sweep_command import sweep
-from picojoule.cli.train_command import Data, DataDir, train
+from picojoule.cli.train_command import train
 
 # What needs torch is imported where it is used: help and completion are to be quick.
 app = typer.Typer(
@@ -69,27 +69,14 @@ def _options(
 
 @app.command(cls=SingleCommand)
 def measure(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    chip: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Name or path of a chip, again for more; all compares all there are; the run's "
-            "where left out.",
-            autocompletion=completion.chips_or_all,
-        ),
-    ] = None,
-    levels: Annotated[
-        str, typer.Option(help="What a level of n costs: accumulate (n times) or multiply (a MAC).")
-    ] = "accumulate",
-    skip_zero_weights: Annotated[
-        bool, typer.Option("--skip-zero-weights", help="A weight of zero is no synapse.")
-    ] = False,
-    unfold_batch_norm: Annotated[
-        bool, typer.Option("--unfold-batch-norm", help="Batch norm is not folded into weights.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    data_dir: DataDir = None,
-    data: Data = None,
+    run: options.FinishedRun,
+    chip: options.Chips = None,
+    levels: options.Levels = "accumulate",
+    skip_zero_weights: options.SkipZeroWeights = False,
+    unfold_batch_norm: options.UnfoldBatchNorm = False,
+    as_json: options.AsJson = False,
+    data_dir: options.DataDir = None,
+    data: options.Data = None,
 ) -> None:
     """Price a trained run again on its test set, for one or more chips."""
     from picojoule.cli import show
@@ -111,7 +98,7 @@ def measure(
 
 @app.command(cls=SingleCommand)
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: options.FinishedRun,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -120,7 +107,7 @@ def predict(
             metavar="FILE...",
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Predict the class of each file, with confidence and energy.
 
@@ -139,11 +126,11 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a run or of a sweep, also of one that has not ended.", metavar="FOLDER"
+            help="Folder of a run or of a sweep, which need not have ended.", metavar="FOLDER"
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="File to write; report.html in the folder if left out.")
+        Path | None, typer.Option(help="File to write; report.html in the folder by default.")
     ] = None,
 ) -> None:
     """Make the page of a run or a sweep: one HTML file that needs no other and no network."""
@@ -166,7 +153,7 @@ def report(
 
 @app.command(cls=SingleCommand)
 def networks(
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the networks and the options of each."""
     from picojoule.cli import show

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from picojoule.cli import completion
+from picojoule.cli.command_options import AsJson
 from picojoule.cli.console import OUT, say, say_json
 from picojoule.cli.single import SingleCommand
 
@@ -18,7 +19,6 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets: list them, show on
 Name = Annotated[
     str, typer.Argument(help="Name of a data set.", autocompletion=completion.data_sets)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @data_app.command("list", cls=SingleCommand)
@@ -51,9 +51,9 @@ def data_show(name: Name, as_json: AsJson = False) -> None:
 @data_app.command("get", cls=SingleCommand)
 def data_get(
     name: Name,
-    data_dir: Annotated[str, typer.Option(help="Where to put it.", metavar="DIR")],
+    data_dir: Annotated[str, typer.Option(help="Folder of the data sets.", metavar="DIR")],
     again: Annotated[
-        bool, typer.Option("--again", help="Fetch what is there already, too: it may be damaged.")
+        bool, typer.Option("--again", help="Download again what is there already.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

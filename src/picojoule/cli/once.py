@@ -53,4 +53,4 @@ def once_for_all_files() -> Iterator[None]:
             handler.removeFilter(once)
     for message, count in once.said.items():
         if count > 1:
-            logger.warning("said of %d files in all: %s", count, message)
+            logger.warning("in %d files: %s", count, message)

@@ -13,7 +13,7 @@ from picojoule._files import check_links
 from picojoule.cli.console import ERR, say, say_json
 
 if TYPE_CHECKING:
-    from picojoule.run.trained import Prediction, Trained
+    from picojoule.run import Prediction, Trained
 
 READ, NOTHING_READ, SOME_READ = 0, 2, 3
 

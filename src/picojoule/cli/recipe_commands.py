@@ -10,6 +10,7 @@ from rich.text import Text
 
 from picojoule._names import unknown
 from picojoule.cli import completion
+from picojoule.cli.command_options import AsJson
 from picojoule.cli.completion import MACHINES
 from picojoule.cli.console import OUT, say_json
 from picojoule.recipe.merge import Tables, read, recipe_names
@@ -22,7 +23,7 @@ def recipes(
     of: Annotated[
         str | None,
         typer.Argument(
-            help="A data set, or a part of the names such as vgg11.",
+            help="A data set, or a part of the names, such as vgg11.",
             metavar="OF",
             autocompletion=completion.parts,
         ),
@@ -31,13 +32,11 @@ def recipes(
         str | None,
         typer.Option(
             "--for",
-            help="Those meant for such a machine, cpu or gpu.",
+            help="Recipes that are meant for this machine: cpu or gpu.",
             autocompletion=completion.machines,
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the recipes, whole, as JSON.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the recipes that come with picojoule, and the penalties that a recipe may name."""
     if meant not in (None, *MACHINES):

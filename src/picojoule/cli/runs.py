@@ -19,13 +19,17 @@ def is_first() -> bool:
 
 
 @contextmanager
-def going_on(run: Path) -> Iterator[None]:
-    """Notes, on what ends a block early, how to go on with a run."""
+def going_on(begun: Path, command: str) -> Iterator[None]:
+    """Notes, on what ends a block early, how to go on with a run or a sweep.
+
+    Args:
+        begun: File that is there as soon as there is something to go on with.
+        command: The command that goes on.
+    """
     try:
         yield
     except BaseException as error:
-        there = (run / "recipe.toml").is_file()
-        error.add_note(f"pj train --resume {run} goes on" if there else "no run was begun")
+        error.add_note(f"{command} goes on" if begun.is_file() else "no run was begun")
         raise
 
 

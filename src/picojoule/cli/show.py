@@ -16,7 +16,7 @@ from picojoule.report import Report
 from picojoule.report.energy_tables import cheaper_levels, comparison, times
 from picojoule.report.fitted_table import FittedTable, Head, entry
 from picojoule.report.notes import amount
-from picojoule.run.trained import Prediction
+from picojoule.run import Prediction
 from picojoule.training import Cost
 from picojoule.training.penalties import kinds as penalty_kinds
 from picojoule.units import format_energy

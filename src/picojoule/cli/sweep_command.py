@@ -1,15 +1,13 @@
 """``pj sweep``: many runs of one recipe, as a grid or a search."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from picojoule.cli import completion
-from picojoule.cli.train_command import DataDir
+from picojoule.cli import command_options as options
+from picojoule.cli.runs import going_on
 
 if TYPE_CHECKING:
     from picojoule.sweep.question import Question
@@ -20,52 +18,17 @@ ALL_ENDED, SOME_FAILED = 0, 3
 
 
 def sweep(
-    recipe: Annotated[
-        str | None,
-        typer.Argument(help="Name or path of a recipe.", autocompletion=completion.recipes),
-    ] = None,
-    over: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Values of a field, for a grid: budget.limit=75%,50%",
-            metavar="KEY=V,V,...",
-            autocompletion=completion.settings,
-        ),
-    ] = None,
-    search: Annotated[
-        int | None,
-        typer.Option(help="Try N configurations of the recipe's \\[sweep].", metavar="N"),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="A field of the recipe, in every run.",
-            metavar="KEY=VALUE",
-            autocompletion=completion.settings,
-        ),
-    ] = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(help="Runs of each configuration, with seeds from 0; 1 where left out."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The sweep's folder; sweeps/NAME-xxxx where left out.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Runs at a time on this machine.")] = 1,
-    join: Annotated[
-        bool, typer.Option("--join", help="Take runs of the sweep in --out, which has begun.")
-    ] = False,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="A PostgreSQL for workers on several machines; a file where left out.",
-            metavar="postgresql://USER@HOST/DATABASE",
-            envvar="PICOJOULE_STORAGE",
-        ),
-    ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    data_dir: DataDir = None,
+    recipe: options.RecipeName = None,
+    over: options.Over = None,
+    search: options.Search = None,
+    settings: options.Settings = None,
+    seeds: options.Seeds = None,
+    out: options.SweepFolder = None,
+    workers: options.Workers = 1,
+    join: options.Join = False,
+    storage: options.Storage = None,
+    accelerator: options.Accelerator = "auto",
+    data_dir: options.DataDir = None,
 ) -> None:
     """Train many runs of a recipe: every value in a grid, or a search for the best trade.
 
@@ -81,7 +44,7 @@ def sweep(
     from picojoule.run import Machine
     from picojoule.run.folder import free_path
     from picojoule.sweep.planning import planned
-    from picojoule.sweep.question import ask
+    from picojoule.sweep.question import QUESTION, ask
     from picojoule.sweep.trials import FAILED
     from picojoule.sweep.work import Worker
     from picojoule.sweep.workers import together
@@ -102,7 +65,7 @@ def sweep(
         question = ask(recipe, settings=settings or (), over=over or (), search=search, seeds=given)
         planned(question, recipe)
         out = out or free_path(question.name, Path("sweeps"))
-    with _going_on(out):
+    with going_on(out / QUESTION, f"pj sweep --join --out {out}"):
         _place(out, question, storage)
         address = remembered(out, storage)
         machine = Machine(
@@ -141,14 +104,3 @@ def _place(folder: Path, question: "Question", storage: str | None) -> None:
     if storage is not None:
         Trials(folder, storage)
     question.write(folder)
-
-
-@contextmanager
-def _going_on(folder: Path) -> Iterator[None]:
-    """Notes, on what ends a block early, how to go on with a sweep."""
-    try:
-        yield
-    except BaseException as error:
-        begun = (folder / "sweep.toml").is_file()
-        error.add_note(f"pj sweep --join --out {folder} goes on" if begun else "no run was begun")
-        raise

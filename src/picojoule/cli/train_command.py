@@ -3,101 +3,39 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from picojoule.cli import completion
+from picojoule.cli import command_options as options
 from picojoule.cli.runs import going_on, report
 
 logger = logging.getLogger(__name__)
 
-DataDir = Annotated[
-    str | None,
-    typer.Option(help="Folder of the data sets.", metavar="DIR", envvar="PICOJOULE_DATA"),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data of your own: folders of pictures or sounds by class, or .npz arrays.",
-        metavar="DIR",
-    ),
-]
-
 
 def train(
-    recipe: Annotated[
-        str | None,
-        typer.Argument(
-            help="Name or path of a recipe; digits where left out.",
-            autocompletion=completion.recipes,
-        ),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            help='Energy per inference, "10 nJ"; a share of what is spent without a budget, '
-            '50%; a number, "200 spikes"; or none. Short for --set budget.limit=...',
-            metavar="ENERGY",
-        ),
-    ] = None,
-    chip: Annotated[
-        str | None,
-        typer.Option(
-            help="Name or path of the chip that prices it. Short for --set budget.chip=...",
-            metavar="CHIP",
-            autocompletion=completion.chips,
-        ),
-    ] = None,
-    epochs: Annotated[
-        str | None, typer.Option(help="Short for --set train.epochs=...", metavar="N")
-    ] = None,
-    lr: Annotated[
-        str | None,
-        typer.Option(help="Learning rate. Short for --set train.lr=...", metavar="RATE"),
-    ] = None,
-    batch_size: Annotated[
-        str | None, typer.Option(help="Short for --set train.batch_size=...", metavar="N")
-    ] = None,
-    seed: Annotated[str | None, typer.Option(help="Short for --set seed=...", metavar="N")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Any field of the recipe: train.epochs=5",
-            metavar="KEY=VALUE",
-            autocompletion=completion.settings,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="A new folder; runs/NAME-xxxx where left out.")
-    ] = None,
-    data_dir: DataDir = None,
-    data: Data = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it.")
-    ] = False,
-    log: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Log each epoch for csv, tensorboard, wandb or mlflow, too; again for more.",
-            metavar="LOGGER",
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder.", metavar="RUN")
-    ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    devices: Annotated[str, typer.Option(help="Number of devices, or which.")] = "1",
-    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
-    strategy: Annotated[str, typer.Option(help="How devices work together.")] = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, ...")] = "32-true",
+    recipe: options.RecipeName = None,
+    budget: options.Budget = None,
+    chip: options.ChipOfBudget = None,
+    epochs: options.Epochs = None,
+    lr: options.LearningRate = None,
+    batch_size: options.BatchSize = None,
+    seed: options.Seed = None,
+    settings: options.Settings = None,
+    out: options.NewFolder = None,
+    data_dir: options.DataDir = None,
+    data: options.Data = None,
+    skip_bad: options.SkipBad = False,
+    log: options.Loggers = None,
+    resume: options.Resume = None,
+    accelerator: options.Accelerator = "auto",
+    devices: options.Devices = "1",
+    nodes: options.Nodes = 1,
+    strategy: options.Strategy = "auto",
+    precision: options.Precision = "32-true",
 ) -> None:
     """Train a recipe to its joule budget, or go on with a run that was interrupted."""
     logger.info("starting: loading torch")  # which takes seconds
     from picojoule import run
     from picojoule.recipe import load_recipe, toml
-    from picojoule.run.folder import Machine, free_path
+    from picojoule.run.folder import free_path
     from picojoule.run.loggers import check_loggers
 
     overrides = _overrides(
@@ -114,7 +52,7 @@ def train(
     )
     check_loggers(log or ())
     data_dir = data_dir and str(Path(data_dir).expanduser().resolve())
-    machine = Machine(
+    machine = run.Machine(
         data_dir=data_dir,
         accelerator=accelerator,
         devices=int(devices) if devices.lstrip("-").isdigit() else devices,
@@ -126,15 +64,15 @@ def train(
         overrides += [] if data is None else [f"data.folder={toml.text(str(data.resolve()))}"]
         made = load_recipe(recipe or "digits", overrides)
         out = out or free_path(made.name)
-        with going_on(out):
+        with going_on(out / "recipe.toml", f"pj train --resume {out}"):
             report(run.start(made, out=out, machine=machine), log or ())
         return
-    if recipe or overrides or out or machine != Machine(data_dir=data_dir):
+    if recipe or overrides or out or machine != run.Machine(data_dir=data_dir):
         raise ValueError(
-            "a run goes on as it was started: --resume takes no recipe, and no option but "
+            "a run goes on as it was started: --resume takes no recipe, and no options except "
             f"--data-dir, --data and --log: pj train --resume {resume}"
         )
-    with going_on(resume):
+    with going_on(resume / "recipe.toml", f"pj train --resume {resume}"):
         report(run.resume(resume, data_dir=data_dir, data=data), log or ())
 
 
