@@ -15,7 +15,7 @@ import picojoule as pj
 from picojoule import _sums
 from picojoule.recipe import load_recipe
 from picojoule.run import resume, start
-from picojoule.run.fit import spent_pj
+from picojoule.run.finished import spent_pj
 from picojoule.run.folder import Folder, Machine
 from picojoule.training import checkpoint
 from tiny import CHIP, SETTINGS

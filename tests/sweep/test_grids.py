@@ -12,7 +12,7 @@ import pytest
 
 import picojoule as pj_
 from picojoule.run import Run, load, resume
-from picojoule.run.fit import chosen
+from picojoule.run.finished import chosen
 from picojoule.run.folder import Folder
 from picojoule.training import EpochRecord, Validation
 from sweeping import GRID, SET, results, weights
@@ -62,7 +62,7 @@ def test_a_row_is_of_the_epoch_that_the_recipe_chose(monkeypatch, measure, epoch
         EpochRecord(number, 1, 1.0, 0.5, 9.0, None, None, Validation(a, 9.0, 0.0, macro_f1=f1))
         for number, a, f1 in ((1, 0.9, 0.6), (2, 0.8, 0.7))
     ]
-    monkeypatch.setattr("picojoule.run.fit.history", lambda _: epochs)
+    monkeypatch.setattr("picojoule.run.finished.history", lambda _: epochs)
     recipe = SimpleNamespace(train=SimpleNamespace(choose=measure))
     folder: Any = SimpleNamespace(report=SimpleNamespace(budget=None), recipe=recipe)
     assert chosen(folder).epoch == epoch

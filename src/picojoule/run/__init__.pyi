@@ -1,10 +1,10 @@
 from .fit import Step as Step
 from .folder import Folder as Folder
-from .folder import Machine as Machine
+from .machine import Machine as Machine
+from .prediction import Prediction as Prediction
 from .run import Run as Run
 from .run import resume as resume
 from .run import start as start
-from .trained import Prediction as Prediction
 from .trained import Trained as Trained
 from .trained import load as load
 from .writer import RunHeld as RunHeld

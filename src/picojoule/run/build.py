@@ -19,7 +19,7 @@ from picojoule.recipe import Recipe, penalty_table
 from picojoule.recipe.allowance import Allowance
 from picojoule.recipe.base import Named
 from picojoule.recipe.neuron_table import make
-from picojoule.run.folder import Machine
+from picojoule.run.machine import Machine
 from picojoule.training import EnergyBudget, Lever, Penalty
 from picojoule.training.levers import lever
 

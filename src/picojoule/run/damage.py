@@ -4,8 +4,7 @@ import logging
 from collections.abc import Collection
 
 from picojoule import _sums
-from picojoule.run.folder import RECIPE, REMEDIES, Folder
-from picojoule.run.unconstrained import UNCONSTRAINED
+from picojoule.run.folder import RECIPE, REMEDIES, UNCONSTRAINED, Folder
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ def warn_of_damage(folder: Folder, read: Collection[str], free: Collection[str] 
             except (ValueError, OSError) as error:
                 logger.warning("%s; nothing of it is used here", error)
     recipe = folder.path / UNCONSTRAINED / RECIPE
-    if recipe.is_file():
-        warn_of_damage(Folder(recipe.parent), free)
+    if (unconstrained := folder.unconstrained) is not None:
+        warn_of_damage(unconstrained, free)
     elif _sums.has_sum(recipe):
         logger.warning("%s is damaged (it was removed); nothing of it is used here", recipe)

@@ -13,7 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from picojoule._memory import keep_freed_memory
 from picojoule._names import unknown
-from picojoule.run.folder import Machine
+from picojoule.run.machine import Machine
 
 _NEEDS = {
     "cuda": "an NVIDIA GPU and a torch that is built for CUDA",
@@ -78,7 +78,7 @@ def _check(machine: Machine, precision: str) -> None:
     if machine.accelerator in _NEEDS and machine.accelerator not in there:
         raise ValueError(
             f"accelerator '{machine.accelerator}' needs {_NEEDS[machine.accelerator]}, which this "
-            "machine has not: leave it out, or take 'cpu'"
+            "machine does not have: leave it out, or take 'cpu'"
         )
     strategies = ["auto", *STRATEGY_REGISTRY.available_strategies()]
     if machine.strategy not in strategies:

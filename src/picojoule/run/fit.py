@@ -17,7 +17,7 @@ from picojoule.data import Splits, prepared
 from picojoule.energy import COUNTERS, Chip, load_chip
 from picojoule.readout import readout
 from picojoule.recipe.allowance import Allowance
-from picojoule.report import RecipeId, Report, by_split
+from picojoule.report import BudgetReport, RecipeId, Report, by_split
 from picojoule.run.build import (
     ann_steps,
     build_chips,
@@ -31,23 +31,21 @@ from picojoule.run.build import (
     steps_per_epoch,
     training_loader,
 )
-from picojoule.run.folder import ACTIVITY, LOG, REPORT, WEIGHTS, Folder
+from picojoule.run.folder import ACTIVITY, REPORT, WEIGHTS, Folder
 from picojoule.run.kept import outcome
 from picojoule.run.writer import Writer
 from picojoule.targets import target_of
 from picojoule.training import (
     Activity,
-    Chosen,
     EnergyBudget,
     EpochRecord,
     Log,
     Measurement,
+    Penalty,
     activity,
-    choose,
     evaluate,
     train,
 )
-from picojoule.training.checkpoint import load, newest
 
 # Prices memory too: every run is measured on it beside its own chip, which may leave memory out.
 MEMORY_CHIP = "45nm-sram"
@@ -103,28 +101,12 @@ def fit(
     raw, splits = splits.train, Splits(training, validation, splits.test)
     net = build_network(recipe)
     own_randomness(recipe.seed, fabric.global_rank)
-    optimizer = build_optimizer(recipe, net)
+    penalties = build_penalties(recipe, allowances)
+    chips = build_chips(recipe, allowances, raw)
     steps = recipe.train.epochs * steps_per_epoch(recipe, splits, fabric.world_size)
-    penalties, chips = build_penalties(recipe, allowances), build_chips(recipe, allowances, raw)
     clock = _Clock(folder)
     last = None
-    for last in train(
-        net,
-        training_loader(recipe, splits, fabric.world_size),
-        optimizer,
-        criterion=target_of(training.y).criterion(),
-        readout=readout(recipe.train.readout),
-        chip=chips,
-        penalty=penalties,
-        levers=build_levers(recipe),
-        validation=evaluation_loader(recipe, validation),
-        choose=recipe.train.choose,
-        epochs=recipe.train.epochs,
-        checkpoint=folder.path / "checkpoints",
-        scheduler=build_schedule(recipe, optimizer, steps),
-        inputs=encoder.kind,
-        fabric=fabric,
-    ):
+    for last in _logs(folder, fabric, net, penalties, chips, splits, steps):
         if last.history and fabric.is_global_zero:
             writer.check()
             clock.note(last.history)
@@ -134,15 +116,41 @@ def fit(
     found = _tested(folder, fabric, test, net, chips)
     seen = activity(net, test, readout=readout(recipe.train.readout), fabric=fabric)
     report = _reported(folder, found, last)
-    budgets = [one for one in penalties if isinstance(one, EnergyBudget)]
-    kept = None
-    if allowances:
-        kept = outcome(found, allowances, budgets, last, free_pj)
-    elif budgets:  # named as a penalty
-        kept = outcome(found, [Allowance(None, budgets[0].limit_pj)], budgets, last, free_pj)
+    kept = _kept(found, allowances, penalties, last, free_pj)
     if fabric.is_global_zero:
         writer.check()
         _write(folder, net, seen, report.model_copy(update={"budget": kept}))
+
+
+def _logs(
+    folder: Folder,
+    fabric: Fabric,
+    net: nn.Module,
+    penalties: Sequence[Penalty],
+    chips: Sequence[Chip],
+    splits: Splits,
+    steps: int,
+) -> Iterator[Log]:
+    """Trains a network as the recipe of a folder says, from its last checkpoint."""
+    recipe = folder.recipe
+    optimizer = build_optimizer(recipe, net)
+    return train(
+        net,
+        training_loader(recipe, splits, fabric.world_size),
+        optimizer,
+        criterion=target_of(splits.train.y).criterion(),
+        readout=readout(recipe.train.readout),
+        chip=chips,
+        penalty=penalties,
+        levers=build_levers(recipe),
+        validation=evaluation_loader(recipe, splits.validation),
+        choose=recipe.train.choose,
+        epochs=recipe.train.epochs,
+        checkpoint=folder.path / "checkpoints",
+        scheduler=build_schedule(recipe, optimizer, steps),
+        inputs=recipe.data.make_encoder().kind,
+        fabric=fabric,
+    )
 
 
 def own_randomness(seed: int, rank: int) -> None:
@@ -156,48 +164,6 @@ def own_randomness(seed: int, rank: int) -> None:
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)
-
-
-def spent_pj(folder: Folder) -> float:
-    """Returns the energy per sample of the chosen weights of a finished training, in pJ.
-
-    It is that of the validation set.
-
-    Raises:
-        ValueError: If they are damaged.
-    """
-    chosen = choose(history(folder), None, folder.recipe.train.choose)
-    if chosen is None:
-        raise folder.damaged(LOG, "it has no validated epoch")
-    return chosen.energy_pj
-
-
-def chosen(folder: Folder) -> Chosen:
-    """Returns the epoch whose weights a finished training has, with what it was chosen by.
-
-    Raises:
-        ValueError: If the training is not finished, or its files are damaged.
-    """
-    report, limits = folder.report, {}
-    if report.budget is not None:
-        own = next(iter(report.chips))
-        for one in report.budget.limits.values() or [report.budget]:
-            limits["" if one.chip == own else one.chip] = one.limit_pj
-    found = choose(history(folder), limits, folder.recipe.train.choose)
-    if found is None:
-        raise folder.damaged(LOG, "it has no validated epoch")
-    return found
-
-
-def history(folder: Folder) -> list[EpochRecord]:
-    """Returns the epochs of a training, from its checkpoint; from its log if that was removed.
-
-    Raises:
-        ValueError: If they are damaged.
-    """
-    saved = newest(folder.path / "checkpoints")
-    records = folder.log() if saved is None else load(saved)["history"]
-    return [EpochRecord.of({k: v for k, v in one.items() if k != "seconds"}) for one in records]
 
 
 def _tested(
@@ -216,6 +182,20 @@ def _tested(
         convention=convention_of(recipe),
         fabric=fabric,
     )
+
+
+def _kept(
+    found: Measurement,
+    allowances: Sequence[Allowance],
+    penalties: Sequence[Penalty],
+    last: Log,
+    free_pj: float | None,
+) -> BudgetReport | None:
+    """Returns the budget's part of the report; None without a budget."""
+    budgets = [one for one in penalties if isinstance(one, EnergyBudget)]
+    if not allowances and budgets:  # named as a penalty
+        allowances = [Allowance(None, budgets[0].limit_pj)]
+    return outcome(found, allowances, budgets, last, free_pj) if allowances else None
 
 
 def _reported(folder: Folder, found: Measurement, last: Log) -> Report:

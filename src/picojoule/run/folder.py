@@ -14,17 +14,17 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from picojoule import _files, _folders, _sums
 from picojoule.recipe import CHIP_FILE, Recipe, load_recipe
 from picojoule.report import Report
+from picojoule.run.machine import Machine
 from picojoule.run.writer import LOCK, RECORD
 from picojoule.training import EpochRecord
 
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 RECIPE, MACHINE, LOG = "recipe.toml", "machine.json", "log.jsonl"
 WEIGHTS, REPORT, ACTIVITY = "weights.safetensors", "report.json", "activity.json"
+UNCONSTRAINED = "unconstrained"  # a run of its own, without a budget
 # What to do about a file that is damaged or was changed by hand.
 REMEDIES = {
     RECIPE: "a run goes on with the recipe that it was started with: put that back, or train the "
@@ -44,29 +45,6 @@ REMEDIES = {
     REPORT: "delete it, and resuming the run measures again",
     ACTIVITY: f"delete it, and the {REPORT} beside it, and resuming the run makes both again",
 }
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The devices and data folder of a run, which it is resumed with.
-
-    Attributes:
-        data_dir: Folder of the data sets; None if none was named.
-        accelerator: Kind of device, as ``lightning_fabric.Fabric`` takes it.
-        devices: Number of devices of a node, or which, as Fabric takes them.
-        nodes: Number of nodes.
-        strategy: Way of sharing the work, as Fabric takes it.
-        precision: Precision of the numbers, as Fabric takes it.
-        threads: Number of torch's threads; another number may round sums differently.
-    """
-
-    data_dir: str | None = None
-    accelerator: str = "auto"
-    devices: int | str = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    threads: int = field(default_factory=torch.get_num_threads)
 
 
 @dataclass(frozen=True)
@@ -172,6 +150,12 @@ class Folder:
         except ValueError as error:
             raise self.damaged(REPORT, str(error)) from None
 
+    @property
+    def unconstrained(self) -> "Folder | None":
+        """The run without a budget in this folder; None if there is none."""
+        path = self.path / UNCONSTRAINED
+        return Folder(path) if (path / RECIPE).is_file() else None
+
     def log(self) -> list[dict[str, Any]]:
         """Reads the log: one record per epoch, the oldest first.
 
@@ -216,8 +200,8 @@ class Folder:
         """
         for name in filter(self._has, REMEDIES):
             self.read(name)
-        if (self.path / "unconstrained" / RECIPE).is_file():
-            Folder(self.path / "unconstrained").check()
+        if (unconstrained := self.unconstrained) is not None:
+            unconstrained.check()
 
     def damaged(self, name: str, why: str) -> ValueError:
         """Returns the error of a file that holds what it cannot hold."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from picojoule._names import unknown
 from picojoule.run.fit import Step
-from picojoule.run.unconstrained import UNCONSTRAINED
+from picojoule.run.folder import UNCONSTRAINED
 from picojoule.training import EpochRecord
 
 # By name: the module and class of Lightning's logger, and what it needs.

@@ -170,7 +170,7 @@ def other_test_set(recipe: Recipe, folder: str | Path, task: str) -> Split:
     strange = sorted(set(labels) - set(known.labels))
     if strange and not numbered:
         raise ValueError(
-            f"{folder}: the network knows no class {strange[0]}, but {', '.join(known.labels)}"
+            f"{folder}: the network has no class {strange[0]}, only {', '.join(known.labels)}"
         )
     number = list(range(len(labels))) if strange else [known.labels.index(one) for one in labels]
     y = torch.where(test.y < 0, test.y, torch.tensor(number)[test.y.clamp(min=0)])

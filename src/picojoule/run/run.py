@@ -16,11 +16,13 @@ from picojoule.recipe import Recipe
 from picojoule.recipe.allowance import Allowance
 from picojoule.run.build import build_network, check_fit, copies, steps_per_epoch
 from picojoule.run.devices import launched
-from picojoule.run.fit import Step, fit, history, spent_pj
-from picojoule.run.folder import Folder, Machine, free_path
+from picojoule.run.finished import history, spent_pj
+from picojoule.run.fit import Step, fit
+from picojoule.run.folder import UNCONSTRAINED, Folder, free_path
+from picojoule.run.machine import Machine
 from picojoule.run.open_data import open_data
 from picojoule.run.share_check import check_untrained, check_validated
-from picojoule.run.unconstrained import UNCONSTRAINED, without_budget
+from picojoule.run.unconstrained import without_budget
 from picojoule.run.write_page import PAGE, page_of, put_page
 from picojoule.run.writer import Writer
 from picojoule.training import BelowFloor

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from picojoule.data import Split, loader, prepared, read_unlabelled
@@ -25,50 +23,12 @@ from picojoule.run.build import (
 from picojoule.run.damage import warn_of_damage
 from picojoule.run.folder import MACHINE, RECIPE, REPORT, WEIGHTS, Folder
 from picojoule.run.open_data import open_data, other_test_set
+from picojoule.run.prediction import Prediction, StepPrediction
+from picojoule.run.saved_weights import read_weights
 from picojoule.targets import target
-from picojoule.training import Lever, evaluate
+from picojoule.training import evaluate
 from picojoule.training.exits import use_readout
 from picojoule.training.randomness import fixed_randomness
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction of a network for one input.
-
-    Attributes:
-        label: Name of the predicted class; None if the network predicts numbers, or for each step.
-        index: Number of the predicted class, likewise.
-        confidence: Softmax probability of the predicted class (0 to 1), likewise.
-        energy_pj: Energy of this inference on the run's chip, in pJ.
-        steps_ran: Number of time steps that ran: fewer than the input has if the network was sure.
-        values: The predicted numbers; None if the network predicts a class, or for each step.
-        steps: The prediction for each step of the input; None if there is one for all.
-    """
-
-    label: str | None
-    index: int | None
-    confidence: float | None
-    energy_pj: float
-    steps_ran: int
-    values: tuple[float, ...] | None = None
-    steps: tuple["StepPrediction", ...] | None = None
-
-
-@dataclass(frozen=True)
-class StepPrediction:
-    """The prediction of a network for one step of an input.
-
-    Attributes:
-        label: Name of the predicted class; None if the network predicts numbers.
-        index: Number of the predicted class, likewise.
-        confidence: Softmax probability of the predicted class (0 to 1), likewise.
-        values: The predicted numbers; None if the network predicts a class.
-    """
-
-    label: str | None = None
-    index: int | None = None
-    confidence: float | None = None
-    values: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -239,46 +199,8 @@ def load(run: str | Path) -> Trained:
     folder = Folder(Path(run))
     report, recipe = folder.report, folder.recipe
     net = build_network(recipe)
-    net.load_state_dict(_weights(folder, net, build_levers(recipe)))
+    net.load_state_dict(read_weights(folder, net, build_levers(recipe)))
     use_readout(net, readout(recipe.train.readout))
     data_dir = folder.machine.data_dir
     warn_of_damage(folder, (RECIPE, CHIP_FILE, MACHINE, WEIGHTS, REPORT))
     return Trained(net.eval(), recipe, report, data_dir)
-
-
-def _weights(folder: Folder, net: nn.Module, levers: Sequence[Lever]) -> dict[str, Tensor]:
-    """Reads the weights of a run.
-
-    Args:
-        folder: The run.
-        net: Its network before training, which gets the shapes that the levers left.
-        levers: Those that it was trained with.
-
-    Raises:
-        ValueError: If they are missing, damaged, or could not be those of this network.
-    """
-    try:
-        found = safetensors.torch.load(folder.read(WEIGHTS))
-    except FileNotFoundError:
-        raise folder.damaged(WEIGHTS, "it was removed") from None
-    except SafetensorError as error:
-        raise folder.damaged(WEIGHTS, str(error)) from None
-    for lever in levers:
-        lever.fit(net, found)
-    fresh = net.state_dict()
-    if strange := sorted(found.keys() - fresh.keys()):
-        raise folder.damaged(WEIGHTS, f"or of another recipe: it has '{strange[0]}'")
-    if lacking := sorted(fresh.keys() - found.keys()):
-        raise folder.damaged(WEIGHTS, f"or of another recipe: it lacks '{lacking[0]}'")
-    for name, one in found.items():
-        expected = fresh[name]
-        if one.shape != expected.shape:
-            why = f"of shape {list(one.shape)}, expected {list(expected.shape)}"
-        elif one.is_floating_point() != expected.is_floating_point():
-            why = f"of {one.dtype}, expected {expected.dtype}"
-        elif bool((expected.isfinite() & ~one.isfinite()).any()):
-            why = "infinite or not a number"
-        else:
-            continue
-        raise folder.damaged(WEIGHTS, f"'{name}' is {why}")
-    return found

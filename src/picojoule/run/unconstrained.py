@@ -7,9 +7,8 @@ from pathlib import Path
 
 from picojoule import _sums
 from picojoule.recipe import CHIP_FILE, Recipe
-from picojoule.run.folder import LOG, MACHINE, RECIPE, REPORT, Folder
+from picojoule.run.folder import LOG, MACHINE, RECIPE, REPORT, UNCONSTRAINED, Folder
 
-UNCONSTRAINED = "unconstrained"
 # What a finished run must have to say what it spent: neither weights nor checkpoints.
 _BROUGHT = (RECIPE, MACHINE, CHIP_FILE, LOG, REPORT)
 

@@ -40,7 +40,7 @@ def put_page(page: str, file: Path) -> Path:
 
 def record_of(folder: Folder) -> RunRecord:
     """Reads what is known of a run."""
-    free = folder.path / "unconstrained"
+    unconstrained = folder.unconstrained
     read = (RECIPE, CHIP_FILE, LOG, REPORT, ACTIVITY)
     warn_of_damage(folder, read, (LOG,))
     return RunRecord(
@@ -49,7 +49,7 @@ def record_of(folder: Folder) -> RunRecord:
         recipe=folder.read(RECIPE).decode(),
         labels=folder.recipe.data.dataset.labels,
         epochs=folder.log(),
-        unconstrained=Folder(free).log() if (free / RECIPE).is_file() else (),
+        unconstrained=() if unconstrained is None else unconstrained.log(),
         report=folder.report if folder.finished else None,
         activity=_activity(folder),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from picojoule.run import Folder
-from picojoule.run.fit import chosen, history
+from picojoule.run.finished import chosen, history
 from picojoule.targets import MEASURES
 from picojoule.training import EpochRecord, Validation
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from picojoule.recipe import Recipe
 from picojoule.run import Folder, Machine, Run, RunHeld, Step, resume, start
-from picojoule.run.fit import history
+from picojoule.run.finished import history
 from picojoule.run.unconstrained import bring, record
 from picojoule.sweep import measures
 from picojoule.sweep.fronts import is_hopeless
