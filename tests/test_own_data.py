@@ -195,7 +195,7 @@ def test_another_test_set_goes_by_the_names_of_its_classes(pictures, tmp_path):
     folder = finish(start(recipe, out=tmp_path / "run", machine=CPU))
     trained, chip = pj.load(folder.path), pj.load_chip("45nm")
     shutil.move(pictures / "dark", pictures / "grey")
-    with pytest.raises(ValueError, match="the network knows no class grey, but bright, dark"):
+    with pytest.raises(ValueError, match="the network has no class grey, only bright, dark"):
         trained.measure([chip], data=pictures)
     data = folder.recipe.data.model_copy(update={"size": 6})
     small = dataclasses.replace(trained, recipe=recipe.model_copy(update={"data": data}))

@@ -63,7 +63,7 @@ class Numbers(Target):
         return error / max(1, label.numel())
 
     def sums(self, scores: Tensor, label: Tensor) -> Tensor:
-        """Sums labels, NaN scores, one-hot labels, squared errors, and each number and its square."""
+        """Sums labels, NaN scores, one-hot labels, squared errors, numbers and their squares."""
         scores, label = scores.double(), label.double()
         unclear = scores.isnan().any(-1).sum()
         counts = [torch.full_like(unclear, len(label)), unclear, one_hot_rows(label).sum()]

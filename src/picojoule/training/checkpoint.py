@@ -45,7 +45,7 @@ def save(folder: Path, epoch: int, state: Mapping[str, Any]) -> Path:
         raise OSError(
             error.errno,
             f"the checkpoint {path} could not be written ({error.strerror}); the one before it is "
-            "unharmed: make room or mend the folder, then resume",
+            "unharmed: make room or repair the folder, then resume",
         ) from error
     older = [other for other in _checkpoints(folder) if _epoch(other) < epoch]
     for other in [*older, *folder.glob(".epoch-*.tmp")]:

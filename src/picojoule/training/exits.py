@@ -96,8 +96,8 @@ def run(
         return Ran(*metered(model, x, lengths, **options, traffic=traffic), lengths)
     if batch.target is not CLASSES:
         raise ValueError(
-            f"steps have no place here: an exit (the lever 'steps') is taken once the network is "
-            f"sure of the class of a sample, and the labels are of a {batch.target}: leave it out"
+            "an exit (the lever 'steps') needs labels that are one class for each sample, and "
+            f"these are of a {batch.target}: leave it out"
         )
     with evaluation_mode(model):
         scores, steps = found.ends(model, x, lengths)

@@ -117,7 +117,7 @@ def _run(
     if found := int(gathered(fabric, torch.stack(bad)).sum()):
         raise ValueError(
             f"the inputs of {found} batches hold values that are infinite or not a number (NaN): a "
-            "neuron that gets one is silent, and what is counted of it means nothing"
+            "neuron that gets one is silent, so its counts would mean nothing"
         )
 
 

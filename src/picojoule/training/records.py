@@ -71,8 +71,8 @@ class Validation:
         found = {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "mse": self.mse}[name]
         if found is None:
             raise ValueError(
-                f"an epoch has no {name} to choose by: it is of another task, or from before it "
-                "was kept"
+                f"an epoch has no {name} to choose by: it is of another task, or from a version "
+                "that did not record it"
             )
         return found
 

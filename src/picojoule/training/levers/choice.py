@@ -45,9 +45,9 @@ class Kinds(Lever):
         mixtures = _learned(net)
         if not mixtures:
             raise ValueError(
-                "kinds have no place in this network: they are those of a Mixture that learns "
-                'which to take, pj.Mixture({"lif": 0.5, "brf": 0.5}, size, learned=True), in a '
-                "recipe neuron = { name = 'Mixture', learned = true, kinds = [...] }"
+                "kinds have no place in this network: it has no learned mixture, "
+                'pj.Mixture({"lif": 0.5, "brf": 0.5}, size, learned=True), in a recipe neuron = '
+                "{ name = 'Mixture', learned = true, kinds = [...] }"
             )
         learned = []
         for _, mixture in mixtures:

@@ -51,8 +51,8 @@ class Thresholds(Lever):
                 self._learned.append(own)
         if not self._learned:
             raise ValueError(
-                "thresholds have no place in this network: they are constants of neurons such as "
-                "the threshold and the tau of LIF, and it has none that does not learn already"
+                "thresholds have no place in this network: it has no constants of neurons, "
+                "such as the threshold and the tau of LIF, that do not learn already"
             )
         return list(self._learned)
 
