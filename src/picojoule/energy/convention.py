@@ -12,7 +12,7 @@ _LEVELS = ("accumulate", "multiply")
 
 @dataclass(frozen=True)
 class Convention:
-    """Convention of counting, for what tools and papers count differently and with reason.
+    """Convention of counting: the rules on which tools and papers differ.
 
     Attributes:
         levels: How a level of n at a synapse is counted: ``"accumulate"``, as n accumulates with n

@@ -12,7 +12,7 @@ from picojoule.energy.kinds import KINDS
 def spikes(
     tensor: Tensor, kind: str = "events", *, scale: float = 1.0, signed: bool = False
 ) -> Tensor:
-    """Says what a tensor carries, for spikes and masks that nothing else can name.
+    """Declares the kind of a tensor, for spikes and masks that are not recognised otherwise.
 
     Outside a ``Meter`` it does nothing. Inside, the tensor is of that kind from then on. Whether
     its values fit is checked when the counts are read.

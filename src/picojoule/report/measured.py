@@ -33,7 +33,7 @@ def measure(
             for that of the loader's ``collate_fn.kind``, or ``"analog"`` if it has none.
         ann_steps: Steps of the dense ANN to compare with: 1 for static inputs; None for as many as
             the input has.
-        convention: How to count if there are two honest answers.
+        convention: Convention of counting.
 
     Raises:
         ValueError: If the data set is empty, batches have other parts, there is no chip, two chips

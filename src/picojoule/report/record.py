@@ -41,7 +41,7 @@ class Report(Record):
         task: What was learned: ``"classification"``, ``"regression"``, or either ``"per step"``.
         accuracy: Accuracy by split; None in regression.
         macro_f1: Macro F1 by split; None in regression, and in old reports.
-        mse: Mean squared error by split; None but in regression.
+        mse: Mean squared error by split; None except in regression.
         chosen_by: Name of the measure that the weights were chosen by; None in old reports, and if
             nothing was trained.
         steps: Time steps of the output.
@@ -58,7 +58,7 @@ class Report(Record):
             reports, which have one for each sample.
         majority: Share of the test set's most frequent label, which is the accuracy of always
             predicting it; None in regression, and in old reports.
-        variance: Mean squared error of always predicting the mean label; None but in regression.
+        variance: Mean squared error of always predicting the mean label; None except in regression.
         loss: Mean loss of each epoch, without the penalty; empty if nothing was trained.
         spikes_per_neuron: Mean spikes of a spiking neuron in one sample.
         penalty: The recipe's penalty with its options; None if it names none.

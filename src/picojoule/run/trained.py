@@ -153,7 +153,7 @@ class Trained:
             chips: The chips to price it on.
             data_dir: Folder of the data sets, if it is not the run's.
             data: Folder of the user's own data, to measure their test set instead of the run's.
-            convention: How to count if there are two honest answers; None as the run did.
+            convention: Convention of counting; None for that of the run.
 
         Returns:
             The report of the run with accuracy, counts and energies of this measurement.

@@ -36,7 +36,7 @@ class Measurement:
         uncounted: Elements of what ran in a batch and was not counted, by name.
         unreached: Layers with weights that no batch ran.
         seconds: Time that the measurement took.
-        convention: How was counted if there are two honest answers.
+        convention: Convention of counting.
         engines: The engine that ran each layer: ``"fused"``, or ``"eager"`` with the reason.
     """
 

@@ -40,7 +40,7 @@ class Validation:
         beside: Energy on further chips, by name.
         macro_f1: F1 averaged over classes; None in regression, and in records from before this was
             kept.
-        mse: Mean squared error; None but in regression.
+        mse: Mean squared error; None except in regression.
         activity: Spikes per neuron and step, by layer; empty in records from before this was kept.
         expected: Energy to expect of other samples on chips with a limit, by name (``""`` for the
             first), where their floor is known from the training set too; see ``expects``.
@@ -132,7 +132,7 @@ class EpochRecord:
         beside: Mean energy on further chips, by name.
         multipliers: If several limits are kept, the multiplier of each after the epoch by the name
             of its chip (``""`` for the first); ``multiplier`` is then the highest.
-        mse: Mean squared error; None but in regression.
+        mse: Mean squared error; None except in regression.
         settled: Whether every limit was aimed at as it is when the epoch ended; False while a
             budget still comes down to it.
     """
@@ -175,7 +175,7 @@ class Chosen:
         feasible: Whether that is within the limit; True if there is none.
         by: Name of the measure it was chosen by.
         macro_f1: On the validation set; None in regression.
-        mse: Mean squared error on the validation set; None but in regression.
+        mse: Mean squared error on the validation set; None except in regression.
     """
 
     epoch: int
@@ -205,7 +205,7 @@ class Log:
         history: Every epoch so far; empty except at the end of an epoch.
         chosen: The epoch whose weights the network now has; None except in the last record of a
             training with a validation set.
-        mse: Mean squared error, in the batch or over the epoch; None but in regression.
+        mse: Mean squared error, in the batch or over the epoch; None except in regression.
     """
 
     epoch: int

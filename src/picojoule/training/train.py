@@ -66,7 +66,7 @@ def train(
     ``validation`` the network ends with the weights of the best epoch within the limit (see
     ``training.choose``), else with the last ones.
 
-    What is learned is told from the labels of a batch, which are all of one sort:
+    The labels determine what is learned. They have the same type and shape in all batches:
 
     - ``[B]`` whole numbers: a class for each sample;
     - ``[T, B]`` whole numbers: a class for each step, -1 where a step has none;
@@ -104,7 +104,7 @@ def train(
         scheduler: Changes the learning rate after every step.
         inputs: The kind of the network's input, see ``Meter``; if left out, as the loader's
             ``collate_fn.kind`` says (those of ``picojoule.data`` do), else ``"analog"``.
-        convention: How to count if there are two honest answers, see ``Meter``.
+        convention: Convention of counting, see ``Meter``.
         fabric: Device, precision and processes, launched if it has several; one device if left out.
 
     Yields:

@@ -37,16 +37,16 @@ class Meter:
     """Counter of what a network does inside a ``with`` block.
 
     Layers are named by forward hooks; a ``TorchFunctionMode`` sees every torch function that runs
-    between them, so that functions count as modules do and the graph is kept. Which values are
-    events is known from where they come from. See "How a picojoule is counted" in the docs.
+    between them, so that functions count as modules do and the graph is kept. Whether values are
+    events follows from the operations that made them. See "How a picojoule is counted" in the docs.
 
     Neurons of picojoule, snnTorch, SpikingJelly and Norse are known. A compiled network runs
     uncompiled inside the block; scripted and traced modules are named in ``uncounted``. Activation
     checkpointing is fine in its non-reentrant form.
 
     Args:
-        net: The network, ours or anyone's. It is not changed.
-        samples: Samples run inside the block in all; may be left out if the network holds a
+        net: The network, of picojoule or of any other library. It is not changed.
+        samples: Number of samples that run inside the block; may be left out if the network has a
             picojoule neuron (then it is the sum of ``x.shape[1]``).
         inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
             ``"events"`` or ``"levels"``.
@@ -54,18 +54,18 @@ class Meter:
             ``picojoule.energy.Foreign`` if there is more to say than that. A neuron is a type of
             module, an ``autograd.Function`` that fires, or a function in Python.
         dt: Seconds per step, for neurons that have no ``dt``.
-        convention: How to count if there are two honest answers: for all layers, or a mapping from
-            dotted names of layers (``*`` stands for anything) to how these are counted.
+        convention: Convention of counting for all layers, or a mapping from dotted names of layers
+            (``*`` stands for anything) to their conventions.
         traffic: Whether to keep what arrived at each layer, which penalties on rates look at;
-            ``counts`` does without it, and in less memory.
+            ``counts`` does not need it, and takes less memory without it.
 
     Raises:
-        TypeError: ``net`` that is no module, ``samples`` that is no whole number, or ``neurons``
-            that is no mapping.
-        ValueError: An unknown kind, ``samples`` missing, not positive or not those that ran, a
-            convention for no layer, or a network that gives back no tensor.
-        RuntimeError: Entered twice, the network did not run inside the block, or activation
-            checkpointing in its reentrant form.
+        TypeError: If ``net`` is not a module, ``samples`` not a whole number, or ``neurons`` not a
+            mapping.
+        ValueError: If a kind is unknown, ``samples`` is missing, not positive or not the number
+            that ran, a convention is for no layer, or the network returns no tensor.
+        RuntimeError: If it is entered twice, the network did not run inside the block, or uses
+            activation checkpointing in its reentrant form.
 
     Example:
         >>> import torch
@@ -142,7 +142,7 @@ class Meter:
 
     @property
     def levels(self) -> int:
-        """The most spikes of one neuron in one step, as far as is known."""
+        """Largest number of spikes of one neuron in one step, as far as it is known."""
         layers = (*self._roster.layers.values(), *self._functions.values())
         return max((layer.levels for layer in layers), default=1)
 
@@ -151,7 +151,7 @@ class Meter:
         """Records of what arrived at synapses, and of what neurons put out, in each call.
 
         Raises:
-            RuntimeError: It was not kept.
+            RuntimeError: If the traffic was not kept.
             ValueError: As for ``counts``.
         """
         if not self._recorder.keep:
@@ -165,15 +165,16 @@ class Meter:
         """Counts per sample, by the dotted name of the layer that consumed or fired.
 
         Raises:
-            ValueError: What counts as events, or as levels, is no whole number of them: inputs,
-                neurons or tensors that were said to be, or values that changed where nobody saw it.
+            ValueError: If values that count as events or levels are not whole numbers of them:
+                inputs, outputs of neurons or tensors that were declared so, or values that changed
+                unobserved.
         """
         foreseen = self.foreseen
         return self._per_sample(self._recorder.totals()) if foreseen is None else foreseen.counts
 
     @property
     def foreseen(self) -> Foreseen | None:
-        """The counts but for the numbers of events, if they were known before; else None.
+        """Counts except the numbers of events, if known before the run; None otherwise.
 
         Raises:
             ValueError: As for ``counts``.
@@ -227,10 +228,10 @@ class Meter:
         return self._coverage.unreached
 
     def decide(self, going: Tensor) -> None:
-        """Says by what training decides how many steps of each sample run, before they do.
+        """Declares the decision of training that ends samples early, before the network runs.
 
-        The network is given the ``lengths``; by this the counts have the gradient of what each step
-        costs.
+        The network is given the ``lengths``. With the decision, the counts have the gradient of
+        the cost of each step.
 
         Args:
             going: Ones for the steps that run [T, B], else zeros, with the graph of the decision.
@@ -238,10 +239,10 @@ class Meter:
         self._observer.given.decided = going
 
     def put_off_check(self) -> Callable[[], None]:
-        """Lets counts be used before it is read whether they are right, which waits for the device.
+        """Defers the check of the counts, which waits for the device.
 
         Returns:
-            What reads it, and raises the errors of ``counts``.
+            A function that runs the check and raises the errors of ``counts``.
         """
         return self._values.put_off()
 

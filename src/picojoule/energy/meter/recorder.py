@@ -33,7 +33,7 @@ class Recorder:
     """The notes of one meter, taken while its network runs.
 
     Attributes:
-        conventions: How to count if there are two honest answers.
+        conventions: Convention of counting.
         multiplied: By the id of its record, each call of levels without a graph as it is if a
             level is one multiplication.
         clock: Which steps run now.
@@ -65,7 +65,7 @@ class Recorder:
         self.lineage = Lineage(net)
 
     def convention_of(self, layer: str) -> Convention:
-        """Returns how a layer is counted if there are two honest answers."""
+        """Returns the convention by which a layer is counted."""
         if layer not in self._by_layer:
             self._by_layer[layer] = convention_of(self.conventions, layer)
         return self._by_layer[layer]

@@ -22,7 +22,7 @@ class Call:
 
     Attributes:
         out: The first result.
-        convention: How to count if there are two honest answers.
+        convention: Convention of counting.
         name: The plain name of the function.
         function: The function itself.
         args: Its arguments by position.
