@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Subset
 
 from picojoule.data.augment import Augment
-from picojoule.data.encoders.coding import Encoder
+from picojoule.data.encoders.base import Encoder
 from picojoule.data.split import Split
 from picojoule.targets import target_of
 

@@ -1,5 +1,5 @@
+from .base import Encoder as Encoder
 from .coding import Direct as Direct
-from .coding import Encoder as Encoder
 from .coding import Latency as Latency
 from .coding import Poisson as Poisson
 from .coding import Repeat as Repeat

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from picojoule.data.encoders.coding import Encoder, check_count
+from picojoule.data.encoders.base import Encoder, check_count
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
 from picojoule.data.zeros import Zeros

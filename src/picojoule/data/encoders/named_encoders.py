@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from picojoule._names import unknown
-from picojoule.data.encoders.coding import Direct, Encoder, Latency, Poisson, Repeat
+from picojoule.data.encoders.base import Encoder
+from picojoule.data.encoders.coding import Direct, Latency, Poisson, Repeat
 from picojoule.data.encoders.filterbank import Filterbank
 from picojoule.data.encoders.frames import Frames
 

@@ -1,18 +1,13 @@
 """Arrays of a user's own: ``.npz`` files with ``x``, ``y`` and perhaps ``lengths``."""
 
 import math
-import os
-import struct
-import zipfile
-import zlib
 from pathlib import Path
-from tokenize import TokenError
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 
-from picojoule import _files
+from picojoule.data.readers import npz
 from picojoule.data.readers.bad import Bad
 from picojoule.data.recordings import EventLists
 from picojoule.data.split import Split
@@ -25,12 +20,6 @@ _ARRAYS = ("x", "y", "lengths", "rate_hz", *_LISTS)
 _HIGHEST = np.iinfo(np.int64).max
 # Addresses have 32 bits.
 _PLACES = 1 << 31
-_DAMAGE = (EOFError, zipfile.BadZipFile, zlib.error, struct.error)
-# All that numpy is known to raise for bytes that are not a complete archive.
-_FAULTS = (
-    *(ValueError, OSError, KeyError, SyntaxError, TypeError, IndexError, AttributeError),
-    *(RuntimeError, MemoryError, OverflowError, TokenError, *_DAMAGE),
-)
 
 
 def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
@@ -52,7 +41,7 @@ def read(path: Path, modality: Modality, bad: Bad) -> tuple[Split, int | None]:
         ValueError: For a file that is damaged, lacks an array, or has arrays that do not fit; the
             message names it.
     """
-    return _split(*_loaded(path), path, modality, bad)
+    return _split(*npz.load(path, _ARRAYS), path, modality, bad)
 
 
 def read_unlabelled(path: Path, modality: Modality) -> tuple[Split, int | None]:
@@ -69,7 +58,7 @@ def read_unlabelled(path: Path, modality: Modality) -> tuple[Split, int | None]:
     Raises:
         ValueError: As ``read``.
     """
-    arrays, names = _loaded(path)
+    arrays, names = npz.load(path, _ARRAYS)
     first = arrays.get("x", arrays.get("offsets", np.zeros(1))[1:])
     if not first.size:
         raise ValueError(f"{path} holds no item, but {', '.join(names) or 'nothing'}")
@@ -102,77 +91,6 @@ def _split(
         raise ValueError(f"{path} has no item without a fault")
     split = whole if len(good) == len(whole) else whole.at(torch.tensor(good))
     return split, _rate(arrays, path)
-
-
-def _loaded(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Reads those arrays of a file that have a meaning, and the names of all."""
-    try:
-        with _files.opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if not size:
-                raise ValueError("it is empty")
-            if path.suffix == ".npy":
-                return {"x": _array(file, size)[None]}, ["x"]
-            if not zipfile.is_zipfile(file):
-                raise ValueError("it is truncated, or was never an .npz file")
-            with zipfile.ZipFile(file) as archive:
-                return _archived(archive, size)
-    except FileNotFoundError as error:
-        raise ValueError(str(error)) from error
-    except _FAULTS as error:
-        if isinstance(error, ValueError) and str(path) in str(error):
-            raise
-        why = "it is damaged" if isinstance(error, _DAMAGE) else str(error) or type(error).__name__
-        raise ValueError(
-            f"{path} is not a complete {path.suffix} file of plain arrays: {why}"
-        ) from error
-
-
-def _archived(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, np.ndarray], list[str]]:
-    entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-    asked = {name: entries[name] for name in _ARRAYS if name in entries}
-    unpacked = sum(entry.file_size for entry in asked.values())
-    _files.check_unpacked(unpacked, size, "save it without compression (np.savez): it")
-    found = {}
-    for name, entry in asked.items():
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{name} is packed by method {entry.compress_type} of zip, not 0 or 8")
-        with archive.open(entry) as source:
-            found[name] = _array(source, entry.file_size)
-    return found, list(entries)
-
-
-def _array(source: IO[bytes], size: int) -> np.ndarray:
-    """Reads an array, after a look at whether its header announces what there is."""
-    shape, is_fortran, dtype = _header(source)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    announced, there = math.prod(shape) * dtype.itemsize, size - source.tell()
-    if announced != there:
-        problem = "it is cut off" if announced > there else "it has more than it announces"
-        raise ValueError(
-            f"{problem}: an array of {announced:,} bytes is announced, and has {there:,}"
-        )
-    raw = bytearray()
-    while piece := source.read(_files.MIB):
-        raw += piece
-    array = np.frombuffer(raw, dtype)
-    return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
-
-
-def _header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Reads the shape of an array, whether its first axis runs fastest, and its type."""
-    form = np.lib.format
-    magic = source.read(form.MAGIC_LEN)
-    if not magic.startswith(form.MAGIC_PREFIX[: len(magic)]):
-        raise ValueError("it does not begin as .npy does")
-    is_first = magic[len(form.MAGIC_PREFIX) :] == b"\1\0"
-    try:
-        return (form.read_array_header_1_0 if is_first else form.read_array_header_2_0)(source)
-    except _FAULTS as error:
-        rest = source.read(1)
-        why = "its header is of no plain array" if rest else "it is cut off within its header"
-        raise ValueError(why) from error
 
 
 def _items(x: np.ndarray, modality: Modality) -> torch.Tensor:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from picojoule import _cache
-from picojoule.data.encoders.coding import Encoder
+from picojoule.data.encoders.base import Encoder
 from picojoule.data.split import Split
 from picojoule.data.store import entry as store
 from picojoule.data.store.entry import Content, Kept, Selection
