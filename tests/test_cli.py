@@ -239,7 +239,7 @@ def test_predict_says_once_for_all_files_what_is_changed_of_them(pj, done, tmp_p
     assert (code, len(text.splitlines())) == (0, 4)
     err = "".join(err.split())  # a terminal breaks paths anywhere
     assert err.count("weremadegrey") == 2
-    assert re.search(r"saidof3filesinall:\S*0\.png:1of1picturesareincolour:theyweremadegrey", err)
+    assert re.search(r"in3files:\S*0\.png:1of1picturesareincolour:theyweremadegrey", err)
     assert err.count("have16bitsforeachvalue") == 1
 
 
