@@ -87,7 +87,7 @@ def test_what_is_said_of_trials_of_budgets_is_what_their_rows_say():
     built = [script["kept"](one) for one in rows if one["rule"] == "before" and not one["settings"]]
     met, used = zip(*built, strict=True)
     assert f"met {sum(met)} of {len(met)}" in said.replace("\n", " ")
-    assert f"used {statistics.mean(used):.3f} on the mean" in said.replace("\n", " ")
+    assert f"used {statistics.mean(used):.3f} of the allowance" in said.replace("\n", " ")
 
 
 def test_texts_made_of_records_again_are_the_same_byte_for_byte(tmp_path):
