@@ -1,6 +1,7 @@
 """``pj sweep``: many runs of one recipe, as a grid or a search."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from picojoule.cli import command_options as options
 from picojoule.cli.runs import going_on
 
 if TYPE_CHECKING:
+    from picojoule.run import Machine
     from picojoule.sweep.question import Question
+    from picojoule.sweep.queue import Entry
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +43,10 @@ def sweep(
     if workers < 1:
         raise ValueError(f"the number of workers must be at least 1, got {workers}")
     logger.info("starting: loading torch")
-    from picojoule.cli import sweep_follow
-    from picojoule.run import Machine
+    from picojoule import run
     from picojoule.run.folder import free_path
-    from picojoule.sweep.planning import planned
-    from picojoule.sweep.question import QUESTION, ask
+    from picojoule.sweep.question import QUESTION
     from picojoule.sweep.trials import FAILED
-    from picojoule.sweep.work import Worker
-    from picojoule.sweep.workers import together
 
     if join:
         if recipe or over or settings or search is not None or seeds is not None or out is None:
@@ -57,27 +56,51 @@ def sweep(
             )
         question = _there(out, storage)
     else:
-        if recipe is None:
-            raise ValueError(
-                "which recipe? pj sweep digits --over budget.limit=75%,50% --seeds 3 --out DIR"
-            )
-        given = 1 if seeds is None else seeds
-        question = ask(recipe, settings=settings or (), over=over or (), search=search, seeds=given)
-        planned(question, recipe)
+        question = _asked(recipe, over or (), settings or (), search, 1 if seeds is None else seeds)
         out = out or free_path(question.name, Path("sweeps"))
     with going_on(out / QUESTION, f"pj sweep --join --out {out}"):
         _place(out, question, storage)
-        address = remembered(out, storage)
-        machine = Machine(
+        machine = run.Machine(
             data_dir=data_dir and str(Path(data_dir).expanduser().resolve()),
             accelerator=accelerator,
         )
-        worker = Worker(out, address, machine)
-        if not join:
-            worker.queue.retry()
-        events = worker.work() if workers == 1 else together(out, address, machine, workers)
-        entries = sweep_follow.follow(events, worker, out)
+        entries = _worked(out, remembered(out, storage), machine, workers, retry=not join)
     raise typer.Exit(SOME_FAILED if any(one.state == FAILED for one in entries) else ALL_ENDED)
+
+
+def _asked(
+    recipe: str | None,
+    over: Sequence[str],
+    settings: Sequence[str],
+    search: int | None,
+    seeds: int,
+) -> "Question":
+    """Makes the question of a new sweep, every run of which is checked."""
+    from picojoule.sweep.planning import planned
+    from picojoule.sweep.question import ask
+
+    if recipe is None:
+        raise ValueError(
+            "which recipe? pj sweep digits --over budget.limit=75%,50% --seeds 3 --out DIR"
+        )
+    question = ask(recipe, settings=settings, over=over, search=search, seeds=seeds)
+    planned(question, recipe)
+    return question
+
+
+def _worked(
+    folder: Path, address: str | None, machine: "Machine", workers: int, *, retry: bool
+) -> "list[Entry]":
+    """Trains the runs of a sweep, shows the progress, and returns all runs."""
+    from picojoule.cli import sweep_follow
+    from picojoule.sweep.work import Worker
+    from picojoule.sweep.workers import together
+
+    worker = Worker(folder, address, machine)
+    if retry:
+        worker.queue.retry()
+    events = worker.work() if workers == 1 else together(folder, address, machine, workers)
+    return sweep_follow.follow(events, worker, folder)
 
 
 def _there(folder: Path, storage: str | None) -> "Question":

@@ -123,12 +123,7 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         "    real *q_ = n->past ? far_ : goal_;",
         *_before(states, state),
     ]
-    for k in range(states):
-        last, first = _or(gradient + k, "(real *)zeros"), _or(wanted + k, f"d{k}_")
-        body += [
-            f"    const real *c{k}_ = t + 1 < steps ? d{k}_ : {last};",
-            f"    real *e{k}_ = t ? d{k}_ : {first};",
-        ]
+    body += [line for k in range(states) for line in _carried(k, gradient, wanted)]
     body += [
         _LOOP + " {",
         "      const real x = x_[i], g = g_[i];",
@@ -141,13 +136,29 @@ def _backward(forward: Program, backward: Program, states: int) -> list[str]:
         "    if (n->past && a[2]) past_caches(goal_, far_, size);",
         "    }",
     ]
-    for k, one in enumerate(backward.sums):
-        goal = f"((real *)a[{sums + k}])"
-        if one.whole:
-            body.append(f"    {goal}[c] += summed(w{k}_, size);")
-        else:
-            body.append(f"{_EACH} {goal}[at + i] += w{k}_[i];")
+    body += _sums_added(backward, sums)
     return [line.replace("STATES", str(states)) for line in body]
+
+
+def _carried(k: int, gradient: int, wanted: int) -> list[str]:
+    """Returns the lines that pass the gradient of a state from step to step."""
+    last, first = _or(gradient + k, "(real *)zeros"), _or(wanted + k, f"d{k}_")
+    return [
+        f"    const real *c{k}_ = t + 1 < steps ? d{k}_ : {last};",
+        f"    real *e{k}_ = t ? d{k}_ : {first};",
+    ]
+
+
+def _sums_added(backward: Program, first: int) -> list[str]:
+    """Returns the lines that add up what parameters receive, from argument ``first`` on."""
+    lines = []
+    for k, one in enumerate(backward.sums):
+        goal = f"((real *)a[{first + k}])"
+        if one.whole:
+            lines.append(f"    {goal}[c] += summed(w{k}_, size);")
+        else:
+            lines.append(f"{_EACH} {goal}[at + i] += w{k}_[i];")
+    return lines
 
 
 def _again(forward: Program, states: int, pointer: int) -> list[str]:

@@ -37,8 +37,8 @@ def _lead(runs: Sequence[Row]) -> Iterator[str]:
     yield f'<p class="outcome">{len(runs)} runs: {text(", ".join(told))}</p>'
     if "waiting" in states or "running" in states:
         yield (
-            '<p class="outcome missed">This sweep has not ended. What runs now, or was killed, is '
-            "running here; the same command of pj sweep goes on.</p>"
+            '<p class="outcome missed">This sweep has not ended. A run is shown as running if it '
+            "runs now or was killed; the same pj sweep command continues it.</p>"
         )
     missed = [row["run"] for row in runs if row["met"] is False]
     if missed:
