@@ -6,18 +6,19 @@ from picojoule.energy import Chip, Price, chip_names, load_chip
 INDEX = """\
 # Chips
 
-A chip is a list of prices; [your own](../your-own-chip.md) is a file like these. The pages are
-made from the files by `make docs`, and every number in them has its source. `pj chips show NAME`
-prints the same.
+A chip is a list of prices; [your own](../your-own-chip.md) is a file of the same form.
+`make docs` makes these pages from the files, and every number in them has its source.
+`pj chips show NAME` prints the same.
 
-*Per-operation* files price single events, and sum them up. *All-in* files hold one published
-figure, a whole chip's energy over its synaptic operations, to which nothing may be added. Evidence
-is *measured* on silicon, *simulated* before it, or *estimated*: worked out from other figures, or
-of an origin that is not said where it is quoted.
+*Per-operation* files price single operations, which are summed. *All-in* files have one published
+figure, a whole chip's energy divided by its synaptic operations, to which nothing may be added. The
+evidence is *measured* on silicon, *simulated* before it, or *estimated*: derived from other
+figures, or of unknown origin.
 
 Do not rank chips by this table. The figures are of different processes, voltages, precisions and
-loads; they hold different parts of a chip; and what one synaptic operation is differs as well. `pj
-measure RUN --chip all` shows what one network costs by each, and what each leaves out.
+workloads, they contain different parts of a chip, and the definition of a synaptic operation
+differs too. `pj measure RUN --chip all` shows the energy of one network on each chip, and what
+each leaves out.
 
 """
 
