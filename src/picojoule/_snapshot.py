@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from picojoule._torch import buffers, parameters, submodules
 
@@ -50,7 +51,7 @@ def _held(module: nn.Module) -> list[Any]:
 
 def _kinds(tensors: Sequence[Tensor]) -> list[Any]:
     """Returns what may change in place of tensors, beside their values."""
-    return [(one.requires_grad, one.dtype, one.shape) for one in tensors]
+    return [(one.requires_grad, one.dtype, not is_lazy(one) and one.shape) for one in tensors]
 
 
 def _is_plain(module: nn.Module) -> bool:

@@ -159,16 +159,24 @@ def new_hook() -> int:
 
 
 def put_hooks(
-    module: nn.Module, number: int, before: Callable[..., None], after: Callable[..., None]
+    module: nn.Module,
+    number: int,
+    before: Callable[..., None],
+    after: Callable[..., None],
+    *,
+    innermost: bool,
 ) -> None:
     """Hangs two hooks on a module, without a handle for each, which takes most of the time.
 
     They are as ``register_forward_pre_hook`` has them with keyword arguments, and
-    ``register_forward_hook`` with these, and with ``always_call``.
+    ``register_forward_hook`` with these, with ``always_call`` and, if they are the ``innermost``,
+    with ``prepend``.
     """
     module._forward_pre_hooks[number] = before
     module._forward_pre_hooks_with_kwargs[number] = True
     module._forward_hooks[number] = after
+    if innermost:
+        module._forward_hooks.move_to_end(number, last=False)
     module._forward_hooks_with_kwargs[number] = True
     module._forward_hooks_always_called[number] = True
 

@@ -180,3 +180,18 @@ def test_gradients_reach_the_input():
     meter = run(nn.LSTM(5, 3), x)
     (gradient,) = torch.autograd.grad(meter.counts["network.ih_l0"].ac, x)
     assert torch.equal(gradient, torch.full_like(x, 12.0))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_a_cell_may_be_given_events_in_place_of_its_last_outputs(kind):
+    gates = UNITS[kind][0]
+    cell, x, last = getattr(nn, f"{kind}Cell")(5, 3), events(2, 5), events(2, 3)
+
+    def forward(net, x, last):
+        return cell(x, (last, torch.rand(2, 3)) if kind == "LSTM" else last)
+
+    found = number(run(Two(forward, cell=cell), x, last), "ac")
+    assert found == {
+        "cell.ih": x.sum().item() * 3 * gates,
+        "cell.hh": last.sum().item() * 3 * gates,
+    }

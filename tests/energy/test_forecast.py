@@ -270,3 +270,28 @@ def test_classes_of_a_user_may_change():
         Own.cost = pj.NeuronCost(adds=adds)
         found.append(metered(net, x).counts["2"].add.item())
     assert found[1] == 3 * found[0]
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        lambda out: out,
+        lambda out: out.sum(0),
+        lambda out: out + out,
+        lambda out: nn.functional.linear(out.mean(0), torch.ones(2, 8)),
+        lambda out: pj.spikes(out.detach().clone()) @ torch.ones(8, 2),
+    ],
+)
+def test_functions_behind_a_network_that_runs_as_one_function_count(behind):
+    class Around(nn.Module):
+        def __init__(self, net):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            return behind(self.net(x)[0])
+
+    net, x = Sequential(*mlp()[1:5]), spikes(0.5).flatten(2)
+    meter, layered = (metered(Around(one), x) for one in (net, Layered(*net)))
+    assert told(meter.counts) == told(layered.counts)
+    assert meter.uncounted == layered.uncounted

@@ -295,7 +295,7 @@ def test_what_is_named_is_checked_when_the_counts_are_read(about, value, fix, re
     net = nn.Sequential(Says(), nn.Linear(2, 2))
     with Meter(net, samples=1, neurons={Says: about}) as meter:
         net(torch.tensor([[0.0, value]]))
-    with pytest.raises(ValueError, match="'0' was said to put out") as error:
+    with pytest.raises(ValueError, match="'0' should put out") as error:
         getattr(meter, read)
     assert fix in str(error.value)
 
@@ -332,6 +332,13 @@ class Faster(pj.LIF):
         return super().step(2 * current, state)
 
 
+class Around(pj.LIF):
+    """A neuron of somebody's that does more than its update."""
+
+    def forward(self, x, state=None):
+        return super().forward(2 * x, state)
+
+
 class Renamed(pj.LIF):
     """A neuron of somebody's that is a LIF."""
 
@@ -347,6 +354,7 @@ class Dearer(Faster):
     [
         (Faster, {}, True),
         (Faster, {Faster: COST}, False),
+        (Around, {}, True),
         (Renamed, {}, False),
         (Dearer, {}, False),
         (pj.LIF, {}, False),

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -14,6 +15,36 @@ from picojoule.energy.meter.watch import eager
 from picojoule.networks import Sequential
 from picojoule.neurons import LIF, NeuronCost, Recurrent
 from picojoule.streaming import stream
+
+
+@dataclass(slots=True)
+class Scores:
+    """What a network gives back, without a ``__dict__``."""
+
+    logits: torch.Tensor
+
+
+def test_a_network_gives_back_a_dataclass_with_slots():
+    layer = nn.Linear(3, 4)
+    meter = run(Two(lambda net, x: Scores(net.layer(x)), layer=layer), x := events(6, 3))
+    assert totals(meter)["ac"] == 4 * x.sum()
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_input_is_refused_in_a_sentence(layout):
+    x = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=layout)
+    with pytest.raises(ValueError, match=r"nested tensor, .* pad it"):
+        run(nn.Linear(3, 4), x, samples=2)
+
+
+def test_layers_without_weights_as_yet():
+    net = Two(lambda net, x: net.neuron(net.first(x))[0], first=nn.LazyLinear(4), neuron=LIF())
+    net.other = nn.LazyLinear(4)
+    for _ in range(2):
+        meter = run(net, x := events(6, 2, 3), samples=2)
+        assert meter.counts["first"].ac == 2 * x.sum()
+        assert (meter.uncounted, meter.unreached) == ({}, ["other"])
 
 
 class Net(nn.Module):

@@ -33,6 +33,14 @@ SPELLINGS = {
         lambda x: x.masked_fill(x > 2, 0),
         lambda x: torch.masked_fill(input=x, mask=x > 2, value=0),
     ),
+    "pool without a stride": (
+        lambda x: F.avg_pool1d(x[:, None], 2),
+        lambda x: F.avg_pool1d(x[:, None], 2, ()),
+    ),
+    "sparse.mm with a reduction": (
+        lambda x: torch.sparse.mm(x.to_sparse_csr(), W),
+        lambda x: torch.sparse.mm(x.to_sparse_csr(), W, "sum"),
+    ),
     "pad": (lambda x: F.pad(x, (1, 1)), lambda x: F.pad(input=x, pad=(1, 1), value=0)),
     "scatter": (
         lambda x: torch.zeros(4, 8).scatter(0, AT, x),

@@ -1,5 +1,6 @@
 """Which neurons of other libraries are known."""
 
+import copy
 import importlib
 import inspect
 import re
@@ -187,3 +188,69 @@ def test_the_synaptic_penalty_is_the_energy_of_accumulates(name, p):
     _, meter = metered(name)
     omega = pj.SynapticPenalty(1.0, p)(pj.load_chip("45nm").price(meter.counts), meter.traffic)
     assert p * omega.item() == pytest.approx(total(meter, "ac"), rel=1e-6)
+
+
+@pytest.mark.parametrize("make", [NEURONS["Leaky"], neuron.IFNode, pj.LIF])
+def test_a_neuron_whose_forward_was_replaced_asks_for_a_cost(make):
+    one = make()
+    forward = one.forward
+    one.forward = lambda *args: forward(*args)
+    with pytest.warns(UserWarning, match=f"'1' is a {type(one).__name__}, .* its own forward"):
+        pj.Meter(nn.Sequential(nn.Linear(2, 2), one), samples=1)
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "wrong"),
+    [
+        (torch.sign, "negative"),
+        (torch.sigmoid, "no whole numbers"),
+        (lambda x: 2.0 * (x > 0), "more than one"),
+    ],
+)
+@pytest.mark.parametrize("library", ["snntorch", "spikingjelly"])
+def test_a_known_neuron_that_puts_out_something_else_is_an_error(library, surrogate, wrong):
+    if library == "snntorch":
+        one = snn.Leaky(beta=0.9, init_hidden=True, spike_grad=surrogate)
+    else:
+        one = neuron.IFNode(surrogate_function=surrogate)
+    with pj.Meter(nn.Sequential(one, nn.Linear(8, 2)), samples=4) as meter:
+        meter._net(torch.linspace(-3, 3, 32).view(4, 8))
+    with pytest.raises(ValueError, match=f"'0' should put out events, but .*{wrong}"):
+        _ = meter.counts
+
+
+@pytest.mark.parametrize("name", [*NEURONS, "pj.LIF"])
+@pytest.mark.parametrize(
+    "hook",
+    [lambda out: 0.5 * out, lambda out: 2 * out, lambda out: 1 - out, torch.sigmoid],
+    ids=["half", "twice", "the opposite", "analog"],
+)
+def test_what_a_hook_makes_of_spikes_is_seen_as_if_a_function_made_it(name, hook):
+    class Net(nn.Module):
+        def __init__(self, neuron, after):
+            super().__init__()
+            self.neuron, self.layer, self.after = neuron, nn.Linear(6, 2), after
+
+        def forward(self, x):
+            out = self.neuron(x)
+            return self.layer(self.after(out[0] if isinstance(out, tuple) else out))
+
+    def around(module, args, out):
+        return (hook(out[0]), *out[1:]) if isinstance(out, tuple) else hook(out)
+
+    def counts(net):
+        torch.manual_seed(1)
+        x = 2 * torch.rand(5, 4, 6)
+        with torch.no_grad(), pj.Meter(net, samples=4) as meter:
+            for step in x if name in ("Leaky", "RLeaky", "LIFNode") else [x]:
+                net(step)
+        return {layer: dict(one.items()) for layer, one in meter.counts.items()}
+
+    torch.manual_seed(0)
+    make = NEURONS.get(name, lambda: pj.LIF(6))
+    net = lively(Net(make(), lambda out: out))
+    net.neuron.register_forward_hook(around)
+    plain = Net(copy.deepcopy(net.neuron), hook)
+    plain.neuron._forward_hooks.clear()
+    assert counts(net) == counts(plain)
+    assert counts(net)["layer"]

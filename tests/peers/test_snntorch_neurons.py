@@ -81,6 +81,21 @@ def test_graded_spikes_are_events_of_another_worth(factor):
     assert meter.counts["1"].ac.item() * 4 == pytest.approx(3 * number)
 
 
+def test_a_worth_of_its_own_for_each_neuron_makes_spikes_graded():
+    worth = torch.rand(6) + 0.5
+    net = nn.Sequential(
+        snn.Leaky(beta=BETA, graded_spikes_factor=worth, init_hidden=True), nn.Linear(6, 3)
+    )
+    spikes = recorded(net, "0")["0"]
+    with pj.Meter(net, samples=4) as meter:
+        for step in 2 * torch.rand(5, 4, 6):
+            net(step)
+    number = (torch.stack(spikes) != 0).sum().item()
+    assert number > 0
+    assert meter.counts["0"].spike.item() * 4 == number
+    assert meter.counts["1"].mac.item() * 4 == 3 * number
+
+
 def test_gated_neurons_meet_their_input_as_events_and_their_state_as_analog():
     net = nn.Sequential(snn.SLSTM(8, 6, init_hidden=True), nn.Linear(6, 2))
     x = inputs(5, 4, 8)

@@ -68,7 +68,7 @@ def summed(values: Tensor, kind: Kind, fanout: int | Tensor) -> Summed:
         with torch.no_grad():
             whole = _sum_at(number.round(), kind, fanout)
             rest = whole - total
-        rounding = max(1e-5, 4 * torch.finfo(number.dtype).eps)
+        rounding = max(1e-5, 4 * torch.finfo(number.dtype).eps, 4 * kind.rounding)
         return Summed(total + rest if total.requires_grad else whole, rest, rounding)
     if not number.is_floating_point():
         return Summed(total)
@@ -218,11 +218,8 @@ def faults(values: Tensor, kind: Kind) -> Tensor:
     number = values.detach().double() / kind.scale
     size = number.abs() if kind.signed else number
     many = size > 1.5 if kind.name == "events" else torch.zeros_like(size, dtype=torch.bool)
-    near = (
-        1e-3 + 4 * torch.finfo(values.dtype).eps * number.abs()
-        if values.is_floating_point()
-        else 1e-3
-    )
+    eps = torch.finfo(values.dtype).eps if values.is_floating_point() else 0
+    near = 1e-3 + 4 * max(eps, kind.rounding) * number.abs()
     whole = number.round()
     fractions = ((number - whole).abs() > near) | ((whole == 0) & (number != 0))
     broken = (fractions, size < -0.5, many)

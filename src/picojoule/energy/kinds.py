@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 KINDS = ("events", "levels", "graded", "analog")
@@ -30,6 +31,8 @@ class Kind:
             they multiply, each with its power.
         mask: Whether the values are constant zeros and ones, which no part of the network made.
         gate: Whether analog values are all zeros and ones, such as the results of comparisons.
+        rounding: By what part of itself a scaled event may be off, since it was once of a type of
+            few digits; 0 if it was of none coarser than its own.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Kind:
     factors: tuple[tuple[float | Tensor, int], ...] = ()
     mask: bool = False
     gate: bool = False
+    rounding: float = 0.0
 
     @property
     def sparse(self) -> bool:
@@ -69,7 +73,9 @@ class Kind:
         if not isinstance(self.scale, Tensor):
             known = ((self.scale, 1),) if isinstance(factor, Tensor) else ()
         known = (*known, (factor, power)) if known else ()
-        scale = factor if self.is_worth(1) and power == 1 else self.scale * factor**power
+        scale = self.scale * factor if power == 1 else self.scale / factor
+        if self.is_worth(1) and power == 1:
+            scale = factor
         return replace(self, scale=scale, factors=known)
 
     @property
@@ -84,6 +90,13 @@ class Kind:
     def graded(self) -> "Kind":
         """Returns the graded kind over the same steps."""
         return Kind("graded", hidden=self.hidden, steps=self.steps, within=self.within)
+
+    def rounded_as(self, dtype: torch.dtype) -> "Kind":
+        """Returns the kind of the same values as they are in a type of number."""
+        if not self.counted or self.is_worth(1) or not dtype.is_floating_point:
+            return self
+        eps = torch.finfo(dtype).eps
+        return replace(self, rounding=eps) if eps > max(self.rounding, 1e-6) else self
 
     def fired(self) -> "Kind":
         """Returns the kind of ones at the events, and zeros elsewhere."""
@@ -230,7 +243,7 @@ def product(first: Kind, second: Kind) -> Kind:
         events, other = (first, second) if first.counted else (second, first)
         scaled = events if other.is_worth(1) else events.scaled(other.scale)
         kind = Kind(name, scaled.scale, signed, hidden, first.steps, within=both)
-        return replace(kind, factors=scaled.factors)
+        return replace(kind, factors=scaled.factors, rounding=scaled.rounding)
     return Kind("graded", hidden=hidden, steps=first.steps, within=within((first, second)))
 
 

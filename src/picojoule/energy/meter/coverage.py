@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from picojoule.energy.meter.recorder import Recorder
 
@@ -47,7 +48,7 @@ class Coverage:
             for module, name in self._names.items()
             if module not in self._ran | self._hidden
             and any(
-                p.dim() > 1 and id(p) not in self._recorder.reached
+                (is_lazy(p) or p.dim() > 1) and id(p) not in self._recorder.reached
                 for p in module.parameters(recurse=False)
             )
         ]

@@ -131,7 +131,7 @@ class Firing:
                 self.recorder.record(f"{name}.{part.name}", part.call, kind)
 
     def _doubt(self, name: str, layer: NeuronLayer, out: Tensor, kind: Kind) -> None:
-        if (layer.named or layer.written) and kind.counted:
+        if kind.counted and not layer.trusted:
             self.recorder.doubts.append((name, kind, faults(out, kind)))
 
     def _put_out(self, layer: NeuronLayer, out: Tensor) -> Fired:

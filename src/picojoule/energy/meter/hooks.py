@@ -26,7 +26,12 @@ class Hooks:
         self._copies: list[weakref.ref[nn.Module]] = []
 
     def follow(
-        self, module: nn.Module, before: Callable[..., None], after: Callable[..., None]
+        self,
+        module: nn.Module,
+        before: Callable[..., None],
+        after: Callable[..., None],
+        *,
+        innermost: bool = False,
     ) -> None:
         """Calls hooks at each call of a module.
 
@@ -34,9 +39,11 @@ class Hooks:
             module: The module.
             before: Is called with (module, args, kwargs) before it.
             after: Is called with (module, args, kwargs, result) after it, also if it failed.
+            innermost: Whether that is before all other hooks, which may change the result.
         """
         self._followed.append(module)
-        put_hooks(module, self._number, *(_Hook(self, module, one) for one in (before, after)))
+        hooks = (_Hook(self, module, one) for one in (before, after))
+        put_hooks(module, self._number, *hooks, innermost=innermost)
 
     def remove(self) -> None:
         """Removes all hooks, from copies too."""

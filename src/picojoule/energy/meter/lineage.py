@@ -35,7 +35,7 @@ class Lineage:
         before = self._known.get(value)
         unsure = before is not None and before.unsure
         origins = before.origins if before is not None and unsure else frozenset[int]()
-        known = self._known.put(value, Known(kind, origins))
+        known = self._known.put(value, Known(kind.rounded_as(value.dtype), origins))
         if kind is NOTHING:
             known.version = version_of(value)
 

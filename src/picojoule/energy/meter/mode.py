@@ -37,6 +37,9 @@ class Watcher(Protocol):
         """True inside a neuron's update."""
         ...
 
+    def settle(self) -> None:
+        """Counts what a forecast stood for until now."""
+
     def marked(self, value: Tensor, kind: str, scale: float, signed: bool) -> Tensor:
         """Sets the kind of a tensor as its author says."""
         ...
@@ -60,5 +63,6 @@ class FunctionMode(TorchFunctionMode):
         layer = watcher.layer
         if layer is None:
             return func(*args, **(kwargs or {}))
+        watcher.settle()
         watcher.recorder.updating = watcher.updating
         return watcher.recorder.see(layer, func, args, kwargs or {})

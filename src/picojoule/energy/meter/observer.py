@@ -99,7 +99,8 @@ class Observer:
         self.hooks = Hooks()  # of the thread that enters the block
         undo.callback(self.hooks.remove)
         for module in self._names:
-            self.hooks.follow(module, self._begin if module is net else self._enter, self._leave)
+            begin = self._begin if module is net else self._enter
+            self.hooks.follow(module, begin, self._leave, innermost=module in self._neurons)
         undo.enter_context(FunctionMode(self))
         self._net = net
         self.functions.attach(self._enter_function, self._leave_function, undo)
@@ -157,6 +158,7 @@ class Observer:
             self.ran.update(self._whole.end(result))
             self.silent = not tensors([result])
             return
+        self.settle()
         results = tensors([result])
         if by_chunks(module):
             self.given.end_chunk(results, last=module not in self._stack)

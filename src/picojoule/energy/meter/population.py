@@ -29,8 +29,8 @@ class NeuronLayer:
         timed: Whether it runs through time as picojoule's do, so that axis 1 is the batch.
         groups: Its kinds of neurons, if there are several, and what each put out.
         levels: The most events of one neuron in one step.
-        named: The layer is one that the user named: what it puts out is checked.
-        written: The user wrote its type, after picojoule's own: what it puts out is checked.
+        named: The user named it.
+        written: The user wrote its type, after picojoule's own.
         seen: Whether the synapses inside are counted as they run, by the rules of their functions.
         present: Returns which of its neurons there are, if training decides it; None if all are.
     """
@@ -53,8 +53,13 @@ class NeuronLayer:
     @property
     def plain(self) -> bool:
         """True for known neurons of ours, all there, that put out events or analog values."""
-        known = self.timed and not (self.named or self.written) and self.present is None
+        known = self.trusted and self.present is None
         return known and self.kind.name in ("events", "analog")
+
+    @property
+    def trusted(self) -> bool:
+        """True if it is picojoule's own, and need not be checked in what it puts out."""
+        return self.timed and not (self.named or self.written)
 
     def count(
         self,
@@ -143,27 +148,28 @@ def described(about: Foreign, name: str, dt: float | None) -> NeuronLayer:
 
 
 def altered(module: nn.Module) -> str | None:
-    """Returns the method by which a type departs from the known neuron that it derives from."""
+    """Returns the method by which a neuron, or its type, departs from a known type."""
     line = type(module).__mro__
     if isinstance(getattr(module, "cost", None), NeuronCost):
-        return _before(line, "step", "cost")
+        return next((name for name in ("step", "forward") if _before(module, name, "cost")), None)
     depth = next((i for i, kind in enumerate(line) if is_known(kind)), 0)
     base = line[depth]
-    for kind in line[:depth]:
-        for name, value in vars(kind).items():
+    for holder in (module, *line[:depth]):
+        for name, value in vars(holder).items():
             step = name == "forward" or not hasattr(nn.Module, name)
-            if inspect.isfunction(value) and step and hasattr(base, name) and "reset" not in name:
+            if inspect.isroutine(value) and step and hasattr(base, name) and "reset" not in name:
                 return name
     return None
 
 
-def _before(line: tuple[type, ...], method: str, attribute: str) -> str | None:
-    """Returns the method if a derived class has it that has no such attribute of its own."""
-    places = [
-        next((i for i, kind in enumerate(line) if name in vars(kind)), len(line))
+def _before(module: nn.Module, method: str, attribute: str) -> bool:
+    """Tells whether a neuron, or its type, has a method and leaves an attribute to its base."""
+    holders = (module, *type(module).__mro__)
+    method_at, attribute_at = (
+        next((i for i, holder in enumerate(holders) if name in vars(holder)), len(holders))
         for name in (method, attribute)
-    ]
-    return method if places[0] < places[1] else None
+    )
+    return method_at < attribute_at
 
 
 def _ours(own: Any) -> NeuronLayer:
@@ -178,9 +184,13 @@ def _ours(own: Any) -> NeuronLayer:
         timed=True,
         groups=_groups,
         levels=getattr(own, "levels", 1) if own.output == "levels" else 1,
-        written=not type(own).step.__module__.startswith("picojoule."),
+        written=not all(map(_is_ours, (own.step, own.forward))),
         present=own.present,
     )
+
+
+def _is_ours(method: Any) -> bool:
+    return getattr(method, "__module__", "").startswith("picojoule.")
 
 
 def _groups(

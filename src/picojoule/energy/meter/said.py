@@ -76,7 +76,7 @@ def warn_of_none() -> None:
 def warn_of_derived(
     layers: Mapping[nn.Module, NeuronLayer], names: Mapping[nn.Module, str]
 ) -> None:
-    """Warns of types that derive from a known neuron and change what an update does."""
+    """Warns of neurons that derive from a known type and change what an update does."""
     told: set[type] = set()
     for module, layer in layers.items():
         kind = type(module)
@@ -84,8 +84,8 @@ def warn_of_derived(
             continue
         told.add(kind)
         warnings.warn(
-            f"'{names[module]}' is a {kind.__name__}, which derives from a known neuron and has "
-            f"its own {method}: an update is counted as one of that neuron, and may cost more. Say "
+            f"'{names[module]}' is a {kind.__name__}, a known neuron or derived from one, with its "
+            f"own {method}: an update is counted as one of that neuron, and may cost more. Say "
             f"what it costs: Meter(net, neurons={{{kind.__name__}: NeuronCost(...)}})",
             stacklevel=3,
         )
@@ -189,17 +189,17 @@ def _fix(kind: Kind, fractions: bool, negative: bool, many: bool) -> str:
     worth = "" if kind.scale == 1 else f" of {kind.scale} each"
     if fractions:
         return (
-            f"was said to put out {kind.name}{worth}, but its values are no whole numbers of them: "
+            f"should put out {kind.name}{worth}, but its values are no whole numbers of them: "
             "say what one event is worth, Foreign(cost, scale=0.25) or pj.spikes(x, scale=0.25), "
             'or that they are "graded" or "analog"'
         )
     if negative:
         return (
-            f"was said to put out {kind.name}{worth}, but some values are negative: say that "
+            f"should put out {kind.name}{worth}, but some values are negative: say that "
             "they have signs, Foreign(cost, signed=True) or pj.spikes(x, signed=True)"
         )
     assert many
     return (
-        f"was said to put out events{worth}, but some values are more than one: say that "
+        f"should put out events{worth}, but some values are more than one: say that "
         'they are levels, Foreign(cost, output="levels") or pj.spikes(x, "levels")'
     )

@@ -55,7 +55,7 @@ class Calls:
             named: The arguments of the call, by name.
 
         Raises:
-            ValueError: If there is none, or it holds no sample.
+            ValueError: If there is none, it holds no sample, or it is nested.
         """
         given = tensors(named.values())
         given.sort(key=lambda value: not value.is_floating_point())
@@ -63,6 +63,11 @@ class Calls:
             raise ValueError(
                 "the network was called without a tensor: give it one, or meter the part of it "
                 "that takes one"
+            )
+        if any(value.is_nested for value in given):
+            raise ValueError(
+                "the network was called with a nested tensor, whose sequences have no common "
+                "shape: pad it, x.to_padded_tensor(0.0), and give lengths if the network takes them"
             )
         shape = next((_shape(value) for value in named.values() if _packed(value)), given[0].shape)
         if self._declared is None and 0 in shape:

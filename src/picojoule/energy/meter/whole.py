@@ -224,6 +224,8 @@ def _count(roster: Roster, firing: Firing, run: _Run) -> None:
             values, totals = next(fired)
             firing.hear(values, totals)
         firing.count(names[neuron], roster.layers[neuron], values, None)
+    if values is not run.result[0] and (kind := recorder.lineage.kind_of(values)) is not None:
+        recorder.lineage.declare(run.result[0], kind)  # values may be a shape alone
     for state in filter(recorder.lineage.is_new, tensors([run.result])):
         recorder.lineage.declare(state, Kind("analog"))
 

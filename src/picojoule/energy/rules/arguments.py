@@ -1,7 +1,7 @@
 """The tensors among the arguments and results of a call, and their kinds."""
 
 from collections.abc import Iterable
-from dataclasses import is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
         elif isinstance(value, dict):
             found.extend(tensors(value.values()))
         elif is_dataclass(value) and not isinstance(value, type):
-            found.extend(tensors(vars(value).values()))
+            found.extend(tensors(getattr(value, field.name, None) for field in fields(value)))
     return found
 
 

@@ -1,8 +1,9 @@
 """Recurrent layers and cells of torch, which run all their steps in one call.
 
 Each layer and direction is two products: its inputs (``ih``), events or levels where its input
-carries such, and the last outputs (``hh``), which are analog and dense at every step. The first
-step is one of them: the hidden state is a tensor then too, of zeros or not. Outputs are analog.
+carries such, and the last outputs (``hh``), which are analog and dense at every step, unless a cell
+is given events in their place. The first step is one of them: the hidden state is a tensor then
+too, of zeros or not. Outputs are analog.
 
 What a unit does at each step beside these products, whose sums go on in one accumulator:
 
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from picojoule.energy.kinds import Kind
+from picojoule.energy.kinds import NOTHING, Kind
 from picojoule.energy.rules.call import Call, analog
 from picojoule.energy.rules.outcome import Arrival, Outcome, Rule, absent
 from picojoule.energy.rules.synapses import arriving, projection
@@ -118,11 +119,13 @@ def cell(unit: _Unit) -> Rule:
     ) -> Outcome:
         call.arriving(input)
         skip = call.convention.skip_zero_weights
-        hidden = absent((hx if isinstance(hx, Tensor) else hx[0]).shape, input)
-        kind = call.factor(input) or analog()
+        hidden = hx if isinstance(hx, Tensor) else hx[0]
+        kind, last = call.factor(input) or analog(), call.factor(hidden)
+        if last is None or last is NOTHING or not last.sparse:
+            hidden, last = absent(hidden.shape, input), kind.analog()
         products = [
             *arriving(call, "ih", projection(input, w_ih, b_ih, skip), kind),
-            Arrival("hh", projection(hidden, w_hh, b_hh, skip), kind.analog()),
+            *arriving(call, "hh", projection(hidden, w_hh, b_hh, skip), last),
         ]
         return _steps(call, unit, call.out.numel(), products, kind)
 

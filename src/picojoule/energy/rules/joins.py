@@ -133,8 +133,12 @@ def where(call: Call, condition: Any, input: Any = None, other: Any = None) -> O
     if call.function is Tensor.where:
         condition, input = input, condition
     chooses = call.kind(condition)
-    if chooses is not None and chooses.sparse and _is_nothing(call, other):
-        return Outcome(product(chooses.fired(), call.joining(input)))
+    if chooses is not None and chooses.sparse:
+        if _is_nothing(call, other):
+            return Outcome(product(chooses.fired(), call.joining(input)))
+        if _is_nothing(call, input) and isinstance(other, (int, float)):  # the opposite line
+            opposite = product(chooses.fired(), call.joining(other))
+            return Outcome(replace(opposite, within=call.within))
     if (kinds := _known(call, (input, other))) and _says(call, (input, other), condition):
         return Outcome(joined(kinds))
     if kinds:

@@ -181,7 +181,8 @@ def _is_true(call: Call, kind: Kind) -> bool:
 def invert(call: Call, input: Tensor) -> Outcome:
     """Turns true and false: the opposite line."""
     kind = call.kind(input)
-    if kind is None or not kind.sparse or call.out.dtype != torch.bool:
+    truth = call.out.dtype == torch.bool or call.name == "logical_not"
+    if kind is None or not kind.sparse or not truth:
         return DERIVED if kind is None else Outcome(kind.analog())
     return Outcome(replace(kind.fired(), within=call.within))
 

@@ -177,6 +177,11 @@ def rmatmul(call: Call, input: Tensor, other: Tensor) -> Outcome:
     return matmul(call, other, input)
 
 
+def sparse_matmul(call: Call, mat1: Tensor, mat2: Tensor, reduce: str = "sum") -> Outcome:
+    """Counts a product in which products are added up, or the largest of them is taken."""
+    return matmul(call, mat1, mat2)
+
+
 def addmm(
     call: Call,
     input: Tensor,

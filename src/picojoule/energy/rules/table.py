@@ -95,7 +95,7 @@ from picojoule.energy.rules.origins import (
     zeros,
 )
 from picojoule.energy.rules.outcome import Rule, respelled
-from picojoule.energy.rules.products import addmm, matmul, rmatmul
+from picojoule.energy.rules.products import addmm, matmul, rmatmul, sparse_matmul
 from picojoule.energy.rules.reductions import (
     all_of,
     alpha_dropout,
@@ -201,7 +201,8 @@ _GROUPS: dict[Rule, str] = {
     convolution: "conv1d conv2d conv3d",
     transposed: "conv_transpose1d conv_transpose2d conv_transpose3d",
     respelled(matmul, mat2="other", vec="other", tensor2="other"): """matmul linalg_matmul mm bmm mv
-        sparse_mm smm""",
+        smm""",
+    sparse_matmul: "sparse_mm",
     rmatmul: "rmatmul",
     respelled(addmm, mat1="first", mat2="second"): "addmm",
     respelled(addmm, mat="first", vec="second"): "addmv",

@@ -57,7 +57,7 @@ def average_pool(
 ) -> Outcome:
     """Takes the mean of each window; the divisor at the border is torch's."""
     kernel = each(kernel_size, n)
-    strides, pads = each(kernel_size if stride in (None, []) else stride, n), each(padding, n)
+    strides, pads = each(stride or kernel_size, n), each(padding, n)
     sizes, outs = input.shape[-n:], call.out.shape[-n:]
     key = axes_key(sizes, outs, kernel, strides, pads, (1,) * n)
     share: float | Tensor = 1 / (divisor_override or prod(kernel))
@@ -82,7 +82,7 @@ def max_pool(
     """Takes the largest of each window."""
     del ceil_mode, return_indices
     kernel = each(kernel_size, n)
-    strides = each(kernel_size if stride in (None, []) else stride, n)
+    strides = each(stride or kernel_size, n)
     sizes = (input.shape[-n:], call.out.shape[-n:], kernel)
     key = axes_key(*sizes, strides, each(padding, n), each(dilation, n))
     return _pooled(call, input, place_map(key, 1, False, input.device), None)

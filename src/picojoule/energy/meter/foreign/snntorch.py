@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from picojoule.contract import NeuronCost
 from picojoule.energy.meter.foreign.describe import (
@@ -36,13 +36,20 @@ _DELTA = NeuronCost(adds=2, multiplies=1, states=1)
 _GATED = NeuronCost(adds=1, multiplies=3, states=2)
 
 
-def _worth(module: Any) -> float:
+def _firing(cost: NeuronCost, worth: Tensor, **more: Any) -> Foreign:
+    """Describes neurons whose spikes are worth a factor, or one for each neuron."""
+    if worth.numel() > 1:
+        return Foreign(cost, "graded", **more)
+    return Foreign(cost, scale=worth.item(), **more)
+
+
+def _worth(module: Any) -> Tensor:
     """Returns the value of a spike; if only one neuron may fire, the factor is not applied."""
-    return 1.0 if module.inhibition else module.graded_spikes_factor.item()
+    return torch.ones(()) if module.inhibition else module.graded_spikes_factor
 
 
 def _one_step(cost: NeuronCost, arrivals: Any = None) -> Any:
-    return lambda module: Foreign(cost, scale=_worth(module), arrivals=arrivals)
+    return lambda module: _firing(cost, _worth(module), arrivals=arrivals)
 
 
 def _feedback(
@@ -111,7 +118,7 @@ def _sconv2dlstm(module: Any) -> Foreign:
     window = module.max_pool or module.avg_pool or 1
     times = prod(window) if isinstance(window, (tuple, list)) else window**2
     cost = NeuronCost(_GATED.adds * times, _GATED.multiplies * times, _GATED.states * times)
-    return Foreign(cost, scale=_worth(module), arrivals=_conv_lstm)
+    return _firing(cost, _worth(module), arrivals=_conv_lstm)
 
 
 def _projected(
@@ -126,7 +133,7 @@ def _state_leaky(arrivals: Any = None) -> Any:
         if not module.output:
             return Foreign(_LEAKY, "analog", leading=2, arrivals=arrivals)
         # the factor is applied twice
-        return Foreign(_LEAKY, leading=2, scale=_worth(module) ** 2, arrivals=arrivals)
+        return _firing(_LEAKY, _worth(module) ** 2, leading=2, arrivals=arrivals)
 
     return known
 
@@ -155,13 +162,11 @@ SNNTORCH: Table = {
     "DeltaLeaky": Foreign(_DELTA),
     "RLeaky": _one_step(_LEAKY, _feedback),
     "RSynaptic": _one_step(_SYNAPTIC, _feedback),
-    "SLSTM": lambda module: Foreign(
-        _GATED, scale=module.graded_spikes_factor.item(), arrivals=_lstm
-    ),
+    "SLSTM": lambda module: _firing(_GATED, module.graded_spikes_factor, arrivals=_lstm),
     "SConv2dLSTM": _sconv2dlstm,
     "StateLeaky": _state_leaky(),
     "LinearLeaky": _state_leaky(_projected),
-    "LeakyParallel": lambda module: Foreign(
-        NeuronCost(states=1), leading=2, scale=module.graded_spikes_factor.item(), arrivals=_rnn
+    "LeakyParallel": lambda module: _firing(
+        NeuronCost(states=1), module.graded_spikes_factor, leading=2, arrivals=_rnn
     ),
 }
