@@ -7,8 +7,8 @@ from torch import nn
 from picojoule.energy import Meter
 from picojoule.kernels import cc
 from picojoule.kernels.paths import LIMITS
-from picojoule.networks import Sequential
-from picojoule.neurons import LIF
+from picojoule.networks import Residual, Sequential
+from picojoule.neurons import LIF, Recurrent
 from picojoule.streaming import stream
 from stream_cases import firing, flat, spikes, stream_of
 
@@ -201,3 +201,50 @@ def test_a_layer_may_stand_in_several_places():
     out = torch.stack([run(step) for step in x])
     torch.testing.assert_close(out, net(x)[0].detach())
     assert len(run.state) == 4
+
+
+class _Sequential(Sequential):
+    def forward(self, x, state=None, lengths=None):
+        return super().forward(2 * x, state, lengths)
+
+
+class _Residual(Residual):
+    def forward(self, x, state=None, lengths=None):
+        out, state = super().forward(x, state, lengths)
+        return 2 * out, state
+
+
+class _LIF(LIF):
+    def forward(self, x, state=None):
+        return super().forward(2 * x, state)
+
+
+class _Recurrent(Recurrent):
+    def forward(self, x, state=None):
+        return super().forward(2 * x, state)
+
+
+def _twice(layer):
+    layer.forward = lambda x: 2 * nn.Linear.forward(layer, x)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [_Sequential(nn.Linear(8, 8), LIF(8))],
+        lambda: [_Residual(Sequential(nn.Linear(8, 8), LIF(8)))],
+        lambda: [_LIF(8)],
+        lambda: [_Recurrent(LIF(8), 8)],
+        lambda: [Recurrent(_LIF(8), 8)],
+        lambda: [_twice(nn.Linear(8, 8)), LIF(8)],
+    ],
+)
+def test_a_layer_with_a_forward_of_its_own_runs_that(layers):
+    torch.manual_seed(0)
+    net, x = Sequential(nn.Linear(8, 8), *layers()).eval(), 3 * torch.rand(20, 2, 8)
+    run = stream(net)
+    torch.testing.assert_close(torch.stack([run(step) for step in x]), net(x)[0])
+    net[0] = _twice(net[0])
+    run.reset()
+    torch.testing.assert_close(torch.stack([run(step) for step in x]), net(x)[0])

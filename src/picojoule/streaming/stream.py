@@ -12,7 +12,7 @@ from picojoule.kernels import PATHS
 from picojoule.networks import Sequential
 from picojoule.networks.exit import Exiting, exit_of
 from picojoule.neurons import Neuron
-from picojoule.streaming.layers import stream_layer
+from picojoule.streaming.layers import runs_as_made, stream_layer
 
 
 class Stream:
@@ -26,8 +26,8 @@ class Stream:
     Between steps, weights and parameters may change in place (by an optimizer, ``load_state_dict``)
     or be replaced, and so may layers: the next step runs the layers that the network has then, from
     the state so far. Other changes in a neuron take effect after ``reset``. While the network has
-    hooks, such as those of a ``Meter``, or a transform of torch is on, each step runs the network
-    itself, so that these see all of it.
+    hooks, such as those of a ``Meter``, or a layer with a ``forward`` of somebody's own, or a
+    transform of torch is on, each step runs the network itself, so that these see all of it.
 
     A network with an ``Exit`` ends each sample once it is sure of it, see ``sure``: from then on
     the sample's output is zero and nothing arrives in it, and if all have ended nothing runs. Its
@@ -99,11 +99,12 @@ class Stream:
         self._started = False
         if inner(self._modules) != self._children:
             self._follow()
+        self._whole = not all(map(runs_as_made, self._modules))
         self.state = None
 
     def _run(self, x: Tensor, going: Tensor | None = None) -> Tensor:
         """Runs one step of all layers; only samples that are ``going`` [B] count for a meter."""
-        if have_forward_hooks(self._modules) or watched():
+        if self._whole or have_forward_hooks(self._modules) or watched():
             within = {} if going is None else {"lengths": going.unsqueeze(0)}
             out, state = self._net(x.unsqueeze(0), self.state, **within)
             self._layers.start(state)
@@ -121,6 +122,7 @@ class Stream:
         self._layers = layers
         self._modules = list(self._net.modules())
         self._children = inner(self._modules)
+        self._whole = not all(map(runs_as_made, self._modules))
         if self._ended is None:
             self._ended = self._new_end()
 
