@@ -3,6 +3,8 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import weight_norm
 
 import picojoule as pj
 from picojoule.networks import ClipFloorShift, convert
@@ -119,6 +121,53 @@ def test_thresholds_are_percentiles(ann, digits):
     tops = [ann[0](part).max().item() for part in x]
     assert whole["neuron1"] == pytest.approx(sum(tops) / 2, rel=1e-5)
     assert all(most[name] < whole[name] for name in whole)
+
+
+class Standardised(nn.Linear):
+    """A layer of somebody's, whose weights are not those that it uses."""
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight - self.weight.mean(), self.bias)
+
+
+class Raised(nn.ReLU):
+    """An activation of somebody's."""
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+def watched(*layers):
+    net = nn.Sequential(*layers)
+    net.register_forward_hook(lambda net, args, out: 2 * out)
+    return net
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (weight_norm(nn.Linear(4, 4)), "'0' is a ParametrizedLinear that makes its weights anew"),
+        (prune.identity(nn.Linear(4, 4), "weight"), "'0' is a Linear that makes its weights anew"),
+        (Standardised(4, 4), "'0' is a Standardised with a forward of its own"),
+        (watched(nn.Linear(4, 4)), "'0' is a Sequential with hooks"),
+        (nn.Sequential(nn.Linear(4, 4), Raised()), "'0.1' is a Raised with a forward of its own"),
+    ],
+)
+def test_what_a_layer_does_beside_its_type_is_not_lost(layer, message):
+    with pytest.raises(TypeError, match=message):
+        convert(nn.Sequential(layer, nn.ReLU(), nn.Linear(4, 2)), [torch.rand(3, 4)], 4)
+
+
+def test_a_batch_norm_folds_if_it_learns_nothing_and_not_without_statistics():
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(4, affine=False)
+    ann = nn.Sequential(nn.Linear(4, 4), norm, nn.ReLU(), nn.Linear(4, 2))
+    x = torch.rand(64, 4)
+    ann(x)
+    assert convert(ann.eval(), [x], 64).errors["output"] < 0.1
+    ann[1] = nn.BatchNorm1d(4, track_running_stats=False)
+    with pytest.raises(ValueError, match="batch norm '1' keeps no statistics"):
+        convert(ann, [x], 64)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """The channels of a network that can be left out: who makes them, and who reads them."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 
-from picojoule._torch import NormBase
+from picojoule._torch import NormBase, parameters
 from picojoule.networks.repeat import Repeat
 from picojoule.networks.sequential import Residual, Sequential
 from picojoule.neurons import Mixture, Neuron
@@ -81,15 +84,16 @@ def _mixtures(channels: Channels) -> list[Mixture]:
 
 def _free(net: nn.Module) -> list[Channels]:
     """Finds channels on whose number nothing else depends."""
-    if not isinstance(net, Sequential):
+    if not (isinstance(net, Sequential) and _as_made(net)):
         return []
     found = _followed(net)
     shared = _shared(found)
+    several = _in_several_places(net)
     return [
         one
         for one in found
         if one.free and one.size > 1 and one.reader is not None and (one.neurons or not one.maker)
-        if shared.isdisjoint(one.along)
+        if shared.isdisjoint(one.along) and several.isdisjoint(_parameters(one))
     ]
 
 
@@ -119,13 +123,52 @@ def _shared(found: list[Channels]) -> set[nn.Module]:
     return {layer for layer in everywhere if everywhere.count(layer) > 1}
 
 
+def _in_several_places(net: nn.Module) -> set[nn.Parameter]:
+    """Returns the parameters that stand in several places, but those of levers."""
+    layers = (layer for _, layer in net.named_modules(remove_duplicate=False))
+    held = (
+        parameters(layer).values()
+        for layer in layers
+        if not type(layer).__module__.startswith("picojoule.training.")
+    )
+    counted = Counter(one for some in held for one in some if one is not None)
+    return {one for one, times in counted.items() if times > 1}
+
+
+def _parameters(channels: Channels) -> Iterator[nn.Parameter]:
+    """Yields all parameters that change with the number of channels."""
+    for layer in (channels.maker, channels.reader, *channels.along):
+        if layer is not None:
+            yield from layer.parameters()
+
+
+def _as_made(layer: nn.Module) -> bool:
+    """Tells whether calls of a layer do what its type says, with weights that can be cut.
+
+    Of those that are made anew at each call, as by weight norm and pruning, only those of levers
+    can, which are taken off before.
+    """
+    if not getattr(layer.forward, "__module__", "").startswith(("torch.nn.", "picojoule.")):
+        return False
+    made: Any = getattr(layer, "parametrizations", {})
+    own = {
+        name
+        for name, each in made.items()
+        if all(type(one).__module__.startswith("picojoule.") for one in each)
+    }
+    return not isinstance(layer, Synapses) or {"weight", "bias"} <= parameters(layer).keys() | own
+
+
 def _walk(layers: nn.Module, prefix: str, found: list[Channels]) -> Channels:
     """Follows the channels through layers; the last of ``found`` are those that come in."""
     for name, layer in layers.named_modules(remove_duplicate=False):
         if not name or "." in name:
             continue
         now, dotted = found[-1], prefix + name
-        if isinstance(layer, nn.Sequential):
+        if not _as_made(layer):
+            now.free = False
+            found.append(Channels(dotted, free=False))
+        elif isinstance(layer, nn.Sequential):
             _walk(layer, f"{dotted}.", found)
         elif isinstance(layer, Residual):
             ends: list[Channels] = []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from picojoule._names import unknown
-from picojoule._torch import submodules
+from picojoule._torch import hooks, parameters, submodules
 from picojoule.networks.clip import ClipFloorShift
 from picojoule.networks.repeat import Repeat
 from picojoule.networks.sequential import Sequential
@@ -23,6 +23,7 @@ _CLIPS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, ClipFloorShift)
 _KEPT = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.MaxPool1d, nn.MaxPool2d, nn.Flatten)
 _DROPPED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Identity)
 _NEURONS = ("if", "multilevel")
+_KNOWN = ("torch.nn.", "picojoule.")  # whose forward does what the type of a layer says
 
 
 class Conversion(NamedTuple):
@@ -78,7 +79,8 @@ def convert(
         The network, its thresholds and its conversion errors on the first batch.
 
     Raises:
-        TypeError: If a module cannot be converted; the message names it.
+        TypeError: If a module cannot be converted, or has a ``forward``, hooks or weights that are
+            no part of its type; the message names it.
         ValueError: If the neuron is unknown, there is no step or no batch, the percentile is not in
             (0, 100], a batch norm follows no weights, or activations are all zero.
 
@@ -119,6 +121,9 @@ def convert(
 
 def _flat(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     """Copies the layers in their order, without those that do nothing in evaluation."""
+    what = f"'{name}' is a {type(module).__name__}" if name else type(module).__name__
+    if (own := _own(module)) is not None:
+        raise TypeError(f"{what} {own}, which would be lost: convert the network without it")
     if type(module) is nn.Sequential:
         # A module that stands in two places, such as one ReLU for all, is two layers.
         for child, layer in submodules(module).items():
@@ -129,11 +134,22 @@ def _flat(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
             raise TypeError(f"'{name}' is clipped at {module.min_val}: rates are from 0 upwards")
         yield name, copy.deepcopy(module).eval()
     elif not isinstance(module, _DROPPED):
-        what = f"'{name}' is a {type(module).__name__}" if name else type(module).__name__
         raise TypeError(
             f"{what}, and cannot be converted: put convolutions, linear layers, batch norm, ReLU, "
             "pooling, flatten and dropout in a torch.nn.Sequential"
         )
+
+
+def _own(module: nn.Module) -> str | None:
+    """Returns what a layer does beside what its type says, None if nothing."""
+    known = isinstance(module, (nn.Sequential, *_WEIGHTED, *_NORMS, *_CLIPS, *_KEPT))
+    if known and not getattr(module.forward, "__module__", "").startswith(_KNOWN):
+        return "with a forward of its own"
+    if isinstance(module, nn.Sequential) and any(True for _ in hooks(module)):
+        return "with hooks"
+    if isinstance(module, _WEIGHTED) and not {"weight", "bias"} <= parameters(module).keys():
+        return "that makes its weights anew at each call (weight norm, pruning, parametrizations)"
+    return None
 
 
 def _folded(layers: Sequence[tuple[str, nn.Module]]) -> list[nn.Module]:
@@ -148,7 +164,15 @@ def _folded(layers: Sequence[tuple[str, nn.Module]]) -> list[nn.Module]:
         weighted = isinstance(layer, _WEIGHTED) or (weighted and not isinstance(layer, _CLIPS))
         if not isinstance(layer, _NORMS):
             done.append(layer)
-        elif done and isinstance(done[-1], nn.Linear):
+            continue
+        if layer.running_mean is None:
+            raise ValueError(
+                f"batch norm '{name}' keeps no statistics that could fold into weights"
+            )
+        if layer.weight is None:
+            layer.weight = nn.Parameter(torch.ones_like(layer.running_mean))
+            layer.bias = nn.Parameter(torch.zeros_like(layer.running_mean))
+        if done and isinstance(done[-1], nn.Linear):
             done[-1] = fuse_linear_bn_eval(done[-1], layer)
         elif done and isinstance(done[-1], (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
             done[-1] = fuse_conv_bn_eval(done[-1], layer)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from picojoule._torch import NormBase
+from picojoule._torch import NormBase, submodules
 from picojoule.networks.channels import INPUTS, Channels, channels_of
 from picojoule.networks.take import Take
 from picojoule.neurons import Recurrent
@@ -68,10 +68,10 @@ def _set_sizes(layer: nn.Module) -> None:
 
 def _insert(container: nn.Module, before: str, layer: nn.Module) -> None:
     """Puts a layer before another; all others keep their names."""
-    children = list(container.named_children())
-    for name, _ in children:
+    children = dict(submodules(container))  # also one that stands in several places
+    for name in children:
         delattr(container, name)
-    for name, child in children:
+    for name, child in children.items():
         if name == before:
             container.add_module(INPUTS, layer)
         container.add_module(name, child)
