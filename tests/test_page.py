@@ -1,7 +1,9 @@
 """The page of a run: it shows what is known, needs nothing else, and escapes what it shows."""
 
+import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -137,6 +139,27 @@ def test_a_run_that_has_not_ended_shows_what_there_is(folder, tmp_path):
     page = Parsed((path / "report.html").read_text("utf-8"))
     assert "This run has not ended: no epoch is there" in page.words
     assert page.figures == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"), [("a folder", Path.mkdir), ("a pipe", os.mkfifo), ("a device", None)]
+)
+def test_a_page_takes_the_place_of_files_alone(tmp_path, kind, make):
+    place = Path(os.devnull) if make is None else tmp_path / "place"
+    if make is not None:
+        make(place)
+    before = place.stat()
+    with pytest.raises(ValueError, match=f"{place} is {kind}: expected a file"):
+        put_page("page", place)
+    assert place.stat().st_ino == before.st_ino
+
+
+def test_a_page_is_written_to_the_file_that_a_link_names(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    for page in ("first", "second"):
+        put_page(page, tmp_path / "link")
+        assert (tmp_path / "file").read_text() == page
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_run_without_activity_has_a_page_without(folder, tmp_path):

@@ -206,6 +206,20 @@ def check_links(root: Path, paths: Iterable[Path]) -> None:
                 )
 
 
+def check_replaceable(path: Path) -> None:
+    """Checks that a file may take the place of what is there, if anything is.
+
+    Raises:
+        ValueError: For a folder, a device or a pipe; the message names it.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISLNK(mode):
+        _check_kind(path, mode)
+
+
 def _check_kind(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = next((kind for is_one, kind in _KINDS if is_one(mode)), "something else")

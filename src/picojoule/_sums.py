@@ -25,7 +25,9 @@ def put(file: Path, content: bytes, mode: int = 0o666) -> None:
 
     Raises:
         OSError: If it cannot be written; what was there is unharmed.
+        ValueError: For the name of a folder, a device or a pipe.
     """
+    _files.check_replaceable(file)
     _replace(file, content, mode, os.fsync)
     if os.name == "posix":
         descriptor = os.open(file.parent, os.O_RDONLY)

@@ -1,3 +1,4 @@
+import copy
 import random
 
 import numpy as np
@@ -379,6 +380,13 @@ def test_nothing_to_train_on(task):
         list(task.train(task.setup(), task.loader(0), epochs=1))
     with pytest.raises(ValueError, match="epochs must be at least 1"):
         next(task.train(task.setup(), task.loader(), epochs=0))
+
+
+def test_an_optimizer_of_another_network_is_refused(task):
+    made = task.setup()
+    made.optimizer = torch.optim.Adam(copy.deepcopy(made.net).parameters())
+    with pytest.raises(ValueError, match="the optimizer updates no parameter of the network"):
+        next(task.train(made, task.loader(), epochs=1))
 
 
 def test_precision_is_fabrics(task):

@@ -24,13 +24,14 @@ def page_of(folder: Folder) -> str:
 
 
 def put_page(page: str, file: Path) -> Path:
-    """Writes a page to a file, which it returns.
+    """Writes a page to a file, which it returns; of a link that which it names.
 
     Raises:
         OSError: If it cannot be written.
+        ValueError: For the name of a folder, a device or a pipe.
     """
     try:
-        _sums.put(file, page.encode())
+        _sums.put(file.resolve(), page.encode())
     except OSError as error:
         raise OSError(
             error.errno, f"{file} could not be written ({error.strerror}): name another by --out"

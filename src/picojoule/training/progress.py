@@ -37,6 +37,9 @@ class Progress:
         step: Steps taken.
         history: One record for each epoch.
         best: Weights of the epoch chosen so far, None without a validation set.
+
+    Raises:
+        ValueError: If the optimizer updates no parameter of the network.
     """
 
     fabric: Fabric
@@ -50,6 +53,15 @@ class Progress:
     step: int = 0
     history: list[EpochRecord] = field(default_factory=list)
     best: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        own = set(self.net.parameters())
+        updated = (one for group in self.optimizers[0].param_groups for one in group["params"])
+        if own.isdisjoint(updated):
+            raise ValueError(
+                "the optimizer updates no parameter of the network, which would learn nothing: "
+                "make it of net.parameters(), after any copy of the network"
+            )
 
     @property
     def limits(self) -> dict[str, float]:

@@ -113,10 +113,11 @@ def train(
 
     Raises:
         BelowFloor: If the limit is below the floor.
-        ValueError: If the network has no place for a lever, batches have other parts, labels are
-            not of the samples or steps of their batch or need other outputs, ``choose`` is no
-            measure of them, the last batch has a single item of which a batch norm sees one value,
-            or the checkpoint is damaged or of another training.
+        ValueError: If the optimizer updates no parameter of the network, that has no place for a
+            lever, batches have other parts, labels are not of the samples or steps of their batch
+            or need other outputs, ``choose`` is no measure of them, the last batch has a single
+            item of which a batch norm sees one value, or the checkpoint is damaged or of another
+            training.
         NonFiniteLoss: If the loss became infinite or not a number.
         OSError: If a checkpoint could not be written; the one before it is unharmed.
     """

@@ -132,6 +132,21 @@ def test_grey_of_16_bits_means_what_grey_of_8_does(tmp_path, caplog, kind):
     assert len(caplog.messages) == (2 if "transparent" in kind else 1)
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_pictures_of_which_nothing_is_left_are_said(tmp_path, caplog, kind):
+    """Numbers of 8 bits in 16 are black once these are scaled."""
+    suffix = "png" if kind is np.uint16 else "tif"
+    for name, values in (("deep", RAMP * 257), ("low", RAMP), ("black", 0 * RAMP)):
+        Image.fromarray(values.astype(kind)).save(tmp_path / f"{name}.{suffix}")
+    bad = Bad(False)
+    images.read(sorted(tmp_path.iterdir()), [0, 1, 1], channels=1, bad=bad)
+    bad.say("here")
+    assert caplog.messages == [
+        "here: 3 of 3 pictures have 16 bits for each value: they were scaled to 8",
+        "here: 1 of 3 pictures of 16 bits are black once they are scaled to 8: scale their values",
+    ]
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 def test_how_many_are_turned_is_said(tmp_path, caplog, suffix):
     for orientation in range(10):  # of which 1 is upright, and 0 and 9 mean nothing

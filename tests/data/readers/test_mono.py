@@ -182,3 +182,19 @@ def test_what_goes_beyond_full_scale_is_said(caplog):
         assert found.dtype == np.int16
     bad.say("here")
     assert "here: 1 of 3 sounds go beyond full scale: they were clipped there" in caplog.messages
+
+
+@pytest.mark.parametrize("how", ["PCM_32", "FLOAT", "opposite channels"])
+def test_sounds_of_which_nothing_is_left_are_said(tmp_path, caplog, how):
+    """Numbers of 16 bits in 32, what is fainter than one of them, and what cancels out."""
+    kind = "PCM_16" if how == "opposite channels" else how
+    loud, faint = tone(8_000), tone(8_000) / 65_536
+    faint = np.stack([loud, -loud], 1) if kind == "PCM_16" else faint
+    for name, wave in (("loud", loud), ("faint", faint), ("silent", 0 * loud)):
+        soundfile.write(tmp_path / f"{name}.wav", wave, 8_000, subtype=kind)
+    bad = Bad(False, resample=True)
+    for name in ("loud", "faint", "silent"):
+        assert wavs.read_wav(tmp_path / f"{name}.wav", 8_000, bad).any() == (name == "loud")
+    bad.say("here")
+    said = "sounds are silent once they have one channel of 16 bits: scale their samples"
+    assert f"here: 1 of 3 {said}" in caplog.messages

@@ -32,12 +32,13 @@ _LARGEST = 8192
 _COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _FIRST = "pictures hold several frames: the first was taken"
 _SCALED = "pictures have 16 bits for each value: they were scaled to 8"
+_DARK = "pictures of 16 bits are black once they are scaled to 8: scale their values"
 _LAID = "pictures are transparent in part: they were laid on a white ground"
 _TURNED = "pictures are turned by their EXIF data: they were put upright"
 _GREYED = "pictures are in colour: they were made grey"
 _CUT = "pictures are no squares: what is beside the square in their middle was cut"
 _BESIDE = "pictures hold damaged data beside their pixels (EXIF): what they say was not looked at"
-_CHANGES = (_FIRST, _SCALED, _TURNED, _LAID, _GREYED, _CUT, _BESIDE)
+_CHANGES = (_FIRST, _SCALED, _DARK, _TURNED, _LAID, _GREYED, _CUT, _BESIDE)
 # All that Pillow is known to raise for bytes that are not a complete picture.
 _FAULTS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
@@ -133,9 +134,11 @@ def _decoded(file: Path, channels: int, size: int | None) -> tuple[np.ndarray, s
             )
         if getattr(picture, "is_animated", False):
             changes.add(_FIRST)
+        is_turned = _is_turned(picture)  # Pillow turns some formats itself while it loads them
         if _is_deep(picture):
             changes.add(_SCALED)
-        is_turned = _is_turned(picture)  # Pillow turns some formats itself while it loads them
+            values = np.asarray(picture) if picture.mode in _DEEP else np.zeros(())
+            changes |= {_DARK} if 0 < values.max() < 0x180 else set()  # 1 of 255 at most
         picture = _shallow(picture, file)
         picture.load()  # in some formats EXIF data stand after the pixels
         if is_turned or _is_turned(picture):

@@ -12,6 +12,7 @@ from picojoule.data.waves import joined
 _ROUNDED = "sounds have more than 16 bits a sample: they were rounded"
 _MIXED = "sounds have several channels: they were mixed to one"
 _CLIPPED = "sounds go beyond full scale: they were clipped there"
+_SILENCED = "sounds are silent once they have one channel of 16 bits: scale their samples"
 
 
 def mono(
@@ -40,7 +41,9 @@ def mono(
     bad.note(f"sounds have another rate: they were resampled to {wanted_hz} Hz", is_other)
     if samples.dtype == np.int16 and channels == 1 and not is_other:
         bad.note(_CLIPPED, False)
+        bad.note(_SILENCED, False)
         return samples.reshape(-1)
+    is_sound = bool(samples.any())
     if samples.dtype == np.int16:
         samples = samples.astype(np.float32) / 32_768
     samples = samples.reshape(len(samples), -1).mean(1)
@@ -52,6 +55,7 @@ def mono(
             raise ValueError(f"it is shorter than one sample at {wanted_hz} Hz")
     whole = np.rint(samples * 32_768)
     bad.note(_CLIPPED, bool((whole > 32_768).any() or (whole < -32_768).any()))
+    bad.note(_SILENCED, is_sound and not whole.any())
     return np.clip(whole, -32_768, 32_767).astype(np.int16)
 
 
