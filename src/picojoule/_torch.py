@@ -6,7 +6,7 @@ No other file does, so that what a new version of them may break stands here.
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -176,7 +176,7 @@ def put_hooks(
     module._forward_pre_hooks_with_kwargs[number] = True
     module._forward_hooks[number] = after
     if innermost:
-        module._forward_hooks.move_to_end(number, last=False)
+        cast(OrderedDict[int, Any], module._forward_hooks).move_to_end(number, last=False)
     module._forward_hooks_with_kwargs[number] = True
     module._forward_hooks_always_called[number] = True
 

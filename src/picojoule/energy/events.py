@@ -215,7 +215,10 @@ def faults(values: Tensor, kind: Kind) -> Tensor:
     """
     if values.layout is not torch.strided:
         values = values.to_dense()
-    number = values.detach().double() / kind.scale
+    values = values.detach()
+    if values.is_cpu and _are_plain(values, kind):  # elsewhere a look would wait for the device
+        return torch.zeros(3, dtype=torch.bool)
+    number = values.double() / kind.scale
     size = number.abs() if kind.signed else number
     many = size > 1.5 if kind.name == "events" else torch.zeros_like(size, dtype=torch.bool)
     eps = torch.finfo(values.dtype).eps if values.is_floating_point() else 0
@@ -224,6 +227,17 @@ def faults(values: Tensor, kind: Kind) -> Tensor:
     fractions = ((number - whole).abs() > near) | ((whole == 0) & (number != 0))
     broken = (fractions, size < -0.5, many)
     return torch.stack([one.any() for one in broken])
+
+
+def _are_plain(values: Tensor, kind: Kind) -> bool:
+    """Tells whether values are exactly those of their kind, as those of most neurons are."""
+    number = values if kind.is_worth(1) else values / kind.scale
+    if kind.name == "events" and not kind.signed:
+        return bool(((number == 0) | (number == 1)).all())
+    right = number == (number.round() if number.is_floating_point() else number)
+    if not kind.signed:
+        right &= number >= 0
+    return bool((right & (number.abs() <= 1) if kind.name == "events" else right).all())
 
 
 def _whole(kind: Kind) -> int:
