@@ -261,6 +261,15 @@ class TestErrors:
         with pytest.raises(ValueError, match="weights have no place"):
             pj.Weights().attach(pj.Sequential(pj.LIF()))
 
+    @pytest.mark.parametrize(
+        "change", [nn.utils.weight_norm, lambda one: nn.utils.prune.identity(one, "weight")]
+    )
+    @pytest.mark.filterwarnings("ignore:.*weight_norm")
+    def test_no_weights_of_a_layer_that_sets_them_again(self, change):
+        net = pj.Sequential(change(nn.Linear(4, 4)), pj.LIF())
+        with pytest.raises(ValueError, match=r"'0' sets its weight again .* make it a parameter"):
+            pj.Weights().attach(net)
+
     def test_gates_on_what_gates_left(self):
         net = pj.network("mlp", inputs=(6,), classes=3, width=8)
         levers = [pj.Gates()]

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from torch import nn
+from torch.nn.utils import parametrize
 
+from picojoule._torch import parameters
 from picojoule.neurons import Recurrent
 from picojoule.training.levers.base import Gate, Lever, mask
 
@@ -28,10 +30,19 @@ class Weights(Lever):
         """Puts a gate on each weight; see ``Lever``.
 
         Raises:
-            ValueError: If there is no layer with weights that can be left out.
+            ValueError: If there is no layer with weights that can be left out, or one sets its
+                weights again at each call, as pruning and the older weight norm do.
         """
         kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, Recurrent)
         layers = [layer for layer in net.modules() if isinstance(layer, kinds)]
+        for name, layer in net.named_modules():
+            learned = "weight" in parameters(layer) or parametrize.is_parametrized(layer, "weight")
+            if layer in layers and not learned:
+                raise ValueError(
+                    f"'{name}' sets its weight again at each call, so that nothing of it can be "
+                    "left out: make it a parameter first, as torch.nn.utils.prune.remove and "
+                    "remove_weight_norm do"
+                )
         if not layers:
             raise ValueError(
                 "weights have no place in this network: it has no linear layer, convolution or "
