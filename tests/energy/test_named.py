@@ -325,6 +325,49 @@ def test_marked_values_are_checked_too():
         _ = meter.counts
 
 
+class Firing(torch.autograd.Function):
+    """A whole cell of somebody's as one function, with its weights."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        return (F.linear(x, weight) > 0).float()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None
+
+
+def by_module(x, net):
+    return (net.layer(x) > 0).float()
+
+
+def by_product(x, net):
+    return (torch.tanh(x @ net.layer.weight.T) + x > 0).float()
+
+
+def by_constants(x, net):
+    return (F.linear(x, torch.ones(8, 8)) > 2).float()
+
+
+def by_an_own_gradient(x, net):
+    return Firing.apply(x, net.layer.weight)
+
+
+@pytest.mark.parametrize("function", [by_module, by_product, by_constants, by_an_own_gradient])
+def test_synapses_inside_a_spike_function_are_counted(function):
+    net = Two(lambda net, x: net.behind(function(x, net)), layer=nn.Linear(8, 8, bias=False))
+    net.behind = nn.Linear(8, 2)
+    x = events(5, 8)
+    named = Firing if function is by_an_own_gradient else function
+    with torch.no_grad(), Meter(net, samples=1, inputs="events", neurons={named: COST}) as meter:
+        net(x)
+    fired = function(x, net).sum()
+    assert total(meter, "ac") == 8 * x.sum() + 2 * fired
+    assert total(meter, "mac") == 0
+    assert total(meter, "add") == 2 * total(meter, "update") == 2 * 40
+    assert meter.uncounted == {}
+
+
 class Faster(pj.LIF):
     """A neuron of somebody's with another update."""
 

@@ -220,19 +220,20 @@ class Observer:
         )
 
     def _enter_function(self, function: Any) -> None:
-        """Looks away while a spike function runs."""
+        """Takes what runs in a spike function for a part of its update, but for synapses."""
         del function
         if self._inside is None and self.layer is not None and not in_backward():
+            self.settle()
             self._inside = self.layer
-            self._depth += 1
+            self._seen += 1
 
     def _leave_function(self, function: Any, result: Any) -> None:
         """Counts what a spike function put out, unless it is part of a layer of neurons."""
-        if self._inside is None or self._depth != 1:
+        if self._inside is None or self._depth:
             return
         layer, name = self._functions[function], f"{self._inside}.{function.__name__}"
         self._inside = None
-        self._depth -= 1
+        self._seen -= 1
         out = tensors([result])
         if out:
             with Unseen():
