@@ -78,7 +78,7 @@ def measure(
     data_dir: options.DataDir = None,
     data: options.Data = None,
 ) -> None:
-    """Price a trained run again on its test set, for one or more chips."""
+    """Price a trained run again on its test set, on one or more chips."""
     from picojoule.cli import show
     from picojoule.energy import Convention
     from picojoule.run.trained import load
@@ -133,7 +133,7 @@ def report(
         Path | None, typer.Option(help="File to write; report.html in the folder by default.")
     ] = None,
 ) -> None:
-    """Make the page of a run or a sweep: one HTML file that needs no other and no network."""
+    """Write the page of a run or a sweep: one HTML file that needs no other file and no network."""
     from picojoule.run.folder import RECIPE, Folder
     from picojoule.run.write_page import PAGE, page_of, put_page
     from picojoule.sweep import Sweep

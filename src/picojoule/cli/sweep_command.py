@@ -33,9 +33,9 @@ def sweep(
     accelerator: options.Accelerator = "auto",
     data_dir: options.DataDir = None,
 ) -> None:
-    """Train many runs of a recipe: every value in a grid, or a search for the best trade.
+    """Train many runs of a recipe: a grid of values, or a search for the best trade-off.
 
-    The same command goes on with what is missing. Exit code 3 if some runs failed.
+    The same command continues a sweep that was interrupted. Exit code 3 if some runs failed.
     """
     from picojoule.sweep.storage import check_extra, remembered
 

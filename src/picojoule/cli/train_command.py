@@ -31,7 +31,7 @@ def train(
     strategy: options.Strategy = "auto",
     precision: options.Precision = "32-true",
 ) -> None:
-    """Train a recipe to its joule budget, or go on with a run that was interrupted."""
+    """Train a recipe within its joule budget, or continue a run that was interrupted."""
     logger.info("starting: loading torch")  # which takes seconds
     from picojoule import run
     from picojoule.recipe import load_recipe, toml
