@@ -218,6 +218,16 @@ def test_masks(row):
     assert number == found[0].sum()
 
 
+@pytest.mark.parametrize(
+    "made", [lambda mask: mask, lambda mask: mask.float(), lambda mask: ~mask, torch.logical_not]
+)
+def test_a_mask_that_is_an_input_lets_events_pass(made):
+    net = Two(lambda net, x, mask: net.layer(x * made(mask)), layer=nn.Linear(8, 2))
+    meter = run(net, X[0], MASK[0], inputs={"x": "events"})
+    assert meter.counts["layer"].ac == 2 * (X[0] * made(MASK[0])).sum()
+    assert meter.counts["layer"].mac == 0
+
+
 @pytest.mark.parametrize("made", [lambda v: (v > 0).float(), lambda v: 1.0 * (v > 0)])
 def test_what_analog_values_let_pass_is_events(made):
     """A comparison is zero or one; by itself it is analog, and listed."""

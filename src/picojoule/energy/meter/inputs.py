@@ -73,7 +73,8 @@ class Inputs:
             spikes = value.dtype in (torch.bool, torch.uint8)
             spikes |= kind != "analog" and not value.is_floating_point()
             if spikes or self._lineage.is_new(value):
-                own = Kind(kind, steps=steps, given=True)
+                gate = kind == "analog" and value.dtype == torch.bool
+                own = Kind(kind, steps=steps, given=True, gate=gate)
                 self._lineage.declare(value, self._clock.ending(own))
 
     def repeat(self, results: list[Tensor]) -> None:

@@ -182,8 +182,10 @@ def invert(call: Call, input: Tensor) -> Outcome:
     """Turns true and false: the opposite line."""
     kind = call.kind(input)
     truth = call.out.dtype == torch.bool or call.name == "logical_not"
-    if kind is None or not kind.sparse or not truth:
-        return DERIVED if kind is None else Outcome(kind.analog())
+    if kind is None:
+        return DERIVED
+    if not kind.sparse or not truth:
+        return Outcome(replace(kind.analog(), gate=kind.gate and truth))
     return Outcome(replace(kind.fired(), within=call.within))
 
 
