@@ -1,5 +1,6 @@
 """Classes by name: ours by the folder they are in, a user's own by where they are."""
 
+from functools import cache
 from importlib import import_module
 from inspect import isabstract
 from pkgutil import iter_modules
@@ -19,6 +20,11 @@ def classes_in(room: str, base: type[T]) -> dict[str, type[T]]:
         room: A package, by its dotted name.
         base: What the classes derive from.
     """
+    return _classes_in(room, base).copy()
+
+
+@cache
+def _classes_in(room: str, base: type[T]) -> dict[str, type[T]]:
     files = iter_modules(import_module(room).__path__)
     modules = [import_module(f"{room}.{file.name}") for file in files]
     return {

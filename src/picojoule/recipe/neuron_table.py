@@ -9,7 +9,9 @@ A mixture names its kinds, each a neuron of its own with a share::
 """
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -102,7 +104,7 @@ def _try_mixture(table: Named) -> None:
 
 def _checked_kind(table: Named, more: tuple[str, ...] = ()) -> Named:
     kind = _offered(table.name)
-    known = [name for name in inspect.signature(kind).parameters if name != "size"]
+    known = [name for name in _parameters(kind) if name != "size"]
     for name in table.params:
         if name not in (*known, "learn", *more):
             raise ValueError(unknown(f"parameter of neuron '{kind.__name__}'", name, known))
@@ -119,7 +121,7 @@ def _checked_kind(table: Named, more: tuple[str, ...] = ()) -> Named:
 def _completed(table: Named, kind: type[Neuron]) -> Named:
     """Returns the table of one kind with every parameter in it, those of parts in their tables."""
     given, without = {"learn": [], **table.params}, ["size"]
-    for name, parameter in inspect.signature(kind).parameters.items():
+    for name, parameter in _parameters(kind).items():
         value = given.get(name, parameter.default)
         if name == "surrogate":
             shape = value if isinstance(value, Surrogate) else surrogate(value)
@@ -140,7 +142,7 @@ def _record(kind: type[Neuron], name: str, value: Any) -> Any:
     Raises:
         ValueError: If it has an unknown key, or is no table.
     """
-    parameter = inspect.signature(kind).parameters.get(name)
+    parameter = _parameters(kind).get(name)
     default = None if parameter is None else parameter.default
     if not is_dataclass(default):
         return value
@@ -246,5 +248,11 @@ def offered() -> list[str]:
 
 def _needed(kind: type[Neuron]) -> list[str]:
     """Returns what a neuron must be told beside its size."""
-    parameters = inspect.signature(kind).parameters.values()
+    parameters = _parameters(kind).values()
     return [p.name for p in parameters if p.name != "size" and p.default is p.empty]
+
+
+@cache
+def _parameters(kind: type[Neuron]) -> Mapping[str, inspect.Parameter]:
+    """Returns what a neuron takes; looked up for each neuron that is made."""
+    return inspect.signature(kind).parameters
