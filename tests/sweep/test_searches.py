@@ -29,15 +29,28 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def finished(pj, out: str) -> list[dict]:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept") / "s"
+
+
+@pytest.fixture
+def search(pj, kept) -> Path:
+    """A finished search that was never interrupted."""
+    if not kept.exists():
+        finished(pj, kept)
+    return kept
+
+
+def finished(pj, out: str | Path) -> list[dict]:
     code, said, err = pj(*COMMAND, "--out", out)
     assert code == 0, err
     assert "8 finished · front of" in said
     return pj_.Sweep.load(out).table()
 
 
-def test_a_search_tries_configurations_within_its_ranges(pj):
-    rows = finished(pj, "s")
+def test_a_search_tries_configurations_within_its_ranges_and_again_the_same(pj, search):
+    rows = finished(pj, "again")
     keys = ["network.width", "network.neuron.name", "train.lr"]
     assert [row["seed"] for row in rows] == [0] * 4 + [1] * 4
     for one, other in zip(rows[:4], rows[4:], strict=True):
@@ -46,12 +59,11 @@ def test_a_search_tries_configurations_within_its_ranges(pj):
         assert one["network.neuron.name"] in ("LIF", "IF")
         assert 1e-3 <= float(one["train.lr"]) <= 1e-1
     assert len({tuple(row[key] for key in keys) for row in rows}) > 2
-    assert all(row["seeds"] == 2 for row in pj_.Sweep.load("s").configurations())
-    finished(pj, "again")
-    assert results(Path("again")) == results(Path("s"))
+    assert all(row["seeds"] == 2 for row in pj_.Sweep.load("again").configurations())
+    assert results(Path("again")) == results(search)
 
 
-def test_a_search_that_is_interrupted_keeps_what_it_has_chosen(pj, monkeypatch):
+def test_a_search_that_is_interrupted_keeps_what_it_has_chosen(pj, search, monkeypatch):
     was = signal.signal(signal.SIGINT, signal.default_int_handler)
     train, number = Run.train, 0
 
@@ -68,13 +80,9 @@ def test_a_search_that_is_interrupted_keeps_what_it_has_chosen(pj, monkeypatch):
         for _ in range(2):
             assert pj(*COMMAND, "--out", "s")[0] == 130
         finished(pj, "s")
-        finished(pj, "other")
     finally:
         signal.signal(signal.SIGINT, was)
-    assert (results(Path("s")), weights(Path("s"))) == (
-        results(Path("other")),
-        weights(Path("other")),
-    )
+    assert (results(Path("s")), weights(Path("s"))) == (results(search), weights(search))
 
 
 def test_a_hopeless_run_is_stopped_and_said_to_be_dominated(pj, monkeypatch):

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, mean_squared_error
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
@@ -98,8 +97,15 @@ def test_the_target_is_told_from_type_and_shape(y, target):
     assert target_of(y) is target
 
 
+@pytest.fixture
+def metrics():
+    from sklearn import metrics  # slow, and other tests do without
+
+    return metrics
+
+
 @every
-def test_measures_are_those_of_scikit_learn(target):
+def test_measures_are_those_of_scikit_learn(target, metrics):
     net, given = network(), batches(target, 6)
     found = measured(target, net, given)
     assert found.target == target.name
@@ -116,23 +122,25 @@ def test_measures_are_those_of_scikit_learn(target):
     if target.own == "mse":
         assert report.accuracy is None
         assert report.macro_f1 is None
-        assert report.mse.test == pytest.approx(mean_squared_error(actual, guess))
+        assert report.mse.test == pytest.approx(metrics.mean_squared_error(actual, guess))
         mean = actual.mean(0).expand_as(actual)
-        assert report.variance == pytest.approx(mean_squared_error(actual, mean))
+        assert report.variance == pytest.approx(metrics.mean_squared_error(actual, mean))
     else:
         assert report.mse is None
-        assert report.accuracy.test == accuracy_score(actual, guess)
-        assert report.macro_f1.test == pytest.approx(f1_score(actual, guess, average="macro"))
-        assert report.confusion == tuple(map(tuple, confusion_matrix(actual, guess).tolist()))
+        assert report.accuracy.test == metrics.accuracy_score(actual, guess)
+        macro_f1 = metrics.f1_score(actual, guess, average="macro")
+        assert report.macro_f1.test == pytest.approx(macro_f1)
+        confusion = metrics.confusion_matrix(actual, guess)
+        assert report.confusion == tuple(map(tuple, confusion.tolist()))
         assert report.majority == actual.bincount().max().item() / len(actual)
     assert pj.Report.from_json(report.to_json()) == report
 
 
-def test_macro_f1_is_over_the_classes_that_are_there_or_were_named():
+def test_macro_f1_is_over_the_classes_that_are_there_or_were_named(metrics):
     scores = torch.eye(5)[[0, 0, 3, 1]]
     label = torch.tensor([0, 1, 3, 1])
     found = CLASSES.read(CLASSES.sums(scores, label)).macro_f1
-    assert found == pytest.approx(f1_score(label, scores.argmax(-1), average="macro"))
+    assert found == pytest.approx(metrics.f1_score(label, scores.argmax(-1), average="macro"))
 
 
 @every
