@@ -20,6 +20,17 @@ settings.register_profile(
 settings.load_profile("picojoule")
 
 
+def pytest_configure() -> None:
+    """Keeps commands and runs in this process from what a process of theirs does for good.
+
+    One that gives no memory back grows to gigabytes, whose tables each fork of a test copies.
+    """
+    from picojoule import _memory
+
+    _memory.keep_freed_memory = lambda: True
+    _memory.collect_seldom = lambda: None
+
+
 def pytest_collection_finish() -> None:
     """Has the collector pass over what is there for good: modules, and thousands of tests.
 
@@ -60,12 +71,10 @@ def pj(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> I
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["pj", *map(str, words)])
-        before, collected = signal.getsignal(signal.SIGINT), gc.get_threshold()
+        before = signal.getsignal(signal.SIGINT)
         with pytest.raises(SystemExit) as caught:
             main()
-        # A program need not restore them.
-        signal.signal(signal.SIGINT, before)
-        gc.set_threshold(*collected)
+        signal.signal(signal.SIGINT, before)  # a program need not restore it
         out, err = capsys.readouterr()
         return int(caught.value.code or 0), out, err
 
