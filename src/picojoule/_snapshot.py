@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from picojoule._torch import buffers, parameters, submodules
+from picojoule._torch import held_by
 
 _FIXED = (bool, int, float, str, type(None), torch.dtype)
+_ASKED = ("present",)  # a function whose answer counts, and which is asked in each run
 
 
 class Snapshot:
@@ -26,27 +27,17 @@ class Snapshot:
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._modules = list(modules)
-        self._held = [_held(one) for one in self._modules]
-        self._tensors = [one for held in self._held for one in held if isinstance(one, Tensor)]
+        self._held = held_by(self._modules)
+        self._tensors = [one for one in self._held if isinstance(one, Tensor)]
         self._kinds = _kinds(self._tensors)
         self.plain = all(map(_is_plain, self._modules))
 
     @property
     def holds(self) -> bool:
         """True if nothing was set since."""
-        for module, before in zip(self._modules, self._held, strict=True):
-            held = _held(module)
-            if len(held) != len(before) or not all(map(is_, held, before)):
-                return False
-        return _kinds(self._tensors) == self._kinds
-
-
-def _held(module: nn.Module) -> list[Any]:
-    """Returns the attributes of a module, with its parameters, buffers and submodules."""
-    held = list(vars(module).values())
-    for some in (parameters(module), buffers(module), submodules(module)):
-        held += some.values()
-    return held
+        held = held_by(self._modules)
+        same = len(held) == len(self._held) and all(map(is_, held, self._held))
+        return same and _kinds(self._tensors) == self._kinds
 
 
 def _kinds(tensors: Sequence[Tensor]) -> list[Any]:
@@ -55,7 +46,7 @@ def _kinds(tensors: Sequence[Tensor]) -> list[Any]:
 
 
 def _is_plain(module: nn.Module) -> bool:
-    every = vars(nn.Module())
+    every = {*vars(nn.Module()), *_ASKED}
     return all(name in every or _is_fixed(value) for name, value in vars(module).items())
 
 

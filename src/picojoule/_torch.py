@@ -125,6 +125,18 @@ def unsaved_buffers(module: nn.Module) -> set[str]:
     return module._non_persistent_buffers_set
 
 
+def held_by(modules: Sequence[nn.Module]) -> list[Any]:
+    """Returns all that modules are and hold, in a row: type, attributes, tensors, submodules."""
+    held: list[Any] = []
+    for one in modules:
+        held.append(type(one))
+        held += vars(one).values()
+        held += one._parameters.values()
+        held += one._buffers.values()
+        held += [*one._modules, *one._modules.values()]
+    return held
+
+
 def submodules(module: nn.Module) -> dict[str, nn.Module | None]:
     """Returns the module's own dictionary of submodules; one in two places is there twice."""
     return module._modules

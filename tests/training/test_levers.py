@@ -1,6 +1,7 @@
 """Levers: what training leaves out is priced as it goes, and gone in the end."""
 
 import copy
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -9,9 +10,12 @@ from torch import nn
 
 import picojoule as pj
 from all_networks import NETWORKS
+from picojoule.kernels import cc
+from picojoule.networks import Sequential
 from picojoule.training.checkpoint import newest
-from picojoule.training.levers import Lever, kinds, lever, settle
+from picojoule.training.levers import Learning, Lever, kinds, lever, settle
 from picojoule.training.levers.base import Gate, masks
+from picojoule.training.prices import price
 
 # Windows of pooling are counted for closed channels too, until these are gone; no chip prices them.
 BUT = ("pool",)
@@ -65,6 +69,73 @@ def assert_settles(net, x, lengths=None, **options):
     assert parameters(net) < whole
     assert not list(masks(net))
     return small
+
+
+class Layered(Sequential):
+    """The same layers, which never run as one function, so that nothing is known before."""
+
+    def forward(self, x, state=None, lengths=None):
+        return super().forward(x, state, lengths)
+
+
+def step_of(kind, levers, inputs, chip, *, opened=True):
+    """What a step of a network with levers gives, some of their gates closed."""
+    torch.manual_seed(1)
+    layers = nn.Linear(12, 9), pj.LIF(9), nn.Linear(9, 7, bias=False), pj.LIF(7), nn.Linear(7, 3)
+    net = kind(nn.Flatten(), *layers, pj.LI())
+    with torch.no_grad():
+        for weight in (net[1].weight, net[3].weight):
+            weight.abs_().mul_(3)  # so that all layers spike
+    learning = Learning(net, [one() for one in levers], 1)
+    close_some(net)
+    x = (torch.rand(5, 11, 3, 4) < 0.3).float()
+    with learning.opened() if opened else nullcontext():
+        with pj.Meter(net, inputs=inputs, traffic=False) as meter:
+            out, _ = net(x)
+        energy, learned = price(meter, chip), dict(net.named_parameters())
+        learned = {name: one for name, one in learned.items() if one.requires_grad}
+        grads = torch.autograd.grad(out.square().sum() + energy.total, [*learned.values()])
+    counts = {
+        (layer, part, name): float(number.detach())
+        for layer, one in meter.counts.items()
+        for part, some in (("all", one), ("hidden", one.hidden))
+        for name, number in (() if some is None else some.items())
+    }
+    totals = [energy.total.item(), energy.floor.item(), energy.low.item(), energy.high.item()]
+    return out, counts, totals, dict(zip(learned, grads, strict=True)), meter
+
+
+@pytest.mark.skipif(cc.tier() != "c", reason="stacks are of loops in C")
+@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize("inputs", ["events", "analog"])
+@pytest.mark.parametrize(
+    "levers", [[pj.Gates], [pj.Weights], [pj.Gates, pj.Weights], [pj.Gates, pj.Thresholds]]
+)
+def test_a_network_with_levers_runs_as_one_function_and_is_foreseen(levers, inputs, opened):
+    chip = pj.load_chip("45nm-sram")
+    kinds = Sequential, Layered
+    one, other = (step_of(kind, levers, inputs, chip, opened=opened) for kind in kinds)
+    assert one[-1].foreseen is not None
+    assert other[-1].foreseen is None
+    assert torch.equal(one[0], other[0])
+    assert one[1] == pytest.approx(other[1], rel=1e-14)
+    assert one[2] == pytest.approx(other[2], rel=1e-12)
+    for name, grad in one[3].items():
+        torch.testing.assert_close(grad, other[3][name], msg=name)
+        assert grad.any(), name
+    assert one[-1].uncounted == other[-1].uncounted == {}
+
+
+@pytest.mark.skipif(cc.tier() != "c", reason="stacks are of loops in C")
+def test_a_plain_network_in_the_end_is_run_as_one():
+    net = pj.network("mlp", inputs=(12,), classes=3, width=8)
+    levers, x = [pj.Gates()], torch.ones(5, 2, 12)
+    levers[0].attach(net)
+    assert net.as_stack(x) is not None
+    out, _ = net(x)
+    settle(net, levers)
+    assert net.as_stack(x) is not None
+    assert torch.equal(net(x)[0], out)
 
 
 @pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case.title)

@@ -1,5 +1,6 @@
 """Numbers of events in values, summed once and exactly."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -86,22 +87,33 @@ def _squares(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def are_whole(sums: Sequence[Summed]) -> Tensor:
-    """Tells, on the device, whether all these are sums of events.
+def are_whole(sums: Sequence[Summed]) -> bool:
+    """Reads from the device whether all these are sums of events.
 
-    A sum of events is a whole number; that of other values is none but by chance.
+    A sum of events is a whole number; that of other values is none but by chance. What is no number
+    says nothing.
     """
-    plain = [one.events.reshape(-1) for one in sums if one.rest is None]
+    numbers, plain = [], []
+    for one in sums:
+        if one.rest is None:
+            single = one.events.is_cpu and not one.events.dim()
+            (numbers if single else plain).append(one.events)
+    if any(_is_off(one.item()) for one in numbers):
+        return False
     off, most = [], []
     if plain:
-        events = torch.cat(plain)
+        events = torch.cat([one.reshape(-1) for one in plain])
         off.append(events - events.round())
         most.append(events * 1e-5)
     for events, rest, rounding in sums:
         if rest is not None:
             off.append(rest.reshape(-1))
             most.append((events if rest.dim() else events.sum()).reshape(-1) * rounding)
-    return ~(torch.cat(off).abs() > 1e-3 + torch.cat(most).abs()).any()  # what is no number is none
+    return not off or not bool((torch.cat(off).abs() > 1e-3 + torch.cat(most).abs()).any())
+
+
+def _is_off(events: float) -> bool:
+    return math.isfinite(events) and abs(events - round(events)) > 1e-3 + abs(events) * 1e-5
 
 
 def _sum_at(events: Tensor, kind: Kind, fanout: int | Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from picojoule._torch import DisableTorchFunction
+from picojoule._torch import DisableTorchFunction, version_of
 
-_NAME = "picojoule_presence"
+_NAME, _WIDE = "picojoule_presence", "picojoule_wide"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,19 +33,24 @@ class Presence:
         outputs, axes = self.weight.shape[0], self.weight.dim()
         mask = self.weight.new_ones([outputs, *[1] * (axes - 1)], dtype=torch.float64)
         if self.outputs is not None:
-            mask = mask * self.outputs.double().view(-1, *[1] * (axes - 1))
+            mask = mask * wide(self.outputs).view(-1, *[1] * (axes - 1))
         if self.inputs is not None:
-            mask = mask * self.inputs.double().view(1, -1, *[1] * (axes - 2))
-        return mask if self.each is None else mask * self.each.double()
+            mask = mask * wide(self.inputs).view(1, -1, *[1] * (axes - 2))
+        return mask if self.each is None else mask * wide(self.each)
 
     def partners(self) -> Tensor:
         """Returns how many outputs of a linear layer each input meets [I], in float64."""
         if self.each is not None:
             return self.synapses().sum(0).expand(self.weight.shape[1])
         whole = self.weight.new_ones(self.weight.shape[1], dtype=torch.float64)
-        inputs = whole if self.inputs is None else self.inputs.double()
-        outputs = self.weight.shape[0] if self.outputs is None else self.outputs.double().sum()
+        inputs = whole if self.inputs is None else wide(self.inputs)
+        outputs = self.weight.shape[0] if self.outputs is None else wide(self.outputs).sum()
         return inputs * outputs
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Presence":
+        """Returns that after ``change`` of what decides it."""
+        parts = (self.outputs, self.inputs, self.each)
+        return Presence(self.weight, *(None if one is None else change(one) for one in parts))
 
     def part(self, cut: Callable[[Tensor], Tensor]) -> "Presence":
         """Returns that of some of the inputs."""
@@ -70,20 +75,37 @@ def only(
         inputs: Returns ones and zeros [I].
         each: Returns ones and zeros of the weight's shape.
     """
-    presence = presence_of(weight) or Presence(weight)
-    known: dict[str, Any] = {}
-    left = weight
     with DisableTorchFunction():  # no function of the network, which modes are to see
-        for name, decides in (("outputs", outputs), ("inputs", inputs), ("each", each)):
-            if decides is not None:
-                known[name] = decides()
-        if inputs is not None:
-            left = left * known["inputs"].view(1, -1, *[1] * (weight.dim() - 2))
-        if each is not None:
-            left = left * known["each"]
-        left = left.view_as(left) if left is weight else left
-    setattr(left, _NAME, replace(presence, **known))
-    return left
+        parts = [None if decides is None else decides() for decides in (outputs, inputs, each)]
+    left = weight
+    if parts[1] is not None:
+        left = left * parts[1].view(-1, *[1] * (weight.dim() - 2))
+    if parts[2] is not None:
+        left = left * parts[2]
+    before = presence_of(weight)
+    if before is not None:
+        held = (before.outputs, before.inputs, before.each)
+        parts = [old if new is None else new for old, new in zip(held, parts, strict=True)]
+    presence = Presence(weight if before is None else before.weight, *parts)
+    return known_as(left.view_as(left) if left is weight else left, presence)
+
+
+def wide(part: Tensor) -> Tensor:
+    """Returns ones and zeros in float64, made once for all who ask."""
+    if part.dtype == torch.float64:
+        return part
+    version, found = getattr(part, _WIDE, (-1, part))
+    graph = part.requires_grad and torch.is_grad_enabled()
+    if version != version_of(part) or (graph and not found.requires_grad):
+        found = part.double()
+        setattr(part, _WIDE, (version_of(part), found))
+    return found
+
+
+def known_as(weight: Tensor, presence: Presence) -> Tensor:
+    """Returns a weight after saying of it which synapses there are."""
+    setattr(weight, _NAME, presence)
+    return weight
 
 
 def presence_of(weight: Any) -> Presence | None:

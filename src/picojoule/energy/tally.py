@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from picojoule.energy.counts import OpCounts, as_counts
+from picojoule.energy.presence import wide
 from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic, dense_pairs, inputs_of, kernel_positions
 
@@ -42,13 +43,13 @@ def count_synapses(call: Traffic) -> OpCounts:
 def _outputs(synapses: Synapses) -> float | Tensor:
     """Returns the share of the outputs that there are."""
     outputs = None if synapses.presence is None else synapses.presence.outputs
-    return 1.0 if outputs is None else outputs.double().mean()
+    return 1.0 if outputs is None else wide(outputs).mean()
 
 
 def _inputs(synapses: Synapses) -> float | Tensor:
     """Returns the share of the inputs that there are."""
     inputs = None if synapses.presence is None else synapses.presence.inputs
-    return 1.0 if inputs is None else inputs.double().mean()
+    return 1.0 if inputs is None else wide(inputs).mean()
 
 
 def _read(events: Tensor, synapses: Synapses) -> Tensor:
@@ -56,7 +57,7 @@ def _read(events: Tensor, synapses: Synapses) -> Tensor:
     presence = synapses.presence
     if presence is not None and presence.inputs is not None:
         places = events.dim() - 1 if synapses.located else 0
-        events = events * presence.inputs.double().view(-1, *[1] * places)
+        events = events * wide(presence.inputs).view(-1, *[1] * places)
     return events.sum() if events.dim() else events
 
 

@@ -25,14 +25,12 @@ class StackLayer(NamedTuple):
     """A linear layer, and the neurons behind it.
 
     Attributes:
-        weight: Of the linear layer, [N, K].
         bias: Of the linear layer, [N]; None if it has none.
         part: The neurons' compiled step.
         tensors: Their parameters and buffers.
         counts: Whether they put out events or levels, whose totals somebody may want.
     """
 
-    weight: Tensor
     bias: Tensor | None
     part: CompiledPart
     tensors: Sequence[Tensor]
@@ -45,12 +43,16 @@ class StackLayer(NamedTuple):
 
 
 def run(
-    layers: Sequence[StackLayer], x: Tensor, states: Sequence[tuple[list[Tensor], Any]]
+    layers: Sequence[StackLayer],
+    weights: Sequence[Tensor],
+    x: Tensor,
+    states: Sequence[tuple[list[Tensor], Any]],
 ) -> tuple[Tensor, list[Any]]:
     """Runs all steps of all layers.
 
     Args:
         layers: The layers.
+        weights: Those of the linear layers, [N, K].
         x: [T, B, K].
         states: The leaves and the structure of where the neurons of each layer start.
 
@@ -58,8 +60,8 @@ def run(
         The output of the last neurons [T, B, N], and the last state of each.
     """
     told, tensors = SUMS.get(), []
-    for layer, (leaves, _) in zip(layers, states, strict=True):
-        tensors += [layer.weight, layer.bias, *leaves, *layer.tensors]
+    for layer, weight, (leaves, _) in zip(layers, weights, states, strict=True):
+        tensors += [weight, layer.bias, *leaves, *layer.tensors]
     setup = _Setup(layers, torch.is_grad_enabled(), told)
     found = iter(_Stack.apply(setup, x, *tensors))  # pyright: ignore[reportArgumentType]
     out, last = x, []

@@ -43,6 +43,8 @@ class Exit(nn.Module):
         (softmax probability of the scores so far against a threshold).
     """
 
+    passes_on = True
+
     def __init__(self, sure: float = 0.9, *, readout: str = "mean") -> None:
         super().__init__()
         if not 0 < sure < 1:

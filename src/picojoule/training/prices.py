@@ -19,23 +19,23 @@ _MOST = 8  # chips, and numbers of samples, for which prices of a network are ke
 def price(meter: Meter, chip: Chip) -> Energy:
     """Prices what a meter counted, as ``chip.price(meter.counts)`` does.
 
-    As the counts are linear in the numbers of events, so is the energy: a network that was known
-    before it ran is priced by one product.
+    As the counts are linear in the numbers that a forecast leaves open, so is the energy: a network
+    that was known before it ran is priced by one product.
     """
     if (foreseen := meter.foreseen) is None:
         return chip.price(meter.counts)
-    forecast, events, samples = foreseen
+    forecast, sums, samples = foreseen
     kept = _kept().setdefault(forecast, {})
     before, prices = kept.get((id(chip), samples), (None, None))
     if prices is None or before is not chip:
         if len(kept) >= _MOST:
             kept.clear()
-        ones = [torch.ones((), dtype=torch.float64) for _ in events]
-        parts = (forecast.counts(ones, samples, source=k) for k in range(-1, len(events)))
+        ones = [torch.ones((), dtype=torch.float64) for _ in sums]
+        parts = (forecast.counts(ones, samples, product=k) for k in range(-1, len(sums)))
         whole = chip.price(forecast.counts(ones, samples))
         prices = _Prices(whole, [chip.price(part) for part in parts])
         kept[id(chip), samples] = chip, prices
-    return prices.of(torch.stack(list(events)))
+    return prices.of(torch.stack(list(sums)))
 
 
 @cache
@@ -45,11 +45,11 @@ def _kept() -> WeakKeyDictionary[object, dict[tuple[int, int], tuple[Chip, "_Pri
 
 
 class _Prices:
-    """Energies of a forecast on a chip, each a constant and so much for an event of each source.
+    """Energies of a forecast on a chip, each a constant and so much for each of its sums.
 
     Args:
-        whole: The energy of one event of each source.
-        parts: That of the constant counts, and of one event of each source alone.
+        whole: The energy if each sum is 1.
+        parts: That of the constant counts, and of each sum alone.
     """
 
     def __init__(self, whole: Energy, parts: Sequence[Energy]) -> None:
@@ -67,11 +67,11 @@ class _Prices:
             row += [own.get(name, none) for name in names]
         return torch.stack(row)
 
-    def of(self, events: Tensor) -> Energy:
-        """Returns the energy of these events [sources]."""
-        row = torch.addmv(self._constant, self._each, events)
+    def of(self, sums: Tensor) -> Energy:
+        """Returns the energy of these sums [products]."""
+        row = torch.addmv(self._constant, self._each, sums)
         # Apart, so that its gradient does not go through all the others.
-        total = torch.dot(self._each[0], events) + self._constant[0]
+        total = torch.dot(self._each[0], sums) + self._constant[0]
         graph, flat = row.unbind(), row.detach().unbind()
         (_, floor, low, high), at, tables = flat[: len(_TOTALS)], len(_TOTALS), []
         for table, names in self._names.items():

@@ -129,12 +129,12 @@ class Task:
         scores = scores_of(self.readout, ran.out, batch._replace(lengths=ran.lengths))
         priced = self._priced(ran.price)
         energies = {key: mean_energy(self.fabric, one) for key, one in priced.items()}
-        loss = self._loss(scores if ran.ending is None else ran.ending.scores(scores), batch)
-        goal = loss if (part := self._part(batch)) is None else loss * part
-        charge = None
+        own = self._loss(scores if ran.ending is None else ran.ending.scores(scores), batch)
+        part, charge = self._part(batch), None
         if charged:
             charge = self.penalty(energies, ran.meter.traffic if looks else None)
-            loss, goal = loss + charge, goal + charge
+        loss = own if charge is None else own + charge
+        goal = loss if part is None else own * part if charge is None else own * part + charge
         del ran  # and with it spikes that the gradient may let go of on its way
         self._descend(goal, epoch)
         self.penalty.update(energies)

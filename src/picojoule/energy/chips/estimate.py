@@ -20,10 +20,10 @@ class Sums(Mapping[str, Tensor]):
 
     def add(self, name: str, value: Tensor) -> None:
         """Adds to the sum of a name."""
-        self._terms.setdefault(name, []).append(value.detach())
+        self._terms.setdefault(name, []).append(value)
 
     def __getitem__(self, name: str) -> Tensor:
-        first, *others = self._terms[name]
+        first, *others = (value.detach() for value in self._terms[name])
         return sum(others, start=first)
 
     def __iter__(self) -> Iterator[str]:

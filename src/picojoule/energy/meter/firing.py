@@ -21,6 +21,7 @@ from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Inner
 from picojoule.energy.meter.population import Kinds, NeuronLayer
 from picojoule.energy.meter.recorder import Recorder
+from picojoule.energy.presence import wide
 from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.rules.outcome import Synapses
 from picojoule.energy.traffic import Traffic
@@ -163,7 +164,7 @@ class Firing:
         if events.shape != present.shape:
             number = events_of(inside(out, self.clock.within), kind, multiplied=False)
             events = number.sum((1, *range(3, out.dim()))).double().sum(0)
-        return events * present.double()
+        return events * wide(present)
 
     def _count_kind(
         self,

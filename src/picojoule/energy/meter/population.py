@@ -11,6 +11,7 @@ from picojoule.contract import Group, NeuronCost
 from picojoule.energy.counts import OpCounts, Sizes, as_counts, dtype_name
 from picojoule.energy.kinds import Kind
 from picojoule.energy.meter.foreign import Arriving, Foreign, Inner, is_known, known
+from picojoule.energy.presence import wide
 from picojoule.energy.rules.synapses import projection
 
 
@@ -52,9 +53,8 @@ class NeuronLayer:
 
     @property
     def plain(self) -> bool:
-        """True for known neurons of ours, all there, that put out events or analog values."""
-        known = self.trusted and self.present is None
-        return known and self.kind.name in ("events", "analog")
+        """True for known neurons of ours that put out events or analog values."""
+        return self.trusted and self.kind.name in ("events", "analog")
 
     @property
     def trusted(self) -> bool:
@@ -71,7 +71,7 @@ class NeuronLayer:
         """Returns the updates of one call, and what it put out, of the neurons that are present."""
         updates = out.numel() * valid
         if present is not None:
-            updates = updates * present.double().mean()
+            updates = updates * wide(present).mean()
         times = {
             "update": 1,
             "add": self.cost.adds,

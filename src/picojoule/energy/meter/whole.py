@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
 from picojoule._torch import DisableTorchFunction, function_modes, hooks, version_of
 from picojoule.contract import READY, SUMS
@@ -15,54 +15,17 @@ from picojoule.energy.convention import Convention
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.events import Summed, summed
 from picojoule.energy.kinds import Kind
+from picojoule.energy.meter.as_one import WholeRun, count
 from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.firing import Firing
-from picojoule.energy.meter.forecast import Forecast, Foreseen
+from picojoule.energy.meter.forecast import Factor, Forecast, Foreseen
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.meter.recorder import Recorder
 from picojoule.energy.meter.roster import Roster
-from picojoule.energy.rules.arguments import tensors
+from picojoule.energy.presence import presence_of, wide
 
 _MOST = 64  # forecasts that are kept of a network
-
-
-class _Run(NamedTuple):
-    """One run of a network as one function.
-
-    Attributes:
-        net: The network.
-        stack: What runs it, with its ``pairs`` of linear layers and neurons.
-        x: Its input [T, B, ...].
-        told: What the layers told: the input with its number of events [], if they know it, then
-            what each layer that fires put out [T, B, N], with its totals [N].
-        result: What the network gave back.
-    """
-
-    net: nn.Module
-    stack: Any
-    x: Tensor
-    told: list[tuple[Tensor, Tensor]]
-    result: Any
-
-    @property
-    def ones(self) -> Tensor | None:
-        """The number of events in the input, if the layers know it."""
-        return self.told[0][1] if self.told and not self.told[0][1].dim() else None
-
-    @property
-    def fired(self) -> list[tuple[Tensor, Tensor]]:
-        """The outputs and totals that each layer that fires told."""
-        return self.told if self.ones is None else self.told[1:]
-
-    @property
-    def values(self) -> list[Tensor]:
-        """The values that passed between the layers."""
-        return [self.x, *(values for values, _ in self.fired)]
-
-    def with_events(self, ones: Tensor, totals: Iterable[Tensor], *, keep: bool) -> "_Run":
-        """Returns a run with these numbers of events, and shapes in place of values not to keep."""
-        x, *fired = self.values if keep else map(_shape, self.values)
-        return self._replace(x=x, told=[(x, ones), *zip(fired, totals, strict=True)])
+_EXACT = 1 << 24  # ones that can be added in single precision
 
 
 class Whole:
@@ -80,7 +43,8 @@ class Whole:
     def __init__(self, roster: Roster, firing: Firing) -> None:
         self._roster, self._firing = roster, firing
         self._recorder: Recorder = firing.recorder
-        self._run: _Run | None = None
+        self._run: WholeRun | None = None
+        self._told: list[tuple[Tensor, Tensor]] = []
         self._quiet: Any = None
         self._heard: Any = None
         self._ready: Any = None
@@ -103,8 +67,8 @@ class Whole:
             self.stop()
             return
         x = args[0] if args else kwargs["x"]
-        self._run = run = _Run(net, stack, x, [], None)
-        self._heard = SUMS.set(lambda *told: run.told.append(told))
+        self._run, self._told = WholeRun(net, stack, x, stack.weights), []
+        self._heard = SUMS.set(lambda *told: self._told.append(told))
         self._ready = READY.set((net, x, stack))
 
     def stop(self) -> None:
@@ -115,19 +79,25 @@ class Whole:
         if self._quiet is not None:
             self._quiet.__exit__(None, None, None)
         self._run = self._quiet = self._heard = self._ready = None
+        self._told = []
 
     def end(self, result: Any) -> Iterable[nn.Module]:
         """Counts what ran since ``begin``, and returns its modules."""
-        run = self._run
+        run, fired, ones = self._run, self._told, None
         self.stop()
         if result is None or run is None:  # an error
             return ()
-        run = run._replace(result=result)
+        layers = (self._roster.layers[neuron] for _, neuron in run.stack.pairs)
+        present = [None if one.present is None else one.present() for one in layers]
+        if fired and not fired[0][1].dim():  # the first product has counted what is in the input
+            (_, ones), *fired = fired
+        run = run._replace(present=present, ones=ones, fired=fired, result=result)
         with Unseen():
             kind = self._recorder.lineage.kind_of(run.x)
             if kind is None or not self._foresee(run, kind):
-                _count(self._roster, self._firing, run)
-        return run.net.modules()
+                count(self._roster, self._firing, run)
+        (root, *_), modules = self._roster.names, self._roster.names
+        return modules if run.net is root else run.net.modules()
 
     def foreseen(self, samples: int) -> Foreseen | None:
         """Returns the counts if they are of a forecast, else None."""
@@ -139,7 +109,7 @@ class Whole:
             settle, self._settle, self._foreseen = self._settle, None, None
             settle()
 
-    def _foresee(self, run: _Run, kind: Kind) -> bool:
+    def _foresee(self, run: WholeRun, kind: Kind) -> bool:
         """Tells whether the counts of a run are known but for its events, and sums these."""
         recorder, roster, pairs = self._recorder, self._roster, run.stack.pairs
         layers = [roster.layers[neuron] for _, neuron in pairs]
@@ -149,95 +119,102 @@ class Whole:
         plain = _is_plain(kind) and all(one.plain for one in layers)
         if recorder.layers or not plain:
             return False
-        key = (id(run.stack), kind.name, convention)
-        stack, forecast = roster.forecasts.get(key, (None, None))
-        if stack is not run.stack:
+        ones, totals = self._arrived(run, kind), [totals for _, totals in run.fired]
+        checks = len(recorder.sums)  # the input's own stays
+        decided = run.decided
+        several = {id(one.values): one for one in decided}  # one gate may close several parts
+        factors = [Factor((0,) if ones.dim() else (), ones)]
+        factors += [Factor(one.axes, wide(one.values)) for one in several.values()]
+        firing = [pair[1] for pair, one in zip(pairs, layers, strict=True) if one.kind.sparse]
+        for k, (neuron, own) in enumerate(zip(firing, totals, strict=True), 1):
+            factors.append(Factor((k,), own) if decided else Factor((), own.sum()))
+            one = roster.names[neuron], roster.layers[neuron].kind, Summed(factors[-1].values)
+            recorder.sums.append(one)
+        snapshot, order = run.stack.snapshot, [*several]
+        shared = tuple((one.axes, order.index(id(one.values))) for one in decided)
+        key = (id(snapshot), kind.name, convention, shared)
+        known, forecast = roster.forecasts.get(key, (None, None))
+        if known is not snapshot:
             if len(roster.forecasts) >= _MOST:
                 roster.forecasts.clear()
-            forecast = Forecast.of(partial(self._totals, run, kind), 1 + len(run.fired))
-            roster.forecasts[key] = run.stack, forecast
+            forecast = Forecast.of(partial(self._totals, run, kind, order), factors)
+            roster.forecasts[key] = snapshot, forecast
         if forecast is None:
+            del recorder.sums[checks:]
             return False
-        ones = run.ones
-        if ones is None and kind.sparse:
-            found = summed(run.x, kind, 1)
-            recorder.sums.append((roster.names[pairs[0][0]], kind, found))
-            ones = found.events
-        checks = len(recorder.sums)  # the input's own stays
-        ones = torch.zeros((), dtype=torch.float64) if ones is None else ones
-        totals = [totals for _, totals in run.fired]
-        firing = [pair[1] for pair, one in zip(pairs, layers, strict=True) if one.kind.sparse]
-        for neuron, own in zip(firing, totals, strict=True):
-            one = roster.names[neuron], roster.layers[neuron].kind, Summed(own)
-            recorder.sums.append(one)
-        self._foreseen = forecast, [ones, *(own.sum() for own in totals)]
+        self._foreseen = forecast, forecast.sums(factors)
         held = run.with_events(ones, totals, keep=recorder.keep)
         versions = {one.data_ptr(): version_of(one) for one in held.values if recorder.keep}
         graph = torch.is_grad_enabled()
         self._settle = partial(self._settled, held, kind, checks, versions, graph=graph)
         return True
 
+    def _arrived(self, run: WholeRun, kind: Kind) -> Tensor:
+        """Returns the events in the input: at each place [K] if some inputs may be absent."""
+        if not kind.sparse:
+            return torch.zeros((), dtype=torch.float64)
+        known = presence_of(run.weights[0])
+        apart = known is not None and (known.inputs is not None or known.each is not None)
+        if run.ones is not None and not apart:
+            return run.ones
+        if run.ones is not None and run.x.shape[:2].numel() <= _EXACT:
+            return run.x.flatten(2).sum((0, 1)).double()  # of zeros and ones, as a product found
+        x, name = run.x.flatten(2), self._roster.names[run.stack.pairs[0][0]]
+        found = summed(x, kind, x[0, 0] if apart else 1)
+        self._recorder.sums.append((name, kind, found))
+        return found.events
+
     def _settled(
-        self, run: _Run, kind: Kind, checks: int, versions: dict[int, int | None], *, graph: bool
+        self,
+        run: WholeRun,
+        kind: Kind,
+        checks: int,
+        versions: dict[int, int | None],
+        *,
+        graph: bool,
     ) -> None:
         recorder = self._recorder
         del recorder.sums[checks:]  # which come again
         with Unseen(), torch.set_grad_enabled(graph):
             recorder.lineage.declare(run.x, kind)
-            _count(self._roster, self._firing, run)
+            count(self._roster, self._firing, run)
         if recorder.keep:  # values may have changed in place since they were counted
             recorder.traffic[:] = [
                 replace(one, version=versions.get(one.values.data_ptr(), one.version))
                 for one in recorder.traffic
             ]
 
-    def _totals(self, run: _Run, kind: Kind, events: Sequence[Tensor]) -> dict[str, OpCounts]:
-        """Returns what would be counted of other numbers of events, in all."""
+    def _totals(
+        self, run: WholeRun, kind: Kind, decided: Sequence[int], numbers: Sequence[Tensor]
+    ) -> dict[str, OpCounts]:
+        """Returns what would be counted in all of other numbers of factors.
+
+        Args:
+            run: The run.
+            kind: That of its input.
+            decided: The ids of what training decides.
+            numbers: Of the input's events, of these, and of the events of each layer that fires.
+        """
         clock = Clock()
         clock.start(self._recorder.clock.steps, None)
         clock.batch = self._recorder.clock.batch
         recorder = Recorder(run.net, self._recorder.conventions, clock, keep=False)
+        ones, *others = numbers
+        run = run.with_decided(dict(zip(decided, others, strict=False)))
         totals = [
-            pad(one.view(1), (0, len(own) - 1))
-            for one, (_, own) in zip(events[1:], run.fired, strict=True)
+            one if one.dim() else pad(one.view(1), (0, len(own) - 1))
+            for one, (_, own) in zip(others[len(decided) :], run.fired, strict=True)
         ]
-        run = run.with_events(events[0], totals, keep=False)
+        run = run.with_events(ones, totals, keep=False)
         recorder.lineage.declare(run.x, kind)
-        _count(self._roster, Firing(recorder), run)
+        count(self._roster, Firing(recorder), run)
         return recorder.totals()
-
-
-def _count(roster: Roster, firing: Firing, run: _Run) -> None:
-    """Counts all layers of a run."""
-    recorder, names, fired = firing.recorder, roster.names, iter(run.fired)
-    values = run.x
-    if values.dim() > 3:
-        values = values.flatten(2)
-        recorder.ran(names[run.net], torch.flatten, (run.x, 2), values)
-    if run.ones is not None:
-        recorder.hear(values, run.ones)
-    for layer, neuron in run.stack.pairs:
-        currents = values.new_empty(()).expand(*values.shape[:2], len(layer.weight))
-        recorder.ran(names[layer], linear, (values, layer.weight, layer.bias), currents)
-        values = run.result[0]
-        if roster.layers[neuron].kind.sparse:
-            values, totals = next(fired)
-            firing.hear(values, totals)
-        firing.count(names[neuron], roster.layers[neuron], values, None)
-    if values is not run.result[0] and (kind := recorder.lineage.kind_of(values)) is not None:
-        recorder.lineage.declare(run.result[0], kind)  # values may be a shape alone
-    for state in filter(recorder.lineage.is_new, tensors([run.result])):
-        recorder.lineage.declare(state, Kind("analog"))
 
 
 def _is_plain(kind: Kind) -> bool:
     """Tells whether values are the network's own, analog or events of 1, and all of them count."""
     plain = kind.given and kind.name in ("analog", "events") and kind.is_worth(1)
     return plain and not kind.signed and kind.within is None and kind.number is None
-
-
-def _shape(values: Tensor) -> Tensor:
-    return values.new_empty(()).expand(values.shape)
 
 
 def _looks(hook: Any) -> bool:

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -100,8 +101,10 @@ class Gate(nn.Module):
         like: Tensor with their type and device.
 
     Attributes:
-        opened: What ``forward`` returned, for all that ask in one step; None outside of steps.
+        opened: What ``forward`` returns to all that ask in one step; None outside of steps.
     """
+
+    __slots__ = ("opened",)  # apart from what it holds: of this step alone, and in no copy
 
     def __init__(self, shape: Sequence[int], like: Tensor) -> None:
         super().__init__()
@@ -112,26 +115,31 @@ class Gate(nn.Module):
 
     def forward(self) -> Tensor:
         """Returns 1 for each gate that is open, else 0."""
-        if self.opened is not None:
-            return self.opened
-        return _Opening.apply(self.lean).view(self.shape)
+        now = getattr(self, "opened", None)  # which a copy has not
+        return opened([self])[0] if now is None else now
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"opened": None}  # of this step alone, and no copy has its graph
+        return vars(self)
+
+
+def opened(gates: Sequence[Gate]) -> list[Tensor]:
+    """Returns for each of these what its ``forward`` does, by one function for all."""
+    found = _Opening.apply(*(gate.lean for gate in gates)) if gates else ()
+    return [one.view(gate.shape) for one, gate in zip(found, gates, strict=True)]
 
 
 class _Opening(Function):
-    """Step at zero with the gradient of a sigmoid."""
+    """Steps at zero with the gradient of a sigmoid."""
 
     @staticmethod
-    def forward(ctx: Any, lean: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx.save_for_backward(lean)
-        return (lean >= lean.max().clamp(max=0)).to(lean.dtype)
+    def forward(ctx: Any, *lean: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*lean)
+        return tuple((one >= one.max().clamp(max=0)).to(one.dtype) for one in lean)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        share = torch.sigmoid(ctx.saved_tensors[0])
-        return grad * share * (1 - share)
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        shares = map(torch.sigmoid, ctx.saved_tensors)
+        return tuple(g * share * (1 - share) for g, share in zip(grads, shares, strict=True))
 
 
 # Gates, or a function that returns which are open.
@@ -146,7 +154,13 @@ class Masked(nn.Module):
         inputs: Gates of the inputs, each for ``places`` of them side by side.
         places: Inputs for each of its gates.
         each: Gates of the synapses.
+
+    Attributes:
+        left: What ``forward`` returns to all that ask in one step; None outside of steps.
     """
+
+    __slots__ = ("left",)
+    leaves_out = True  # and nothing else, so that a network may run as one function
 
     def __init__(
         self,
@@ -158,16 +172,24 @@ class Masked(nn.Module):
     ) -> None:
         super().__init__()
         self.outputs, self.inputs, self.places, self.each = outputs, inputs, places, each
+        self.left: Tensor | None = None
 
     def forward(self, weight: Tensor) -> Tensor:
         """Returns what is left of a weight [O, I, ...]."""
-        outputs, each = (gate and _opens(gate) for gate in (self.outputs, self.each))
-        return only(weight, outputs, self.inputs and self._inputs, each)
+        if (left := getattr(self, "left", None)) is not None:  # which a copy has not
+            return left
+        parts = (self.outputs, self.inputs, self.each)
+        outputs, inputs, each = (None if one is None else _opens(one) for one in parts)
+        if inputs is not None and self.places > 1:
+            inputs = partial(_repeated, inputs, self.places)
+        return only(weight, outputs, inputs, each)
 
-    def _inputs(self) -> Tensor:
-        assert self.inputs is not None
-        opened = _opens(self.inputs)()
-        return opened if self.places == 1 else opened.repeat_interleave(self.places)
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self)
+
+
+def _repeated(opens: Callable[[], Tensor], places: int) -> Tensor:
+    return opens().repeat_interleave(places)
 
 
 def _opens(gate: Opened) -> Callable[[], Tensor]:
@@ -194,9 +216,14 @@ def masks(net: nn.Module) -> Iterator[tuple[nn.Module, Masked]]:
     """Yields each part of a weight that training may leave out, and its layer."""
     for layer in list(net.modules()):
         if parametrize.is_parametrized(layer, "weight"):
-            for one in layer.parametrizations["weight"]:  # pyright: ignore
+            for one in changes_of(layer):
                 if isinstance(one, Masked):
                     yield layer, one
+
+
+def changes_of(layer: nn.Module) -> Any:
+    """Returns what changes the weight of a layer in its use, in order."""
+    return layer.parametrizations["weight"]  # pyright: ignore
 
 
 def settle(net: nn.Module, levers: Sequence[Lever]) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from picojoule.training.levers.base import Gate, Lever
+from picojoule.training.levers.base import Gate, Lever, changes_of, masks, opened
 
 
 class Learning:
@@ -39,18 +39,24 @@ class Learning:
                 groups.append({"params": parameters, "lr": rate, "initial_lr": rate})
                 self._of_group.append(lever)
         self._gates = [gate for gate in net.modules() if isinstance(gate, Gate)]
+        found = ((mask, changes_of(layer)) for layer, mask in masks(net))
+        self._masks = [(mask, changes.original) for mask, changes in found if len(changes) == 1]
         self.optimizers: list[Optimizer] = [torch.optim.Adam(groups, fused=True)] if groups else []
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Opens each gate once for a step, for all that ask: weights, neurons and the meter."""
+        """Opens gates and cuts weights once for a step, for all that ask: layers and the meter."""
         try:
-            for gate in self._gates:
-                gate.opened = gate.forward()
+            for gate, one in zip(self._gates, opened(self._gates), strict=True):
+                gate.opened = one
+            for mask, weight in self._masks:
+                mask.left = mask(weight)
             yield
         finally:
             for gate in self._gates:
                 gate.opened = None
+            for mask, _ in self._masks:
+                mask.left = None
 
     def slow(self, epoch: int, share: float) -> None:
         """Sets how fast levers learn in the next step.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from picojoule._numbers import Number, at_least, at_most, if_finite, log, number, tensor_of
 from picojoule.energy import COUNTERS, Energy, Traffic
 from picojoule.training.choose import SAFELY
 from picojoule.training.penalties.base import Penalty
@@ -176,52 +177,53 @@ class EnergyBudget(Penalty):
         """Computes the charge for ``energy``; see ``Penalty``."""
         del traffic
         total = energy.total
-        with torch.no_grad():
-            above = torch.relu(total - energy.floor)
-            spent = self._used(above)
-            excess = self._excess(spent)
-            pull = excess.clamp(max=_PULL)
-            charge = torch.relu(self.multiplier + self.rho * pull)
-            term = (charge.square() - self.multiplier.square()) / (2 * self.rho)
-            term += charge * (excess - pull)
-            slope = charge * self.ratio / spent * (above > 0)
+        above, spent = self._spent(energy)
+        excess, multiplier = self._excess(spent), number(self.multiplier)
+        pull = at_most(excess, _PULL)
+        charge = at_least(multiplier + self.rho * pull, 0.0)
+        term = (charge * charge - multiplier * multiplier) / (2 * self.rho)
+        term += charge * (excess - pull)
+        slope = charge * self.ratio / spent * (above > 0)
         # By its slope, so that a step has few nodes to go back through.
-        return self._checked((term + slope * (total - total.detach())).float())
+        return self._checked((slope * (total - total.detach()) + term).float())
 
-    @torch.no_grad()
     def update(self, energy: Energy) -> None:
         """Raises the multiplier if the aim was exceeded, else lowers it, and lowers the aim.
 
         An energy that is not finite leaves the multiplier as it is.
         """
-        above = torch.relu(energy.total - energy.floor)
-        spent = self._used(above)
-        lately = torch.where(self.lately_pj.isfinite(), self.lately_pj, above)
-        self.lately_pj = lately.lerp(above, _NEWEST)
-        excess = self._excess(spent)
-        moved = torch.relu(self.multiplier + self.step * excess.clamp(max=_PULL))
-        self.multiplier = torch.where(excess.isfinite(), moved, self.multiplier)
-        self.first_pj = torch.where(self.first_pj.isfinite(), self.first_pj, spent)
+        above, spent = self._spent(energy)
+        lately, first = number(self.lately_pj), number(self.first_pj)
+        lately = if_finite(lately, lately, above)
+        self.lately_pj = tensor_of(lately + _NEWEST * (above - lately))
+        excess, multiplier = self._excess(spent), number(self.multiplier)
+        moved = at_least(multiplier + self.step * at_most(excess, _PULL), 0.0)
+        self.multiplier = tensor_of(if_finite(excess, moved, multiplier))
+        first = if_finite(first, first, spent)
+        self.first_pj = tensor_of(first)
         self.done += 1
         allowed = self._allowed(energy.floor)
         if left := max(1 - self.done / self.descent, 0):
-            allowed = allowed * (self.first_pj / allowed).clamp_min(1) ** left
-        self.aim_pj = allowed
+            allowed = allowed * at_least(first / allowed, 1.0) ** left
+        self.aim_pj = tensor_of(allowed)
 
-    def _excess(self, spent: Tensor) -> Tensor:
+    def _spent(self, energy: Energy) -> tuple[Number, Number]:
+        """Returns what a batch spends above its floor, and what it would spend in use."""
+        above = at_least(number(energy.total) - number(energy.floor), 0.0)
+        return above, self.ratio * above + _SMALL * self.limit_pj
+
+    def _excess(self, spent: Number) -> Number:
         """Computes the logarithm of what is spent over the aim, which is at first the same."""
-        return torch.log(spent / torch.where(self.aim_pj.isnan(), spent.detach(), self.aim_pj))
+        aim = number(self.aim_pj)
+        return log(spent / if_finite(aim, aim, spent))
 
-    def _used(self, above: Tensor) -> Tensor:
-        """Computes what a batch that spends so much above its floor would spend in use."""
-        return self.ratio * above + _SMALL * self.limit_pj
-
-    def _allowed(self, floor_pj: Tensor) -> Tensor:
+    def _allowed(self, floor_pj: Tensor) -> Number:
         """Returns the allowance; of a training set that is not known that of a batch."""
         small = _SMALL * self.limit_pj
         if math.isnan(self.allowance_pj):
-            return ((self.limit_pj - floor_pj) / (1 + self.margin)).clamp_min(small) + small
-        return self.aim_pj.new_tensor(max(self.allowance_pj, small) + small)
+            left = (self.limit_pj - number(floor_pj)) / (1 + self.margin)
+            return at_least(left, small) + small
+        return max(self.allowance_pj, small) + small
 
     def _allowance(self, floor_pj: float, spread: float) -> float:
         """Computes ``A``: half of what the limit leaves, if it is not sure that more is safe."""
