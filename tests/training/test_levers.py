@@ -82,12 +82,13 @@ def step_of(kind, levers, inputs, chip, *, opened=True):
     """What a step of a network with levers gives, some of their gates closed."""
     torch.manual_seed(1)
     layers = nn.Linear(12, 9), pj.LIF(9), nn.Linear(9, 7, bias=False), pj.LIF(7), nn.Linear(7, 3)
-    net = kind(nn.Flatten(), *layers, pj.LI())
+    net = Sequential(nn.Flatten(), *layers, pj.LI())
     with torch.no_grad():
         for weight in (net[1].weight, net[3].weight):
             weight.abs_().mul_(3)  # so that all layers spike
     learning = Learning(net, [one() for one in levers], 1)
     close_some(net)
+    net = kind(*net)
     x = (torch.rand(5, 11, 3, 4) < 0.3).float()
     with learning.opened() if opened else nullcontext():
         with pj.Meter(net, inputs=inputs, traffic=False) as meter:
