@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import picojoule as pj
 from all_networks import NETWORKS
@@ -334,7 +335,7 @@ class TestErrors:
             pj.Weights().attach(pj.Sequential(pj.LIF()))
 
     @pytest.mark.parametrize(
-        "change", [nn.utils.weight_norm, lambda one: nn.utils.prune.identity(one, "weight")]
+        "change", [nn.utils.weight_norm, lambda one: prune.identity(one, "weight")]
     )
     @pytest.mark.filterwarnings("ignore:.*weight_norm")
     def test_no_weights_of_a_layer_that_sets_them_again(self, change):
