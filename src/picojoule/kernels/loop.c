@@ -14,8 +14,6 @@ typedef TRUTH truth;
 #define INFINITE ((real)INFINITY)
 #define SMALLER(a, b) ((a) < (b) ? (a) : (b))
 static const real zeros[BLOCK];
-/* Called once for a row: compiled once, and not wherever it is called. */
-#define APART static __attribute__((noinline))
 
 #ifdef DOUBLE
 #define LARGEST DBL_MAX
@@ -103,7 +101,7 @@ static inline real exponential(real x) {
     return series * R(2) * power.value;
 }
 /* In lanes of a fixed width, so that the sum is the same on every machine. */
-APART real summed(const real *x, int64_t size) {
+static inline real summed(const real *x, int64_t size) {
     real lanes[16] = {0}, sum = 0;
     int64_t i = 0;
     for (; i + 16 <= size; i += 16)
@@ -128,7 +126,7 @@ static inline void ahead(const real *from, int64_t size) {
 }
 /* Copies without reading the goal's old lines first: for more than the caches hold. Past them go
    whole lines alone; a part of one would be read and written there. */
-APART void past_caches(real *goal, const real *from, int64_t size) {
+static inline void past_caches(real *goal, const real *from, int64_t size) {
     int64_t i = 0;
 #if defined(__AVX__)
     typedef real vector __attribute__((vector_size(32), may_alias));

@@ -53,7 +53,7 @@ def gain(neuron: Neuron, size: int, *, steps: int = 4, spread: float = 1.0) -> f
 
 def _rate(neuron: Neuron, currents: Tensor) -> float:
     """Computes the output of neurons as a share of the most that they can put out."""
-    out, _ = scan(neuron, currents, engine="eager")  # a few steps take less than to compile them
+    out, _ = scan(neuron, currents)
     return float(out.mean() / out.amax().clamp(min=1.0))
 
 
