@@ -18,6 +18,11 @@ def total(chip: str) -> Value:
     return lambda one: one["chips"][chip]["total_pj"]
 
 
+def above(chip: str) -> Value:
+    """The energy of a run on a chip that hidden spikes cause: what training can change."""
+    return lambda one: one["chips"][chip]["total_pj"] - one["chips"][chip]["floor_pj"]
+
+
 def neurons(one: Record) -> float | None:
     """The energy of its neurons alone on analog circuits: spikes and static power."""
     fired = spikes(one)

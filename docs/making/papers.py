@@ -52,6 +52,8 @@ def network(one: Record) -> str:
         name = key.rpartition(".")[2]
         if key == "data.hold_out":
             words.append(f"each `{name}`")
+        elif key == "data.encoder":
+            words.append(f"{tomllib.loads(f'{name} = {value}')[name]['bands']} bands")
         elif key.startswith("network."):
             words.append(neuron(value) if "{" in value else f"{name} {value}")
     return ", ".join(words)
