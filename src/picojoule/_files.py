@@ -1,5 +1,6 @@
 """Files that people bring: only regular ones are opened, and no folder is walked without end."""
 
+import errno
 import json
 import os
 import stat
@@ -210,20 +211,26 @@ def check_replaceable(path: Path) -> None:
     """Checks that a file may take the place of what is there, if anything is.
 
     Raises:
-        ValueError: For a folder, a device or a pipe; the message names it.
+        OSError: For a folder, a device or a pipe; the message says which.
     """
     try:
         mode = os.lstat(path).st_mode
     except OSError:
         return
-    if not stat.S_ISLNK(mode):
-        _check_kind(path, mode)
+    if not stat.S_ISLNK(mode) and (kind := _kind(mode)) is not None:
+        raise OSError(errno.EEXIST, f"{kind} is in its place", str(path))
 
 
 def _check_kind(path: Path, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        kind = next((kind for is_one, kind in _KINDS if is_one(mode)), "something else")
+    if (kind := _kind(mode)) is not None:
         raise ValueError(f"{path} is {kind}: expected a file")
+
+
+def _kind(mode: int) -> str | None:
+    """Returns the kind of what is no regular file, None of one."""
+    if stat.S_ISREG(mode):
+        return None
+    return next((kind for is_one, kind in _KINDS if is_one(mode)), "something else")
 
 
 def _is_hollow(file: BinaryIO, facts: os.stat_result) -> bool:

@@ -24,8 +24,7 @@ def put(file: Path, content: bytes, mode: int = 0o666) -> None:
         mode: Its permissions, less those that the process gives to no file.
 
     Raises:
-        OSError: If it cannot be written; what was there is unharmed.
-        ValueError: For the name of a folder, a device or a pipe.
+        OSError: If it cannot be written, or is no file; what was there is unharmed.
     """
     _files.check_replaceable(file)
     _replace(file, content, mode, os.fsync)

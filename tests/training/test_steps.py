@@ -210,8 +210,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("label", "said"),
         [
-            (torch.rand(5), "the labels are of a regression"),
-            (torch.zeros(7, 5, dtype=torch.int64), "the labels are of a classification per step"),
+            (torch.rand(5), "these are of a regression"),
+            (torch.zeros(7, 5, dtype=torch.int64), "these are of a classification per step"),
         ],
     )
     def test_labels_of_which_nothing_can_be_sure(self, label, said):

@@ -27,8 +27,7 @@ def put_page(page: str, file: Path) -> Path:
     """Writes a page to a file, which it returns; of a link that which it names.
 
     Raises:
-        OSError: If it cannot be written.
-        ValueError: For the name of a folder, a device or a pipe.
+        OSError: If it cannot be written, or is no file.
     """
     try:
         _sums.put(file.resolve(), page.encode())
