@@ -66,8 +66,8 @@ def test_what_is_passed_on_from_before_the_block_arrives():
     assert meter.counts["network.recurrent"].ac.item() == 36
 
 
-@pytest.mark.parametrize("factor", [1.0, 2.5])
-def test_graded_spikes_are_events_of_another_worth(factor):
+def graded(factor):
+    """Runs five steps of neurons whose spikes are worth a factor; returns spikes and counts."""
     net = nn.Sequential(
         snn.Leaky(beta=BETA, graded_spikes_factor=factor, init_hidden=True), nn.Linear(6, 3)
     )
@@ -75,25 +75,24 @@ def test_graded_spikes_are_events_of_another_worth(factor):
     with pj.Meter(net, samples=4) as meter:
         for step in 2 * torch.rand(5, 4, 6):
             net(step)
+    return spikes, meter.counts
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.5])
+def test_graded_spikes_are_events_of_another_worth(factor):
+    spikes, counts = graded(factor)
     number = fired(spikes) / factor
     assert number > 0
-    assert meter.counts["0"].spike.item() * 4 == pytest.approx(number)
-    assert meter.counts["1"].ac.item() * 4 == pytest.approx(3 * number)
+    assert counts["0"].spike.item() * 4 == pytest.approx(number)
+    assert counts["1"].ac.item() * 4 == pytest.approx(3 * number)
 
 
 def test_a_worth_of_its_own_for_each_neuron_makes_spikes_graded():
-    worth = torch.rand(6) + 0.5
-    net = nn.Sequential(
-        snn.Leaky(beta=BETA, graded_spikes_factor=worth, init_hidden=True), nn.Linear(6, 3)
-    )
-    spikes = recorded(net, "0")["0"]
-    with pj.Meter(net, samples=4) as meter:
-        for step in 2 * torch.rand(5, 4, 6):
-            net(step)
+    spikes, counts = graded(torch.rand(6) + 0.5)
     number = (torch.stack(spikes) != 0).sum().item()
     assert number > 0
-    assert meter.counts["0"].spike.item() * 4 == number
-    assert meter.counts["1"].mac.item() * 4 == 3 * number
+    assert counts["0"].spike.item() * 4 == number
+    assert counts["1"].mac.item() * 4 == 3 * number
 
 
 def test_gated_neurons_meet_their_input_as_events_and_their_state_as_analog():

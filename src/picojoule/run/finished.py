@@ -1,4 +1,4 @@
-"""What is read of a training that has ended: its epochs, and the one whose weights it has."""
+"""Epochs of a training that has ended, and the one whose weights it has."""
 
 from picojoule.run.folder import LOG, Folder
 from picojoule.training import Chosen, EpochRecord, choose

@@ -1,4 +1,4 @@
-"""What a trained network predicts."""
+"""Predictions of a trained network."""
 
 from dataclasses import dataclass
 

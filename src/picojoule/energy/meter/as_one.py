@@ -47,7 +47,7 @@ class WholeRun(NamedTuple):
 
     @property
     def decided(self) -> list[Factor]:
-        """What training decides there to be, at each place where it does."""
+        """The weights and neurons that training decides about, at each place where it does."""
         found = []
         for k, (weight, present) in enumerate(zip(self.weights, self.present, strict=True)):
             if (known := presence_of(weight)) is not None:
