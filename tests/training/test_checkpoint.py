@@ -23,6 +23,7 @@ def state():
         "numbers": (1, 2.5, float("inf"), True, None, [0.1 + 0.2, "text"]),
         "half": torch.ones(2, 3, dtype=torch.bfloat16).t(),
         "scalar": torch.tensor(3),
+        "expanded": torch.tensor(3.0).expand(1),
         "none": torch.zeros(0, dtype=torch.bool),
         "tied": [net.weight, net.weight],
         1: {"a/b": torch.zeros(1), "a": {"b": torch.ones(1)}},

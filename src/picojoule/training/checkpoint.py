@@ -116,7 +116,8 @@ def _packed(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         while path in tensors:
             path += "'"
-        tensors[path] = value.detach().to("cpu", copy=True).contiguous()
+        plain = torch.contiguous_format  # one value may be expanded, and has no stride then
+        tensors[path] = value.detach().to("cpu", copy=True, memory_format=plain)
         return {"tensor": path}
     if isinstance(value, Mapping):
         kind = "counter" if isinstance(value, Counter) else "dict"
