@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import prune
+from torch.nn.utils import parametrizations, prune
 
 import picojoule as pj
 from all_networks import NETWORKS
@@ -263,6 +263,46 @@ class TestWeights:
         weights = (net[0].weight, net[1].weight, net[2].weight)
         for weight, gone in zip(weights, closed, strict=True):
             assert torch.equal(weight == 0, gone)
+        levers[0].attach(net)  # of a further training
+        assert all(
+            torch.equal(g() == 0, gone) for g, gone in zip(gates_of(net), closed, strict=True)
+        )
+
+    def test_a_layer_of_zeros_alone_is_there_to_learn(self):
+        net = pj.Sequential(nn.Linear(4, 3), pj.LI())
+        nn.init.zeros_(net[0].weight)
+        pj.Weights().attach(net)
+        assert all(gate().all() for gate in gates_of(net))
+
+    def test_layers_that_share_a_weight_share_its_gates(self):
+        net, x = self.net(), (torch.rand(7, 4, 6) < 0.5).float()
+        net = pj.Sequential(net[0], pj.LIF(), nn.Linear(8, 8), pj.LIF(), nn.Linear(8, 8), pj.LI())
+        net[4].weight = net[2].weight
+        levers = [pj.Weights()]
+        levers[0].attach(net)
+        close_some(net)
+        out, masked = ran(net, x)
+        settle(net, levers)
+        plain, left = ran(net, x, convention=pj.Convention(skip_zero_weights=True))
+        assert torch.equal(out, plain)
+        assert_same_counts(masked, left)
+        assert net[4].weight is net[2].weight
+
+    @pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm])
+    def test_what_made_a_weight_is_gone_in_the_end(self, norm):
+        def made():
+            return pj.Sequential(norm(nn.Linear(6, 8)), pj.LIF(), nn.Linear(8, 3), pj.LI())
+
+        net, x, levers = made(), torch.ones(7, 4, 6), [pj.Weights()]
+        levers[0].attach(net)
+        close_some(net)
+        settle(net, levers)
+        fresh = made()
+        pj.Weights().fit(fresh, net.state_dict())
+        fresh.load_state_dict(net.state_dict())
+        assert [*fresh.state_dict()] == [*net.state_dict()]
+        assert [*net[0].state_dict()] == ["weight", "bias"]
+        assert torch.equal(fresh(x)[0], net(x)[0])
 
 
 def start(task, folder, levers=("Gates",), seed=0, **options):

@@ -12,6 +12,7 @@ from torch.autograd import Function
 from torch.nn.utils import parametrize
 
 from picojoule._lookup import class_named, classes_in
+from picojoule._torch import parameters
 from picojoule.energy import only
 from picojoule.neurons import Neuron
 
@@ -229,13 +230,21 @@ def changes_of(layer: nn.Module) -> Any:
 def settle(net: nn.Module, levers: Sequence[Lever]) -> None:
     """Leaves a network plain: what training left out is zero, or gone."""
     leave_out = [lever.decided(net) for lever in levers]
-    for layer in {layer for layer, _ in masks(net)}:
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    for layer, _ in list(masks(net)):
+        make_plain(layer)
     for neuron in net.modules():
         if isinstance(neuron, Neuron) and "present" in vars(neuron):
             del neuron.present
     for one in leave_out:
         one()
+
+
+def make_plain(layer: nn.Module) -> None:
+    """Makes the weight of a layer a parameter, the first as it was, of what it is in use."""
+    parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    held = parameters(layer)
+    for name in [name for name in held if name != "weight"]:
+        held[name] = held.pop(name)
 
 
 def kinds() -> dict[str, type[Lever]]:

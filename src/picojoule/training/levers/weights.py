@@ -1,13 +1,14 @@
 """Gates on single weights: pruning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from picojoule._torch import parameters
 from picojoule.neurons import Recurrent
-from picojoule.training.levers.base import Gate, Lever, mask
+from picojoule.training.levers.base import Gate, Lever, make_plain, mask
 
 
 class Weights(Lever):
@@ -15,7 +16,9 @@ class Weights(Lever):
 
     A weight whose gate is closed is zero in every step, however its optimizer moves it, and no
     synapse. After training it is exactly zero, and ``Convention(skip_zero_weights=True)`` counts it
-    as absent.
+    as absent. A weight that was zero before, in a layer that has others, stays zero: so what was
+    pruned is not there in a further training with this lever. Layers that share a weight share its
+    gates.
 
     Take it for chips that store and visit only the synapses that there are.
 
@@ -48,12 +51,30 @@ class Weights(Lever):
                 "weights have no place in this network: it has no linear layer, convolution or "
                 "recurrent layer"
             )
-        gates = [Gate(layer.weight.shape, layer.weight) for layer in layers]
-        for layer, gate in zip(layers, gates, strict=True):
-            mask(layer, each=gate)
-        return [gate.lean for gate in gates]
+        gates: dict[nn.Module | Tensor, Gate] = {}
+        for layer in layers:
+            weight = parameters(layer).get("weight", layer)
+            if weight not in gates:
+                gates[weight] = _gated(layer.weight)
+            mask(layer, each=gates[weight])
+        return [gate.lean for gate in gates.values()]
 
     def decided(self, net: nn.Module) -> Callable[[], None]:
         """Leaves out nothing: a weight of zero is absent; see ``Lever``."""
         del net
         return lambda: None
+
+    def fit(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Makes weights plain that were made of others, as by weight norm; see ``Lever``."""
+        for name, layer in list(net.named_modules()):
+            if parametrize.is_parametrized(layer, "weight") and f"{name}.weight" in weights:
+                make_plain(layer)
+
+
+@torch.no_grad()
+def _gated(weight: Tensor) -> Gate:
+    """Makes gates of weights: closed where one is zero, unless all are, as before any training."""
+    gate, absent = Gate(weight.shape, weight), (weight == 0).flatten()
+    if not absent.all():
+        gate.lean[absent] *= -1
+    return gate
