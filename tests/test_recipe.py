@@ -318,6 +318,7 @@ def test_limits_are_energies_powers_and_numbers_and_come_back_from_the_file(
         (["limits={}"], "expected a limit for each chip"),
         (["limits=[1]"], "expected a limit for each chip"),
         (["limit=1 uW", "rate=0"], "budget.rate must be above 0"),
+        (["limit=1 uW", "rate=20", "chip=analog-65nm", 'levers=["steps"]'], "leave out that lever"),
         (["limit=1 uW", "rate=fast"], "budget.rate: expected a number per second"),
     ],
 )

@@ -20,12 +20,13 @@ from picojoule.recipe.base import Named
 from picojoule.recipe.data_table import FoundTable
 from picojoule.report import Report
 from picojoule.run import resume, start
-from picojoule.run.build import build_network, training_loader
+from picojoule.run.build import build_network, duration_s, training_loader
 from picojoule.run.folder import Folder, Machine, free_path
 from picojoule.run.trained import Trained
 from tiny import SETTINGS
 
 CPU = Machine(accelerator="cpu")
+HALVES = [f"{{ name = '{name}', share = 0.5 }}" for name in ("LIF", "BRF")]
 LIVELY = "network.neuron.threshold=0.1"  # spikes enough for a budget to have something to save
 
 
@@ -491,6 +492,22 @@ def spent(settings: list[str], tmp_path) -> Report:
     return report
 
 
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        (["network.name=cnn", "network.steps=6", "data.encoder={ name = 'direct' }"], 6),
+        (
+            [f"network.neuron={{ name = 'Mixture', dt = '10 ms', kinds = [{', '.join(HALVES)}] }}"],
+            4,
+        ),
+    ],
+)
+def test_a_sample_lasts_as_long_as_the_network_runs(settings, steps):
+    recipe = tiny("network.neuron.dt=10 ms", *settings)
+    net, train = build_network(recipe), pj.data.load("digits").train
+    assert duration_s(recipe, net, train) == pytest.approx(steps * 10e-3)
+
+
 def test_a_run_with_several_limits_is_met_if_all_are(tmp_path):
     limits = "{ loihi = '27 nJ', 45nm-sram = '110 nJ', spikes = '1e3 spikes' }"
     report = spent([f"budget.limits={limits}"], tmp_path)
@@ -511,15 +528,20 @@ def test_a_run_with_several_limits_is_met_if_all_are(tmp_path):
     assert any("budget never bound" in note and "1000 spikes" in note for note in report.notes)
 
 
+POWER = ["network.neuron=BRF", "budget.chip=analog-65nm", "budget.rate=20 / s"]
+
+
 def test_a_power_is_energy_times_rate_with_the_static_power_between_samples(tmp_path):
-    brf = ["network.neuron=BRF", "budget.chip=analog-65nm"]
-    power = ["budget.limit=200 nW", "budget.rate=20 / s"]
-    budget = (report := spent([*brf, *power], tmp_path)).budget
+    budget = (report := spent([*POWER, "budget.limit=200 nW"], tmp_path)).budget
     assert budget is not None
     assert (budget.limit_pj, budget.rate_hz) == (10_000.0, 20.0)
     # 32 resonators of 571 pW are on for the 50 ms until the next sample, not for four steps of 10.
     assert report.chips["analog-65nm"].by_kind["second"] == pytest.approx(32 * 571 * 50e-3)
     assert budget.test_pj == report.chips["analog-65nm"].total_pj
+    trained = pj.load(tmp_path / "run")  # which are on in use, too
+    again = trained.measure([pj.load_chip("analog-65nm"), pj.load_chip("45nm")]).chips
+    assert again["analog-65nm"].total_pj == pytest.approx(budget.test_pj)
+    assert trained.predict(torch.zeros(1, 1, 8, 8))[0].energy_pj >= 32 * 571 * 50e-3
     if not budget.met:
         assert budget.needed_pj == max(budget.test_pj, budget.validation_pj)
         assert any("budget missed: the best network found needs" in one for one in report.notes)

@@ -134,6 +134,12 @@ class BudgetTable(Table):
             )
         for one in self.allowances:
             chip = self.price_list(one.on)
+            if one.rate_hz and "steps" in (self.levers or ()):
+                raise ValueError(
+                    "a limit in watts counts what the chip spends between samples too, of which "
+                    "the lever 'steps' saves nothing: leave out that lever, or give the energy "
+                    f"per sample, {format_energy(one.limit_pj)} at {one.rate_hz:g} / s"
+                )
             if one.rate_hz and "second" not in chip.prices:
                 energy = format_energy(one.limit_pj)
                 raise ValueError(

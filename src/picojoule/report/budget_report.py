@@ -1,5 +1,7 @@
 """The budget in a report: limits, and what was spent of them."""
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from picojoule.report import notes
@@ -15,6 +17,8 @@ class _Kept(Record):
             number was limited.
         unit: Unit of all that is called ``_pj`` here: ``"pJ"``, ``"spikes"`` or ``"synops"``.
         rate_hz: Samples per second if a power was limited, which is ``limit_pj`` times that.
+        sample_s: Mean duration of a sample in seconds if a power was limited: the chip is on, and
+            priced, from one sample to the next (``Chip.at_rate``); None in old reports.
         limit_pj: Energy allowed per sample.
         floor_pj: Energy per sample that no hidden spike can change, over the training set.
         met: Whether the test set stayed within the limit.
@@ -31,6 +35,7 @@ class _Kept(Record):
     chip: str
     unit: str = "pJ"
     rate_hz: float | None = None
+    sample_s: float | None = None
     limit_pj: float
     floor_pj: float
     met: bool
@@ -72,7 +77,11 @@ class BudgetReport(_Kept):
     limits: dict[str, LimitReport] = Field(default_factory=dict)
 
     @property
+    def each(self) -> Sequence[_Kept]:
+        """Every limit."""
+        return [*self.limits.values()] or [self]
+
+    @property
     def outcome(self) -> str:
         """Outcome for the limit, or for each of several, in words."""
-        each = self.limits.values() or [self]
-        return "budget " + ", ".join(one.outcome_of_one for one in each)
+        return "budget " + ", ".join(one.outcome_of_one for one in self.each)

@@ -174,7 +174,9 @@ def build_penalties(recipe: Recipe, allowances: Sequence[Allowance]) -> list[Pen
     return budgets if recipe.penalty is None else [*budgets, penalty_table.make(recipe.penalty)]
 
 
-def build_chips(recipe: Recipe, allowances: Sequence[Allowance], train: Split) -> list[Chip]:
+def build_chips(
+    recipe: Recipe, allowances: Sequence[Allowance], sample_s: float | None
+) -> list[Chip]:
     """Builds what prices a training: the recipe's own chip first, then those of its allowances.
 
     A chip whose power is limited is on from one sample to the next, see ``Chip.at_rate``.
@@ -182,24 +184,28 @@ def build_chips(recipe: Recipe, allowances: Sequence[Allowance], train: Split) -
     Args:
         recipe: Names the chips.
         allowances: What one sample may cost.
-        train: The training split, for the duration of a sample.
+        sample_s: Mean duration of a sample in seconds, which limits on a power need.
     """
     chips: dict[str, Chip] = {}
     rates = {None: None} | {one.on: one.rate_hz for one in allowances}
     for on, rate_hz in rates.items():
         chip = recipe.budget.price_list(on)
         if rate_hz is not None:
-            chip = chip.at_rate(rate_hz, sample_s=_sample_s(recipe, train))
+            assert sample_s is not None
+            chip = chip.at_rate(rate_hz, sample_s=sample_s)
         chips[chip.name] = chip if rate_hz is not None else chips.get(chip.name, chip)
     return list(chips.values())
 
 
-def _sample_s(recipe: Recipe, train: Split) -> float:
+def duration_s(recipe: Recipe, net: nn.Module, train: Split) -> float:
     """Returns the mean duration of a sample in seconds, from a few of the training split."""
     order = torch.randperm(len(train.y), generator=torch.Generator().manual_seed(recipe.seed))
     x, _, lengths = few(recipe, train, order[:_SAMPLES])
     steps = len(x) if lengths is None else float(lengths.double().mean())
-    return steps * NeuronFactory(recipe.network.neuron)(1).dt
+    for layer in net.modules():
+        steps *= layer.steps if isinstance(layer, Repeat) else 1
+    dts = (layer.dt for layer in net.modules() if isinstance(layer, Neuron))
+    return steps * next(dts, 1.0)  # without neurons nothing has a duration
 
 
 def build_levers(recipe: Recipe) -> tuple[Lever, ...]:

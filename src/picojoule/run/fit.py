@@ -27,6 +27,7 @@ from picojoule.run.build import (
     build_penalties,
     build_schedule,
     convention_of,
+    duration_s,
     evaluation_loader,
     steps_per_epoch,
     training_loader,
@@ -102,7 +103,9 @@ def fit(
     net = build_network(recipe)
     own_randomness(recipe.seed, fabric.global_rank)
     penalties = build_penalties(recipe, allowances)
-    chips = build_chips(recipe, allowances, raw)
+    powers = any(one.rate_hz for one in allowances)
+    sample_s = duration_s(recipe, net, raw) if powers else None
+    chips = build_chips(recipe, allowances, sample_s)
     steps = recipe.train.epochs * steps_per_epoch(recipe, splits, fabric.world_size)
     clock = _Clock(folder)
     last = None
@@ -116,7 +119,7 @@ def fit(
     found = _tested(folder, fabric, test, net, chips)
     seen = activity(net, test, readout=readout(recipe.train.readout), fabric=fabric)
     report = _reported(folder, found, last)
-    kept = _kept(found, allowances, penalties, last, free_pj)
+    kept = _kept(found, allowances, penalties, last, free_pj, sample_s)
     if fabric.is_global_zero:
         writer.check()
         _write(folder, net, seen, report.model_copy(update={"budget": kept}))
@@ -190,12 +193,13 @@ def _kept(
     penalties: Sequence[Penalty],
     last: Log,
     free_pj: float | None,
+    sample_s: float | None,
 ) -> BudgetReport | None:
     """Returns the budget's part of the report; None without a budget."""
     budgets = [one for one in penalties if isinstance(one, EnergyBudget)]
     if not allowances and budgets:  # named as a penalty
         allowances = [Allowance(None, budgets[0].limit_pj)]
-    return outcome(found, allowances, budgets, last, free_pj) if allowances else None
+    return outcome(found, allowances, budgets, last, free_pj, sample_s) if allowances else None
 
 
 def _reported(folder: Folder, found: Measurement, last: Log) -> Report:

@@ -14,6 +14,7 @@ def outcome(
     budgets: Sequence[EnergyBudget],
     last: Log,
     free_pj: float | None,
+    sample_s: float | None,
 ) -> BudgetReport:
     """Returns the budget's part of the report: the limit that was kept worst, and all if several.
 
@@ -23,16 +24,23 @@ def outcome(
         budgets: What kept them, in the same order.
         last: The last record of the training.
         free_pj: Energy per sample without a budget; None if it is not known.
+        sample_s: Mean duration of a sample in seconds, None if no power is limited.
     """
     own = next(iter(found.chips))
-    kept = [_limit(found, own, *pair, last) for pair in zip(allowances, budgets, strict=True)]
+    pairs = zip(allowances, budgets, strict=True)
+    kept = [_limit(found, own, *pair, last, sample_s) for pair in pairs]
     worst = max(kept, key=lambda one: one.ratio)
     several = {one.chip: one for one in kept} if len(kept) > 1 else {}
     return BudgetReport(**worst.model_dump(), unconstrained_pj=free_pj, limits=several)
 
 
 def _limit(
-    found: Measurement, own: str, allowance: Allowance, budget: EnergyBudget, last: Log
+    found: Measurement,
+    own: str,
+    allowance: Allowance,
+    budget: EnergyBudget,
+    last: Log,
+    sample_s: float | None,
 ) -> LimitReport:
     """Returns the outcome of one limit."""
     assert last.chosen is not None
@@ -50,6 +58,7 @@ def _limit(
         chip=name,
         unit=name if name in COUNTERS else "pJ",
         rate_hz=allowance.rate_hz,
+        sample_s=None if allowance.rate_hz is None else sample_s,
         limit_pj=limit_pj,
         floor_pj=budget.floor_pj,
         met=met,

@@ -53,6 +53,17 @@ class Trained:
         """Convention by which the run was counted: weights that training left out are absent."""
         return convention_of(self.recipe)
 
+    def as_limited(self, chip: Chip) -> Chip:
+        """Returns a chip as the run priced it: if its power was limited, it is on between samples.
+
+        Args:
+            chip: Any chip; those of other names stay as they are.
+        """
+        for one in () if self.report.budget is None else self.report.budget.each:
+            if one.chip == chip.name and one.rate_hz and one.sample_s:
+                return chip.at_rate(one.rate_hz, sample_s=one.sample_s)
+        return chip
+
     def predict(
         self, inputs: Tensor | Sequence[str | Path], lengths: Tensor | None = None
     ) -> list[Prediction]:
@@ -101,7 +112,7 @@ class Trained:
 
     def _predicted(self, split: Split) -> list[Prediction]:
         encoder = self.recipe.data.make_encoder()
-        chip = load_chip(self.recipe.budget.chip)
+        chip = self.as_limited(load_chip(self.recipe.budget.chip))
         batches = loader(encoder.prepare(split), encoder, batch_size=1)
         with fixed_randomness(torch.device("cpu"), []):  # as in a measurement
             return [self._predict(x, lengths, chip, encoder.kind) for x, _, lengths in batches]
@@ -147,10 +158,10 @@ class Trained:
         data: str | Path | None = None,
         convention: Convention | None = None,
     ) -> Report:
-        """Measures the test set again, on other chips.
+        """Measures the test set again, also on other chips.
 
         Args:
-            chips: The chips to price it on.
+            chips: The chips to price it on, each as the run did (see ``as_limited``).
             data_dir: Folder of the data sets, if it is not the run's.
             data: Folder of the user's own data, to measure their test set instead of the run's.
             convention: Convention of counting; None for that of the run.
@@ -167,7 +178,7 @@ class Trained:
             self.net,
             evaluation_loader(self.recipe, prepared(test, encoder)),
             readout=readout(self.recipe.train.readout),
-            chips=chips,
+            chips=[self.as_limited(chip) for chip in chips],
             inputs=encoder.kind,
             ann_steps=ann_steps(self.recipe),
             convention=self.convention if convention is None else convention,
