@@ -135,6 +135,8 @@ class TestProducts:
             (lambda x, y: torch.tensordot(x, y, 1), ("aij", "jk"), "aij,jk"),
             (lambda x, y: torch.tensordot(x, y, ([0, -1], [1, 0])), ("aij", "ja"), "aij,ja"),
             (torch.inner, ("aij", "kj"), "aij,kj"),
+            (F.linear, ("aij", "kj"), "aij,kj"),
+            (F.linear, ("ij", "j"), "ij,j"),
             (torch.outer, ("i", "j"), "i,j"),
             (torch.ger, ("i", "j"), "i,j"),
             (lambda x, y: torch.outer(x, vec2=y), ("i", "j"), "i,j"),

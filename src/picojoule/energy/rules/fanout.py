@@ -84,26 +84,36 @@ def convolved_map(key: Key, mask: Tensor, groups: int) -> Tensor:
         return reached + (reached.round() - reached).detach()
 
 
-def transposed_map(key: Key, weight: Tensor, groups: int) -> Tensor:
-    """Counts nonzero weights at each input element [C, ...] of a transposed convolution."""
+def kernel_map(key: Key, factor: int, device: torch.device) -> Tensor:
+    """Counts the inputs that each kernel position meets, times ``factor``."""
+    return outer([_axis(axis, along_kernel=True) for axis in key], device) * factor
+
+
+def transposed_map(key: Key, mask: Tensor, groups: int) -> Tensor:
+    """Counts synapses of a mask at each input element [C, ...] of a transposed convolution."""
     # Its outputs are the inputs of the convolution that it is the transpose of.
     outs, sizes, _, strides, pads, dilations = zip(*key, strict=True)
-    mask = present(weight)
-    with torch.inference_mode(False), torch.no_grad():
-        ones = mask.new_ones((1, weight.shape[1] * groups, *outs))
+    with torch.inference_mode(False):
+        ones = mask.new_ones((1, mask.shape[1] * groups, *outs))
         reached = _CONVOLUTIONS[len(key) - 1](ones, mask, None, strides, pads, dilations, groups)[0]
         for axis, size in enumerate(sizes, start=1):
             reached = reached.narrow(axis, 0, size)
-        return reached.round()
+        return reached + (reached.round() - reached).detach()
 
 
-def _axis(axis: tuple[int, ...], flip: bool) -> list[int]:
-    """Counts the (output, kernel position) pairs that touch each input position of an axis."""
+def _axis(axis: tuple[int, ...], flip: bool = False, *, along_kernel: bool = False) -> list[int]:
+    """Counts the pairs of an output and a kernel position that touch each input of an axis.
+
+    Args:
+        axis: Its properties, see ``axes_key``.
+        flip: Whether to count the pairs of each output instead.
+        along_kernel: Whether to count those of each kernel position.
+    """
     size, outputs, kernel, stride, before, dilation = axis
-    touched = [0] * (outputs if flip else size)
+    touched = [0] * (kernel if along_kernel else outputs if flip else size)
     for output in range(outputs):
         for position in range(kernel):
             index = output * stride + position * dilation - before
             if 0 <= index < size:
-                touched[output if flip else index] += 1
+                touched[position if along_kernel else output if flip else index] += 1
     return touched

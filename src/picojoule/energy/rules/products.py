@@ -67,20 +67,32 @@ def _coinciding(
     bias: Tensor | None,
 ) -> tuple[Synapses, Kind]:
     """Counts where two sparse tensors coincide: the fan-out of an event is the events it meets."""
+    kind, there = coincidence(first, second, pair[1])
+    fanout: int | Tensor = 0
+    if pair[0].numel():
+        fanout = _partners(pair[0], labels[0], there, labels[1])
+    dense = pair[0].numel() * _lacking(pair, labels)
+    return Synapses(pair[0], fanout, None, bias, output, dense=dense), kind
+
+
+def coincidence(first: Kind, second: Kind, values: Tensor) -> tuple[Kind, Tensor]:
+    """Returns the kind by which the first of two sparse tensors counts where it meets the second.
+
+    Args:
+        first: Its kind.
+        second: The kind of the other.
+        values: The other.
+
+    Returns:
+        The kind, and the number of events at each element of the other in float64.
+    """
     hidden, steps = first.hidden or second.hidden, first.steps or second.steps
     if first.counted and second.counted:
         name = "levels" if "levels" in (first.name, second.name) else "events"
         kind = Kind(name, first.scale, first.signed, hidden, steps)
-        there = events_of(pair[1], second, multiplied=False)
-    else:
-        # An analog value that meets an event or another: one multiply-accumulate.
-        kind = Kind("graded", hidden=hidden, steps=steps)
-        there = pair[1] != 0
-    fanout: int | Tensor = 0
-    if pair[0].numel():
-        fanout = _partners(pair[0], labels[0], there.double(), labels[1])
-    dense = pair[0].numel() * _lacking(pair, labels)
-    return Synapses(pair[0], fanout, None, bias, output, dense=dense), kind
+        return kind, events_of(values, second, multiplied=False).double()
+    # An analog value that meets an event or another: one multiply-accumulate.
+    return Kind("graded", hidden=hidden, steps=steps), (values != 0).double()
 
 
 def _lacking(pair: tuple[Tensor, Tensor], labels: tuple[Labels, Labels]) -> int:
@@ -165,6 +177,11 @@ def matmul_labels(first: Tensor, second: Tensor) -> tuple[Labels, Labels]:
     rows = [] if first.dim() == 1 else [-2]
     columns = [] if second.dim() == 1 else [-3]
     return [*left, *rows, -1], [*right, -1, *columns]
+
+
+def linear_labels(input: Tensor, weight: Tensor) -> tuple[Labels, Labels]:
+    """Labels the axes of a linear layer like those of a matrix product."""
+    return [*range(input.dim() - 2, -1, -1), -1], [-3, -1][-weight.dim() :]
 
 
 def matmul(call: Call, input: Tensor, other: Tensor) -> Outcome:

@@ -18,7 +18,9 @@ from picojoule.energy.rules.fanout import (
     present,
     transposed_map,
 )
+from picojoule.energy.rules.made_kernels import made, met
 from picojoule.energy.rules.outcome import DERIVED, Arrival, Outcome, Synapses, absent
+from picojoule.energy.rules.products import linear_labels, product
 
 
 def arrived(call: Call, synapses: Synapses) -> Outcome:
@@ -117,6 +119,8 @@ def linear(
     bias: Tensor | None = None,
 ) -> Outcome:
     """Lets each input element meet one weight per output."""
+    if made(call, input, weight) is not None:
+        return product(call, (input, weight), linear_labels(input, weight), bias=bias)
     return arrived(call, projection(input, weight, bias, call.convention.skip_zero_weights))
 
 
@@ -153,6 +157,8 @@ def convolution(
     else:
         fanout = convolved_map(key, mask.expand(weight.shape), groups)
     synapses = Synapses(input, fanout, weight, bias, call.out.numel(), True, weight.shape[0])
+    if (kind := made(call, input, weight)) is not None:
+        return met(call, synapses, kind, key, lambda there: convolved_map(key, there, groups))
     return arrived(call, synapses._replace(presence=presence))
 
 
@@ -174,10 +180,12 @@ def transposed(
     sizes = (call.out.shape[-n:], input.shape[-n:], weight.shape[2:])
     key = axes_key(*sizes, each(stride, n), each(padding, n), each(dilation, n))
     if call.convention.skip_zero_weights:
-        fanout = transposed_map(key, weight, groups)
+        fanout = transposed_map(key, present(weight), groups)
     else:
         fanout = place_map(key, weight.shape[1], True, input.device)
     synapses = Synapses(
         input, fanout, weight, bias, call.out.numel(), True, weight.shape[1] * groups
     )
+    if (kind := made(call, input, weight)) is not None:
+        return met(call, synapses, kind, key, lambda there: transposed_map(key, there, groups))
     return arrived(call, synapses)
