@@ -198,6 +198,8 @@ MASKS = {
     "the first five": lambda: (torch.arange(8) < 5).float(),
     "truth times a number": lambda: 1.0 * (torch.arange(8) < 5),
     "chosen numbers": lambda: torch.where(torch.arange(8) < 5, 1.0, 0.0),
+    "all but the first three": lambda: 1 - MASKS["set to ones"](),
+    "ones but the diagonal": lambda: (torch.ones(8, 8) - torch.eye(8))[3],
     "drawn into empty memory": lambda: torch.empty(8).bernoulli_(0.5),
     "paths that are kept": lambda: (0.9 + torch.rand(8)).floor_(),
     "dropped ones": lambda: F.dropout(torch.ones(8), 0.5) / 2,
@@ -240,6 +242,31 @@ def test_what_analog_values_let_pass_is_events(made):
     assert meter.counts["layer"].mac == 0 if "mac" in dict(meter.counts["layer"].items()) else True
     assert passed.shape == X[0].shape
     assert list(meter.uncounted) == ["network: values of a comparison"]
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_complex_numbers_of_events(grad):
+    """As in the state of a resonator, before anything but zeros and spikes is in it."""
+    with torch.set_grad_enabled(grad):
+        kind, number = arrived(lambda x: (x + torch.zeros(8, dtype=torch.cfloat)).real * 2, X[0])
+        assert (kind.name, number) == ("events", X[0].sum())
+        kind, _ = arrived(
+            lambda x: (torch.zeros(8, dtype=torch.cfloat) * x + x.cumsum(0) * 0.1j).real, X[0]
+        )
+        assert kind.name == "analog"
+
+
+def test_events_written_by_out():
+    def written(x):
+        rows = torch.zeros_like(x)
+        for row, value in zip(rows, x, strict=True):
+            torch.mul(value, 2, out=row)
+        return rows
+
+    kind, number = arrived(written, X[0])
+    assert (kind.name, number) == ("events", X[0].sum())
+    kind, _ = arrived(lambda x: (y := x.clone(), torch.exp(x[0], out=y[0]))[0], X[0])
+    assert kind.name == "analog"
 
 
 DRAWN = {

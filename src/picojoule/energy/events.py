@@ -213,6 +213,7 @@ def _number(values: Tensor, kind: Kind) -> Tensor:
         scale = scale.masked_fill(scale == 0, torch.inf)  # nothing passes
     if not kind.is_worth(1):
         values = values / scale
+    values = values.real if values.is_complex() else values
     values = values.abs() if kind.signed else values
     return values if kind.within is None else inside(values, kind.within)
 
@@ -228,6 +229,7 @@ def faults(values: Tensor, kind: Kind) -> Tensor:
     if values.layout is not torch.strided:
         values = values.to_dense()
     values = values.detach()
+    values = torch.view_as_real(values) if values.is_complex() else values
     if values.is_cpu and _are_plain(values, kind):  # elsewhere a look would wait for the device
         return torch.zeros(3, dtype=torch.bool)
     number = values.double() / kind.scale

@@ -90,7 +90,9 @@ def subtract(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Outcome
 def _added(call: Call, input: Any, other: Any, alpha: float, *, minus: bool) -> Outcome:
     first, second = _operands(call, input, other)
     if first is None and second is None:
-        return Outcome(drawn=_shifted(call, input, other) if alpha == 1 and not minus else None)
+        if minus:
+            return Outcome(_complement(call, other, input, alpha))
+        return Outcome(drawn=_shifted(call, input, other) if alpha == 1 else None)
     kind = analog(first, second)
     if first is not None and second is not None:
         kind = summed(first, second if alpha == 1 else second.scaled(alpha), minus=minus)
@@ -117,7 +119,7 @@ def subtract_from(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Ou
     """Subtracts the first from the second; ``1 - events`` asks for the opposite line, for free."""
     kind, second = _operands(call, input, other)
     if kind is None and second is None:
-        return DERIVED
+        return Outcome(_complement(call, input, other, alpha))
     free = kind is not None and kind.counted and not isinstance(other, Tensor)
     counts = [] if free else additions(call, input, other)
     # The opposite of what comes after the end of a sequence would be events.
@@ -127,7 +129,7 @@ def subtract_from(call: Call, input: Any, other: Any, *, alpha: float = 1) -> Ou
 
 def _complement(call: Call, input: Any, other: Any, alpha: float) -> Kind | None:
     """Returns the kind of one minus events, None for another difference; of a mask if it is one."""
-    kind, mask = call.kind(input), call.mask(other)
+    kind, mask = call.kind(input) or call.mask(input), call.mask(other)
     one = mask.is_worth(1) if mask is not None else _is(1, other)
     if kind is None or not one or alpha != 1 or kind.signed:
         return None
