@@ -104,6 +104,52 @@ def test_synapses_inside_a_named_cell_are_counted_as_they_run(functions):
     assert (meter.uncounted, meter.unreached) == ({}, [])
 
 
+class Steps(Cell):
+    """A cell that takes all steps, and gives back the spikes of each."""
+
+    def forward(self, x):
+        z = u = torch.zeros(x.shape[1], 6)
+        out = []
+        for current in x:
+            z, u = super().forward(current, z, u)
+            out.append(z)
+        return self.back(out, u)
+
+
+@pytest.mark.parametrize("back", [lambda out, u: out, lambda out, u: (out, u)])
+def test_a_list_of_spikes_is_one_for_each_step(back):
+    torch.manual_seed(0)
+    cell, x = Steps(False), events(5, 3, 8)
+    cell.back = back
+    with Meter(cell, samples=1, inputs="events", neurons={Steps: COST}) as meter:
+        out = cell(x)
+    spikes = torch.stack(out if isinstance(out, list) else out[0])
+    assert spikes.sum() > 0
+    assert (total(meter, "spike"), total(meter, "update")) == (spikes.sum(), 90)
+
+
+class States(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.spikes = nn.Linear(8, 8), None
+
+    def forward(self, x):
+        arrived = torch.zeros_like(x) if self.spikes is None else self.spikes
+        self.spikes = x * 1.0
+        return self.layer(arrived)
+
+
+def test_a_state_may_be_detached_between_calls():
+    net, x = States(), events(3, 8)
+    with Meter(net, samples=3, inputs="events") as meter:
+        for move in (torch.Tensor.detach, torch.clone, lambda z: z.to(torch.float64).float()):
+            net(x)
+            net.spikes = move(net.spikes)
+        net(x)
+    assert (total(meter, "ac"), total(meter, "mac")) == (x.sum() * 8, 0)
+    assert meter.uncounted == {}
+
+
 FIRES = {
     "a function": Step.apply,
     "where": lambda v: torch.where(v > 0, 1.0, 0.0),

@@ -258,6 +258,20 @@ class TestSaid:
         with pytest.raises(ValueError, match="gave back no tensor"):
             run(net, x)
 
+    def test_a_network_that_runs_while_its_results_are_taken(self, x):
+        net = Two(lambda net, x: map(net.fc, x), fc=nn.Linear(3, 2))
+        with pytest.raises(ValueError, match="gave back no tensor"), Meter(net, samples=2):
+            list(net(x))
+
+    @pytest.mark.parametrize("samples", [None, 5])
+    def test_neurons_that_run_on_another_batch_than_axis_1(self, samples, x):
+        net = Two(lambda net, x: net.lif(x.transpose(0, 1))[0], lif=LIF())  # x [B, T, N]
+        with pytest.raises(ValueError, match=r"batch of 6|samples=5"):
+            run(net, x, samples=samples)
+        assert totals(run(net, x, samples=6)) == totals(run(LIF(), x.transpose(0, 1), samples=None))
+        with pytest.raises(ValueError, match="steps= needs"):
+            run(net, x, samples=6).dense(1)
+
     def test_a_stream_of_a_network(self):
         net = Sequential(nn.Linear(3, 2), LIF()).eval()
         with pytest.raises(TypeError, match="got a Stream: give the network itself"):

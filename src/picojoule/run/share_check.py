@@ -120,7 +120,7 @@ def untrained(recipe: Recipe, split: Split, fabric: Fabric) -> Energy:
     fabric.to_device(net)
     order = torch.randperm(len(split.y), generator=torch.Generator().manual_seed(recipe.seed))
     x, _, lengths = fabric.to_device(few(recipe, split, order[:_SAMPLES]))
-    with Meter(net, inputs=recipe.data.make_encoder().kind) as meter:
+    with Meter(net, x.shape[1], inputs=recipe.data.make_encoder().kind) as meter:
         net(x, lengths=lengths)
     return load_chip(recipe.budget.chip).price(meter.counts)
 

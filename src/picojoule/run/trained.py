@@ -122,7 +122,7 @@ class Trained:
         lengths = steps_of(self.net, x, lengths)
         if lengths is not None:
             x = x[: int(lengths.max())]
-        with Meter(self.net, inputs=kind, convention=self.convention) as meter:
+        with Meter(self.net, x.shape[1], inputs=kind, convention=self.convention) as meter:
             out, _ = self.net(x, lengths=lengths)
         scores = readout(self.recipe.train.readout)(out, lengths)
         if bool(scores.isnan().any()):

@@ -13,7 +13,6 @@ from picojoule._lengths import check_lengths, valid_steps
 from picojoule._torch import call_of
 from picojoule._types import told_of_types
 from picojoule.energy import Conventions, Meter
-from picojoule.neurons import Neuron
 from picojoule.targets import ONE_HOT, Target, is_one_hot, target_of
 
 logger = logging.getLogger(__name__)
@@ -192,9 +191,7 @@ def metered(
         The output [T, B, K] and the meter.
     """
     net, call = model.module, call_of(model)
-    ours = any(isinstance(module, Neuron) for module in net.modules())
-    samples = None if ours else x.shape[1]
-    options = {"samples": samples, "inputs": inputs, "convention": convention}
+    options = {"samples": x.shape[1] or None, "inputs": inputs, "convention": convention}
     with Meter(net, **options, traffic=traffic) as meter:
         if going is not None:
             meter.decide(going)

@@ -66,6 +66,18 @@ class Firing:
                 self.recorder.lineage.declare(value, Kind("analog"))
                 self.recorder.miss(f"{name}: input of unknown origin", value.numel())
 
+    def put_out(self, layer: NeuronLayer, result: Any) -> list[Tensor]:
+        """Returns what neurons put out: the first tensor, or a list of spikes, one a step."""
+        first = result
+        while isinstance(first, (list, tuple)) and first and isinstance(first[0], (list, tuple)):
+            first = first[0]
+        if isinstance(first, list) and first and all(isinstance(one, Tensor) for one in first):
+            kinds = [self.recorder.lineage.kind_of(one) for one in first]
+            alike = all(kind is not None and kind.name == layer.kind.name for kind in kinds)
+            if alike and all(one.shape == first[0].shape for one in first):
+                return list({id(one): one for one in first}.values())
+        return tensors([result])[:1]
+
     def mark(self, name: str, layer: NeuronLayer, out: Tensor) -> None:
         """Says of what neurons put out of which kind it is, and counts nothing."""
         kind = replace(layer.kind, steps=out.shape[0]) if layer.timed else layer.kind

@@ -60,7 +60,7 @@ class Inputs:
         steps = first.shape[0] if self._timed else None
         lengths = named.pop("lengths", None) if self._timed else None
         self._lengths = lengths[0] if steps and lengths else None
-        self._clock.batch = first.shape[1] if steps else None
+        self._clock.batch = first.shape[1] if steps and first.dim() > 1 else None
         self._start(steps or 1, first)
         for name, values in named.items():
             self._declare(name, values, steps)

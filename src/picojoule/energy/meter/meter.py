@@ -47,7 +47,7 @@ class Meter:
     Args:
         net: The network, of picojoule or of any other library. It is not changed.
         samples: Number of samples that run inside the block; may be left out if the network has a
-            picojoule neuron (then it is the sum of ``x.shape[1]``).
+            picojoule neuron and its input is [T, B, ...] (then it is the sum of ``x.shape[1]``).
         inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
             ``"events"`` or ``"levels"``.
         neurons: Further neurons and the cost of one update of each, or a
@@ -63,7 +63,8 @@ class Meter:
         TypeError: If ``net`` is not a module, ``samples`` not a whole number, or ``neurons`` not a
             mapping.
         ValueError: If a kind is unknown, ``samples`` is missing, not positive or not the number
-            that ran, a convention is for no layer, or the network returns no tensor.
+            that ran, or was left out and neurons ran on another batch than ``x.shape[1]``, a
+            convention is for no layer, or the network returns no tensor.
         RuntimeError: If it is entered twice, the network did not run inside the block, or uses
             activation checkpointing in its reentrant form.
 

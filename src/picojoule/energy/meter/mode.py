@@ -33,6 +33,11 @@ class Watcher(Protocol):
         """Name of the layer that runs, None outside the network and inside neurons."""
 
     @property
+    def outside(self) -> bool:
+        """True while no part of the network runs."""
+        ...
+
+    @property
     def updating(self) -> bool:
         """True inside a neuron's update."""
         ...
@@ -46,7 +51,10 @@ class Watcher(Protocol):
 
 
 class FunctionMode(TorchFunctionMode):
-    """Mode in which a meter sees the functions inside its network, but not inside its neurons."""
+    """Mode in which a meter sees the functions inside its network, but not inside its neurons.
+
+    Between calls of the network it follows what was moved, such as a state that is detached.
+    """
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__()
@@ -62,6 +70,8 @@ class FunctionMode(TorchFunctionMode):
             return watcher.marked(*args, **(kwargs or {}))
         layer = watcher.layer
         if layer is None:
+            if watcher.outside:
+                return watcher.recorder.follow(func, args, kwargs or {})
             return func(*args, **(kwargs or {}))
         watcher.settle()
         watcher.recorder.updating = watcher.updating

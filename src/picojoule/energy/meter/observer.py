@@ -39,8 +39,7 @@ class Observer:
     Attributes:
         given: What is known of the network's inputs.
         ran: The modules that ran.
-        silent: Whether the last module that ran gave back no tensor.
-        timed: Whether the network runs through time as picojoule's do, x [T, B, ...].
+        silent: Whether the network gave back no tensor.
     """
 
     def __init__(
@@ -59,8 +58,8 @@ class Observer:
         self.functions = Functions(functions)
         self._functions = functions
         self._inside: str | None = None  # where a spike function runs
-        self.timed = any(layer.timed for layer in neurons.values())
-        self.given = Inputs(inputs, recorder, calls, timed=self.timed)
+        self._timed = any(layer.timed for layer in neurons.values())
+        self.given = Inputs(inputs, recorder, calls, timed=self._timed)
         self.ran: set[nn.Module] = set()
         self.silent = False
         self._stack: list[nn.Module] = []
@@ -80,9 +79,19 @@ class Observer:
         return None if self._depth or not self._stack else self._names[self._stack[-1]]
 
     @property
+    def timed(self) -> bool:
+        """True if the network runs through time as picojoule's do, x [T, B, ...]."""
+        return self._timed and not self.calls.unsure
+
+    @property
     def updating(self) -> bool:
         """True inside a neuron's update, but for the layers of torch in it."""
         return self._seen > 0 and not type(self._stack[-1]).__module__.startswith("torch.nn.")
+
+    @property
+    def outside(self) -> bool:
+        """True while no part of the network runs."""
+        return not self._stack
 
     def foreseen(self, samples: int) -> Foreseen | None:
         """Returns the counts if they are of a forecast, else None."""
@@ -156,7 +165,6 @@ class Observer:
         self._stack.pop()
         if self._whole.runs:
             self.ran.update(self._whole.end(result))
-            self.silent = not tensors([result])
             return
         self.settle()
         results = tensors([result])
@@ -168,29 +176,28 @@ class Observer:
         layer = self._neurons.get(module)
         if layer is not None and self._depth == 1:
             self._listen()
-        self.silent = not results
+        if module is self._net:
+            self.silent = not results
         if layer is None and self._depth:
             return
         with Unseen():
             if layer is not None:
                 self._leaving = True
-                self._leave_neurons(module, layer, (args, kwargs, result), results)
+                self._leave_neurons(module, layer, (args, kwargs, result))
                 self._leaving = False
             if not self._depth:
-                self._learn(module, results)
+                self._learn(module, layer, results)
 
     def _leave_neurons(
-        self, module: nn.Module, layer: NeuronLayer, call: tuple[Any, Any, Any], out: list[Tensor]
+        self, module: nn.Module, layer: NeuronLayer, call: tuple[Any, Any, Any]
     ) -> None:
         """Counts a layer of neurons unless it is part of another, and has put something out."""
         name = self._names[module]
         if layer.seen and not self._depth:
             self._seen -= 1
-            if out and self._seen:
-                self.firing.mark(name, layer, out[0])
-            elif out:
-                self.firing.count(name, layer, out[0], None)
+            self._take(name, layer, call[2])
             return
+        out = tensors([call[2]])
         if self._depth == 1 and out:
             self.ran.update(module.modules())
             if self._seen and layer.arrivals is None:
@@ -204,6 +211,8 @@ class Observer:
     ) -> None:
         """Counts a layer of neurons that has just run, and the synapses inside it."""
         name, (args, kwargs, result) = self._names[module], call
+        if layer.timed:
+            self.calls.ran(out.shape[1])
         groups = None if layer.groups is None else layer.groups(module, args, kwargs, result)
         fired = self.firing.count(name, layer, out, groups)
         if (arrived := self._arriving.pop(module, None)) is None:
@@ -234,13 +243,16 @@ class Observer:
         layer, name = self._functions[function], f"{self._inside}.{function.__name__}"
         self._inside = None
         self._seen -= 1
-        out = tensors([result])
-        if out:
-            with Unseen():
-                if self._seen:
-                    self.firing.mark(name, layer, out[0])
-                else:
-                    self.firing.count(name, layer, out[0], None)
+        with Unseen():
+            self._take(name, layer, result)
+
+    def _take(self, name: str, layer: NeuronLayer, result: Any) -> None:
+        """Counts what named neurons put out, unless it is part of an update of others."""
+        for out in self.firing.put_out(layer, result):
+            if self._seen:
+                self.firing.mark(name, layer, out)
+            else:
+                self.firing.count(name, layer, out, None)
 
     def marked(self, value: Tensor, kind: str, scale: float, signed: bool) -> Tensor:
         """Sets the kind of a tensor as its author says; see ``spikes``."""
@@ -271,10 +283,11 @@ class Observer:
             self._quiet.__exit__(None, None, None)
             self._quiet = None
 
-    def _learn(self, module: nn.Module, results: list[Tensor]) -> None:
+    def _learn(self, module: nn.Module, layer: NeuronLayer | None, results: list[Tensor]) -> None:
         """Values from where nothing was seen are analog, and listed unless a neuron's state."""
+        state = layer is not None and not layer.seen
         for value in filter(self.recorder.lineage.is_new, results):
             self.recorder.lineage.declare(value, Kind("analog"))
-            if module not in self._neurons and not self._seen:
+            if not (state or self._seen):
                 name, kind = self._names[module], type(module).__name__
                 self.recorder.miss(f"{name}: {kind} of unknown type", value.numel())

@@ -21,7 +21,7 @@ from picojoule.energy.presence import presence_of
 from picojoule.energy.rules.arguments import tensors
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import Before, Outcome, Synapses
-from picojoule.energy.rules.table import RULES, name_of
+from picojoule.energy.rules.table import MOVES, RULES, name_of
 from picojoule.energy.tally import by_layer, count_synapses, merged
 from picojoule.energy.traffic import Traffic
 
@@ -154,6 +154,7 @@ class Recorder:
             if isinstance(result, (Tensor, tuple, list)):
                 with Unseen():
                     self._unknown(f"{layer}: {name}", args, kwargs, tensors((result,)))
+                    self._wrote_out(kwargs)
             return result
         outcome = None
         call = self._call(layer, name, function, args, kwargs)
@@ -174,6 +175,19 @@ class Recorder:
                 if outcome is None:
                     outcome = rule(call, *args, **call.kwargs)
                 self._take(layer, call, outcome, results)
+                self._wrote_out(kwargs)
+        return result
+
+    def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs a function outside of the network; what it moved is of the kind that it was."""
+        result = function(*args, **kwargs)
+        first, results = args[0] if args else None, tensors((result,))
+        if results and RULES.get(name := name_of(function)) in MOVES:
+            with Unseen():
+                if self.lineage.kind_of(first) is not None:
+                    call = self._call("", name, function, args, kwargs)
+                    call.out = results[0]
+                    self._pass_on(call, RULES[name](call, *args, **call.kwargs), results)
         return result
 
     def ran(self, layer: str, function: Any, args: tuple[Any, ...], result: Tensor) -> None:
@@ -207,6 +221,12 @@ class Recorder:
             fires=self.updating,
         )
 
+    def _wrote_out(self, kwargs: dict[str, Any]) -> None:
+        """Learns of the tensors of which ``out=`` names a part, that they hold that too."""
+        if "out" in kwargs:
+            for part in tensors((kwargs["out"],)):
+                self.lineage.wrote(part)
+
     def _unknown(
         self, what: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Tensor]
     ) -> None:
@@ -227,7 +247,7 @@ class Recorder:
             self.lineage.wrote(first)
 
     def _take(self, layer: str, call: Call, outcome: Outcome, results: list[Tensor]) -> None:
-        """Takes down what a call did and says what its results carry."""
+        """Takes down what a call did, and what its results carry."""
         if call.unseen:
             self.miss(f"{layer}: input of unknown origin", call.unseen)
         for part, synapses, kind in outcome.arrivals:
@@ -237,6 +257,10 @@ class Recorder:
             for what, elements in (outcome.missed or {}).items():
                 self.miss(f"{layer}: {what}", elements)
         self.reach(outcome.reached)
+        self._pass_on(call, outcome, results)
+
+    def _pass_on(self, call: Call, outcome: Outcome, results: list[Tensor]) -> None:
+        """Says what the results of a call carry."""
         kind = outcome.kind
         first = call.args[0] if call.args else None
         if kind is not None and not (isinstance(kind, Kind) and kind.mask):

@@ -39,8 +39,9 @@ class Calls:
             raise TypeError(f"samples must be a whole number, got {samples!r}")
         if samples is not None and samples < 1:
             raise ValueError(f"samples must be at least 1, got {samples}")
-        self._declared = samples
+        self._declared, self._timed = samples, not needed
         self._shapes: list[torch.Size] = []
+        self._batches: set[int] = set()
         self._grad = False
 
     @property
@@ -70,7 +71,7 @@ class Calls:
                 "shape: pad it, x.to_padded_tensor(0.0), and give lengths if the network takes them"
             )
         shape = next((_shape(value) for value in named.values() if _packed(value)), given[0].shape)
-        if self._declared is None and 0 in shape:
+        if self._timed and 0 in shape:
             raise ValueError(
                 f"the network was called with an empty input of shape {list(shape)}, which has no "
                 "energy per sample: leave empty batches out"
@@ -79,6 +80,16 @@ class Calls:
         self._grad = torch.is_grad_enabled()
         return given[0]
 
+    def ran(self, batch: int) -> None:
+        """Takes down the batch of a layer of neurons [T, B, ...], if axis 1 holds another one."""
+        if self._shapes[-1][1:2] != (batch,):
+            self._batches.add(batch)
+
+    @property
+    def unsure(self) -> bool:
+        """True if neurons ran on another batch than axis 1 of the network's input."""
+        return bool(self._batches)
+
     def check(self, *, timed: bool) -> None:
         """Compares what the user said with what ran.
 
@@ -86,9 +97,16 @@ class Calls:
             timed: Whether axis 1 is known to be the batch.
 
         Raises:
-            ValueError: If no axis holds so many samples or a multiple, in a call or over all calls.
+            ValueError: If no axis holds so many samples or a multiple, in a call or over all calls,
+                or nobody said how many there are and neurons ran on another batch than axis 1.
         """
         said = self._declared
+        if said is None and self._batches:
+            raise ValueError(
+                f"samples is needed: axis 1 of the input {list(self._shapes[-1])} is taken for "
+                f"the batch, but neurons ran on a batch of {min(self._batches)}. Pass samples=, "
+                "the number of samples run inside"
+            )
         if said is None or (said == 1 and not timed):
             return
         # The last axis is never the batch, but of numbers alone.

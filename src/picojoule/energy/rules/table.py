@@ -251,6 +251,9 @@ RULES: dict[str, Rule] = {
     **_of_axes("fractional_max_pool", fractional_pool),
 }
 
+# Rules of functions that change no value, wherever they run.
+MOVES = {reordered, in_order, copies, RULES["to"]}
+
 
 @lru_cache(maxsize=4096)
 def name_of(function: Callable[..., Any]) -> str:

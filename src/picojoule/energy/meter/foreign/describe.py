@@ -54,7 +54,8 @@ class Foreign:
 
     Attributes:
         cost: Operations and state of one update.
-        output: The kind of the first tensor that a call gives back.
+        output: The kind of the first tensor that a call gives back, or of a list of spikes, one for
+            each step.
         leading: First axes of that tensor that are no part of a neuron's place: 2 if one call is
             all steps [T, B, ...], 1 if it is one step [B, ...].
         signed: Whether events are counted by magnitude.
