@@ -3,11 +3,13 @@
 import copy
 from contextlib import nullcontext
 from functools import partial
+from itertools import islice
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
+from torch.optim import lr_scheduler as rates
 
 import picojoule as pj
 from all_networks import NETWORKS
@@ -355,6 +357,31 @@ def test_checkpoints_of_other_levers_are_refused(task, tmp_path):
     with pytest.raises(ValueError, match=r"is of another training .*its network has other weights"):
         next(start(task, tmp_path, ("Weights",))[1])
     assert newest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda by: rates.SequentialLR(
+            by, [rates.LinearLR(by, 0.1, total_iters=2), rates.ExponentialLR(by, 0.5)], [2]
+        ),
+        lambda by: rates.ChainedScheduler([rates.ExponentialLR(by, 0.5)]),
+        lambda by: rates.OneCycleLR(by, 0.1, total_steps=8),
+    ],
+    ids=["sequential", "chained", "one cycle"],
+)
+def test_levers_slow_down_by_any_schedule_and_never_hurry(task, monkeypatch, schedule):
+    shares, slow = [], Learning.slow
+
+    def seen(self, epoch, share):
+        shares.append(share)
+        slow(self, epoch, share)
+
+    monkeypatch.setattr(Learning, "slow", seen)
+    made = task.setup(0)
+    made.scheduler = schedule(made.optimizer)
+    list(islice(task.train(made, task.loader(), levers=[pj.Gates()], epochs=2), 9))
+    assert shares[-1] < max(shares) <= 1
 
 
 class TestErrors:

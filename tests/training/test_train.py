@@ -378,8 +378,9 @@ def test_a_list_of_batches_is_refused_with_how_to_make_a_loader(task):
 def test_nothing_to_train_on(task):
     with pytest.raises(ValueError, match="no batch"):
         list(task.train(task.setup(), task.loader(0), epochs=1))
-    with pytest.raises(ValueError, match="epochs must be at least 1"):
-        next(task.train(task.setup(), task.loader(), epochs=0))
+    for epochs in (0, 1.5, True, "3"):
+        with pytest.raises(ValueError, match=f"epochs must be a whole .* got {epochs!r}"):
+            next(task.train(task.setup(), task.loader(), epochs=epochs))
 
 
 def test_an_optimizer_of_another_network_is_refused(task):

@@ -186,7 +186,9 @@ class Task:
             self.scheduler.step()
 
     def _rate_share(self) -> float:
-        """Returns the learning rate of the weights as a share of its first."""
-        if self.scheduler is None:
-            return 1.0
-        return float(self.scheduler.get_last_lr()[0] / self.scheduler.base_lrs[0])
+        """Returns the learning rate of the weights as a share of its first, at most 1.
+
+        A schedule that begins low and rises says nothing of how fast levers may learn.
+        """
+        group = self.optimizers[0].param_groups[0]
+        return min(float(group["lr"] / group.get("initial_lr", group["lr"])), 1.0)

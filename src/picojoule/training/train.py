@@ -121,8 +121,8 @@ def train(
         NonFiniteLoss: If the loss became infinite or not a number.
         OSError: If a checkpoint could not be written; the one before it is unharmed.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"epochs must be a whole number of at least 1, got {epochs!r}")
     for batches in (loader, *([] if validation is None else [validation])):
         check_loader(batches)
     fabric = fabric or Fabric(accelerator="auto", devices=1)

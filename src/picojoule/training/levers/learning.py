@@ -73,6 +73,8 @@ class Learning:
 
 def _check(levers: Sequence[Lever]) -> None:
     """Checks that levers are some, each once."""
+    if isinstance(levers, Lever):
+        raise TypeError(f"expected several levers, got one: give ({type(levers).__name__}(),)")
     for lever in levers:
         name = lever.__name__ if isinstance(lever, type) else type(lever).__name__
         if not isinstance(lever, Lever):
