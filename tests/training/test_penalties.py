@@ -25,6 +25,26 @@ def test_the_first_batch_is_the_reference_where_none_is_given(energy):
     assert price(energy(200.0)).item() == pytest.approx(0.05)
 
 
+def test_a_batch_that_spends_nothing_is_no_reference(energy):
+    price = pj.FixedPrice(weight=0.1)
+    assert price(energy(0.0)).item() == 0
+    price.update(energy(0.0))
+    assert price(energy(400.0)).item() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("penalty", [pj.FixedPrice(0.1), pj.EnergyBudget(100.0)])
+def test_a_chip_without_a_price_for_the_network_is_refused(task, penalty):
+    price = task.chip.prices["mac"]
+    chip = task.chip.model_copy(update={"name": "mine", "prices": {"mac": price}, "excluded": ()})
+    made = task.setup()
+    before = made.net[0].weight.clone()
+    with pytest.raises(
+        ValueError, match=r"chip 'mine' has no price for anything .*\(ac, event_read"
+    ):
+        next(task.train(made, task.loader(), chip=chip, penalty=penalty, epochs=1))
+    assert torch.equal(made.net[0].weight, before)
+
+
 def test_the_reference_does_not_take_the_gradient(energy):
     leaf = torch.tensor(400.0, dtype=torch.float64, requires_grad=True)
     pj.FixedPrice(weight=0.1)(energy(leaf)).backward()

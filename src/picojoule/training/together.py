@@ -103,7 +103,20 @@ class Together(nn.Module):
                 )
 
     def forward(self, energies: Mapping[str, Energy], traffic: Sequence[Traffic] | None) -> Tensor:
-        """Adds what all charge; see ``Penalty``."""
+        """Adds what all charge; see ``Penalty``.
+
+        Raises:
+            ValueError: If one charges for energy that its chip has no price for.
+        """
+        for key, part in self._each():
+            energy = energies[key]
+            if not (part.looks_at_traffic or energy.by_kind):
+                counted = ", ".join([*energy.unpriced, *energy.excluded])
+                raise ValueError(
+                    f"chip '{energy.chip}' has no price for anything that this network does "
+                    f"({counted}), so that {type(part).__name__} has nothing to charge for: take "
+                    "another chip, or other neurons if it has prices by type"
+                )
         term, *others = (part(energies[key], traffic) for key, part in self._each())
         for other in others:
             term = term + other

@@ -20,7 +20,7 @@ class FixedPrice(Penalty):
     Args:
         weight: What the reference energy adds to the loss, at least 0.
         reference_pj: Energy per sample to measure by, in pJ; None for that of the first
-            batch.
+            batch that spends any.
 
     Raises:
         ValueError: If the weight is below 0, or the reference not above 0.
@@ -50,9 +50,12 @@ class FixedPrice(Penalty):
 
     @torch.no_grad()
     def update(self, energy: Energy) -> None:
-        """Keeps the first batch's energy as the reference if none was given."""
-        self.reference_pj = self._reference(energy)
+        """Keeps the first energy above 0 of a batch as the reference if none was given."""
+        reference = self._reference(energy)
+        self.reference_pj = torch.where(reference.isinf(), math.nan, reference)
 
     def _reference(self, energy: Energy) -> Tensor:
+        """Returns the reference; infinite while it is not known and nothing is spent."""
         first = energy.total.detach()
+        first = torch.where(first > 0, first, math.inf)
         return torch.where(self.reference_pj.isnan(), first, self.reference_pj)
