@@ -115,6 +115,18 @@ def parameters(module: nn.Module) -> dict[str, Any]:
     return module._parameters
 
 
+def give(value: Tensor, data: Tensor) -> None:
+    """Gives a parameter or buffer data of another shape; who has it goes on knowing it.
+
+    As long as there is a graph of a parameter, torch adds up its gradient in the shape that it had
+    when that was made, unless its type changes in between.
+    """
+    if value.requires_grad:
+        value.grad = None
+        value.data = data.to(torch.float32 if data.dtype == torch.float64 else torch.float64)
+    value.data = data
+
+
 def buffers(module: nn.Module) -> dict[str, Any]:
     """Returns the module's own dictionary of its own buffers."""
     return module._buffers

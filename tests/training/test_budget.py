@@ -202,6 +202,20 @@ def test_state_is_in_buffers(energy):
     assert not list(budget.parameters())
 
 
+def test_a_budget_begins_anew_with_each_training(energy):
+    used, fresh = pj.EnergyBudget(1_000.0), pj.EnergyBudget(1_000.0)
+    used.start(100.0, steps=4)
+    for _ in range(3):
+        used(energy(1_500.0, 100.0))
+        used.update(energy(1_500.0, 100.0))
+    used.validated(spent(1_400.0, 200.0, 0.1))
+    for one in (used, fresh):
+        one.start(200.0)
+    assert used.get_extra_state() == fresh.get_extra_state()
+    for name, value in fresh.named_buffers():
+        assert torch.equal(value.nan_to_num(-1), used.get_buffer(name).nan_to_num(-1)), name
+
+
 @pytest.mark.parametrize("limit", [0, -5.0, math.nan, math.inf])
 def test_a_limit_must_be_above_zero(limit):
     with pytest.raises(ValueError, match="leave the penalty out"):

@@ -352,6 +352,23 @@ def test_a_limit_below_the_floor_is_met_and_a_killed_training_ends_the_same(task
     assert report.chips["45nm"].total_pj <= limit_pj
 
 
+def test_what_gates_left_is_trained_further_but_not_by_the_same_optimizer(task):
+    made, loader = task.setup(), task.loader()
+    before = made.net(next(iter(loader))[0])[0]  # whose graph knows the network as it was
+    levers, options = [pj.Gates(lr=1.0)], {"penalty": pj.EnergyBudget(100.0), "epochs": 1}
+    list(task.train(made, loader, levers=levers, **options))
+    assert made.net.get_submodule("0").out_features < 16
+    with pytest.raises(ValueError, match=r"left out parts .* make a new one of net.parameters\(\)"):
+        next(task.train(made, loader, epochs=1))
+    made.optimizer, made.scheduler = torch.optim.SGD(made.net.parameters(), 0.1), None
+    linear = [layer for layer in made.net if isinstance(layer, nn.Linear)]
+    weights = [layer.weight.clone() for layer in linear]
+    list(task.train(made, loader, epochs=1))
+    for layer, weight in zip(linear, weights, strict=True):
+        assert not torch.equal(layer.weight, weight)
+    assert before.grad_fn is not None
+
+
 def test_checkpoints_of_other_levers_are_refused(task, tmp_path):
     list(start(task, tmp_path, epochs=1)[1])
     with pytest.raises(ValueError, match=r"is of another training .*its network has other weights"):

@@ -19,6 +19,7 @@ from picojoule.training.records import EpochRecord, Log
 from picojoule.training.together import Together
 
 _SCHEMA = 1
+_MEANS = ("exp_avg", "momentum_buffer")  # what optimizers keep of gradients
 
 
 @dataclass(eq=False)
@@ -39,7 +40,8 @@ class Progress:
         best: Weights of the epoch chosen so far, None without a validation set.
 
     Raises:
-        ValueError: If the optimizer updates no parameter of the network.
+        ValueError: If the optimizer updates no parameter of the network, or knows one in another
+            shape.
     """
 
     fabric: Fabric
@@ -62,6 +64,13 @@ class Progress:
                 "the optimizer updates no parameter of the network, which would learn nothing: "
                 "make it of net.parameters(), after any copy of the network"
             )
+        for parameter, state in self.optimizers[0].state.items():
+            means = (state.get(name) for name in _MEANS)
+            if any(one is not None and one.shape != parameter.shape for one in means):
+                raise ValueError(
+                    "the optimizer knows parameters in a shape that they had before training left "
+                    "out parts of the network: make a new one of net.parameters()"
+                )
 
     @property
     def limits(self) -> dict[str, float]:

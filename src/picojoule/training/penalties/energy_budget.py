@@ -141,7 +141,7 @@ class EnergyBudget(Penalty):
         return self.done >= self.descent
 
     def start(self, floor_pj: float, steps: int | None = None) -> None:
-        """Takes the floor of the training set, and its length.
+        """Begins a training, with the floor of its training set and its length.
 
         Args:
             floor_pj: Energy per sample that no hidden spike can change, in pJ.
@@ -159,9 +159,11 @@ class EnergyBudget(Penalty):
                 f"{self.chip if counted else 'pJ'} (what no hidden spike can change): raise the "
                 "limit or narrow the first layer"
             )
-        self.floor_pj = floor_pj
-        if steps is not None:
-            self.descent = _DESCENT * steps
+        self.multiplier = torch.zeros_like(self.multiplier)
+        for name in ("first_pj", "lately_pj", "aim_pj"):
+            setattr(self, name, torch.full_like(getattr(self, name), math.nan))
+        self.floor_pj, self.ratio, self.done = floor_pj, 1.0, 0
+        self.descent = float(_STEPS) if steps is None else _DESCENT * steps
         self.allowance_pj = self._allowance(floor_pj, spread=0.0)
 
     def validated(self, validation: Spent) -> None:
