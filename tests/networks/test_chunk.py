@@ -101,6 +101,16 @@ def test_the_gradient_of_a_penalty_is_the_same(penalty, x):
     assert any((whole[-1][name] != free[name]).any() for name in free)
 
 
+@pytest.mark.parametrize("chunk", [1, 7, STEPS])
+def test_a_dense_network_beside_it_runs_as_often_as_it_is_told(chunk, x):
+    net = Sequential(nn.Linear(5, 6), LIF(), nn.Linear(6, 4), LI()).double()
+    net.chunk = chunk
+    with torch.no_grad(), Meter(net, inputs="events") as meter:
+        net(x)
+    macs = {layer: float(counts.mac) for layer, counts in meter.dense(2).items()}
+    assert macs == pytest.approx({"0": 2 * 5 * 6, "2": 2 * 6 * 4})
+
+
 def test_a_chunk_that_is_long_enough_changes_nothing(x):
     net = network()
     net.chunk = STEPS

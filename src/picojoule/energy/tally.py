@@ -64,7 +64,7 @@ def _read(events: Tensor, synapses: Synapses) -> Tensor:
 def count_dense(call: Traffic, steps: int | None) -> OpCounts:
     """Totals a call as a layer of a dense ANN that runs ``steps`` times."""
     assert call.synapses is not None
-    times = max(0, (call.steps if steps is None else steps) - call.lag)
+    times = max(0, (call.steps if steps is None else steps * call.part) - call.lag)
     ran = call.valid if steps is None else 1.0  # so many steps run of every sample
     share = ran * (times / call.kind.steps if call.kind.steps else 1.0)
     bias = {} if call.synapses.bias is None else {"bias": call.synapses.output * share}

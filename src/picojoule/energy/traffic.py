@@ -29,6 +29,7 @@ class Traffic:
         within: Mask [T, B] of the steps that lie within their sequences; None for all.
         valid: Share of the rows of a call that lie within their sequences (1 for neurons' outputs).
         steps: Steps of the network's input.
+        part: Share of its steps that they are: less than 1 in a chunk of them.
         batch: Samples of one call; None if that is not known.
         lag: Number of steps that are missing, because the values arrive later.
         leading: Number of first axes of ``values`` that are no part of a neuron's place: 2 for
@@ -48,6 +49,7 @@ class Traffic:
     within: Tensor | None = None
     valid: float | Tensor = 1.0
     steps: int = 1
+    part: float = 1.0
     batch: int | None = None
     lag: int = 0
     leading: int = 1

@@ -16,6 +16,7 @@ class Clock:
         decided: Whether training decides which steps run.
         valid: The share of those that do.
         steps: Steps of the network's input.
+        part: Share of its steps that they are: less than 1 in a chunk of them.
         batch: Samples of one call, None if that is not known.
     """
 
@@ -24,8 +25,9 @@ class Clock:
         self.decided = False
         self.valid: float | Tensor = 1.0
         self.steps = 1
+        self.part = 1.0
         self.batch: int | None = None
-        self._around: list[tuple[Tensor | None, float | Tensor, int]] = []
+        self._around: list[tuple[Tensor | None, float | Tensor, int, float]] = []
 
     def start(self, steps: int, within: Tensor | None) -> None:
         """Sets how many steps run, and which of them lie within the sequences."""
@@ -38,9 +40,10 @@ class Clock:
 
     def enter(self, first: int, stop: int) -> None:
         """Narrows the clock to a chunk of the steps, until ``leave``."""
-        self._around.append((self.within, self.valid, self.steps))
+        self._around.append((self.within, self.valid, self.steps, self.part))
+        self.part *= (stop - first) / self.steps
         self.start(stop - first, None if self.within is None else self.within[first:stop])
 
     def leave(self) -> None:
         """Sets the clock back to the steps around the chunk."""
-        self.within, self.valid, self.steps = self._around.pop()
+        self.within, self.valid, self.steps, self.part = self._around.pop()

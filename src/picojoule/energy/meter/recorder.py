@@ -118,6 +118,7 @@ class Recorder:
             events,
             multiplied,
             steps=self.clock.steps,
+            part=self.clock.part,
             batch=self.clock.batch,
             version=version_of(call.values),
             dtype=_dtype(call),
