@@ -1,5 +1,7 @@
 """Neurons of snnTorch: what comes out of them, what an update costs, what is inside."""
 
+import math
+
 import pytest
 import snntorch as snn
 import torch
@@ -85,6 +87,12 @@ def test_graded_spikes_are_events_of_another_worth(factor):
     assert number > 0
     assert counts["0"].spike.item() * 4 == pytest.approx(number)
     assert counts["1"].ac.item() * 4 == pytest.approx(3 * number)
+
+
+@pytest.mark.parametrize("factor", [0.0, math.nan])
+def test_spikes_that_are_worth_nothing_are_named_as_their_library_names_them(factor):
+    with pytest.raises(ValueError, match=f"graded_spikes_factor is what .* got {factor}"):
+        graded(factor)
 
 
 def test_a_worth_of_its_own_for_each_neuron_makes_spikes_graded():

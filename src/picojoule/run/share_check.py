@@ -25,6 +25,7 @@ from picojoule.energy import Energy, Meter, load_chip
 from picojoule.recipe import Recipe
 from picojoule.run.build import build_levers, build_network, few
 from picojoule.training import BelowFloor, EpochRecord, choose
+from picojoule.training.penalties.energy_budget import OR_LEVERS
 from picojoule.units import format_energy
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def check_untrained(recipe: Recipe, split: Split, fabric: Fabric) -> None:
         f"{recipe.budget.limit} of that would be {format_energy(limit_pj)}. The least share that "
         f"could work is about {usual}% (if it comes to spend twice as much; {least}% if three "
         "times): raise the share or narrow the first layer"
-        + ("" if recipe.budget.levers else ", or allow levers (budget.levers = ['gates'])")
+        + ("" if recipe.budget.levers else OR_LEVERS)
     )
 
 
@@ -102,7 +103,7 @@ def check_validated(recipe: Recipe, history: Sequence[EpochRecord]) -> None:
         f"without a budget the network spends {format_energy(most_pj)}, and "
         f"{format_energy(floor_pj)} of that is its floor (what no hidden spike can change). The "
         f"least share that could work is about {_percent(floor_pj, most_pj)}%: raise the "
-        "share or narrow the first layer, or allow levers (budget.levers = ['gates'])"
+        f"share or narrow the first layer{OR_LEVERS}"
     )
 
 

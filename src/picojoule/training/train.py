@@ -26,7 +26,7 @@ from picojoule.training.last_batch import check_last_batch
 from picojoule.training.levers import Learning, Lever, settle
 from picojoule.training.measure import check_names
 from picojoule.training.penalties.base import Penalty
-from picojoule.training.penalties.energy_budget import BelowFloor
+from picojoule.training.penalties.energy_budget import OR_LEVERS, BelowFloor
 from picojoule.training.progress import Progress
 from picojoule.training.randomness import check_loader, generators
 from picojoule.training.records import EpochRecord, Log
@@ -162,8 +162,7 @@ def train(
             measured = task.validated(loader if in_use is None else in_use)
             together.start(measured, steps_of(batches, epochs))
         except BelowFloor as error:
-            advice = "" if levers else ", or allow levers (budget.levers = ['gates'])"
-            raise BelowFloor(f"{error}{advice}") from None
+            raise BelowFloor(f"{error}{'' if levers else OR_LEVERS}") from None
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation, floor_known)
         progress.close_epoch(record)

@@ -31,6 +31,10 @@ _PULL = 0.3
 _NUMBERS = ("floor_pj", "allowance_pj", "ratio", "done", "descent")
 
 
+# What else to do about a limit below the floor, where training may leave out nothing yet.
+OR_LEVERS = ", or allow levers (budget.levers = ['gates'])"
+
+
 class BelowFloor(ValueError):  # noqa: N818 (as NonFiniteLoss)
     """The error of a limit below the floor, which no network of its kind can meet."""
 

@@ -6,7 +6,7 @@ after the spike costs what any reset costs.
 """
 
 from collections.abc import Iterable
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import torch
@@ -37,10 +37,19 @@ _GATED = NeuronCost(adds=1, multiplies=3, states=2)
 
 
 def _firing(cost: NeuronCost, worth: Tensor, **more: Any) -> Foreign:
-    """Describes neurons whose spikes are worth a factor, or one for each neuron."""
+    """Describes neurons whose spikes are worth a factor, or one for each neuron.
+
+    Raises:
+        ValueError: If spikes are worth nothing.
+    """
     if worth.numel() > 1:
         return Foreign(cost, "graded", **more)
-    return Foreign(cost, scale=worth.item(), **more)
+    if not (factor := worth.item()) or not isfinite(factor):
+        raise ValueError(
+            "graded_spikes_factor is what a spike is worth, a number other than zero, got "
+            f"{factor}: of such neurons nothing arrives anywhere, so leave it out or give another"
+        )
+    return Foreign(cost, scale=factor, **more)
 
 
 def _worth(module: Any) -> Tensor:
