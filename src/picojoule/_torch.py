@@ -47,6 +47,11 @@ def looks_at_values(operator: Any) -> bool:
     return operator is torch.ops.aten._local_scalar_dense.default
 
 
+def changes(operator: Any) -> bool:
+    """Returns whether an operator changes a tensor in place."""
+    return hasattr(operator, "_schema") and operator._schema.is_mutable
+
+
 def transformed() -> bool:
     """Returns whether a transform of ``torch.func`` or forward-mode differentiation is on.
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.fx import Node
 
 from picojoule.kernels.pointwise import (
     ZERO,
@@ -25,8 +24,8 @@ from picojoule.kernels.pointwise import (
     real,
     truth,
 )
-from picojoule.kernels.program import Line, Program, Sum, example
-from picojoule.kernels.tracer import record, same
+from picojoule.kernels.program import Line, Program, Sum
+from picojoule.kernels.tracer import Node, record, same
 
 BATCH = 2  # of the examples
 _AGAIN = 64  # the batch when a step is looked at again, or less where a sample is large
@@ -77,25 +76,22 @@ def trace(
     plain = torch.autocast(kind, enabled=False)
     try:
         with torch.inference_mode(False), torch.no_grad(), plain, apart:
-            graph, constants = found = record(step, inputs)
+            found = record(step, inputs)
             again = record(step, others)
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
         first = str(error).strip().split("\n")[0]
         raise NotPointwiseError(f"{type(error).__name__}: {first}") from error
     if not same(found, again):
         raise NotPointwiseError("data-dependent: it hangs on the values or the number of samples")
-    pairs = zip(graph.nodes, again[0].nodes, strict=True)
-    spread = {one for one, other in pairs if _shape(one) != _shape(other)}
-    lowering = _Lowering(constants, inputs[0], spread, exact=after is None)
+    pairs = zip(found.nodes, again.nodes, strict=True)
+    spread = {one for one, other in pairs if one.shape != other.shape}
+    lowering = _Lowering(found.constants, inputs[0], spread, exact=after is None)
     names = [*elements, *(None for _ in parameters), *(after or {})]
-    nodes = list(graph.nodes)
-    for node in nodes[:-1]:
-        if node.op == "placeholder":
-            lowering.take(node, names[len(lowering.taken)])
-        else:
-            lowering.lower(node)
-    (results,) = nodes[-1].args
-    program = lowering.close(list(results), gradients)
+    for node, name in zip(found.nodes, names, strict=False):  # inputs come first
+        lowering.take(node, name)
+    for node in found.nodes[len(names) :]:
+        lowering.lower(node)
+    program = lowering.close(found.results, gradients)
     if not program.is_linear(parameters):
         raise NotPointwiseError("a gradient of its parameters is not linear in that of its output")
     return program
@@ -116,11 +112,6 @@ def _others(inputs: Sequence[Tensor], parameters: range) -> list[Tensor]:
     return made
 
 
-def _shape(node: Node) -> torch.Size | None:
-    found = node.meta.get("val")
-    return found.shape if isinstance(found, Tensor) else None
-
-
 @dataclass
 class _Cell:
     """The value of a tensor, which operations in place change for all its views."""
@@ -137,14 +128,12 @@ class _Lowering:
         self._exact, self._spread = exact, spread
         self._shape, self._dtype = like.shape, like.dtype
         self.program = Program(constants=constants)
-        self.taken: list[Node] = []
         self._cells: dict[Node, _Cell] = {}
         self._late: set[Node] = set()
         self._known: dict[tuple[str, bool], Value] = {}
 
     def take(self, node: Node, name: str | None) -> None:
         """Takes an input: an element of that name, or a parameter if it has none."""
-        self.taken.append(node)
         if name is None:
             self.program.inputs.append(node)
         else:
@@ -152,12 +141,12 @@ class _Lowering:
 
     def lower(self, node: Node) -> None:
         """Puts one node where it belongs."""
-        if node.op == "get_attr":
+        if node.function is None:
             return
-        inputs = set(node.all_input_nodes)
-        if not isinstance(node.meta.get("val"), Tensor):
+        inputs = set(node.inputs)
+        if node.shape is None:
             if inputs & (self._late | self._cells.keys()):
-                raise NotPointwiseError(f"{node.target} gives no single tensor")
+                raise NotPointwiseError(f"{node.function} gives no single tensor")
             self.program.before.append(node)
             return
         if inputs & self._late:
@@ -181,34 +170,29 @@ class _Lowering:
 
     def _put_after(self, node: Node, inputs: set[Node]) -> None:
         if inputs & self._cells.keys():
-            raise NotPointwiseError(f"{node.target} spreads a sum over elements back to them")
+            raise NotPointwiseError(f"{node.function} spreads a sum over elements back to them")
         self._late.add(node)
         self.program.after.append(node)
 
     def _put_inside(self, node: Node) -> None:
-        name = str(node.target).split(".")[1]
+        name = str(node.function).split(".")[1]
         if name == "sum":
             self._add_sum(node)
             return
-        found = node.meta["val"]
-        if found.shape != self._shape:
+        if node.shape != self._shape:
             raise NotPointwiseError(
-                f"{name} gives {list(found.shape)} from elements {list(self._shape)}"
+                f"{name} gives {list(node.shape)} from elements {list(self._shape)}"
             )
-        if found.dtype not in (self._dtype, torch.bool):
-            raise NotPointwiseError(f"{name} gives {found.dtype} from elements {self._dtype}")
+        if node.dtype not in (self._dtype, torch.bool):
+            raise NotPointwiseError(f"{name} gives {node.dtype} from elements {self._dtype}")
         if name in _SAME:
             self._cells[node] = self._cell(node.args[0])
-        elif name == "clone" or (name == "_to_copy" and found.dtype == self._dtype_of(node)):
+        elif name == "clone" or (name == "_to_copy" and node.dtype == node.args[0].dtype):
             self._cells[node] = _Cell(self._cell(node.args[0]).value)
         elif name.endswith("_") and not name.endswith("__"):
             self._change(node, name[:-1])
         else:
             self._cells[node] = _Cell(self._computed(node, name))
-
-    def _dtype_of(self, node: Node) -> torch.dtype:
-        source: Any = node.args[0]
-        return source.meta["val"].dtype
 
     def _add_sum(self, node: Node) -> None:
         one = Sum(real(self._argument(node.args[0])), node, len(self._shape))
@@ -256,11 +240,11 @@ class _Lowering:
     def _cell(self, node: Any) -> _Cell:
         """Returns the cell of an element, or of a parameter that the loop takes."""
         if node in self._late:
-            raise NotPointwiseError(f"{node.target} spreads a sum over elements back to them")
+            raise NotPointwiseError(f"{node.function} spreads a sum over elements back to them")
         if node not in self._cells:
             found = self.program.parameters
             if node not in found:
-                found[node] = example(node, self.program.constants).dtype == torch.bool
+                found[node] = node.dtype == torch.bool
             name = f"p{list(found).index(node)}"
             return _Cell(Value(f"({name} != R(0.0))", True) if found[node] else Value(name))
         return self._cells[node]
@@ -268,4 +252,4 @@ class _Lowering:
 
 def _typed(value: Value, node: Node) -> Value:
     """Returns a value as what torch has: as a truth value, anything but zero is true."""
-    return Value(truth(value), True) if node.meta["val"].dtype == torch.bool else value
+    return Value(truth(value), True) if node.dtype == torch.bool else value

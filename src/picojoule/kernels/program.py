@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.node import Node, map_arg
 
 from picojoule.kernels.pointwise import Value
+from picojoule.kernels.tracer import Node, replaced
 
 
 @dataclass
@@ -36,12 +35,12 @@ class Sum:
     def axes(self) -> list[int]:
         """The axes [B, ...] that are summed."""
         given = self.node.args[1] if len(self.node.args) > 1 else None
-        axes = list(given) if given else range(self.rank)  # pyright: ignore[reportArgumentType]
+        axes = list(given) if given else range(self.rank)
         return sorted(axis % self.rank for axis in axes)
 
     def finish(self, summed: Tensor) -> Tensor:
         """Returns the node's value, from the sum over all elements or over time [B, ...]."""
-        shape = self.node.meta["val"].shape
+        shape = self.node.shape
         return summed.reshape(shape) if self.whole else summed.sum(self.axes).reshape(shape)
 
 
@@ -69,7 +68,7 @@ class Program:
     @property
     def vectors(self) -> list[bool]:
         """For each parameter, whether it differs between elements."""
-        return [example(node, self.constants).numel() > 1 for node in self.parameters]
+        return [node.shape.numel() > 1 for node in self.parameters]
 
     def prepare(self, inputs: Sequence[Tensor]) -> dict[Node, Tensor]:
         """Runs what depends on parameters alone."""
@@ -86,9 +85,9 @@ class Program:
         for _ in range(2):
             found = dict(known)
             for one in self.sums:
-                like: Any = one.node.meta["val"]
-                values = 100 * torch.randn(like.shape, generator=generator, dtype=torch.float64)
-                found[one.node] = values.to(device, like.dtype)
+                shape = one.node.shape
+                values = 100 * torch.randn(shape, generator=generator, dtype=torch.float64)
+                found[one.node] = values.to(device, one.node.dtype)
             drawn.append(found)
         both = {**drawn[0], **{o.node: drawn[0][o.node] + drawn[1][o.node] for o in self.sums}}
         first, second, whole = (
@@ -109,15 +108,8 @@ class Program:
         return [None if node is None else known[node] for node in self.results]
 
 
-def example(node: Node, constants: dict[Node, Tensor]) -> Tensor:
-    """Returns what a node gave when it was traced."""
-    return constants[node] if node in constants else node.meta["val"]
-
-
 def _run(nodes: Sequence[Node], known: dict[Node, Tensor]) -> dict[Node, Tensor]:
     for node in nodes:
-        target: Any = node.target
-        known[node] = target(
-            *map_arg(node.args, known.__getitem__), **map_arg(node.kwargs, known.__getitem__)
-        )
+        args, kwargs = replaced((node.args, node.kwargs), Node, known.__getitem__)
+        known[node] = node.function(*args, **kwargs)
     return known

@@ -71,7 +71,7 @@ def parse_dataset(text: str, file: str) -> Dataset:
     """
     content = _toml.parse(text, file)
     try:
-        found = TypeAdapter(Dataset).validate_python(content)
+        found = _reader().validate_python(content)
     except ValidationError as error:
         # Of a value that may be of two types there are two errors, which say the same.
         faults = dict.fromkeys(_explained(problem) for problem in error.errors())
@@ -109,6 +109,11 @@ def _places(found: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("files", str(number), "gives"), file.gives
     for key, names in (found.splits or SplitFiles((), ()))._asdict().items():
         yield from ((("splits", key), name) for name in names)
+
+
+@cache
+def _reader() -> TypeAdapter[Dataset]:
+    return TypeAdapter(Dataset)
 
 
 @cache
