@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import tiny
+
 # torch and picojoule are imported where they are used: what hands tests out needs neither.
 
 # Derived cases are the same on every machine and in every run, and leave nothing on disk.
@@ -21,14 +23,15 @@ settings.load_profile("picojoule")
 
 
 def pytest_configure() -> None:
-    """Keeps commands and runs in this process from what a process of theirs does for good.
+    """Lets this process be as one that runs a command, but for memory and power.
 
     One that gives no memory back grows to gigabytes, whose tables each fork of a test copies.
     """
     from picojoule import _memory
 
     _memory.keep_freed_memory = lambda: True
-    _memory.collect_seldom = lambda: None
+    _memory.collect_seldom()
+    tiny.unsynced()
 
 
 def pytest_collection_finish() -> None:

@@ -76,6 +76,7 @@ def name_of(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def imports(file: Path, package: str = "picojoule") -> set[tuple[str, str]]:
     """Modules of a package that a file imports, if only for types, and which name of each.
 
@@ -224,9 +225,14 @@ def defined(file: Path) -> set[str]:
     return made | fields | {node.id for node in stored if isinstance(node, ast.Name)}
 
 
+@cache
+def defined_anywhere() -> set[str]:
+    return set().union(*map(defined, FILES))
+
+
 def borrowed(file: Path, known: set[str]) -> set[str]:
     """Private attributes that a file looks up and no file of the package gives to its objects."""
-    own, ours = defined(file), set().union(*map(defined, FILES))
+    own, ours = defined(file), defined_anywhere()
     public = {"_asdict", "_fields", "_make", "_replace"}  # of named tuples
     nodes = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.Attribute)]
     return {

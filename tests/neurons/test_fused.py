@@ -401,16 +401,18 @@ def test_a_network_that_was_trained_compiles_nothing_for_its_use(monkeypatch):
 
 
 @pytest.mark.skipif(cc.tier() != "c", reason="numba is what runs here anyway")
-@pytest.mark.parametrize("name", ["CubaLIF", "Recurrent"])
-def test_numba_is_eager_too(name, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "dtype", "tolerance"),
+    [("CubaLIF", torch.float32, 1e-5), ("Recurrent", torch.float64, 1e-9)],
+)
+def test_numba_is_eager_too(name, dtype, tolerance, monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.setenv("PICOJOULE_KERNELS", "numba")
     (case,) = (case for case in NEURONS if case.name == name)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert_same(made(case), currents(11, 3, SIZE), 1e-9)
-    if case.name == "Recurrent":  # compiled anew, in seconds
-        assert_same(made(case, torch.float32), currents(1, 130, SIZE, dtype=torch.float32), 1e-5)
+        for shape in ((11, 3, SIZE), (1, 130, SIZE)):
+            assert_same(made(case, dtype), currents(*shape, dtype=dtype), tolerance)
 
 
 @every

@@ -21,7 +21,7 @@ from picojoule.sweep.question import ask
 from sweeping import GRID as SHORT
 from sweeping import MODULES, hasty, results, weights
 
-GRID = [*SHORT, "--set", "train.epochs=12"]  # so that the last to come finds something to do
+GRID = [*SHORT, "--set", "train.epochs=8"]  # so that the last to come finds something to do
 SECONDS = 60.0  # in which a process must have done what it is waited for
 needs_postgres = pytest.mark.skipif(
     postgres.programs() is None, reason="needs the programs of a PostgreSQL server"

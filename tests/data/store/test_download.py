@@ -367,15 +367,13 @@ def recordings(folder: Path) -> dict[Path, bytes]:
     return {path: body for path, body in everything(folder).items() if path.suffix != ".json"}
 
 
-def test_recordings_are_unpacked_once(sounds, server, spoken_dir, tmp_path):
+def test_recordings_are_unpacked_once_and_again_if_one_is_damaged(
+    sounds, server, spoken_dir, tmp_path
+):
     fetch(sounds, tmp_path, progress=False)
     assert recordings(tmp_path) == everything(spoken_dir)
     fetch(sounds, tmp_path, progress=False)
     assert server.asked == ["archive.zip"]
-
-
-def test_a_damaged_recording_is_fetched_again(sounds, spoken_dir, tmp_path):
-    fetch(sounds, tmp_path, progress=False)
     damaged = tmp_path / dataset("fsdd").folder / "3_theo_7.wav"
     damaged.write_bytes(damaged.read_bytes()[:50])
     own = damaged.with_name("notes.txt")
