@@ -185,6 +185,28 @@ class TestTraining:
         assert exit_of(made.net).readout == "max"
 
 
+def test_a_batch_may_have_sequences_of_one_step_alone_but_not_every_sample_one():
+    def train(lengths):
+        net = pj.network("mlp", inputs=(6,), classes=3, width=8)
+        x, label = torch.ones(1, 4, 6), torch.tensor([0, 1, 2, 0])
+        return next(
+            pj.train(
+                net,
+                DataLoader([(x, label, lengths)], batch_size=None),
+                torch.optim.SGD(net.parameters(), 0.1),
+                criterion=nn.CrossEntropyLoss(),
+                readout=pj.readout.mean,
+                chip=pj.load_chip("45nm"),
+                levers=[pj.Steps()],
+                epochs=1,
+            )
+        )
+
+    assert train(torch.ones(4, dtype=torch.int64)).loss > 0
+    with pytest.raises(ValueError, match="it runs one step, before which it cannot exit"):
+        train(None)
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("net", "said"),

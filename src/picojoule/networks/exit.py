@@ -105,14 +105,9 @@ class Exit(nn.Module):
             Scores after each step [T, B, K], and the steps of each sample [B].
 
         Raises:
-            ValueError: If there is one step alone, or one class.
+            ValueError: If there is one class alone.
         """
         out = net(x)[0] if lengths is None else net(x, lengths=lengths)[0]
-        if len(out) < 2:
-            raise ValueError(
-                "steps have no place in this network: it runs one step, before which it cannot "
-                "exit; take an encoder that gives more"
-            )
         scores = self.scores(out)
         return scores, self.steps(scores, lengths)
 

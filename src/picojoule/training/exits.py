@@ -87,7 +87,8 @@ def run(
     meter for as many. Arguments as for ``metered``.
 
     Raises:
-        ValueError: If it has an exit, and its labels are not one class for each sample.
+        ValueError: If it has an exit, and its labels are not one class for each sample, or training
+            decides about it and no sample has more than one step.
     """
     x, lengths = batch.x, batch.lengths
     options: dict[str, Any] = {"inputs": inputs, "convention": convention}
@@ -104,6 +105,11 @@ def run(
     if not found.odds.requires_grad:
         most = int(steps.max())
         return Ran(*metered(model, x[:most], steps, **options, traffic=traffic), steps)
+    if lengths is None and len(scores) < 2:
+        raise ValueError(
+            "steps have no place in this network: it runs one step, before which it cannot exit; "
+            "take an encoder that gives more"
+        )
     with evaluation_mode(model):
         one = torch.ones_like(steps) if len(x) < len(scores) else None  # of those of a Repeat
         least = metered(model, x[:1], one, **options)[1].counts
@@ -124,7 +130,8 @@ def use_readout(net: nn.Module, readout: Readout) -> None:
     if name is None:
         raise ValueError(
             f"steps need a readout that can be told after each step, one of {', '.join(SO_FAR)} in "
-            f"picojoule.readout, got {readout!r}: labels per step, or numbers, have no exit"
+            f"picojoule.readout, got {getattr(readout, '__name__', readout)}: labels per step, or "
+            "numbers, have no exit"
         )
     found.readout = name
 
