@@ -537,10 +537,11 @@ class TestForms:
         with pytest.raises(ValueError, match="samples=9"), Meter(lstm, samples=9) as meter:
             lstm(packed)
 
+    @pytest.mark.parametrize("traffic", [True, False])
     @pytest.mark.parametrize("form", ["to_sparse", "to_sparse_csr"])
-    def test_sparse_tensors(self, form):
+    def test_sparse_tensors(self, form, traffic):
         net, x = nn.Sequential(nn.Linear(8, 3)), getattr(torch.eye(3, 8), form)()
-        with Meter(net, samples=3, inputs="events") as meter:
+        with Meter(net, samples=3, inputs="events", traffic=traffic) as meter:
             net(x)
         assert meter.counts["0"].ac == 3
 

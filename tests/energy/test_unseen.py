@@ -6,7 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from energy.metering import Two, events, run, total
+import picojoule as pj
+from energy.metering import Two, events, run, total, totals
+from picojoule.energy import Meter
+
+COST = pj.NeuronCost(adds=1, states=1)
 
 pytestmark = pytest.mark.filterwarnings("ignore:no neuron is known")
 
@@ -235,3 +239,45 @@ def test_events_times_unseen_values_are_listed(way):
     meter = run(net, x)
     assert meter.counts["layer"].mac in (4 * x.sum(), 4 * x.numel())
     assert sum(meter.uncounted.values()) == 24
+
+
+class Fires(nn.Module):
+    def forward(self, x):
+        return (x > 0).float()
+
+
+class Spike(Custom):
+    @staticmethod
+    def forward(ctx, x):
+        return (x > 0).float()
+
+
+def fires(x):
+    return (x > 0).float()
+
+
+@pytest.mark.parametrize(
+    ("named", "call", "name"),
+    [
+        (Fires, lambda net, x: net.part(x=x), "part"),
+        (Spike, lambda net, x: Spike.apply(x), "network.Spike"),
+        (fires, lambda net, x: fires(x), "network.fires"),
+        (fires, lambda net, x: fires(x=x), "network.fires"),
+    ],
+)
+def test_what_comes_to_named_neurons_from_where_nothing_is_seen_is_listed(named, call, name):
+    net = Two(lambda net, x: net.layer(call(net, scripted(x))), part=Fires())
+    net.layer = nn.Linear(8, 4)
+    with Meter(net, samples=3, inputs="events", neurons={named: COST}) as meter:
+        net(events(3, 8))
+    assert meter.uncounted == {f"{name}: input of unknown origin": 24}
+
+
+@pytest.mark.parametrize("product", [torch.matmul, lambda x, w: F.linear(x, w.T)])
+def test_products_of_whole_numbers(product):
+    """They are values there, and may be indices elsewhere."""
+    net = Two(lambda net, x: product(x, net.weight))
+    net.register_buffer("weight", torch.randint(-3, 3, (8, 4)))
+    meter = run(net, torch.randint(5, (3, 8)), inputs="analog")
+    assert totals(meter)["mac"] == 3 * 8 * 4
+    assert meter.uncounted == {"network: input of unknown origin": 24}

@@ -62,6 +62,7 @@ class Firing:
     def expect(self, name: str, args: tuple[Any, ...]) -> None:
         """Lists what comes to neurons from where nothing was seen, such as a scripted function."""
         for value in tensors(args)[:1]:
+            self.recorder.lineage.forget_written(value)
             if self.recorder.lineage.is_new(value):
                 self.recorder.lineage.declare(value, Kind("analog"))
                 self.recorder.miss(f"{name}: input of unknown origin", value.numel())

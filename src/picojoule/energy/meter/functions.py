@@ -34,7 +34,7 @@ class Functions:
 
     def __init__(self, functions: Mapping[Any, Any]) -> None:
         self.ran: set[Any] = set()
-        self._tell: tuple[Callable[[Any], None], Callable[[Any, Any], None]] | None = None
+        self._tell: tuple[Callable[[Any, Any], None], Callable[[Any, Any], None]] | None = None
         self._classes = tuple(one for one in functions if isinstance(one, type))
         self._codes = {
             inspect.unwrap(one).__code__: one for one in functions if not isinstance(one, type)
@@ -42,12 +42,12 @@ class Functions:
         self._outer: Any = None
 
     def attach(
-        self, enter: Callable[[Any], None], leave: Callable[[Any, Any], None], undo: ExitStack
+        self, enter: Callable[[Any, Any], None], leave: Callable[[Any, Any], None], undo: ExitStack
     ) -> None:
         """Follows the functions until ``undo`` is closed.
 
         Args:
-            enter: Is called with the function when it is called.
+            enter: Is called with the function and its arguments when it is called.
             leave: Is called with the function and its result, None after an error.
             undo: What ends it.
 
@@ -79,7 +79,8 @@ class Functions:
         enter, leave = self._tell
         if event == "call":
             self.ran.add(called)
-            enter(called)
+            # Nothing else is local as yet.
+            enter(called, tuple(frame.f_locals.values()))
         else:
             leave(called, value)
 

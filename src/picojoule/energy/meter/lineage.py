@@ -77,10 +77,15 @@ class Lineage:
         """Returns the known kinds among these tensors; unknown ones are skipped."""
         return [kind for value in values if (kind := self.kind_of(value)) is not None]
 
-    def is_new(self, value: Tensor) -> bool:
-        """Tells whether nothing was seen of where a tensor comes from, or it is a constant."""
+    def is_new(self, value: Tensor, *, whole: bool = False) -> bool:
+        """Tells whether nothing was seen of where a tensor comes from, or it is a constant.
+
+        Args:
+            value: The tensor.
+            whole: Whether whole numbers are values too, and no indices.
+        """
         known = self._known.get(value)
-        number = value.is_floating_point() or value.is_complex()
+        number = whole or value.is_floating_point() or value.is_complex()
         if known is None or known.unsure:
             return number
         constant = known.kind is None or known.kind.mask

@@ -142,11 +142,11 @@ class Observer:
             if layer.seen and not self._depth:
                 self._seen += 1
                 if self._seen == 1:
-                    self.firing.expect(self._names[module], args)
+                    self.firing.expect(self._names[module], (*args, *kwargs.values()))
                 return
             self._depth += 1
             if self._depth == 1:
-                self.firing.expect(self._names[module], args)
+                self.firing.expect(self._names[module], (*args, *kwargs.values()))
                 if layer.timed and layer.kind.sparse:
                     self._heard = SUMS.set(self.firing.hear)
             if self._depth == 1 and layer.arrivals is not None:
@@ -228,13 +228,14 @@ class Observer:
             length=len(out),
         )
 
-    def _enter_function(self, function: Any) -> None:
+    def _enter_function(self, function: Any, args: tuple[Any, ...]) -> None:
         """Takes what runs in a spike function for a part of its update, but for synapses."""
-        del function
         if self._inside is None and self.layer is not None and not in_backward():
             self.settle()
             self._inside = self.layer
             self._seen += 1
+            if self._seen == 1:
+                self.firing.expect(f"{self._inside}.{function.__name__}", args)
 
     def _leave_function(self, function: Any, result: Any) -> None:
         """Counts what a spike function put out, unless it is part of a layer of neurons."""

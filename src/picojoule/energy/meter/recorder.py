@@ -138,7 +138,9 @@ class Recorder:
 
     def kept(self, values: Tensor) -> Tensor:
         """Returns the values, or one number of their shape if records must not keep them."""
-        return values if self.keep else values.new_empty(()).expand(values.shape)
+        if self.keep:
+            return values
+        return torch.empty((), dtype=values.dtype, device=values.device).expand(values.shape)
 
     def see(self, layer: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs one torch function, counts it, and learns the kind of its result."""

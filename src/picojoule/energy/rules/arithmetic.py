@@ -28,8 +28,14 @@ def _operands(call: Call, first: Any, second: Any) -> tuple[Kind | None, Kind | 
     kinds = call.kind(first), call.kind(second)
     if kinds == (None, None) or call.fires:  # of an update only what it puts out is counted
         return kinds
-    first, second = (None if constant(value) else call.operand(value) for value in (first, second))
+    first, second = (call.operand(value) if _is_array(value) else None for value in (first, second))
     return first or kinds[0], second or kinds[1]
+
+
+def _is_array(value: Any) -> bool:
+    """Tells whether a value is an array of numbers, since whole numbers may be indices."""
+    array = isinstance(value, Tensor) and value.numel() != 1
+    return array and (value.is_floating_point() or value.is_complex())
 
 
 def element_count(*values: Any) -> int:

@@ -166,7 +166,7 @@ class Call:
             return Kind("analog")
         self._lineage.forget_written(value)
         kind = self.kind(value)
-        if kind is None and self._lineage.is_new(value):
+        if kind is None and self._lineage.is_new(value, whole=True):
             kind = Kind("analog", steps=self._lineage.steps_of(value))
             self._lineage.declare(value, kind)
             self.unseen += value.numel()

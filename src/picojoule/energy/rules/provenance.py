@@ -40,7 +40,7 @@ class Provenance(Protocol):
         """Tells whether a tensor is made of parameters alone."""
         ...
 
-    def is_new(self, value: Tensor) -> bool:
+    def is_new(self, value: Tensor, *, whole: bool = False) -> bool:
         """Tells whether nothing was seen of where a tensor comes from."""
         ...
 
