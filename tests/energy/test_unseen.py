@@ -1,5 +1,7 @@
 """Nothing unseen becomes an event: it is analog wherever it is put, and listed."""
 
+import ctypes
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,43 @@ def test_zeros_and_ones_beside_events_are_events():
         layer=nn.Linear(10, 4),
     )
     assert run(net, x).counts["layer"].ac == 4 * (x.sum() + 3)
+
+
+def filled(x):
+    out = torch.empty_like(x)
+    out.numpy()[:] = 2 * x.numpy()
+    return out
+
+
+def copied_by_address(x):
+    out = torch.zeros_like(x)
+    ctypes.memmove(out.data_ptr(), x.data_ptr(), 4 * x.numel())
+    return out
+
+
+@pytest.mark.parametrize("fill", [filled, copied_by_address])
+def test_zeros_whose_memory_is_given_away(fill):
+    meter = run(Two(lambda net, x: net.layer(fill(x)), layer=nn.Linear(8, 4)), events(3, 8))
+    assert (meter.counts["layer"].mac, meter.counts["layer"].ac) == (3 * 8 * 4, 0)
+    assert meter.uncounted == {"layer: input of unknown origin": 24}
+
+
+@pytest.mark.parametrize("learns", ["grad", "backward"])
+def test_what_runs_backwards_inside_is_listed(learns):
+    """The gradient is a value of the network, in a product too."""
+
+    def forward(net, x):
+        at = net.layer(x).detach().requires_grad_()
+        out = net.layer(at * at).sum()
+        if learns == "backward":
+            out.backward()
+            return out
+        return torch.autograd.grad(out, at)[0] @ net.layer.weight
+
+    meter = run(Two(forward, layer=nn.Linear(8, 8)), events(3, 8))
+    missed = {"network: backward": 1} if learns == "backward" else {"network: grad": 24}
+    assert meter.uncounted == missed
+    assert total(meter, "mac") == (1 if learns == "backward" else 2) * 3 * 8 * 8
 
 
 def test_a_buffer_beside_events_is_analog():

@@ -61,6 +61,11 @@ class Lineage:
         if stale:
             self._known.drop(value)
 
+    def lend(self, value: Tensor) -> None:
+        """Forgets zeros whose memory was given away, where nobody sees who writes into it."""
+        if self._kind(value) is NOTHING:
+            self._known.drop(value)
+
     def beside_of(self, value: Any) -> Segments | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
         if not (self._holds_several and isinstance(value, Tensor)):

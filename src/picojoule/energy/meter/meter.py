@@ -47,7 +47,8 @@ class Meter:
     Args:
         net: The network, of picojoule or of any other library. It is not changed.
         samples: Number of samples that run inside the block; may be left out if the network has a
-            picojoule neuron and its input is [T, B, ...] (then it is the sum of ``x.shape[1]``).
+            picojoule neuron and its input is [T, B, ...] (then it is the sum of ``x.shape[1]``
+            over all calls, also of those that go on with a state).
         inputs: The kind of the network's inputs, or a kind per argument name: ``"analog"``,
             ``"events"`` or ``"levels"``.
         neurons: Further neurons and the cost of one update of each, or a

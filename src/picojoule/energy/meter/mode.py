@@ -14,7 +14,15 @@ _QUESTIONS = frozenset(
         *(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "layout", "ndim")),
         *(getattr(Tensor, name).__get__ for name in ("requires_grad", "is_cpu", "is_cuda")),
         *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.stride, Tensor.__len__),
-        *(Tensor.is_floating_point, Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr),
+        *(Tensor.is_floating_point, Tensor.is_contiguous, Tensor.is_neg),
+    )
+)
+
+# Functions that give a tensor's memory to others, who may write into it.
+_LENDING = frozenset(
+    (
+        *(Tensor.data_ptr, Tensor.numpy, Tensor.__array__, Tensor.__dlpack__),
+        *(Tensor.storage, Tensor.untyped_storage),
     )
 )
 
@@ -74,5 +82,7 @@ class FunctionMode(TorchFunctionMode):
                 return watcher.recorder.follow(func, args, kwargs or {})
             return func(*args, **(kwargs or {}))
         watcher.settle()
+        if func in _LENDING:
+            watcher.recorder.lineage.lend(args[0])
         watcher.recorder.updating = watcher.updating
         return watcher.recorder.see(layer, func, args, kwargs or {})

@@ -18,6 +18,15 @@ def fresh(call: Call, *_: Any, **__: Any) -> Outcome:
     return FRESH
 
 
+def learning(call: Call, *args: Any, **kwargs: Any) -> Outcome:
+    """Runs a part of the network backwards, which is named and not counted, or reads a gradient."""
+    if call.function == Tensor.grad.__get__:
+        return FRESH
+    first = first_of(call)
+    kind = call.kind(first) if call.out is first else Kind("analog")
+    return Outcome(kind, missed={call.name: call.out.numel()})
+
+
 def drawn(call: Call, *_: Any, **__: Any) -> Outcome:
     """Draws numbers evenly between zero and one."""
     return Outcome(fresh=True, drawn=0.0)
