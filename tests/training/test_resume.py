@@ -104,14 +104,18 @@ def test_the_checkpoint_of_a_network_that_is_not_the_same_changes_nothing(task, 
 
 
 @pytest.mark.parametrize(
-    "penalty", [None, pj.FixedPrice(0.1)], ids=["no penalty", "another penalty"]
+    ("penalty", "said"),
+    [
+        (None, "its penalty is EnergyBudget, expected none"),
+        (pj.FixedPrice(0.1), "its penalty is EnergyBudget, expected FixedPrice"),
+        (pj.EnergyBudget(9_876.0), r"its limit is [0-9.]+ pJ, expected 9876 pJ"),
+    ],
+    ids=["no penalty", "another penalty", "another limit"],
 )
-def test_the_checkpoint_of_another_penalty_is_refused(task, tmp_path, whole, penalty):
+def test_the_checkpoint_of_another_penalty_is_refused(task, tmp_path, whole, penalty, said):
     del whole
     _, logs = start(task, tmp_path / "whole", penalty=penalty)
-    with pytest.raises(
-        ValueError, match=r"its penalty is EnergyBudget, expected (none|FixedPrice)"
-    ):
+    with pytest.raises(ValueError, match=said):
         next(logs)
 
 

@@ -121,6 +121,7 @@ class Progress:
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "penalty": self.penalty.state_dict(),
             "penalty_kinds": _kinds(self.penalty),
+            "limits": self.limits,
             "precision": self.fabric.strategy.precision.state_dict(),
             "random": {name: gathered(self.fabric, state) for name, state in states.items()},
         }
@@ -168,6 +169,8 @@ class Progress:
             yield f"its penalty is {saved or 'none'}, expected {' with '.join(kinds) or 'none'}"
         elif _shapes(state["penalty"]) != _shapes(self.penalty.state_dict()):
             yield "its penalty is of another kind"
+        elif (before := state.get("limits", self.limits)) != self.limits:  # old ones lack it
+            yield f"its limit is {_said(before)}, expected {_said(self.limits)}"
         if set(state["random"]) != set(random_states(self.fabric.device, self.own)):
             yield "it ran on another kind of device or loader"
         elif len(state["random"]["torch"]) != self.fabric.world_size:
@@ -182,6 +185,11 @@ def _shapes(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if state is None:
         return None
     return {name: v.shape if isinstance(v, Tensor) else None for name, v in state.items()}
+
+
+def _said(limits: Mapping[str, float]) -> str:
+    """Words limits, by chip."""
+    return ", ".join(f"{pj:g} pJ{chip and f' on {chip}'}" for chip, pj in limits.items())
 
 
 def _kinds(penalty: Together) -> list[str]:
