@@ -20,7 +20,7 @@ def fresh(call: Call, *_: Any, **__: Any) -> Outcome:
 
 def learning(call: Call, *args: Any, **kwargs: Any) -> Outcome:
     """Runs a part of the network backwards, which is named and not counted, or reads a gradient."""
-    if call.function == Tensor.grad.__get__:
+    if call.name == "grad" and call.function is not torch.autograd.grad:
         return FRESH
     first = first_of(call)
     kind = call.kind(first) if call.out is first else Kind("analog")
