@@ -1,24 +1,25 @@
 """Processes that run ``pj``, forked from one that has imported everything."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 import tiny
 
-# What a training imports.
+# What a training imports, and a worker of a sweep, whose runs may be kept in a PostgreSQL. There is
+# one server in a process, which imports this when it starts.
 MODULES = ["picojoule.cli.commands", "picojoule.cli.show", "picojoule.cli.follow"]
-MODULES += ["picojoule.run.run", "rich.logging", "tiny"]
+MODULES += ["picojoule.cli.sweep_follow", "picojoule.run.run", "picojoule.sweep.workers"]
+MODULES += ["rich.logging", "optuna.storages._rdb.models", "alembic.command", "psycopg"]
+MODULES += ["sqlalchemy.dialects.postgresql", "tiny", "sweeping"]
 
 
 @contextmanager
-def processes(
-    target: Callable[..., None] = tiny.pj, modules: Sequence[str] = ()
-) -> Iterator[Callable[..., BaseProcess]]:
+def processes(target: Callable[..., None] = tiny.pj) -> Iterator[Callable[..., BaseProcess]]:
     """Gives what starts a process, with the arguments of ``tiny.pj``; ends those that are left."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*MODULES, *modules])
+    context.set_forkserver_preload(MODULES)
     made: list[BaseProcess] = []
 
     def process(words: list[str], *given: str, **environment: str) -> BaseProcess:

@@ -12,9 +12,6 @@ SET = [word for setting in SETTINGS for word in ("--set", setting)]
 # 6 runs: two limits and none, two seeds.
 GRID = ["sweep", "digits", "--over", "budget.limit=90%,80%", *SET, "--seeds", "2"]
 GRID += ["--accelerator", "cpu"]
-# What a worker imports, and optuna where the runs are kept in a PostgreSQL.
-MODULES = ["picojoule.cli.sweep_follow", "picojoule.sweep.workers", "optuna", "psycopg", "sweeping"]
-MODULES += ["optuna.storages._rdb.models", "alembic.command", "sqlalchemy.dialects.postgresql"]
 
 
 def hasty(words: list[str], said: str = os.devnull, **environment: str) -> None:

@@ -6,8 +6,10 @@ import runpy
 import shlex
 import shutil
 import statistics
+import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import make
 import pytest
@@ -132,7 +134,18 @@ def test_every_record_of_the_papers_is_a_run_of_the_plan(part):
     assert set(found) <= runs
 
 
-def test_a_sweep_of_the_papers_is_made_once(tmp_path, monkeypatch):
+def test_a_sweep_of_the_papers_is_made_once(pj, tmp_path, monkeypatch):
+    class Command:
+        """A process that runs ``pj``: this one, which has imported everything."""
+
+        def __init__(self, words):
+            assert words[:3] == [sys.executable, "-m", "picojoule.cli"]
+            self.code, *_ = pj(*words[3:])
+
+        def wait(self, seconds):
+            assert seconds is None or seconds > 0
+            return self.code
+
     (tmp_path / "plan.toml").write_text(
         """[tiny]
         chips = ["45nm", "loihi"]
@@ -148,15 +161,20 @@ def test_a_sweep_of_the_papers_is_made_once(tmp_path, monkeypatch):
     )
     main = runpy.run_path(str(FOLDER / "papers.py"))["main"]
     monkeypatch.setitem(main.__globals__, "HERE", tmp_path)
-    monkeypatch.setattr("sys.argv", ["papers.py", str(tmp_path / "runs")])
-    main()
+    monkeypatch.setitem(main.__globals__, "subprocess", SimpleNamespace(Popen=Command))
+
+    def collect():
+        monkeypatch.setattr("sys.argv", ["papers.py", str(tmp_path / "runs")])
+        main()
+
+    collect()
     text = (tmp_path / "tiny.json").read_text(encoding="utf-8")
     found = json.loads(text)
     assert [one["settings"] for one in found] == [{"network.width": "4"}, {"network.width": "8"}]
     chips = {"45nm", "loihi", "45nm, multiply", "loihi, multiply"}
     assert all(one["chips"].keys() == chips and one["parameters"] > 0 for one in found)
     shutil.rmtree(tmp_path / "runs")
-    main()
+    collect()
     assert not (tmp_path / "runs").exists()
     assert (tmp_path / "tiny.json").read_text(encoding="utf-8") == text
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import postgres
 from forked import processes
-from sweeping import MODULES, SET, hasty, results, weights
+from sweeping import SET, hasty, results, weights
 
 GRID = ["sweep", "digits", "--over", "budget.limit=90%,80%,70%", "--accelerator", "cpu"]
 GRID += ["--over", "network.neuron.name=LIF,IF", *SET, "--seeds", "3", "--set", "train.epochs=4"]
@@ -38,7 +38,7 @@ def main() -> None:
     )
     server = postgres.server() if postgres.programs() else nullcontext()
     try:
-        with processes(hasty, MODULES) as process, server as address:
+        with processes(hasty) as process, server as address:
             alone = place / "alone"
             began = time.monotonic()
             ended(process([*GRID, "--out", str(alone)], str(place / "said")))

@@ -19,7 +19,7 @@ from picojoule.run import Machine
 from picojoule.sweep import queue, work
 from picojoule.sweep.question import ask
 from sweeping import GRID as SHORT
-from sweeping import MODULES, hasty, results, weights
+from sweeping import hasty, results, weights
 
 GRID = [*SHORT, "--set", "train.epochs=8"]  # so that the last to come finds something to do
 SECONDS = 60.0  # in which a process must have done what it is waited for
@@ -30,7 +30,7 @@ needs_postgres = pytest.mark.skipif(
 
 @pytest.fixture(scope="module", name="processes")
 def _processes():
-    with processes(hasty, MODULES) as made:
+    with processes(hasty) as made:
         yield made
 
 
