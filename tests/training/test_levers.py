@@ -153,6 +153,25 @@ def test_what_gates_close_costs_nothing_and_is_gone_in_the_end(case):
     assert repr(again) == repr(net)
 
 
+@pytest.mark.parametrize(
+    ("shape", "layers"),
+    [
+        ((3, 8), [nn.Linear(8, 6), pj.LIF(), nn.Linear(6, 5), pj.LIF(), nn.Flatten()]),
+        ((2, 4, 8), [nn.Linear(8, 6), pj.LIF(), nn.Linear(6, 5), pj.LIF(), nn.Flatten()]),
+        ((2, 4, 4), [nn.Conv2d(2, 4, 3, padding=1), pj.LIF(), nn.Flatten(2), nn.Linear(16, 5)]),
+        ((2, 4, 4), [nn.Conv2d(2, 4, 3, padding=1), pj.LIF(), nn.Flatten(1, 2), nn.Linear(4, 5)]),
+    ],
+    ids=["rows", "maps of rows", "places flattened", "half flattened"],
+)
+def test_gates_close_nothing_else_where_samples_have_several_rows(shape, layers):
+    torch.manual_seed(0)
+    x = (torch.rand(7, 4, *shape) < 0.5).float()
+    layers = copy.deepcopy(layers)
+    wide = pj.Sequential(*layers, nn.Flatten())(x)[0].shape[-1]
+    net = pj.Sequential(*layers, nn.Flatten(), nn.Linear(wide, 6), pj.LIF(), nn.Linear(6, 3))
+    assert_settles(net, x)
+
+
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_gates_cut_the_parameters_of_every_kind_of_neuron(neuron):
     torch.manual_seed(0)

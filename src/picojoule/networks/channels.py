@@ -17,7 +17,7 @@ INPUTS = "inputs"  # the layer in front of the first synapses that takes what th
 
 # What comes to these in a channel leaves them in that channel.
 _PASSING = (
-    *(nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, Repeat),
+    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, Repeat),
     *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
     *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
     *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
@@ -38,6 +38,7 @@ class Channels:
         before: The container of that layer, and its name there.
         free: Whether nothing else depends on how many they are.
         flat: Whether they are the last axis.
+        alone: Whether they were so and then flattened, so that there can be no axis beside them.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Channels:
     before: tuple[nn.Module, str] | None = None
     free: bool = True
     flat: bool = False
+    alone: bool = False
 
     @property
     def neurons(self) -> list[Neuron]:
@@ -192,9 +194,9 @@ def _walk(layers: nn.Module, prefix: str, found: list[Channels]) -> Channels:
             now.name = dotted if isinstance(layer, Neuron) and now.maker else now.name
             now.along.append(layer)
             now.free &= now.maker is not None
-        elif isinstance(layer, _PASSING):
-            now.flat |= isinstance(layer, nn.Flatten)
-        else:
+        elif isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1):
+            now.alone, now.flat = now.flat, True
+        elif not isinstance(layer, _PASSING):
             now.free = False
             found.append(Channels(dotted, free=False))
     return found[-1]
@@ -205,8 +207,9 @@ def _read(now: Channels, layer: Synapses, before: tuple[nn.Module, str]) -> None
     linear = isinstance(layer, nn.Linear)
     if now.maker is None and not now.size:
         now.size, now.flat = inputs_of(layer), linear
-    alone = now.reader is None and getattr(layer, "groups", 1) == 1 and now.flat == linear
-    now.free &= alone and now.size > 0 and inputs_of(layer) % now.size == 0
+    whole = now.reader is None and getattr(layer, "groups", 1) == 1 and now.flat == linear
+    now.free &= whole and now.size > 0 and inputs_of(layer) % now.size == 0
+    now.free &= not now.alone or inputs_of(layer) == now.size
     now.reader, now.before = layer, before
 
 

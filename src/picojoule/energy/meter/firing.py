@@ -171,12 +171,18 @@ class Firing:
     def _fired(
         self, out: Tensor, kind: Kind, present: Tensor, events: Tensor | None
     ) -> Tensor | None:
-        """Returns the events of each of the neurons (or channels) along axis 2 that are present."""
+        """Returns the events of each of the neurons (or channels) that are present.
+
+        They lie along axis 2, or behind a linear layer of which each sample has several rows along
+        the last.
+        """
         if events is None:
             return None
         if events.shape != present.shape:
             number = events_of(inside(out, self.clock.within), kind, multiplied=False)
-            events = number.sum((1, *range(3, out.dim()))).double().sum(0)
+            own = 2 if out.shape[2:3] == present.shape else out.dim() - 1
+            others = [axis for axis in range(1, out.dim()) if axis != own]
+            events = number.sum(others).double().sum(0)
         return events * wide(present)
 
     def _count_kind(
