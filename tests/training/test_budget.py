@@ -242,6 +242,8 @@ def test_a_limit_below_the_floor_is_refused():
     with pytest.raises(ValueError, match=message):
         pj.EnergyBudget(12_000).start(19_130.0)
     pj.EnergyBudget(12_000).start(11_999.0)
+    with pytest.raises(ValueError, match=r"limit_pj=0.2 is below this network's floor of 0.247 pJ"):
+        pj.EnergyBudget(0.2).start(0.2468)
     on = "below this network's floor of 5000"
     with pytest.raises(pj.training.BelowFloor, match=rf"^limit_pj=4000 on loihi is {on} pJ"):
         pj.EnergyBudget(4_000, chip="loihi").start(5_000.0)

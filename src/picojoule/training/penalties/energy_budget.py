@@ -158,8 +158,9 @@ class EnergyBudget(Penalty):
             counted = self.chip in COUNTERS
             limit = f"{self.limit_pj:g} {self.chip}" if counted else f"limit_pj={self.limit_pj:g}"
             place = f" on {self.chip}" if self.chip and not counted else ""
+            floor = f"{floor_pj:.0f}" if floor_pj >= 100 else f"{floor_pj:.3g}"
             raise BelowFloor(
-                f"{limit}{place} is below this network's floor of {floor_pj:.0f} "
+                f"{limit}{place} is below this network's floor of {floor} "
                 f"{self.chip if counted else 'pJ'} (what no hidden spike can change): raise the "
                 "limit or narrow the first layer"
             )
