@@ -420,6 +420,20 @@ def test_levers_slow_down_by_any_schedule_and_never_hurry(task, monkeypatch, sch
     assert shares[-1] < max(shares) <= 1
 
 
+def test_levers_learn_beside_weights_that_do_not(task):
+    made = task.setup(0, optimizer=torch.optim.SGD, lr=0.0)
+    made.scheduler = None
+    weight = made.net[0].weight.detach().clone()
+    options = {"levers": [pj.Gates()], "penalty": pj.FixedPrice(9.0), "epochs": 1}
+    steps = task.train(made, task.loader(), **options)
+    next(steps)
+    before = [gate.lean.detach().clone() for gate in gates_of(made.net)]
+    next(steps)
+    for gate, lean in zip(gates_of(made.net), before, strict=True):
+        assert (gate.lean != lean).any()
+    assert torch.equal(made.net[0].parametrizations.weight.original, weight)
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("net", "said"),

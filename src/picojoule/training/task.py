@@ -191,4 +191,5 @@ class Task:
         A schedule that begins low and rises says nothing of how fast levers may learn.
         """
         group = self.optimizers[0].param_groups[0]
-        return min(float(group["lr"] / group.get("initial_lr", group["lr"])), 1.0)
+        first = group.get("initial_lr", group["lr"])
+        return min(float(group["lr"] / first), 1.0) if first else 1.0
