@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 import picojoule as pj
 from all_levers import CLASSES, LEVERS, events
-from picojoule.training.levers import kinds, settle
+from picojoule.training.levers import Lever, kinds, settle
 
 LEVER = pytest.mark.parametrize("name", LEVERS)
 
@@ -112,6 +112,29 @@ def test_the_same_lever_twice_and_what_is_no_lever_are_refused(name):
         trained(name, levers=[kind])
     with pytest.raises(TypeError, match=rf"expected several levers, got one: give \({name}\(\),\)"):
         trained(name, levers=kind())
+
+
+class Never(Lever):
+    """A lever that no network has a place for."""
+
+    def attach(self, net):
+        raise ValueError("never")
+
+    def decided(self, net):
+        raise NotImplementedError
+
+
+@LEVER
+def test_a_training_that_is_refused_leaves_the_network_as_it_was(name):
+    net = made(name)
+    said, held = repr(net), list(net.named_parameters())
+    with pytest.raises(ValueError, match="never"):
+        trained(name, net, levers=[kinds()[name](), Never()])
+    assert repr(net) == said
+    for (before, one), (after, other) in zip(held, net.named_parameters(), strict=True):
+        assert before == after
+        assert one is other
+    assert torch.equal(copy.deepcopy(net)(events())[0], net(events())[0])
 
 
 @LEVER

@@ -24,6 +24,7 @@ from picojoule.training.exits import use_readout
 from picojoule.training.finite import LossWatch, check_weights
 from picojoule.training.last_batch import check_last_batch
 from picojoule.training.levers import Learning, Lever, settle
+from picojoule.training.levers.learning import as_before_if_refused
 from picojoule.training.measure import check_names
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.penalties.energy_budget import OR_LEVERS, BelowFloor
@@ -126,43 +127,46 @@ def train(
     for batches in (loader, *([] if validation is None else [validation])):
         check_loader(batches)
     fabric = fabric or Fabric(accelerator="auto", devices=1)
-    learning = Learning(net, levers, epochs)
-    optimizers = [optimizer, *learning.optimizers]
-    use_readout(net, readout)
-    model, *wrapped = fabric.setup(net.train(), *optimizers)
-    chips = [chip] if isinstance(chip, Chip) else list(chip)
-    check_names(chips)
-    parts = [penalty] if isinstance(penalty, Penalty) else list(penalty or ())
-    together = Together(parts, [one.name for one in chips])
-    fabric.to_device(together)
-    task = Task(
-        fabric=fabric,
-        model=model,
-        optimizers=wrapped,
-        learning=learning,
-        criterion=criterion,
-        readout=readout,
-        chips=chips,
-        penalty=together,
-        scheduler=scheduler,
-        inputs=kind_of(loader, inputs),
-        convention=convention,
-    )
-    progress = Progress(fabric, net, optimizers, scheduler, together, generators(loader), by=choose)
-    check_last_batch(model, loader, fabric)
-    in_use = plain(loader)
-    floor_known = in_use is not None and not levers  # levers lower it
-    folder = None if checkpoint is None else Path(checkpoint)
-    batches = fabric.setup_dataloaders(loader, move_to_device=False)
-    if folder is not None and (saved := newest(folder)) is not None:
-        progress.load_state_dict(load(saved), saved)
-    elif together.limits:
-        logger.info("measuring the floor of the training set")
-        try:
-            measured = task.validated(loader if in_use is None else in_use)
-            together.start(measured, steps_of(batches, epochs))
-        except BelowFloor as error:
-            raise BelowFloor(f"{error}{'' if levers else OR_LEVERS}") from None
+    with as_before_if_refused(net):
+        learning = Learning(net, levers, epochs)
+        optimizers = [optimizer, *learning.optimizers]
+        use_readout(net, readout)
+        model, *wrapped = fabric.setup(net.train(), *optimizers)
+        chips = [chip] if isinstance(chip, Chip) else list(chip)
+        check_names(chips)
+        parts = [penalty] if isinstance(penalty, Penalty) else list(penalty or ())
+        together = Together(parts, [one.name for one in chips])
+        fabric.to_device(together)
+        task = Task(
+            fabric=fabric,
+            model=model,
+            optimizers=wrapped,
+            learning=learning,
+            criterion=criterion,
+            readout=readout,
+            chips=chips,
+            penalty=together,
+            scheduler=scheduler,
+            inputs=kind_of(loader, inputs),
+            convention=convention,
+        )
+        progress = Progress(
+            fabric, net, optimizers, scheduler, together, generators(loader), by=choose
+        )
+        check_last_batch(model, loader, fabric)
+        in_use = plain(loader)
+        floor_known = in_use is not None and not levers  # levers lower it
+        folder = None if checkpoint is None else Path(checkpoint)
+        batches = fabric.setup_dataloaders(loader, move_to_device=False)
+        if folder is not None and (saved := newest(folder)) is not None:
+            progress.load_state_dict(load(saved), saved)
+        elif together.limits:
+            logger.info("measuring the floor of the training set")
+            try:
+                measured = task.validated(loader if in_use is None else in_use)
+                together.start(measured, steps_of(batches, epochs))
+            except BelowFloor as error:
+                raise BelowFloor(f"{error}{'' if levers else OR_LEVERS}") from None
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation, floor_known)
         progress.close_epoch(record)

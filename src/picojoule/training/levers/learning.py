@@ -71,6 +71,31 @@ class Learning:
                 group["lr"] = share * lever.pace(done) * group["initial_lr"]
 
 
+@contextmanager
+def as_before_if_refused(net: nn.Module) -> Iterator[None]:
+    """Makes a network what it was if something fails inside: its layers, and what these hold."""
+    modules = [(module, type(module), dict(vars(module))) for module in net.modules()]
+    tables = [
+        (table, dict(table))
+        for _, _, held in modules
+        for table in held.values()
+        if isinstance(table, dict)
+    ]
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        if not done:
+            for module, kind, held in modules:
+                module.__class__ = kind
+                vars(module).clear()
+                vars(module).update(held)
+            for table, items in tables:
+                table.clear()
+                table.update(items)
+
+
 def _check(levers: Sequence[Lever]) -> None:
     """Checks that levers are some, each once."""
     if isinstance(levers, Lever):
