@@ -1,5 +1,6 @@
 """One function, however it is called, counts alike; another library's of the same name does not."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,13 @@ AT = torch.zeros(4, 8, dtype=torch.long)
 ROWS = torch.arange(4)
 W = torch.rand(8, 8)
 aten = torch.ops.aten
+
+
+def written(x, at, number):
+    x = x.clone()
+    x[at] = number
+    return x
+
 
 SPELLINGS = {
     "add": (lambda x: x + x, lambda x: torch.add(input=x, other=x)),
@@ -68,6 +76,15 @@ SPELLINGS = {
         lambda x: torch.lerp(input=x, end=x, weight=0.5),
     ),
     "remainder": (lambda x: x % 2, lambda x: torch.remainder(input=x, other=2)),
+    "times a number of NumPy": (lambda x: x * 0.5, lambda x: np.float32(0.5) * x),
+    "over a number of NumPy": (lambda x: x / 4, lambda x: torch.div(x, other=np.int64(4))),
+    "one of NumPy minus": (lambda x: 1 - x, lambda x: np.float32(1) - x),
+    "clamp to numbers of NumPy": (lambda x: x.clamp(0, 1), lambda x: x.clamp(max=np.int32(1))),
+    "written at a place of NumPy": (
+        lambda x: written(x, (1, slice(None)), 1),
+        lambda x: written(x, (np.int64(1), slice(None)), 1),
+    ),
+    "new": (lambda x: x.new_zeros(4, 8) + x, lambda x: x.new(4, 8).zero_() + x),
     "floor": (lambda x: x // 1, lambda x: torch.floor_divide(input=x, other=1)),
 }
 

@@ -18,7 +18,7 @@ from picojoule.energy.meter.clock import Clock
 from picojoule.energy.meter.lineage import Lineage
 from picojoule.energy.meter.names import Unseen
 from picojoule.energy.presence import presence_of
-from picojoule.energy.rules.arguments import tensors
+from picojoule.energy.rules.arguments import plain, tensors
 from picojoule.energy.rules.call import Call
 from picojoule.energy.rules.outcome import Before, Outcome, Synapses
 from picojoule.energy.rules.table import MOVES, RULES, name_of
@@ -163,7 +163,7 @@ class Recorder:
         call = self._call(layer, name, function, args, kwargs)
         if type(rule) is Before:
             with Unseen():
-                outcome = rule(call, *args, **call.kwargs)
+                outcome = rule(call, *call.args, **call.kwargs)
         heard = SUMS.set(self.hear)
         try:
             result = function(*args, **kwargs)
@@ -176,7 +176,7 @@ class Recorder:
             with Unseen():
                 call.out = results[0]
                 if outcome is None:
-                    outcome = rule(call, *args, **call.kwargs)
+                    outcome = rule(call, *call.args, **call.kwargs)
                 self._take(layer, call, outcome, results)
                 self._wrote_out(kwargs)
         return result
@@ -190,7 +190,8 @@ class Recorder:
                 if self.lineage.kind_of(first) is not None:
                     call = self._call("", name, function, args, kwargs)
                     call.out = results[0]
-                    self._pass_on(call, RULES[name](call, *args, **call.kwargs), results)
+                    outcome = RULES[name](call, *call.args, **call.kwargs)
+                    self._pass_on(call, outcome, results)
         return result
 
     def ran(self, layer: str, function: Any, args: tuple[Any, ...], result: Tensor) -> None:
@@ -212,6 +213,7 @@ class Recorder:
     ) -> Call:
         if "out" in kwargs:
             kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+        args, kwargs = plain(args, kwargs)
         return Call(
             self.convention_of(layer),
             self.lineage,

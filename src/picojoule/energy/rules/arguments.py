@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,18 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
         elif is_dataclass(value) and not isinstance(value, type):
             found.extend(tensors(getattr(value, field.name, None) for field in fields(value)))
     return found
+
+
+def plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments of a call with Python's numbers in place of NumPy's."""
+    if any(isinstance(value, np.generic) for value in args):
+        args = tuple(value.item() if isinstance(value, np.generic) else value for value in args)
+    if any(isinstance(value, np.generic) for value in kwargs.values()):
+        kwargs = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in kwargs.items()
+        }
+    return args, kwargs
 
 
 def moved_kinds(call: Call, kind: Kind) -> list[Kind]:

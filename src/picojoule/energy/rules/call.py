@@ -100,7 +100,12 @@ class Call:
             return kind.sparse if kind is not None else self.constant(places)
         if isinstance(places, (list, tuple)):
             return all(map(self.settled, places))
-        return places is None or places is ... or isinstance(places, (int, slice))
+        return (
+            places is None
+            or places is ...
+            or isinstance(places, slice)
+            or hasattr(places, "__index__")
+        )
 
     def drawn(self, value: Any) -> float | None:
         """Returns from where to one above a constant was drawn, None for others."""

@@ -47,6 +47,12 @@ def zeros(call: Call, *_: Any, **__: Any) -> Outcome:
     return Outcome(NOTHING)
 
 
+def renewed(call: Call, input: Tensor, *sizes: Any, **__: Any) -> Outcome:
+    """Makes unwritten memory, or brings values from outside, as ``Tensor.new`` did both."""
+    whole = all(isinstance(size, (int, torch.Size)) for size in sizes)
+    return Outcome(NOTHING) if whole else OUTSIDE
+
+
 def numbers(call: Call, *args: Any, fill_value: Any = None, **_: Any) -> Outcome:
     """Makes one number everywhere."""
     return constant(args[-1] if fill_value is None else fill_value)

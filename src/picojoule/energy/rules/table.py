@@ -92,6 +92,7 @@ from picojoule.energy.rules.origins import (
     one_hot,
     ones,
     outside,
+    renewed,
     zero,
     zeros,
 )
@@ -134,6 +135,7 @@ _GROUPS: dict[Rule, str] = {
     chosen: "randint",
     one_hot: "one_hot",
     zeros: "zeros zeros_like new_zeros empty empty_like new_empty",
+    renewed: "new",
     zero: "zero",
     filled: "fill normal uniform exponential log_normal cauchy geometric random",
     draw: "bernoulli poisson",
