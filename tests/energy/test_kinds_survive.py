@@ -253,7 +253,49 @@ def test_complex_numbers_of_events(grad):
         kind, _ = arrived(
             lambda x: (torch.zeros(8, dtype=torch.cfloat) * x + x.cumsum(0) * 0.1j).real, X[0]
         )
-        assert kind.name == "analog"
+        assert kind.name == "graded"
+
+
+# Ways to write a straight-through estimator, of a hard and a soft value.
+STRAIGHT = {
+    "detached difference": lambda hard, soft: (hard - soft).detach() + soft,
+    "the other way round": lambda hard, soft: soft + (hard - soft).detach(),
+    "minus what is detached": lambda hard, soft: hard - soft.detach() + soft,
+    "a zero": lambda hard, soft: soft - soft.detach() + hard,
+    "a sum": lambda hard, soft: hard + soft - soft.detach(),
+    "an injected gradient": lambda hard, soft: hard.detach() + (soft - soft.detach()) * soft.exp(),
+    "data": lambda hard, soft: torch.add(torch.sub(hard.data, soft.data), soft),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("way", STRAIGHT)
+def test_straight_through_estimators(way, dtype):
+    def estimated(net, x):
+        return STRAIGHT[way](x, net.first(x).sigmoid())
+
+    first = nn.Linear(8, 8).to(dtype)
+    for x in (X[0], 3 * X[0] + X[1]):
+        kind, number = arrived(estimated, x.to(dtype), inputs="levels", first=first)
+        assert (kind.name, number) == ("levels", x.sum())
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda hard, soft: (hard - soft).detach() + 2 * soft,
+        lambda hard, soft: (hard - soft).detach() - soft,
+        lambda hard, soft: (hard + soft).detach() + soft,
+        lambda hard, soft: (hard - soft) + soft.add_(1),
+        lambda hard, soft: (hard - soft).mul_(2) + soft,
+        lambda hard, soft: soft - (hard - soft).detach(),
+        lambda hard, soft: soft - soft.flip(0).detach() + hard,
+    ],
+)
+def test_what_is_no_straight_through_estimator(way):
+    with torch.no_grad():
+        kind, _ = arrived(lambda net, x: way(x, net.first(x)), X[0], first=nn.Linear(8, 8))
+    assert kind.name == "analog"
 
 
 def test_events_written_by_out():

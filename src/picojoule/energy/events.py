@@ -65,7 +65,7 @@ def summed(values: Tensor, kind: Kind, fanout: int | Tensor) -> Summed:
     """Sums events or levels as ``event_map`` does, and compares the sum with that of the values."""
     number = _number(values, kind)
     total = _sum_at(number, kind, fanout)
-    if not kind.is_worth(1):
+    if not kind.is_worth(1) or kind.rounding:
         with torch.no_grad():
             whole = _sum_at(number.round(), kind, fanout)
             rest = whole - total

@@ -5,6 +5,7 @@ from torch.utils.weak import WeakIdRef
 
 from picojoule.energy.kinds import Kind, Segments
 from picojoule.energy.presence import presence_of
+from picojoule.energy.rules.straight import Rest
 
 
 class Known:
@@ -20,12 +21,14 @@ class Known:
         version: How often the tensor had been changed in place when they were summed, or when it
             was seen to hold zeros alone.
         drawn: The least of numbers that were drawn evenly from there to one above, None for others.
+        rest: What is left of a sum if values that are in it are taken away.
+        source: Tensor from which it was detached, None if it was not.
         steps: Number of steps in what has no kind and is made of values of the network.
     """
 
     __slots__ = (
-        *("beside", "drawn", "events", "kind", "origins", "steps", "unsure", "version"),
-        "within",
+        *("beside", "drawn", "events", "kind", "origins", "rest", "source", "steps", "unsure"),
+        *("version", "within"),
     )
 
     def __init__(
@@ -37,6 +40,8 @@ class Known:
         self.within: Tensor | None = None
         self.version: int | None = None
         self.drawn: float | None = None
+        self.rest: Rest | None = None
+        self.source: WeakIdRef | None = None
         self.steps: int | None = None
 
 

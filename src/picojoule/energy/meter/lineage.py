@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdRef
 
 from picojoule._torch import buffers, parameters, version_of, viewed_by
 from picojoule.energy.kinds import NOTHING, Kind, Segments, joined
 from picojoule.energy.meter.known import Known, KnownTensors
+from picojoule.energy.rules.straight import Rest
 
 
 class Lineage:
@@ -72,6 +74,30 @@ class Lineage:
             return None
         known = self._known.get(value)
         return None if known is None else known.beside
+
+    def rest_of(self, value: Any) -> Rest | None:
+        """Returns what is left of a sum if values that are in it are taken away."""
+        known = self._known.get(value) if isinstance(value, Tensor) else None
+        fresh = known is not None and known.rest and known.version == version_of(value)
+        return known.rest if known is not None and fresh else None
+
+    def source_of(self, value: Tensor) -> Tensor:
+        """Returns the tensor from which one was detached, itself if it was not."""
+        known = self._known.get(value)
+        source = None if known is None or known.source is None else known.source()
+        return value if source is None else source
+
+    def detach(self, value: Tensor, source: Tensor) -> None:
+        """Learns of a tensor from which other it was detached."""
+        known, rest = self._known[value], self.rest_of(source)
+        known.source = WeakIdRef(self.source_of(source))
+        if rest is not None:
+            self.keep_rest(value, rest)
+
+    def keep_rest(self, value: Tensor, rest: Rest) -> None:
+        """Keeps what is left of a sum if values that are in it are taken away."""
+        known = self._known[value]
+        known.rest, known.version = rest, version_of(value)
 
     def is_seen(self, value: Tensor) -> bool:
         """Tells whether it was seen where a tensor comes from."""

@@ -13,6 +13,7 @@ from picojoule.energy.rules.beside import each_kind
 from picojoule.energy.rules.call import Call, analog
 from picojoule.energy.rules.origins import compared
 from picojoule.energy.rules.outcome import DERIVED, Before, Outcome
+from picojoule.energy.rules.straight import closed, is_same, rest_of
 
 
 def constant(value: Any) -> bool:
@@ -101,12 +102,30 @@ def _added(call: Call, input: Any, other: Any, alpha: float, *, minus: bool) -> 
         return Outcome(drawn=_shifted(call, input, other) if alpha == 1 else None)
     kind = analog(first, second)
     if first is not None and second is not None:
-        kind = summed(first, second if alpha == 1 else second.scaled(alpha), minus=minus)
+        if alpha == 1:
+            return _of_both(call, (first, second), input, other, minus=minus)
+        kind = summed(first, second.scaled(alpha), minus=minus)
     elif first is None and minus:
         kind = _complement(call, other, input, alpha) or kind
     elif _is(0, other if first is not None else input):  # sum([...]) in Python starts from 0
         kind = first or second or kind
     return Outcome(kind, additions(call, input, other))
+
+
+def _of_both(
+    call: Call, kinds: tuple[Kind, Kind], input: Any, other: Any, *, minus: bool
+) -> Outcome:
+    """Adds or subtracts two values of the network."""
+    if minus and is_same(input, other):
+        return Outcome(NOTHING)
+    rests = call.rest(input), call.rest(other)
+    counts = additions(call, input, other)
+    if (kind := closed(rests, input, other, minus)) is not None:
+        return Outcome(kind, counts)
+    rest = None
+    if isinstance(input, Tensor) and isinstance(other, Tensor):
+        rest = rest_of(kinds, call.source(input), call.source(other), minus)
+    return Outcome(summed(*kinds, minus=minus), counts, rest=rest)
 
 
 def _shifted(call: Call, input: Any, other: Any) -> float | None:
@@ -157,6 +176,8 @@ def multiply(call: Call, input: Any, other: Any, **_: Any) -> Outcome:
     known, gate = (first, gates[1]) if first is not None else (second, gates[0])
     if known is not None and gate is not None:
         return Outcome(known if known is NOTHING or not known.sparse else product(known, gate))
+    if first is NOTHING or second is NOTHING:
+        return Outcome(NOTHING)
     kind = _gated(call, input, other) or _gated(call, other, input)
     if kind is None and first is not None and second is not None:
         kind = product(first, second)

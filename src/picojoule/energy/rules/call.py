@@ -13,6 +13,7 @@ from picojoule.energy.events import event_map
 from picojoule.energy.kinds import NOTHING, Kind, Segments, everywhere
 from picojoule.energy.rules.outcome import Outcome
 from picojoule.energy.rules.provenance import Provenance
+from picojoule.energy.rules.straight import Rest
 
 Share = float | Tensor
 
@@ -87,6 +88,14 @@ class Call:
     def beside(self, value: Any) -> Segments | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
         return None if self._lineage is None else self._lineage.beside_of(value)
+
+    def rest(self, value: Any) -> Rest | None:
+        """Returns what is left of a sum if values that are in it are taken away."""
+        return None if self._lineage is None else self._lineage.rest_of(value)
+
+    def source(self, value: Tensor) -> Tensor:
+        """Returns the tensor from which one was detached, itself if it was not."""
+        return value if self._lineage is None else self._lineage.source_of(value)
 
     def constant(self, value: Any) -> bool:
         """Tells whether a tensor is made of numbers and parameters alone."""

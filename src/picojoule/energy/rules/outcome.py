@@ -15,6 +15,7 @@ from torch import Tensor
 from picojoule.energy.counts import OpCounts
 from picojoule.energy.kinds import Kind, Segments
 from picojoule.energy.presence import Presence
+from picojoule.energy.rules.straight import Rest
 
 
 class Synapses(NamedTuple):
@@ -75,6 +76,7 @@ class Outcome:
         drawn: The least of a result that was drawn evenly from there to one above, None for others.
         outside: Whether a result comes from where nothing can be seen.
         beside: The kinds along an axis of the result, or of each, if it holds several.
+        rest: What is left of the result if values that are in it are taken away.
     """
 
     kind: Kind | Sequence[Kind] | None = None
@@ -87,6 +89,7 @@ class Outcome:
     drawn: float | None = None
     outside: bool = False
     beside: Segments | Sequence[Segments | None] | None = None
+    rest: Rest | None = None
 
     def mapped(self, change: Callable[[Kind], Kind]) -> "Outcome":
         """Returns the same outcome after a change of each kind in it."""

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from picojoule.energy.kinds import Kind, Segments
+from picojoule.energy.rules.straight import Rest
 
 
 class Provenance(Protocol):
@@ -18,6 +19,13 @@ class Provenance(Protocol):
 
     def beside_of(self, value: Any) -> Segments | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
+
+    def rest_of(self, value: Any) -> Rest | None:
+        """Returns what is left of a sum if values that are in it are taken away."""
+
+    def source_of(self, value: Tensor) -> Tensor:
+        """Returns the tensor from which one was detached, itself if it was not."""
+        ...
 
     def forget_written(self, value: Tensor) -> None:
         """Forgets zeros into which somebody wrote where nobody saw it."""
