@@ -155,7 +155,7 @@ class TestTraining:
         events = sum(float(x[0].sum()) for x, _, _ in loader)
         floor_pj = 0.9 * 16 * events / len(loader.dataset)
         assert 2 * floor_pj < task.floor_pj(loader)
-        with pytest.raises(BelowFloor, match=f"floor of {floor_pj:.0f} pJ"):
+        with pytest.raises(BelowFloor, match=f"floor of {floor_pj:.3g} pJ"):
             next(task.train(made, loader, **self.options(task, 0.99 * floor_pj), epochs=1))
         made = task.setup()
         *_, last = task.train(made, loader, **self.options(task, 1.5 * floor_pj), epochs=1)
