@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
 
 from picojoule.energy import Chip, Conventions, Energy, Meter, OpCounts
 from picojoule.networks import Exit
@@ -14,6 +13,7 @@ from picojoule.networks.exit import exit_of, log_odds
 from picojoule.readout import READOUTS, SO_FAR, Readout
 from picojoule.targets import CLASSES
 from picojoule.training.batches import Batch, Inputs, evaluation_mode, metered
+from picojoule.training.levers.base import decided
 from picojoule.training.prices import price
 
 
@@ -149,24 +149,10 @@ def going(found: Exit, scores: Tensor, lengths: Tensor | None) -> Tensor:
     """
     odds = log_odds(scores).cummax(0).values
     before = torch.cat([torch.full_like(odds[:1], -torch.inf), odds[:-1]])
-    runs = _Going.apply(found.odds.to(before) - before)
+    (runs,) = decided([found.odds.to(before) - before], lambda lean: lean > 0)
     if lengths is None:
         return runs
     return runs * (torch.arange(len(runs), device=runs.device).unsqueeze(1) < lengths)
-
-
-class _Going(Function):
-    """Step above zero with the gradient of a sigmoid."""
-
-    @staticmethod
-    def forward(ctx: Any, lean: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx.save_for_backward(lean)
-        return (lean > 0).to(lean.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        share = torch.sigmoid(ctx.saved_tensors[0])
-        return grad * share * (1 - share)
 
 
 def _gains(scores: Tensor) -> Tensor:

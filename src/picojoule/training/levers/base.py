@@ -125,22 +125,32 @@ class Gate(nn.Module):
 
 def opened(gates: Sequence[Gate]) -> list[Tensor]:
     """Returns for each of these what its ``forward`` does, by one function for all."""
-    found = _Opening.apply(*(gate.lean for gate in gates)) if gates else ()
+    found = decided([gate.lean for gate in gates], lambda one: one >= one.max().clamp(max=0))
     return [one.view(gate.shape) for one, gate in zip(found, gates, strict=True)]
 
 
-class _Opening(Function):
-    """Steps at zero with the gradient of a sigmoid."""
+def decided(lean: Sequence[Tensor], holds: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+    """Decides by what leans to it, with the gradient of a sigmoid.
+
+    Args:
+        lean: Numbers, of any shapes.
+        holds: Returns which of a tensor of them are 1; all others are 0.
+    """
+    return _Decision.apply(holds, *lean) if lean else ()
+
+
+class _Decision(Function):
+    """Ones and zeros with the gradient of a sigmoid."""
 
     @staticmethod
-    def forward(ctx: Any, *lean: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, holds: Callable[[Tensor], Tensor], *lean: Tensor) -> tuple[Tensor, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.save_for_backward(*lean)
-        return tuple((one >= one.max().clamp(max=0)).to(one.dtype) for one in lean)
+        return tuple(holds(one).to(one.dtype) for one in lean)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         shares = map(torch.sigmoid, ctx.saved_tensors)
-        return tuple(g * share * (1 - share) for g, share in zip(grads, shares, strict=True))
+        return None, *(g * share * (1 - share) for g, share in zip(grads, shares, strict=True))
 
 
 # Gates, or a function that returns which are open.
