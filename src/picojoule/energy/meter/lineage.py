@@ -24,6 +24,7 @@ class Lineage:
     def __init__(self, net: nn.Module) -> None:
         self._known = KnownTensors()
         self._holds_several = False  # whether any tensor does
+        self._holds_rests = False  # whether of any sum it is known what is left
         for module in net.modules():
             for buffer in buffers(module).values():
                 if buffer is not None:
@@ -77,7 +78,9 @@ class Lineage:
 
     def rest_of(self, value: Any) -> Rest | None:
         """Returns what is left of a sum if values that are in it are taken away."""
-        known = self._known.get(value) if isinstance(value, Tensor) else None
+        if not (self._holds_rests and isinstance(value, Tensor)):
+            return None
+        known = self._known.get(value)
         fresh = known is not None and known.rest and known.version == version_of(value)
         return known.rest if known is not None and fresh else None
 
@@ -98,6 +101,7 @@ class Lineage:
         """Keeps what is left of a sum if values that are in it are taken away."""
         known = self._known[value]
         known.rest, known.version = rest, version_of(value)
+        self._holds_rests = True
 
     def is_seen(self, value: Tensor) -> bool:
         """Tells whether it was seen where a tensor comes from."""

@@ -213,13 +213,14 @@ class Recorder:
     ) -> Call:
         if "out" in kwargs:
             kwargs = {name: value for name, value in kwargs.items() if name != "out"}
-        args, kwargs = plain(args, kwargs)
+        if kwargs:
+            kwargs = dict(zip(kwargs, plain(tuple(kwargs.values())), strict=True))
         return Call(
             self.convention_of(layer),
             self.lineage,
             name=name,
             function=function,
-            args=args,
+            args=plain(args),
             kwargs=kwargs,
             valid=self.clock.valid,
             within=self.clock.within,

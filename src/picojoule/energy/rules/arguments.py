@@ -29,16 +29,12 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
     return found
 
 
-def plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Returns the arguments of a call with Python's numbers in place of NumPy's."""
-    if any(isinstance(value, np.generic) for value in args):
-        args = tuple(value.item() if isinstance(value, np.generic) else value for value in args)
-    if any(isinstance(value, np.generic) for value in kwargs.values()):
-        kwargs = {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in kwargs.items()
-        }
-    return args, kwargs
+def plain(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns arguments with Python's numbers in place of NumPy's."""
+    for value in values:
+        if isinstance(value, np.generic):
+            return tuple(one.item() if isinstance(one, np.generic) else one for one in values)
+    return values
 
 
 def moved_kinds(call: Call, kind: Kind) -> list[Kind]:

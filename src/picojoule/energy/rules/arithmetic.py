@@ -122,8 +122,9 @@ def _of_both(
     counts = additions(call, input, other)
     if (kind := closed(rests, input, other, minus)) is not None:
         return Outcome(kind, counts)
-    rest = None
-    if isinstance(input, Tensor) and isinstance(other, Tensor):
+    rest, (first, second) = None, kinds
+    tensors = isinstance(input, Tensor) and isinstance(other, Tensor)
+    if tensors and first.counted is not second.counted:
         rest = rest_of(kinds, call.source(input), call.source(other), minus)
     return Outcome(summed(*kinds, minus=minus), counts, rest=rest)
 
