@@ -44,6 +44,22 @@ def beside(part: str, chips: Sequence[str], pairs: Sequence[tuple[str, str]]) ->
     return markdown.table(heads, rows)
 
 
+def converted(chips: Sequence[str]) -> str:
+    """Accuracy and energy of an ANN that was converted, by its number of steps."""
+    found = read("conversion")
+    rows = []
+    for steps in dict.fromkeys(one["steps"] for one in found):
+        runs = [one for one in found if one["steps"] == steps]
+        row = [f"{steps} steps" if steps else "the ANN itself", str(len(runs))]
+        row.append(percent([one["accuracy"] for one in runs]))
+        if steps:
+            row += [energy([one["chips"][chip] for one in runs]) for chip in chips]
+            row.append(spread([one["spikes_per_neuron"] for one in runs], ".2f"))
+        rows.append([*row, *[""] * (4 + len(chips) - len(row))])
+    heads = ("converted to", "runs", "accuracy (%)", *chips, "spikes per neuron")
+    return markdown.table(heads, rows)
+
+
 def by_block(one: Record) -> dict[str, float]:
     """Spikes of a sample that arrive at the convolutions of each ``stage.block``."""
     spikes: dict[str, float] = {}

@@ -15,12 +15,15 @@ Record = Mapping[str, Any]
 FOLDER = Path(__file__).parents[1] / "results" / "papers"
 WAYS = {
     "`together-lif`": "integrators",
+    "`together-brf`": "resonators",
     "`together-mixed`": "half resonators",
     "`together-mixed` by FixedPrice": "half resonators, priced (Wouda et al.)",
     "`together-lif` by SynapticPenalty": "synaptic penalty (Suetake et al.)",
     "`together-lnm`": "learned neurons (Jahns et al.)",
     "`together-lif` with weights and thresholds by budget": "integrators, levers, budget",
     "`together-mixed` with weights and thresholds by budget": "half resonators, levers, budget",
+    "`together-brf` with weights and thresholds by budget": "resonators, levers, budget",
+    "`together-lnm` with weights and thresholds by budget": "learned neurons, levers, budget",
     "`together-wide` with weights and thresholds by budget": "wide resonators, levers, budget",
 }
 

@@ -58,6 +58,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "penalties-shares": papers.shares,
     "penalties": lambda: papers.outcomes("penalties", ("45nm", SRAM), {}),
     "penalties-savings": lambda: marks.savings("penalties", HIDDEN, 0.5, papers.charge),
+    "penalties-conversion": lambda: networks.converted(("45nm", SRAM)),
     "one-step-runs": lambda: papers.made_of("one-step"),
     "one-step-pair": lambda: networks.beside("one-step", LEVELS, PAIRS),
     "one-step": lambda: papers.outcomes("one-step", LEVELS, {}),
