@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,6 +196,16 @@ def test_resuming_a_finished_run_does_nothing(done):
     before = {item: item.stat().st_mtime_ns for item in done.path.rglob("*")}
     assert list(resume(done.path).train()) == []
     assert {item: item.stat().st_mtime_ns for item in done.path.rglob("*")} == before
+
+
+def test_a_run_that_was_killed_while_its_page_was_written_gets_it(done, tmp_path):
+    path = Path(shutil.copytree(done.path, tmp_path / done.path.name))
+    page = path / "report.html"
+    whole = page.read_bytes()
+    page.rename(path / ".report.html.0f0f0f0f.tmp")
+    assert list(resume(path).train()) == []
+    assert page.read_bytes() == whole
+    assert not list(path.rglob("*.tmp"))
 
 
 def test_resuming_where_there_is_no_run_is_refused(tmp_path):

@@ -49,7 +49,7 @@ class Run:
     new: bool
 
     def train(self) -> Generator[Step, None, None]:
-        """Trains to the end, after which the folder has weights and a report.
+        """Trains to the end, after which the folder has weights, a report and its page.
 
         If the budget is a share of the unconstrained energy, that energy is measured first, by a
         run without a budget in ``unconstrained/``, unless it is clear before or after some of its
@@ -66,6 +66,9 @@ class Run:
             OSError: If the folder cannot be written.
         """
         if self.fabric is None or self.splits is None:
+            if not (self.folder.path / PAGE).exists():  # it was killed before it had one
+                with Writer(self.folder.path):
+                    put_page(page_of(self.folder), self.folder.path / PAGE)
             return
         with _writing(self.fabric, self.folder.path) as writer:
             stepped = False
