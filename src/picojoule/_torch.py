@@ -47,7 +47,7 @@ def looks_at_values(operator: Any) -> bool:
     return operator is torch.ops.aten._local_scalar_dense.default
 
 
-def changes(operator: Any) -> bool:
+def is_in_place(operator: Any) -> bool:
     """Returns whether an operator changes a tensor in place."""
     return hasattr(operator, "_schema") and operator._schema.is_mutable
 
@@ -120,8 +120,10 @@ def parameters(module: nn.Module) -> dict[str, Any]:
     return module._parameters
 
 
-def give(value: Tensor, data: Tensor) -> None:
-    """Gives a parameter or buffer data of another shape; who has it goes on knowing it.
+def replace_data(value: Tensor, data: Tensor) -> None:
+    """Replaces the data of a parameter or buffer by data of another shape.
+
+    All references to it stay valid.
 
     As long as there is a graph of a parameter, torch adds up its gradient in the shape that it had
     when that was made, unless its type changes in between.

@@ -29,7 +29,7 @@ class Traffic:
         within: Mask [T, B] of the steps that lie within their sequences; None for all.
         valid: Share of the rows of a call that lie within their sequences (1 for neurons' outputs).
         steps: Steps of the network's input.
-        part: Share of its steps that they are: less than 1 in a chunk of them.
+        part: Share of the steps of the whole input that run now, less than 1 in a chunk.
         batch: Samples of one call; None if that is not known.
         lag: Number of steps that are missing, because the values arrive later.
         leading: Number of first axes of ``values`` that are no part of a neuron's place: 2 for

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from picojoule._torch import DispatchMode, changes, looks_at_values
+from picojoule._torch import DispatchMode, is_in_place, looks_at_values
 
 _VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
@@ -64,7 +64,7 @@ def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Traced:
     results = [None if one is None else recorder.node(one) for one in found]
     needed, nodes = {*results, *recorder.nodes[: len(inputs)]}, []
     for node in reversed(recorder.nodes):
-        if node in needed or changes(node.function):
+        if node in needed or is_in_place(node.function):
             needed.update(node.inputs)
             nodes.append(node)
     return Traced(nodes[::-1], results, recorder.constants)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from picojoule._torch import NormBase, give, submodules
+from picojoule._torch import NormBase, replace_data, submodules
 from picojoule.networks.channels import INPUTS, Channels, channels_of
 from picojoule.networks.take import Take
 from picojoule.neurons import Recurrent
@@ -54,7 +54,7 @@ def _select(layer: nn.Module, axis: int, index: Tensor, only: str | None = None)
     """Keeps some rows or columns of a layer's parameters."""
     for name, value in layer.named_parameters(recurse=False):
         if only in (None, name):
-            give(value, value.data.index_select(axis, index))
+            replace_data(value, value.data.index_select(axis, index))
 
 
 def _set_sizes(layer: nn.Module) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from picojoule._torch import give
+from picojoule._torch import replace_data
 from picojoule.neurons.base import Neuron, neuron
 
 Factory = Callable[..., Neuron]
@@ -82,7 +82,7 @@ def keep(layer: nn.Module, index: Tensor, size: int) -> None:
             setattr(part, "size", len(index))  # noqa: B010
         for value in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
             if value.dim() and len(value) == size:
-                give(value, value.data.index_select(0, index))
+                replace_data(value, value.data.index_select(0, index))
 
 
 def undecided(counts: Mapping[str, int]) -> nn.ParameterDict:

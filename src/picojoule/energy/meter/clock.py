@@ -16,7 +16,7 @@ class Clock:
         decided: Whether training decides which steps run.
         valid: The share of those that do.
         steps: Steps of the network's input.
-        part: Share of its steps that they are: less than 1 in a chunk of them.
+        part: Share of the steps of the whole input that run now, less than 1 in a chunk.
         batch: Samples of one call, None if that is not known.
     """
 

@@ -79,7 +79,7 @@ class Functions:
         enter, leave = self._tell
         if event == "call":
             self.ran.add(called)
-            # Nothing else is local as yet.
+            # At a call these are the arguments, and variables of the functions around.
             enter(called, tuple(frame.f_locals.values()))
         else:
             leave(called, value)

@@ -12,7 +12,7 @@ from picojoule.energy.rules.products import coincidence
 
 
 def made(call: Call, input: Tensor, weight: Tensor) -> Kind | None:
-    """Returns the kind of weights that are events, or that constants meet; None for all others.
+    """Returns the kind of a kernel that holds events, or whose input is constant; None for others.
 
     Other values of the network count as learned weights do.
     """

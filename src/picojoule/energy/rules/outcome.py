@@ -76,7 +76,7 @@ class Outcome:
         drawn: The least of a result that was drawn evenly from there to one above, None for others.
         outside: Whether a result comes from where nothing can be seen.
         beside: The kinds along an axis of the result, or of each, if it holds several.
-        rest: What is left of the result if values that are in it are taken away.
+        rest: Kind of the result without one of its terms, if that is known.
     """
 
     kind: Kind | Sequence[Kind] | None = None

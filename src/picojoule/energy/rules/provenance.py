@@ -21,7 +21,7 @@ class Provenance(Protocol):
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
 
     def rest_of(self, value: Any) -> Rest | None:
-        """Returns what is left of a sum if values that are in it are taken away."""
+        """Returns the kind of a sum without one of its terms, None if that is not known."""
 
     def source_of(self, value: Tensor) -> Tensor:
         """Returns the tensor from which one was detached, itself if it was not."""
