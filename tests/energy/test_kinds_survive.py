@@ -264,7 +264,6 @@ STRAIGHT = {
     "a zero": lambda hard, soft: soft - soft.detach() + hard,
     "a sum": lambda hard, soft: hard + soft - soft.detach(),
     "an injected gradient": lambda hard, soft: hard.detach() + (soft - soft.detach()) * soft.exp(),
-    "data": lambda hard, soft: torch.add(torch.sub(hard.data, soft.data), soft),
 }
 
 
@@ -280,9 +279,26 @@ def test_straight_through_estimators(way, dtype):
         assert (kind.name, number) == ("levels", x.sum())
 
 
+def test_a_straight_through_estimator_of_whole_numbers():
+    def estimated(net, x):
+        soft = net.first(x).long()
+        return ((x.long() - soft) + soft).float()
+
+    kind, number = arrived(estimated, X[0], first=nn.Linear(8, 8))
+    assert (kind.name, number) == ("events", X[0].sum())
+
+
+def changed(hard, soft, change, kept):
+    rest = hard - kept
+    change.add_(1)
+    return rest + soft
+
+
 @pytest.mark.parametrize(
     "way",
     [
+        lambda hard, soft: changed(hard, soft, data := soft.data, data),
+        lambda hard, soft: changed(hard, soft, soft, soft.data),
         lambda hard, soft: (hard - soft).detach() + 2 * soft,
         lambda hard, soft: (hard - soft).detach() - soft,
         lambda hard, soft: (hard + soft).detach() + soft,

@@ -92,7 +92,14 @@ def test_constants_beside_events_are_analog(number):
     assert meter.counts["layer"].mac == 3 * 8 * 4
 
 
-@pytest.mark.parametrize("join", [lambda x, out: out, lambda x, out: torch.maximum(x, out)])
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda x, out: out,
+        lambda x, out: torch.maximum(x, out),
+        lambda x, out: out * x + x,
+    ],
+)
 def test_zeros_that_were_written_where_nobody_sees_it(join):
     @torch.jit.script
     def write(out, y):
@@ -107,6 +114,16 @@ def test_zeros_that_were_written_where_nobody_sees_it(join):
     meter = run(net, events(3, 8))
     assert (meter.counts["layer"].mac, meter.counts["layer"].ac) == (3 * 8 * 4, 0)
     assert len(meter.uncounted) == 1
+
+
+def test_ones_at_places_that_numpy_chose_are_analog():
+    def forward(net, x):
+        y = x.clone()
+        y[net.first(x).detach().numpy() > 0] = 1
+        return net.layer(y)
+
+    meter = run(Two(forward, first=nn.Linear(8, 8), layer=nn.Linear(8, 4)), events(3, 8))
+    assert (meter.counts["layer"].mac, meter.counts["layer"].ac) == (3 * 8 * 4, 0)
 
 
 def test_zeros_and_ones_beside_events_are_events():
@@ -131,7 +148,20 @@ def copied_by_address(x):
     return out
 
 
-@pytest.mark.parametrize("fill", [filled, copied_by_address])
+def filled_detached(x):
+    out = torch.zeros_like(x)
+    out.detach().numpy()[:] = 2 * x.numpy()
+    return out
+
+
+def filled_by_rows(x):
+    out = torch.zeros_like(x)
+    for row, value in zip(out, x, strict=True):
+        row.numpy()[:] = value.numpy()
+    return out
+
+
+@pytest.mark.parametrize("fill", [filled, copied_by_address, filled_detached, filled_by_rows])
 def test_zeros_whose_memory_is_given_away(fill):
     meter = run(Two(lambda net, x: net.layer(fill(x)), layer=nn.Linear(8, 4)), events(3, 8))
     assert (meter.counts["layer"].mac, meter.counts["layer"].ac) == (3 * 8 * 4, 0)

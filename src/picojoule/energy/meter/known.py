@@ -1,5 +1,6 @@
 """The records of tensors: what is known of where each comes from."""
 
+import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdRef
 
@@ -21,8 +22,8 @@ class Known:
         version: How often the tensor had been changed in place when they were summed, or when it
             was seen to hold zeros alone.
         drawn: The least of numbers that were drawn evenly from there to one above, None for others.
-        rest: What is left of a sum if values that are in it are taken away.
-        source: Tensor from which it was detached, None if it was not.
+        rest: Kind of a sum without one of its terms, if that is known.
+        source: The tensor from which it was detached, None if it was not.
         steps: Number of steps in what has no kind and is made of values of the network.
     """
 
@@ -79,6 +80,13 @@ class KnownTensors:
             self._most = max(1024, 2 * len(self._held))
         self._held[id(value)] = WeakIdRef(value), known
         return known
+
+    def sharing(self, value: Tensor) -> list[Tensor]:
+        """Returns the tensors with records that lie in the same memory, itself among them."""
+        place = value.untyped_storage().data_ptr()
+        living = [one for held, _ in self._held.values() if (one := held()) is not None]
+        dense = [one for one in living if one.layout is torch.strided]
+        return [one for one in dense if one.untyped_storage().data_ptr() == place]
 
     def drop(self, value: Tensor) -> None:
         """Forgets a tensor."""

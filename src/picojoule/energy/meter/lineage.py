@@ -24,7 +24,7 @@ class Lineage:
     def __init__(self, net: nn.Module) -> None:
         self._known = KnownTensors()
         self._holds_several = False  # whether any tensor does
-        self._holds_rests = False  # whether of any sum it is known what is left
+        self._holds_rests = False  # whether of any sum the kind without a term is known
         for module in net.modules():
             for buffer in buffers(module).values():
                 if buffer is not None:
@@ -67,7 +67,9 @@ class Lineage:
     def lend(self, value: Tensor) -> None:
         """Forgets zeros whose memory was given away, where nobody sees who writes into it."""
         if self._kind(value) is NOTHING:
-            self._known.drop(value)
+            for other in self._known.sharing(value):
+                if self._kind(other) is NOTHING:
+                    self._known.drop(other)
 
     def beside_of(self, value: Any) -> Segments | None:
         """Returns the kinds along an axis of a tensor, None if it is of one kind."""
@@ -77,12 +79,13 @@ class Lineage:
         return None if known is None else known.beside
 
     def rest_of(self, value: Any) -> Rest | None:
-        """Returns what is left of a sum if values that are in it are taken away."""
+        """Returns the kind of a sum without one of its terms, None if that is not known."""
         if not (self._holds_rests and isinstance(value, Tensor)):
             return None
         known = self._known.get(value)
-        fresh = known is not None and known.rest and known.version == version_of(value)
-        return known.rest if known is not None and fresh else None
+        if known is None or known.version != version_of(value):
+            return None
+        return known.rest
 
     def source_of(self, value: Tensor) -> Tensor:
         """Returns the tensor from which one was detached, itself if it was not."""
@@ -91,14 +94,14 @@ class Lineage:
         return value if source is None else source
 
     def detach(self, value: Tensor, source: Tensor) -> None:
-        """Learns of a tensor from which other it was detached."""
+        """Records the tensor that another was detached from."""
         known, rest = self._known[value], self.rest_of(source)
         known.source = WeakIdRef(self.source_of(source))
         if rest is not None:
             self.keep_rest(value, rest)
 
     def keep_rest(self, value: Tensor, rest: Rest) -> None:
-        """Keeps what is left of a sum if values that are in it are taken away."""
+        """Keeps the kind of a sum without one of its terms."""
         known = self._known[value]
         known.rest, known.version = rest, version_of(value)
         self._holds_rests = True

@@ -278,11 +278,7 @@ class Recorder:
             self.lineage.pass_on(kinds, outputs, first, in_order=in_order, beside=beside)
             if outcome.rest is not None:
                 self.lineage.keep_rest(results[0], outcome.rest)
-            if (
-                call.name in ("detach", "data")
-                and isinstance(first, Tensor)
-                and results[0] is not first
-            ):
+            if call.name == "detach" and isinstance(first, Tensor) and results[0] is not first:
                 self.lineage.detach(results[0], first)
             if call.name == "mul":
                 self._ends(results[0], *[*call.args, *call.kwargs.values()][:2])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor
@@ -90,7 +91,7 @@ class Call:
         return None if self._lineage is None else self._lineage.beside_of(value)
 
     def rest(self, value: Any) -> Rest | None:
-        """Returns what is left of a sum if values that are in it are taken away."""
+        """Returns the kind of a sum without one of its terms, None if that is not known."""
         return None if self._lineage is None else self._lineage.rest_of(value)
 
     def source(self, value: Tensor) -> Tensor:
@@ -109,12 +110,7 @@ class Call:
             return kind.sparse if kind is not None else self.constant(places)
         if isinstance(places, (list, tuple)):
             return all(map(self.settled, places))
-        return (
-            places is None
-            or places is ...
-            or isinstance(places, slice)
-            or hasattr(places, "__index__")
-        )
+        return places is None or places is ... or isinstance(places, (Integral, slice))
 
     def drawn(self, value: Any) -> float | None:
         """Returns from where to one above a constant was drawn, None for others."""
@@ -193,6 +189,7 @@ class Call:
         """
         if not isinstance(value, Tensor) or self._lineage is None:
             return None if value is None else self.kind(value)
+        self._lineage.forget_written(value)
         return self.kind(value) if self._lineage.is_seen(value) else self.arriving(value)
 
     def learned(self, *values: Any) -> bool:

@@ -16,13 +16,13 @@ from picojoule.energy.kinds import NOTHING, Kind
 
 
 class Rest(NamedTuple):
-    """What is left of values if others, which are in them, are taken away.
+    """Kind of a sum without one of its terms.
 
     Attributes:
         kind: Its kind.
-        value: The others, which it does not keep alive.
-        version: How often they had been changed in place.
-        minus: Whether they were subtracted, and are to be added.
+        value: The term, which it does not keep alive.
+        version: How often it had been changed in place.
+        minus: True if it was subtracted, and is to be added.
     """
 
     kind: Kind
@@ -31,9 +31,12 @@ class Rest(NamedTuple):
     minus: bool
 
     def fits(self, value: Any) -> bool:
-        """Tells whether a tensor has the values that are to be taken away."""
+        """Tells whether a tensor is the term that is to be taken away."""
         own = self.value()
-        return own is not None and is_same(own, value) and version_of(own) == self.version
+        # A tensor and its `data` share memory, but each counts its own changes.
+        if own is None or not is_same(own, value):
+            return False
+        return version_of(own) == version_of(value) == self.version
 
 
 def is_same(first: Any, second: Any) -> bool:
@@ -72,5 +75,5 @@ def closed(
         kind = of_second.kind
     else:
         return None
-    eps = torch.finfo(first.dtype).eps
+    eps = torch.finfo(first.dtype).eps if first.is_floating_point() else 0
     return replace(kind, rounding=max(kind.rounding, eps))
