@@ -110,7 +110,9 @@ def test_the_same_lever_twice_and_what_is_no_lever_are_refused(name):
         trained(name, levers=[kind(), kind()])
     with pytest.raises(TypeError, match=rf"expected levers such as pj.Gates\(\), got {name}: <cl"):
         trained(name, levers=[kind])
-    with pytest.raises(TypeError, match=rf"expected several levers, got one: give \({name}\(\),\)"):
+    with pytest.raises(
+        TypeError, match=rf"expected a sequence of levers, got {name}: give \({name}\(\),\)"
+    ):
         trained(name, levers=kind())
 
 

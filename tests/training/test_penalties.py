@@ -32,17 +32,19 @@ def test_a_batch_that_spends_nothing_is_no_reference(energy):
     assert price(energy(400.0)).item() == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("levers", [(), (pj.Gates(), pj.Weights())], ids=["plain", "levers"])
 @pytest.mark.parametrize("penalty", [pj.FixedPrice(0.1), pj.EnergyBudget(100.0)])
-def test_a_chip_without_a_price_for_the_network_is_refused(task, penalty):
+def test_a_chip_without_a_price_for_the_network_is_refused(task, penalty, levers):
     price = task.chip.prices["mac"]
     chip = task.chip.model_copy(update={"name": "mine", "prices": {"mac": price}, "excluded": ()})
     made = task.setup()
-    before = made.net[0].weight.clone()
+    before, said = made.net[0].weight.clone(), repr(made.net)
     with pytest.raises(
         ValueError, match=r"chip 'mine' has no price for anything .*\(ac, event_read"
     ):
-        next(task.train(made, task.loader(), chip=chip, penalty=penalty, epochs=1))
+        next(task.train(made, task.loader(), chip=chip, penalty=penalty, levers=levers, epochs=1))
     assert torch.equal(made.net[0].weight, before)
+    assert repr(made.net) == said
 
 
 def test_the_reference_does_not_take_the_gradient(energy):

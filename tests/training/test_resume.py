@@ -119,6 +119,20 @@ def test_the_checkpoint_of_another_penalty_is_refused(task, tmp_path, whole, pen
         next(logs)
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["first chip", "another chip"])
+def test_limits_that_differ_are_told_apart_in_their_unit(task, tmp_path, first):
+    spikes = pj.counter("spikes")
+    chip = [spikes, task.chip] if first else [task.chip, spikes]
+
+    def again(limit):
+        penalty = pj.EnergyBudget(limit, chip="spikes")
+        return start(task, tmp_path, epochs=1, penalty=penalty, chip=chip)[1]
+
+    list(again(200.0))
+    with pytest.raises(ValueError, match=r"its limit is 200 spikes, expected 200\.0001 spikes"):
+        next(again(200.0001))
+
+
 def test_a_damaged_checkpoint_changes_nothing(task, tmp_path, whole):
     del whole
     path = newest(tmp_path / "whole")

@@ -13,13 +13,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from picojoule.training.choose import choose
+from picojoule.training.penalties.energy_budget import worded
 from picojoule.training.randomness import random_states, restore_random_states
 from picojoule.training.ranks import gathered
 from picojoule.training.records import EpochRecord, Log
 from picojoule.training.together import Together
 
 _SCHEMA = 1
-_MEANS = ("exp_avg", "momentum_buffer")  # what optimizers keep of gradients
+_KEPT = ("exp_avg", "momentum_buffer", "square_avg", "sum")  # what optimizers keep of gradients
 
 
 @dataclass(eq=False)
@@ -65,11 +66,11 @@ class Progress:
                 "make it of net.parameters(), after any copy of the network"
             )
         for parameter, state in self.optimizers[0].state.items():
-            means = (state.get(name) for name in _MEANS)
-            if any(one is not None and one.shape != parameter.shape for one in means):
+            kept = (state.get(name) for name in _KEPT)
+            if any(one is not None and one.shape != parameter.shape for one in kept):
                 raise ValueError(
-                    "the optimizer knows parameters in a shape that they had before training left "
-                    "out parts of the network: make a new one of net.parameters()"
+                    "the optimizer has state for parameters of other shapes: training has left out "
+                    "parts of the network since. Make a new one of net.parameters()"
                 )
 
     @property
@@ -170,7 +171,8 @@ class Progress:
         elif _shapes(state["penalty"]) != _shapes(self.penalty.state_dict()):
             yield "its penalty is of another kind"
         elif (before := state.get("limits", self.limits)) != self.limits:  # old ones lack it
-            yield f"its limit is {_said(before)}, expected {_said(self.limits)}"
+            own = self.penalty.counter
+            yield f"its limit is {_said(before, own)}, expected {_said(self.limits, own)}"
         if set(state["random"]) != set(random_states(self.fabric.device, self.own)):
             yield "it ran on another kind of device or loader"
         elif len(state["random"]["torch"]) != self.fabric.world_size:
@@ -187,9 +189,9 @@ def _shapes(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: v.shape if isinstance(v, Tensor) else None for name, v in state.items()}
 
 
-def _said(limits: Mapping[str, float]) -> str:
-    """Words limits, by chip."""
-    return ", ".join(f"{pj:g} pJ{chip and f' on {chip}'}" for chip, pj in limits.items())
+def _said(limits: Mapping[str, float], first: str | None) -> str:
+    """Words limits by chip; ``first`` is the first one's name if that is a counter."""
+    return ", ".join(worded(pj, chip or first) for chip, pj in limits.items()) or "none"
 
 
 def _kinds(penalty: Together) -> list[str]:

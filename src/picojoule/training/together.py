@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from picojoule._names import unknown
-from picojoule.energy import Energy, Traffic
+from picojoule.energy import COUNTERS, Energy, Traffic
 from picojoule.training.penalties.base import Penalty
 from picojoule.training.records import Validation
 
@@ -39,7 +39,9 @@ class Together(nn.Module):
         for key in limited:
             if limited.count(key) > 1:
                 raise ValueError(f"two limits for the chip '{key or chips[0]}': give one of them")
+        self.counter = chips[0] if chips[0] in COUNTERS else None
         self._parts = nn.ModuleList(parts)
+        self._priced = False
 
     @property
     def parts(self) -> list[Penalty]:
@@ -106,8 +108,18 @@ class Together(nn.Module):
         """Adds what all charge; see ``Penalty``.
 
         Raises:
-            ValueError: If one charges for energy that its chip has no price for.
+            ValueError: If one charges in the first step for energy that its chip has no price for.
         """
+        if not self._priced:
+            self._check_prices(energies)
+            self._priced = True
+        term, *others = (part(energies[key], traffic) for key, part in self._each())
+        for other in others:
+            term = term + other
+        return term
+
+    def _check_prices(self, energies: Mapping[str, Energy]) -> None:
+        """Refuses a chip without a price for what a penalty charges for."""
         for key, part in self._each():
             energy = energies[key]
             if not (part.looks_at_traffic or energy.by_kind):
@@ -117,10 +129,6 @@ class Together(nn.Module):
                     f"({counted}), so that {type(part).__name__} has nothing to charge for: take "
                     "another chip, or other neurons if it has prices by type"
                 )
-        term, *others = (part(energies[key], traffic) for key, part in self._each())
-        for other in others:
-            term = term + other
-        return term
 
     def update(self, energies: Mapping[str, Energy]) -> None:
         """Lets all learn from a step; see ``Penalty``."""

@@ -167,6 +167,23 @@ def train(
                 together.start(measured, steps_of(batches, epochs))
             except BelowFloor as error:
                 raise BelowFloor(f"{error}{'' if levers else OR_LEVERS}") from None
+        logs = _logs(task, progress, batches, folder, validation, floor_known, epochs, levers)
+        first = next(logs)  # since the first step refuses what no one can tell before
+    yield first
+    yield from logs
+
+
+def _logs(
+    task: Task,
+    progress: Progress,
+    batches: Any,
+    folder: Path | None,
+    validation: DataLoader | None,
+    floor_known: bool,
+    epochs: int,
+    levers: Sequence[Lever],
+) -> Iterator[Log]:
+    """Yields all records of a training that is set up, and leaves the network plain."""
     while progress.epoch < epochs:
         record = yield from _epoch(task, progress, batches, folder, validation, floor_known)
         progress.close_epoch(record)
@@ -175,7 +192,7 @@ def train(
         if progress.epoch < epochs:
             yield progress.epoch_log()
     last = progress.finish()
-    settle(net, levers)
+    settle(progress.net, levers)
     yield last
 
 

@@ -73,7 +73,10 @@ class Learning:
 
 @contextmanager
 def as_before_if_refused(net: nn.Module) -> Iterator[None]:
-    """Makes a network what it was if something fails inside: its layers, and what these hold."""
+    """Makes a network what it was if something fails inside: its layers, and what these hold.
+
+    Values that were changed in place, as by a step of an optimizer, stay changed.
+    """
     modules = [(module, type(module), dict(vars(module))) for module in net.modules()]
     tables = [
         (table, dict(table))
@@ -81,25 +84,24 @@ def as_before_if_refused(net: nn.Module) -> Iterator[None]:
         for table in held.values()
         if isinstance(table, dict)
     ]
-    done = False
     try:
         yield
-        done = True
-    finally:
-        if not done:
-            for module, kind, held in modules:
-                module.__class__ = kind
-                vars(module).clear()
-                vars(module).update(held)
-            for table, items in tables:
-                table.clear()
-                table.update(items)
+    except BaseException:
+        for module, kind, held in modules:
+            module.__class__ = kind
+            vars(module).clear()
+            vars(module).update(held)
+        for table, items in tables:
+            table.clear()
+            table.update(items)
+        raise
 
 
 def _check(levers: Sequence[Lever]) -> None:
     """Checks that levers are some, each once."""
     if isinstance(levers, Lever):
-        raise TypeError(f"expected several levers, got one: give ({type(levers).__name__}(),)")
+        name = type(levers).__name__
+        raise TypeError(f"expected a sequence of levers, got {name}: give ({name}(),)")
     for lever in levers:
         name = lever.__name__ if isinstance(lever, type) else type(lever).__name__
         if not isinstance(lever, Lever):

@@ -122,14 +122,9 @@ class EnergyBudget(Penalty):
         self.rho = rho
         self.step = step
         self.multiplier = torch.zeros((), dtype=torch.float64)
-        # What the first batch spent above its floor; NaN until the first step.
-        self.register_buffer("first_pj", torch.tensor(math.nan, dtype=torch.float64))
-        # What the last batches spent above their floors.
-        self.register_buffer("lately_pj", torch.tensor(math.nan, dtype=torch.float64))
-        self.register_buffer("aim_pj", torch.tensor(math.nan, dtype=torch.float64))
-        # NaN until the floor of the training set is known; each batch's own stands in for it.
-        self.floor_pj = self.allowance_pj = math.nan
-        self.ratio, self.done, self.descent = 1.0, 0, float(_STEPS)
+        for name in ("first_pj", "lately_pj", "aim_pj"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+        self._begin()
 
     def get_extra_state(self) -> dict[str, float]:
         """Returns the numbers that belong to its state beside the buffers."""
@@ -155,20 +150,16 @@ class EnergyBudget(Penalty):
             BelowFloor: If no network of this kind can meet the limit.
         """
         if self.limit_pj <= floor_pj:
-            counted = self.chip in COUNTERS
-            limit = f"{self.limit_pj:g} {self.chip}" if counted else f"limit_pj={self.limit_pj:g}"
-            place = f" on {self.chip}" if self.chip and not counted else ""
             floor = f"{floor_pj:.0f}" if floor_pj >= 100 else f"{floor_pj:.3g}"
             raise BelowFloor(
-                f"{limit}{place} is below this network's floor of {floor} "
-                f"{self.chip if counted else 'pJ'} (what no hidden spike can change): raise the "
-                "limit or narrow the first layer"
+                f"the limit of {worded(self.limit_pj, self.chip)} is below this network's floor of "
+                f"{floor} {unit(self.chip)} (what no hidden spike can change): raise the limit or "
+                "narrow the first layer"
             )
-        self.multiplier = torch.zeros_like(self.multiplier)
-        for name in ("first_pj", "lately_pj", "aim_pj"):
-            setattr(self, name, torch.full_like(getattr(self, name), math.nan))
-        self.floor_pj, self.ratio, self.done = floor_pj, 1.0, 0
-        self.descent = float(_STEPS) if steps is None else _DESCENT * steps
+        self._begin()
+        self.floor_pj = floor_pj
+        if steps is not None:
+            self.descent = _DESCENT * steps
         self.allowance_pj = self._allowance(floor_pj, spread=0.0)
 
     def validated(self, validation: Spent) -> None:
@@ -214,6 +205,17 @@ class EnergyBudget(Penalty):
             allowed = allowed * at_least(first / allowed, 1.0) ** left
         self.aim_pj = tensor_of(allowed)
 
+    def _begin(self) -> None:
+        """Forgets what a training before taught."""
+        self.multiplier = torch.zeros_like(self.multiplier)
+        # What the first batch and the last ones spent above their floors; NaN until the first step.
+        self.first_pj = torch.full_like(self.first_pj, math.nan)
+        self.lately_pj = torch.full_like(self.lately_pj, math.nan)
+        self.aim_pj = torch.full_like(self.aim_pj, math.nan)
+        # NaN until the floor of the training set is known; each batch's own stands in for it.
+        self.floor_pj = self.allowance_pj = math.nan
+        self.ratio, self.done, self.descent = 1.0, 0, float(_STEPS)
+
     def _spent(self, energy: Energy) -> tuple[Number, Number]:
         """Returns what a batch spends above its floor, and what it would spend in use."""
         above = at_least(number(energy.total) - number(energy.floor), 0.0)
@@ -236,6 +238,17 @@ class EnergyBudget(Penalty):
         """Computes ``A``: half of what the limit leaves, if it is not sure that more is safe."""
         left = self.limit_pj - floor_pj
         return max(self.limit_pj / (1 + SAFELY * spread) - floor_pj, left / 2) / (1 + self.margin)
+
+
+def unit(chip: str | None) -> str:
+    """Returns the unit of a limit on a chip, or of that of a ``counter``."""
+    return chip if chip in COUNTERS else "pJ"
+
+
+def worded(limit_pj: float, chip: str | None) -> str:
+    """Words a limit, with all its digits."""
+    place = f" on {chip}" if chip and chip not in COUNTERS else ""
+    return f"{float(limit_pj)!r}".removesuffix(".0") + f" {unit(chip)}{place}"
 
 
 def _limit(limit_pj: float) -> float:
