@@ -136,6 +136,15 @@ def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch, place):
     load(newest(tmp_path))
 
 
+def test_a_file_and_its_folder_outlast_a_loss_of_power(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor)))
+    path = save(tmp_path, 1, state())
+    seen = [one.st_ino for one in synced]
+    assert path.stat().st_ino in seen[:-1]
+    assert seen[-1] == tmp_path.stat().st_ino
+
+
 def test_what_cannot_be_held_is_named():
     with pytest.raises(TypeError, match="scheduler/warm, a function"):
         save(Path("unused"), 1, {"scheduler": {"warm": lambda: None}})

@@ -203,7 +203,7 @@ def test_a_batch_may_have_sequences_of_one_step_alone_but_not_every_sample_one()
         )
 
     assert train(torch.ones(4, dtype=torch.int64)).loss > 0
-    with pytest.raises(ValueError, match="it runs one step, before which it cannot exit"):
+    with pytest.raises(ValueError, match="runs a single step, before which it cannot exit"):
         train(None)
 
 

@@ -13,7 +13,7 @@ from picojoule.networks.exit import exit_of, log_odds
 from picojoule.readout import READOUTS, SO_FAR, Readout
 from picojoule.targets import CLASSES
 from picojoule.training.batches import Batch, Inputs, evaluation_mode, metered
-from picojoule.training.levers.base import decided
+from picojoule.training.levers.base import step_of
 from picojoule.training.prices import price
 
 
@@ -107,8 +107,8 @@ def run(
         return Ran(*metered(model, x[:most], steps, **options, traffic=traffic), steps)
     if lengths is None and len(scores) < 2:
         raise ValueError(
-            "steps have no place in this network: it runs one step, before which it cannot exit; "
-            "take an encoder that gives more"
+            "the lever Steps has no place here: the network runs a single step, before which it "
+            "cannot exit; take an encoder that gives more"
         )
     with evaluation_mode(model):
         one = torch.ones_like(steps) if len(x) < len(scores) else None  # of those of a Repeat
@@ -149,7 +149,7 @@ def going(found: Exit, scores: Tensor, lengths: Tensor | None) -> Tensor:
     """
     odds = log_odds(scores).cummax(0).values
     before = torch.cat([torch.full_like(odds[:1], -torch.inf), odds[:-1]])
-    (runs,) = decided([found.odds.to(before) - before], lambda lean: lean > 0)
+    (runs,) = step_of([found.odds.to(before) - before], lambda lean: lean > 0)
     if lengths is None:
         return runs
     return runs * (torch.arange(len(runs), device=runs.device).unsqueeze(1) < lengths)

@@ -125,12 +125,12 @@ class Gate(nn.Module):
 
 def opened(gates: Sequence[Gate]) -> list[Tensor]:
     """Returns for each of these what its ``forward`` does, by one function for all."""
-    found = decided([gate.lean for gate in gates], lambda one: one >= one.max().clamp(max=0))
+    found = step_of([gate.lean for gate in gates], lambda one: one >= one.max().clamp(max=0))
     return [one.view(gate.shape) for one, gate in zip(found, gates, strict=True)]
 
 
-def decided(lean: Sequence[Tensor], holds: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-    """Decides by what leans to it, with the gradient of a sigmoid.
+def step_of(lean: Sequence[Tensor], holds: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+    """Returns ones and zeros, with the gradient of a sigmoid.
 
     Args:
         lean: Numbers, of any shapes.
@@ -250,7 +250,10 @@ def settle(net: nn.Module, levers: Sequence[Lever]) -> None:
 
 
 def make_plain(layer: nn.Module) -> None:
-    """Makes the weight of a layer a parameter, the first as it was, of what it is in use."""
+    """Replaces the parametrization of a weight by a parameter with the values that it gives.
+
+    The weight stays the first parameter of its layer.
+    """
     parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
     held = parameters(layer)
     for name in [name for name in held if name != "weight"]:

@@ -16,9 +16,10 @@ class Weights(Lever):
 
     A weight whose gate is closed is zero in every step, however its optimizer moves it, and no
     synapse. After training it is exactly zero, and ``Convention(skip_zero_weights=True)`` counts it
-    as absent. A weight that was zero before, in a layer that has others, stays zero: so what was
-    pruned is not there in a further training with this lever. Layers that share a weight share its
-    gates.
+    as absent. A weight that was zero before, in a layer that has others, stays zero, so weights
+    that an earlier training pruned stay absent. Layers that share a weight share its gates.
+    Weights that were initialised to zero (``eye_``, ``dirac_``, ``sparse_``) are taken for pruned
+    too, and never learn.
 
     Take it for chips that store and visit only the synapses that there are.
 
