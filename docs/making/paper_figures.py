@@ -26,9 +26,18 @@ def fronts(
     part: str,
     values: Mapping[str, Value],
     curve: Callable[[Record], str] = papers.arm,
+    network: str | None = None,
 ) -> str:
-    """Accuracy against energy, a curve for each network or penalty and an axis for each account."""
-    groups = list(papers.grouped(papers.read(part)).values())
+    """Accuracy against energy, a curve for each network or penalty and an axis for each account.
+
+    Args:
+        part: The part.
+        values: Energies in pJ, by title.
+        curve: The curve that a run belongs to.
+        network: The network to draw; None for all.
+    """
+    found = papers.grouped(papers.read(part)).items()
+    groups = [runs for key, runs in found if network in (None, key[0])]
     with drawing(len(values)) as (axes, file):
         for axis, (title, value) in zip(axes, values.items(), strict=True):
             for name in dict.fromkeys(curve(runs[0]) for runs in groups):

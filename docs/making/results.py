@@ -57,7 +57,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "penalties-runs": lambda: papers.made_of("penalties"),
     "penalties-shares": papers.shares,
     "penalties": lambda: papers.outcomes("penalties", ("45nm", SRAM), {}),
-    "penalties-savings": lambda: marks.savings("penalties", HIDDEN, 0.5, papers.charge),
+    "penalties-savings": lambda: marks.savings("penalties", HIDDEN, 0.5, papers.way),
     "penalties-conversion": lambda: networks.converted(("45nm", SRAM)),
     "one-step-runs": lambda: papers.made_of("one-step"),
     "one-step-pair": lambda: networks.beside("one-step", LEVELS, PAIRS),
@@ -97,7 +97,7 @@ def figures() -> dict[str, str]:
     keyword = {"45nm": CHIPS["45nm"], ANALOG: ACCOUNTS[ANALOG]}
     return {
         "papers/keyword.svg": drawn.fronts("keyword", keyword),
-        "papers/penalties.svg": drawn.fronts("penalties", CHIPS, papers.charge),
+        "papers/penalties.svg": drawn.fronts("penalties", CHIPS, papers.charge, "`penalties-cnn7`"),
         "papers/shares.svg": drawn.shares(),
         "papers/blocks.svg": drawn.blocks(),
         "papers/dynamics.svg": drawn.dynamics(),

@@ -59,6 +59,11 @@ JOBS: dict[str, tuple[list[str], Sequence[str], Sequence[float]]] = {
         ("45nm", "45nm-sram"),
         (0.5, 0.15, 0.05),
     ),
+    "fashion-cnn-long": (
+        ["fashion-mnist", "data.limit=4000", "train.epochs=15"],
+        ("45nm", "45nm-sram"),
+        (0.5, 0.15, 0.05),
+    ),
     "fashion-cnn7": (
         ["fashion-mnist-cnn7-cpu", "network.width=8", "data.limit=2000", "train.epochs=6"],
         ("45nm", "45nm-sram"),
@@ -72,6 +77,16 @@ JOBS: dict[str, tuple[list[str], Sequence[str], Sequence[float]]] = {
             "data.limit=2000",
             "train.epochs=6",
         ],
+        ("45nm", "45nm-sram"),
+        (0.5, 0.15, 0.05),
+    ),
+    "fashion-cnn7-long": (
+        ["fashion-mnist-cnn7-cpu", "network.width=8", "data.limit=4000", "train.epochs=16"],
+        ("45nm", "45nm-sram"),
+        (0.5, 0.15, 0.05),
+    ),
+    "cifar10-vgg11-long": (
+        ["cifar10-vgg11-cpu", "network.width=8", "data.limit=4000", "train.epochs=16"],
         ("45nm", "45nm-sram"),
         (0.5, 0.15, 0.05),
     ),
