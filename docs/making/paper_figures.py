@@ -101,8 +101,10 @@ def blocks() -> str:
 
 
 def dynamics() -> str:
-    """The learned f(u), an axis for each network of learned neurons and a curve for each layer."""
-    found = papers.grouped(one for one in papers.read("learned") if one["dynamics"])
+    """The learned f(u) of spoken digits, an axis for each degree and a curve for each layer."""
+    found = papers.grouped(
+        one for one in papers.read("learned") if one["dynamics"] and one["recipe"] == "keyword-lif"
+    )
     free = {network: runs for (network, _, said), runs in found.items() if not said}
     with drawing(max(len(free), 1)) as (axes, file):
         for axis, (network, runs) in zip(axes, free.items(), strict=False):
