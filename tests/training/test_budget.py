@@ -236,20 +236,18 @@ def test_options_out_of_range_are_named(option):
 
 def test_a_limit_below_the_floor_is_refused():
     message = (
-        r"^the limit of 12000 pJ is below this network's floor of 19130 pJ "
+        r"^limit_pj=12000 is below this network's floor of 19130 pJ "
         r"\(what no hidden spike can change\): raise the limit or narrow the first layer$"
     )
     with pytest.raises(ValueError, match=message):
         pj.EnergyBudget(12_000).start(19_130.0)
     pj.EnergyBudget(12_000).start(11_999.0)
-    with pytest.raises(
-        ValueError, match=r"the limit of 0.2 pJ is below this network's floor of 0.247 pJ"
-    ):
+    with pytest.raises(ValueError, match=r"limit_pj=0.2 is below this network's floor of 0.247 pJ"):
         pj.EnergyBudget(0.2).start(0.2468)
     on = "below this network's floor of 5000"
-    with pytest.raises(pj.training.BelowFloor, match=rf"^the limit of 4000 pJ on loihi is {on} pJ"):
+    with pytest.raises(pj.training.BelowFloor, match=rf"^limit_pj=4000 on loihi is {on} pJ"):
         pj.EnergyBudget(4_000, chip="loihi").start(5_000.0)
-    with pytest.raises(pj.training.BelowFloor, match=rf"^the limit of 4000 synops is {on} synops"):
+    with pytest.raises(pj.training.BelowFloor, match=rf"^4000 synops is {on} synops"):
         pj.EnergyBudget(4_000, chip="synops").start(5_000.0)
 
 

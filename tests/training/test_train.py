@@ -192,7 +192,7 @@ def test_limits_on_several_chips_are_all_kept(task):
         ([pj.EnergyBudget(1e3, chip="lohi")], "chip of a penalty 'lohi': did you mean 'loihi'"),
         (
             [pj.EnergyBudget(1e3), pj.EnergyBudget(10, chip="loihi")],
-            "the limit of 10 pJ on loihi is below",
+            "limit_pj=10 on loihi is below",
         ),
     ],
 )

@@ -151,10 +151,13 @@ class EnergyBudget(Penalty):
         """
         if self.limit_pj <= floor_pj:
             floor = f"{floor_pj:.0f}" if floor_pj >= 100 else f"{floor_pj:.3g}"
+            if self.chip in COUNTERS:
+                limit = worded(self.limit_pj, self.chip)
+            else:
+                limit = f"limit_pj={self.limit_pj:g}" + (f" on {self.chip}" if self.chip else "")
             raise BelowFloor(
-                f"the limit of {worded(self.limit_pj, self.chip)} is below this network's floor of "
-                f"{floor} {unit(self.chip)} (what no hidden spike can change): raise the limit or "
-                "narrow the first layer"
+                f"{limit} is below this network's floor of {floor} {unit(self.chip)} (what no "
+                "hidden spike can change): raise the limit or narrow the first layer"
             )
         self._begin()
         self.floor_pj = floor_pj
